@@ -1,0 +1,254 @@
+"""The command line: arguments in, one ``Options``, the stages asked for, an exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn, cast
+
+from bids_app import __version__
+from bids_app.errors import (
+    BadDataError,
+    ExitCode,
+    MissingInputError,
+    ThalbidsError,
+    UnknownLevelError,
+    UsageError,
+)
+from bids_app.options import Level, Options
+
+_LEVELS = ("participant", "group")
+_METHODS = ("thalnet",)
+_MEMORY_UNITS = {"": 1 / 1024, "M": 1 / 1024, "G": 1.0, "T": 1024.0}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Parser that exits with EX_USAGE and one sentence instead of argparse's 2."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[0].upper()}{message[1:]}. See 'thalbids --help'.")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe every argument of ``thalbids``."""
+    parser = _Parser(
+        prog="thalbids",
+        description="Measure the thalamus in a BIDS dataset. Research use only, "
+        "not for clinical decisions.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("bids_dir", type=Path, help="the BIDS dataset")
+    add("output_dir", type=Path, help="where derivatives and reports go (created if absent)")
+    add("level", nargs="+", metavar="{participant,group}", help="stages to run, in order")
+    add("--version", action="version", version=f"thalbids {__version__}")
+
+    select = parser.add_argument_group("what to process")
+    add = select.add_argument
+    add("--participant-label", "--participant-labels", nargs="+", metavar="LABEL")
+    add("--exclude-participant-label", nargs="+", metavar="LABEL", default=[])
+    add("--session-label", "--session-id", nargs="+", metavar="LABEL")
+    add(
+        "--bids-filter-file",
+        type=Path,
+        metavar="JSON",
+        help='pybids entities per image kind, e.g. {"t1w": {"acquisition": "mprage"}}',
+    )
+    add("--skip-bids-validation", "--skip-bids-validator", action="store_true")
+    add(
+        "-d",
+        "--derivatives",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=PATH",
+        help="finished results to use; 'manual=PATH' holds manual thalamus labels, "
+        "the reference of the group stage",
+    )
+    add("--methods", nargs="+", choices=_METHODS, default=["thalnet"])
+
+    resources = parser.add_argument_group("resources")
+    add = resources.add_argument
+    add("-w", "--work-dir", type=Path, help="scratch space, emptied after each session")
+    add("--nprocs", "--n-cpus", "--nthreads", type=_positive, help="processors to use in all")
+    add("--omp-nthreads", type=_positive, help="processors per session")
+    add(
+        "--mem",
+        "--mem-mb",
+        type=_memory,
+        metavar="SIZE",
+        help="memory for all sessions together: 8G, 8000M; a bare number is MB",
+    )
+
+    run = parser.add_argument_group("how to run")
+    add = run.add_argument
+    add("--dry-run", action="store_true", help="print the plan as a table and stop")
+    add("--reports-only", action="store_true", help="rebuild the pages from finished results")
+    add("-v", "--verbose", action="count", default=0)
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Turn command-line words into ``Options``.
+
+    Raises
+    ------
+    UsageError, UnknownLevelError, MissingInputError, BadDataError
+        With the sentence to print and the exit code.
+    """
+    parser = build_parser()
+    values = parser.parse_args(_positionals_first(_dashed(arguments)))
+    unknown = [level for level in values.level if level not in _LEVELS]
+    if unknown:
+        raise UnknownLevelError(
+            f"'{unknown[0]}' is not an analysis level: expected 'participant' or 'group'."
+        )
+    bids_dir, output_dir = values.bids_dir.absolute(), values.output_dir.absolute()
+    work_dir = values.work_dir.absolute() if values.work_dir else None
+    _check_folders(bids_dir, output_dir, work_dir)
+    return Options(
+        bids_dir=bids_dir,
+        output_dir=output_dir,
+        levels=cast("tuple[Level, ...]", tuple(dict.fromkeys(values.level))),
+        participant_labels=_labels(values.participant_label, "sub-"),
+        session_labels=_labels(values.session_label, "ses-"),
+        exclude_participant_labels=_labels(values.exclude_participant_label, "sub-") or (),
+        bids_filters=_read_filters(values.bids_filter_file),
+        derivatives=_derivatives(values.derivatives),
+        methods=tuple(dict.fromkeys(values.methods)),
+        work_dir=work_dir,
+        nprocs=values.nprocs,
+        omp_nthreads=values.omp_nthreads,
+        memory_gib=values.mem,
+        skip_bids_validation=values.skip_bids_validation,
+        dry_run=values.dry_run,
+        reports_only=values.reports_only,
+        verbosity=values.verbose,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``thalbids`` and return its exit code."""
+    try:
+        options = parse(sys.argv[1:] if arguments is None else arguments)
+        code = ExitCode.DONE
+        for level in options.levels:
+            if level == "participant":
+                from bids_app import participant
+
+                code = max(code, participant.run(options))
+            else:
+                from bids_app import group
+
+                code = max(code, group.run(options))
+        return int(code)
+    except ThalbidsError as error:
+        sys.stderr.write(f"thalbids: {error}\n")
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("thalbids: interrupted; start it again to go on where it stopped.\n")
+        return 130
+
+
+def _dashed(arguments: Sequence[str]) -> list[str]:
+    """Accept ``--participant_label`` for ``--participant-label``, for every option."""
+    return [
+        re.sub(r"^--[^=]+", lambda name: name[0].replace("_", "-"), word)
+        if word.startswith("--")
+        else word
+        for word in arguments
+    ]
+
+
+def _positionals_first(arguments: list[str]) -> list[str]:
+    """Give back the folders and the level that an option with many values has swallowed.
+
+    ``--participant-label 01 /bids /out participant`` is a common order; argparse would take all
+    four words as labels. The level names are reserved, so the words before one are the folders.
+    """
+    first_option = next((i for i, w in enumerate(arguments) if w.startswith("-")), len(arguments))
+    leading, rest = arguments[:first_option], arguments[first_option:]
+    level = next((i for i, word in enumerate(rest) if word in _LEVELS), None)
+    if level is None or len(leading) > 2:
+        return arguments
+    start = level - (2 - len(leading))
+    end = level + 1
+    while end < len(rest) and rest[end] in _LEVELS:
+        end += 1
+    if start < 0 or any(word.startswith("-") for word in rest[start:end]):
+        return arguments
+    return leading + rest[start:end] + rest[:start] + rest[end:]
+
+
+def _labels(values: Sequence[str] | None, prefix: str) -> tuple[str, ...] | None:
+    if values is None:
+        return None
+    labels = tuple(dict.fromkeys(value.removeprefix(prefix) for value in values))
+    for label in labels:
+        if not re.fullmatch(r"[0-9a-zA-Z]+", label):
+            raise UsageError(f"'{label}' is not a BIDS label: letters and digits only.")
+    return labels
+
+
+def _derivatives(values: Sequence[str]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for value in values:
+        name, equals, path = value.partition("=")
+        if not equals:
+            name, path = Path(value).name, value
+        if not re.fullmatch(r"[0-9a-zA-Z_-]+", name):
+            raise UsageError(f"'{value}' is not NAME=PATH with a name of letters and digits.")
+        if name in found:
+            raise UsageError(f"-d names '{name}' twice. Give every dataset its own name.")
+        folder = Path(path).absolute()
+        if not folder.is_dir():
+            raise MissingInputError(f"There is no folder {folder} (given as -d {value}).")
+        found[name] = folder
+    return found
+
+
+def _read_filters(path: Path | None) -> dict[str, dict[str, object]]:
+    if path is None:
+        return {}
+    try:
+        filters = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingInputError(f"Cannot read the filter file {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise BadDataError(f"The filter file {path} is not valid JSON: {error}.") from error
+    if not isinstance(filters, dict) or not all(isinstance(v, dict) for v in filters.values()):
+        raise BadDataError(
+            f'The filter file {path} must hold an object of objects, e.g. {{"t1w": {{"run": 1}}}}.'
+        )
+    return {str(query).lower(): dict(entities) for query, entities in filters.items()}
+
+
+def _check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> None:
+    if not bids_dir.is_dir():
+        raise MissingInputError(f"There is no folder {bids_dir}. Give the path of a BIDS dataset.")
+    raw = bids_dir.resolve()
+    if output_dir.resolve() == raw:
+        raise UsageError(
+            "The output folder is the dataset itself. "
+            f"Choose another, for example {bids_dir / 'derivatives' / 'thalbids'}."
+        )
+    if work_dir is not None and work_dir.resolve().is_relative_to(raw):
+        raise UsageError(f"The work folder {work_dir} lies inside the dataset. Choose another.")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above zero")
+    return int(text)
+
+
+def _memory(text: str) -> float:
+    """Memory in GiB from '8G', '8.5 GB', '8000M' or '8000' (MB)."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([MGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    if match is None or float(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a memory size such as 8G or 8000M")
+    return float(match[1]) * _MEMORY_UNITS[match[2].upper()]

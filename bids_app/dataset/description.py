@@ -1,0 +1,203 @@
+"""The files that describe the output as a BIDS derivative dataset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from bids_app import __version__
+from bids_app.dataset.derivatives import write_if_different
+from bids_app.options import Options
+
+CODE_URL = "https://github.com/thalbids/thalbids"
+BIDS_VERSION = "1.10.0"
+
+_BIDSIGNORE = """\
+figures
+logs
+group
+.partial
+*.html
+*_volumes.tsv
+*_volumes.json
+"""
+
+_LABELS = """\
+index\tname\tabbreviation\tcolor
+1\tLeft thalamus\tL_Thal\t#0072b2
+2\tRight thalamus\tR_Thal\t#d55e00
+"""
+
+_README = """\
+# Thalamus measurements by thalbids
+
+| file | what it holds |
+|---|---|
+| `sub-*.html` | one page per session: masks over the scan, volumes, provenance |
+| `group.html`, `group/` | the cohort: tables and figures (after `thalbids ... group`) |
+| `*_desc-preproc_T1w` | the scan with its axes in RAS order; voxels are not interpolated |
+| `*_seg-thalamus_desc-<method><contrast>_dseg` | 1 left, 2 right thalamus |
+| `*_seg-thalamus_desc-<method><contrast>_probseg` | probabilities, left and right |
+| `*_desc-brain_mask` | brain with ventricles and sulci |
+| `*_desc-thalamus_volumes.tsv` | volumes in mL; its JSON explains the columns |
+| `logs/sessions.tsv` | how every session ended, with time and memory |
+
+For research. Not for clinical decisions.
+"""
+
+METHODS_PARAGRAPH = f"""\
+Thalami were segmented with thalbids {__version__}. Its network thalnet, a residual 3D U-Net \
+trained on images synthesised from label maps (domain randomisation after Billot et al. 2023, \
+architecture after Opfer et al. 2022), located the brain at 3 mm and outlined the left and right \
+thalamus at 1 mm. Volumes are voxel counts times voxel volume; volumes from summed probabilities \
+are reported beside them. The design of the study follows Ibrahim et al. 2026.
+"""
+
+CITATION = """\
+Billot B, Greve DN, Puonti O, et al. SynthSeg: segmentation of brain MRI scans of any contrast \
+and resolution without retraining. Medical Image Analysis 2023;86:102789. \
+doi:10.1016/j.media.2023.102789
+
+Ibrahim OA, Trang H, Chen Q, et al. Microstructure-informed deep learning improves thalamic \
+atrophy segmentation and clinical associations in multiple sclerosis and related \
+neuroimmunological diseases. 2026.
+
+Opfer R, Krüger J, Spies L, et al. Automatic segmentation of the thalamus using a massively \
+trained 3D convolutional neural network: higher sensitivity for the detection of reduced thalamus \
+volume by improved inter-scanner stability. European Radiology 2022.
+"""
+
+_CITATION_FILE = f"# Methods\n\n{METHODS_PARAGRAPH}\n## References\n\n{CITATION}"
+
+VOLUME_COLUMNS = (
+    "participant_id",
+    "session_id",
+    "scan",
+    "method",
+    "contrast",
+    "left_ml",
+    "right_ml",
+    "total_ml",
+    "left_soft_ml",
+    "right_soft_ml",
+    "total_soft_ml",
+    "brain_ml",
+    "icv_ml",
+)
+
+
+def _column(description: str, units: str = "") -> dict[str, str]:
+    return {"Description": description, **({"Units": units} if units else {})}
+
+
+# What every column of every table holds, for the JSON beside it and the hints on the pages.
+COLUMNS: dict[str, dict[str, str]] = {
+    "participant_id": _column("Participant identifier"),
+    "session_id": _column("Session identifier"),
+    "scan": _column("The scan that was measured"),
+    "method": _column("Segmentation method"),
+    "contrast": _column("Contrast that was segmented (BIDS suffix)"),
+    "left_ml": _column("Left thalamus: voxels times voxel volume", "mL"),
+    "right_ml": _column("Right thalamus: voxels times voxel volume", "mL"),
+    "total_ml": _column("Both thalami: voxels times voxel volume", "mL"),
+    "left_soft_ml": _column("Left thalamus: summed probabilities", "mL"),
+    "right_soft_ml": _column("Right thalamus: summed probabilities", "mL"),
+    "total_soft_ml": _column("Both thalami: summed probabilities", "mL"),
+    "brain_ml": _column("Brain parenchyma and ventricles", "mL"),
+    "icv_ml": _column("Intracranial volume", "mL"),
+    "side": _column("Left, right or both thalami (bilateral)"),
+    "dice": _column("Dice coefficient with the reference"),
+    "precision": _column("Share of the method's voxels that lie in the reference"),
+    "sensitivity": _column("Share of the reference's voxels that the method found"),
+    "hd": _column("Hausdorff distance", "mm"),
+    "hd95": _column("Larger of the two directed 95th percentiles of surface distance", "mm"),
+    "assd": _column("Average symmetric surface distance", "mm"),
+    "empty": _column("Which mask is empty: none, reference, method or both"),
+    "method_ml": _column("Volume by the method", "mL"),
+    "reference_ml": _column("Volume of the reference", "mL"),
+    "note": _column("What was done to compare the masks"),
+    "n": _column("Complete pairs"),
+    "ccc": _column("Lin's concordance correlation coefficient, population moments"),
+    "icc_c1": _column("ICC(C,1): two-way, consistency, single rater (also ICC(3,1))"),
+    "icc_a1": _column("ICC(A,1): two-way, absolute agreement, single rater (also ICC(2,1))"),
+    "slope": _column("Slope of the method's volume on the reference's, least squares"),
+    "intercept": _column("Intercept of the same line", "mL"),
+    "residual_sd": _column("Residual standard deviation of the same line, n - 2", "mL"),
+    "bias": _column("Mean of method minus reference", "mL"),
+    "sd": _column("Standard deviation of method minus reference, n - 1", "mL"),
+    "lower_limit": _column("Lower limit of agreement, bias - 1.96 SD", "mL"),
+    "upper_limit": _column("Upper limit of agreement, bias + 1.96 SD", "mL"),
+    "proportional_slope": _column("Slope of the differences on the pairwise means"),
+    "reason": _column("Why nothing could be computed"),
+}
+
+
+def data_dictionary(columns: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Describe the columns of a table, confidence limits included.
+
+    Columns that come from the user's own tables are described there.
+    """
+    described = {}
+    for column in columns:
+        for suffix, end in (("", ""), ("_ci_low", "Lower"), ("_ci_high", "Upper")):
+            stem = column.removesuffix(suffix)
+            if stem in COLUMNS and column == stem + suffix:
+                entry = dict(COLUMNS[stem])
+                if end:
+                    entry["Description"] += f". {end} end of the 95% confidence interval"
+                described[column] = entry
+                break
+        else:
+            described[column] = {"Description": "See the participants table of the dataset"}
+    return described
+
+
+def dataset_name(bids_dir: Path) -> str:
+    """Name of a dataset as its description gives it, or its folder's."""
+    return _description_field(bids_dir, "Name") or bids_dir.name
+
+
+def describe_dataset(options: Options) -> None:
+    """Write the dataset-level files, each only if it changes.
+
+    Parameters
+    ----------
+    options : Options
+        Where the raw data and the output are.
+
+    Raises
+    ------
+    CannotCreateError
+        If one cannot be written.
+    """
+    links = {"raw": options.bids_dir.as_uri()}
+    links.update({name: path.as_uri() for name, path in options.derivatives.items()})
+    description = {
+        "Name": "thalbids: thalamus measurements",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        # Derivatives inherit the licence of the raw data.
+        "License": _description_field(options.bids_dir, "License") or "n/a",
+        "GeneratedBy": [{"Name": "thalbids", "Version": __version__, "CodeURL": CODE_URL}],
+        "SourceDatasets": [{"URL": options.bids_dir.as_uri()}],
+        "DatasetLinks": links,
+        "HowToAcknowledge": "Please cite the works in CITATION.md.",
+    }
+    files = {
+        "dataset_description.json": json.dumps(description, indent=2, ensure_ascii=False) + "\n",
+        ".bidsignore": _BIDSIGNORE,
+        "README": _README,
+        "CITATION.md": _CITATION_FILE,
+        "seg-thalamus_dseg.tsv": _LABELS,
+    }
+    for name, text in files.items():
+        write_if_different(options.output_dir / name, text)
+
+
+def _description_field(bids_dir: Path, field: str) -> str:
+    try:
+        description = json.loads((bids_dir / "dataset_description.json").read_text("utf-8-sig"))
+        return str(description.get(field) or "")
+    except (OSError, ValueError, AttributeError):
+        return ""

@@ -1,0 +1,109 @@
+"""Reading NIfTI files that may be broken, and saying what is wrong with them."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from bids_app.errors import BadDataError, MissingInputError
+from bids_app.images.volume import Volume
+
+# A head at 0.4 mm has about 2e8 voxels; more than this is a damaged header.
+MOST_VOXELS = 1_000_000_000
+_FEWEST_VOXELS_PER_AXIS = 8
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a three-dimensional NIfTI image.
+
+    A fourth dimension of length one is dropped. Integer images without scaling keep their dtype,
+    all others become float32.
+
+    Parameters
+    ----------
+    path : Path
+        ``.nii`` or ``.nii.gz``.
+
+    Returns
+    -------
+    Volume
+        In the orientation of the file.
+
+    Raises
+    ------
+    MissingInputError
+        If the file cannot be opened.
+    BadDataError
+        If it is empty, truncated, not an image, not three-dimensional, implausibly large, without
+        a usable affine, or holds no variation or values that are not finite.
+    """
+    import nibabel as nib
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError, SpatialImage
+
+    try:
+        if path.stat().st_size == 0:
+            raise BadDataError(f"{path} is empty (0 bytes). Copy it again from its source.")
+        image = nib.load(path)
+        if not isinstance(image, SpatialImage):  # a surface, say
+            raise BadDataError(f"{path} is not a volume. Expected a NIfTI image.")
+        _check_header(path, image.shape, image.affine)
+        data = np.asanyarray(image.dataobj)
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise MissingInputError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except (EOFError, zlib.error, OSError, ValueError, ImageFileError, HeaderDataError) as error:
+        raise BadDataError(
+            f"{path} is damaged or not a NIfTI image ({error}). Copy it again from its source."
+        ) from error
+    except MemoryError as error:
+        raise BadDataError(f"{path} does not fit into memory.") from error
+    data = data.reshape(data.shape[:3])
+    if data.dtype.kind == "f":
+        data = data.astype(np.float32)
+        if not np.isfinite(data).all():
+            share = 100 * float(np.mean(~np.isfinite(data)))
+            raise BadDataError(
+                f"{path}: {share:.2g} % of the voxels are NaN or infinite. "
+                "Expected finite intensities; mask or repair the image."
+            )
+    elif data.dtype.kind not in "iu":
+        raise BadDataError(f"{path} holds {data.dtype} values. Expected one number per voxel.")
+    if data.min() == data.max():
+        raise BadDataError(f"{path} is constant ({data.flat[0]} everywhere). Expected a scan.")
+    return Volume(data, np.asarray(image.affine, dtype=np.float64))
+
+
+def axis_codes(path: Path) -> str:
+    """Directions of the axes of an image file as it lies on disk, for example ``LAS``."""
+    import nibabel as nib
+
+    image = nib.Nifti1Image.from_filename(path)
+    return "".join(str(code) for code in nib.aff2axcodes(image.affine))
+
+
+def _check_header(path: Path, shape: tuple[int, ...], affine: object) -> None:
+    """Refuse what the header alone shows to be unusable, before any memory is taken."""
+    volumes = int(np.prod(shape[3:], dtype=np.int64))
+    if len(shape) < 3 or min(shape[:3]) < _FEWEST_VOXELS_PER_AXIS:
+        raise BadDataError(f"{path} is not three-dimensional: its size is {_size(shape)} voxels.")
+    if volumes != 1:
+        raise BadDataError(
+            f"{path} is a series of {volumes} volumes ({_size(shape)}). "
+            "Expected a single anatomical volume."
+        )
+    if int(np.prod(shape, dtype=np.int64)) > MOST_VOXELS:
+        raise BadDataError(
+            f"{path} claims {_size(shape)} voxels, more than any head scan. The header is damaged."
+        )
+    matrix = np.asarray(affine, dtype=np.float64)
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-6:
+        raise BadDataError(
+            f"{path} has an affine without volume (determinant zero or not finite). "
+            "Repair its qform or sform."
+        )
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(n) for n in shape)

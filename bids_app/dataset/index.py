@@ -1,0 +1,246 @@
+"""Which sessions a dataset holds, and which images each offers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bids_app.errors import InvalidBIDSError, MissingInputError, NothingSelectedError
+from bids_app.options import Options
+
+# Entities that tell several scans of one session apart, in the order of BIDS names.
+_SCAN_ENTITIES = {
+    "acquisition": "acq",
+    "ceagent": "ce",
+    "reconstruction": "rec",
+    "run": "run",
+}
+_IMAGE_EXTENSIONS = [".nii.gz", ".nii"]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One raw image.
+
+    Attributes
+    ----------
+    path : Path
+        Absolute.
+    contrast : str
+        BIDS suffix, for example ``T1w``.
+    entities : tuple of (str, str)
+        Short entity names and values, ``sub`` and ``ses`` included, in BIDS order.
+    """
+
+    path: Path
+    contrast: str
+    entities: tuple[tuple[str, str], ...]
+
+    @property
+    def name(self) -> str:
+        """The entities as they stand in file names, ``sub-01_ses-01_run-1``."""
+        return "_".join(f"{key}-{value}" for key, value in self.entities)
+
+
+@dataclass(frozen=True)
+class Session:
+    """The unit of work: one visit of one subject.
+
+    Attributes
+    ----------
+    subject : str
+        Label without ``sub-``.
+    session : str or None
+        Label without ``ses-``; None in datasets without sessions.
+    anchors : tuple of Scan
+        The images that are measured; empty where there is none.
+    problem : str
+        Why the session cannot be processed; empty where it can.
+    exists : bool
+        False for a label that was asked for and is not in the dataset.
+    """
+
+    subject: str
+    session: str | None
+    anchors: tuple[Scan, ...]
+    problem: str = ""
+    exists: bool = True
+
+    @property
+    def name(self) -> str:
+        """``sub-01_ses-01``, or ``sub-01``."""
+        return f"sub-{self.subject}" + (f"_ses-{self.session}" if self.session else "")
+
+    @property
+    def folder(self) -> Path:
+        """Where the session lies below the dataset, ``sub-01/ses-01``."""
+        subject = Path(f"sub-{self.subject}")
+        return subject / f"ses-{self.session}" if self.session else subject
+
+
+def check_dataset(bids_dir: Path) -> None:
+    """Refuse a folder that is not a BIDS dataset.
+
+    Only what every use of the dataset rests on is checked: a readable
+    ``dataset_description.json`` with a name and a BIDS version. A flaw elsewhere stops only what
+    depends on it.
+
+    Raises
+    ------
+    MissingInputError
+        If the folder is empty.
+    InvalidBIDSError
+        If the description is absent, not JSON or without its required fields.
+    """
+    if not any(bids_dir.iterdir()):
+        raise MissingInputError(
+            f"The dataset {bids_dir} is empty. Give the path of a BIDS dataset."
+        )
+    path = bids_dir / "dataset_description.json"
+    advice = "Add it (bids.neuroimaging.io tells how) or use --skip-bids-validation."
+    try:
+        description = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise InvalidBIDSError(f"{path} is missing: not a BIDS dataset. {advice}") from error
+    except (OSError, ValueError) as error:
+        raise InvalidBIDSError(f"{path} is not readable JSON ({error}). {advice}") from error
+    for field in ("Name", "BIDSVersion"):
+        if not isinstance(description, dict) or not description.get(field):
+            raise InvalidBIDSError(f"{path} lacks the required field '{field}'. {advice}")
+
+
+def index_sessions(options: Options) -> list[Session]:
+    """Find the sessions that were asked for; only their subjects' folders are read.
+
+    Parameters
+    ----------
+    options : Options
+        Dataset, labels and filters.
+
+    Returns
+    -------
+    list of Session
+        Sorted by subject and session. Those that cannot be processed carry the reason.
+
+    Raises
+    ------
+    MissingInputError
+        If the dataset holds no subject at all.
+    NothingSelectedError
+        If labels or filters leave nothing.
+    """
+    present = sorted(
+        entry.name.removeprefix("sub-")
+        for entry in options.bids_dir.iterdir()
+        if re.fullmatch(r"sub-[0-9a-zA-Z]+", entry.name) and entry.is_dir()
+    )
+    if not present:
+        raise MissingInputError(
+            f"{options.bids_dir} holds no subject: expected folders named sub-<label>."
+        )
+    asked = options.participant_labels or tuple(present)
+    excluded = set(options.exclude_participant_labels)
+    selected = [label for label in asked if label not in excluded]
+    absent = [label for label in selected if label not in present]
+    selected = [label for label in selected if label in present]
+    if not selected:
+        raise NothingSelectedError(
+            f"None of the labels asked for ({', '.join(asked)}) is in {options.bids_dir}, "
+            f"which holds {_some(present)}."
+        )
+    sessions = [
+        Session(label, None, (), f"There is no folder {options.bids_dir / f'sub-{label}'}.", False)
+        for label in absent
+    ]
+    layout = _layout(options.bids_dir, selected)
+    filters = options.bids_filters.get("t1w", {})
+    for subject in selected:
+        sessions.extend(_sessions_of(options, layout, subject, filters))
+    if not sessions:
+        raise NothingSelectedError(
+            f"The session labels asked for ({', '.join(options.session_labels or ())}) "
+            f"are in none of {_some(selected)}."
+        )
+    return sorted(sessions, key=lambda session: (session.subject, session.session or ""))
+
+
+def _layout(bids_dir: Path, subjects: Iterable[str]) -> Any:  # noqa: ANN401 (pybids is untyped)
+    from bids import BIDSLayout, BIDSLayoutIndexer
+
+    wanted = "|".join(re.escape(subject) for subject in subjects)
+    # Everything but the wanted subjects' folders is left unread: large datasets stay quick.
+    others = re.compile(rf"^/(?!sub-(?:{wanted})(?:/|$))[^/]+/")
+    indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=[others])
+    return BIDSLayout(bids_dir, validate=False, derivatives=False, indexer=indexer)
+
+
+def _sessions_of(
+    options: Options,
+    layout: Any,  # noqa: ANN401 (pybids is untyped)
+    subject: str,
+    filters: Mapping[str, object],
+) -> list[Session]:
+    images = layout.get(subject=subject, extension=_IMAGE_EXTENSIONS)
+    labels = {image.entities.get("session") for image in images}
+    folders = {
+        folder.name.removeprefix("ses-")
+        for folder in (options.bids_dir / f"sub-{subject}").glob("ses-*")
+        if folder.is_dir()
+    }
+    labels = (labels | folders) or {None}
+    if options.session_labels is not None:
+        labels = {label for label in labels if label in options.session_labels}
+    sessions = []
+    for label in sorted(labels, key=lambda value: value or ""):
+        own = [image for image in images if image.entities.get("session") == label]
+        t1w = layout.get(
+            **{
+                "subject": subject,
+                "session": label if label is not None else _none(),
+                "suffix": "T1w",
+                "extension": _IMAGE_EXTENSIONS,
+                **filters,
+            }
+        )
+        anchors = tuple(_scan(image) for image in sorted(t1w, key=lambda image: image.path))
+        problem = "" if anchors else _no_anchor(subject, label, own, filters)
+        sessions.append(Session(subject, label, anchors, problem))
+    return sessions
+
+
+def _none() -> object:
+    from bids.layout import Query
+
+    return Query.NONE
+
+
+def _scan(image: Any) -> Scan:  # noqa: ANN401 (pybids is untyped)
+    entities = [("sub", str(image.entities["subject"]))]
+    if "session" in image.entities:
+        entities.append(("ses", str(image.entities["session"])))
+    # The label as it stands in the name: pybids turns run-01 into a number.
+    for name, short in _SCAN_ENTITIES.items():
+        if name in image.entities:
+            found = re.search(rf"_{short}-([0-9a-zA-Z]+)", image.filename)
+            entities.append((short, found[1] if found else str(image.entities[name])))
+    return Scan(Path(image.path), str(image.entities["suffix"]), tuple(entities))
+
+
+def _no_anchor(
+    subject: str, label: str | None, images: list[Any], filters: Mapping[str, object]
+) -> str:
+    folder = Session(subject, label, ()).folder
+    searched = f"No T1w image: searched {folder}/anat/*_T1w.nii[.gz]"
+    if filters:
+        searched += f" with the filter {json.dumps(dict(filters), default=str)}"
+    found = sorted({str(image.entities.get("suffix")) for image in images})
+    return f"{searched}; found {', '.join(found) if found else 'no image at all'}."
+
+
+def _some(labels: list[str]) -> str:
+    shown = ", ".join(f"sub-{label}" for label in labels[:5])
+    return shown if len(labels) <= 5 else f"{shown} and {len(labels) - 5} more"

@@ -1,0 +1,201 @@
+"""Names and sidecars of the participant stage's results, and reading them back."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bids_app import __version__
+from bids_app.dataset.derivatives import Staging
+from bids_app.dataset.description import VOLUME_COLUMNS, data_dictionary
+from bids_app.dataset.images import read_volume
+from bids_app.dataset.index import Scan, Session
+from bids_app.images.volume import Volume
+from bids_app.segmentation.volumes import ThalamusVolumes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bids_app.segmentation.result import Segmentation
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One method on one contrast of one scan.
+
+    Attributes
+    ----------
+    method, contrast : str
+        For example ``thalnet`` and ``T1w``.
+    dseg : Volume
+        (X, Y, Z) uint8 on the scan's RAS grid; 1 left, 2 right.
+    volumes : ThalamusVolumes
+    """
+
+    method: str
+    contrast: str
+    dseg: Volume
+    volumes: ThalamusVolumes
+
+
+@dataclass(frozen=True)
+class MeasuredScan:
+    """Everything the report of a scan needs.
+
+    Attributes
+    ----------
+    scan : Scan
+    image : Volume
+        RAS.
+    brain_mask : Volume
+        Same grid, uint8.
+    measurements : tuple of Measurement
+    """
+
+    scan: Scan
+    image: Volume
+    brain_mask: Volume
+    measurements: tuple[Measurement, ...]
+
+
+def write_image(staging: Staging, session: Session, scan: Scan, image: Volume) -> None:
+    """Write the scan as it was segmented: axes in RAS order, voxels untouched."""
+    staging.image(
+        _anat(session, f"{scan.name}_desc-preproc_{scan.contrast}.nii.gz"),
+        image,
+        Description="Axes reordered to RAS; intensities and voxel size as acquired",
+        Sources=[_source(session, scan)],
+        SkullStripped=False,
+    )
+
+
+def write_brain_mask(staging: Staging, session: Session, scan: Scan, mask: Volume) -> None:
+    """Write the brain mask of a scan."""
+    staging.image(
+        _anat(session, f"{scan.name}_desc-brain_mask.nii.gz"),
+        mask,
+        Type="Brain",
+        Sources=[_source(session, scan)],
+        GeneratedBy=_generated_by("thalnet"),
+    )
+
+
+def write_segmentation(
+    staging: Staging,
+    session: Session,
+    scan: Scan,
+    method: str,
+    segmentation: Segmentation,
+    affine: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+) -> None:
+    """Write labels and probabilities of one method on one scan."""
+    stem = _segmentation_stem(scan, method)
+    common = {
+        "Sources": [_source(session, scan)],
+        "SpatialReference": f"bids::{_anat(session, f'{scan.name}_desc-preproc_')}"
+        f"{scan.contrast}.nii.gz",
+        "Manual": False,
+        "GeneratedBy": _generated_by(method),
+    }
+    staging.image(
+        _anat(session, f"{stem}_dseg.nii.gz"), Volume(segmentation.dseg, affine), **common
+    )
+    staging.image(
+        _anat(session, f"{stem}_probseg.nii.gz"),
+        Volume(segmentation.probseg, affine),
+        LabelMap=["L_Thal", "R_Thal"],
+        **common,
+    )
+
+
+def write_volumes(staging: Staging, session: Session, scans: list[MeasuredScan]) -> None:
+    """Write the volumes of a session, one row per scan, method and contrast."""
+    stem = f"{session.name}_desc-thalamus_volumes"
+    staging.table(_anat(session, f"{stem}.tsv"), volumes_table(session, scans))
+    staging.json(_anat(session, f"{stem}.json"), data_dictionary(VOLUME_COLUMNS))
+
+
+def volumes_table(session: Session, scans: list[MeasuredScan]) -> pd.DataFrame:
+    """Tabulate the volumes of a session; the columns are those of ``VOLUME_COLUMNS``."""
+    import pandas as pd
+
+    rows = [
+        {
+            "participant_id": f"sub-{session.subject}",
+            "session_id": f"ses-{session.session}" if session.session else "n/a",
+            "scan": f"{measured.scan.name}_{measured.scan.contrast}",
+            "method": measurement.method,
+            "contrast": measurement.contrast,
+            **{name: round(value, 4) for name, value in asdict(measurement.volumes).items()},
+        }
+        for measured in scans
+        for measurement in measured.measurements
+    ]
+    return pd.DataFrame(rows, columns=list(VOLUME_COLUMNS))
+
+
+def read_measured_scan(
+    output_dir: Path, session: Session, scan: Scan, methods: tuple[str, ...]
+) -> MeasuredScan:
+    """Read a scan's results back, to draw its page anew.
+
+    Raises
+    ------
+    MissingInputError, BadDataError
+        If a result is not there or damaged.
+    """
+    import pandas as pd
+
+    from bids_app.errors import MissingInputError
+
+    folder = output_dir / session.folder / "anat"
+    table_path = folder / f"{session.name}_desc-thalamus_volumes.tsv"
+    if not table_path.is_file():
+        raise MissingInputError(f"There are no results yet: {table_path} is missing.")
+    table = pd.read_csv(table_path, sep="\t")
+    names = list(ThalamusVolumes.__dataclass_fields__)
+    measurements = []
+    for method in methods:
+        own = (table["scan"] == f"{scan.name}_{scan.contrast}") & (table["method"] == method)
+        if not own.any():
+            raise MissingInputError(f"{table_path} has no row for {scan.path.name} and {method}.")
+        volumes = ThalamusVolumes(*(float(value) for value in table.loc[own, names].iloc[0]))
+        dseg = read_volume(folder / f"{_segmentation_stem(scan, method)}_dseg.nii.gz")
+        measurements.append(Measurement(method, scan.contrast, dseg, volumes))
+    return MeasuredScan(
+        scan,
+        read_volume(folder / f"{scan.name}_desc-preproc_{scan.contrast}.nii.gz"),
+        read_volume(folder / f"{scan.name}_desc-brain_mask.nii.gz"),
+        tuple(measurements),
+    )
+
+
+def dseg_path(row: Mapping[Hashable, Any]) -> PurePosixPath:
+    """Where the labels of one row of the volumes table lie, relative to the output folder."""
+    scan = str(row["scan"]).removesuffix(f"_{row['contrast']}")
+    folder = PurePosixPath(str(row["participant_id"]))
+    if isinstance(row["session_id"], str):
+        folder = folder / row["session_id"]
+    space = f"{scan}_space-{row['contrast']}_seg-thalamus"
+    return folder / "anat" / f"{space}_desc-{row['method']}{row['contrast']}_dseg.nii.gz"
+
+
+def _anat(session: Session, name: str) -> PurePosixPath:
+    return PurePosixPath(session.folder.as_posix(), "anat", name)
+
+
+def _segmentation_stem(scan: Scan, method: str) -> str:
+    space = f"{scan.name}_space-{scan.contrast}"
+    return f"{space}_seg-thalamus_desc-{method}{scan.contrast}"
+
+
+def _source(session: Session, scan: Scan) -> str:
+    return f"bids:raw:{session.folder.as_posix()}/anat/{scan.path.name}"
+
+
+def _generated_by(method: str) -> list[dict[str, str]]:
+    return [{"Name": "thalbids", "Version": __version__, "Description": method}]

@@ -1,0 +1,70 @@
+"""Errors that a user can act on: one sentence, and the exit code of the BIDS execution draft."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes after the BIDS execution specification (draft) and sysexits.h."""
+
+    DONE = 0
+    SOME_SESSIONS_FAILED = 1
+    INVALID_BIDS = 16
+    UNKNOWN_LEVEL = 17
+    NOTHING_SELECTED = 18
+    USAGE = 64
+    BAD_DATA = 65
+    MISSING_INPUT = 66
+    CANNOT_CREATE = 73
+
+
+class ThalbidsError(Exception):
+    """A problem that the user can solve.
+
+    The message says what is wrong, in which file, what was expected and what to do.
+    """
+
+    exit_code = ExitCode.SOME_SESSIONS_FAILED
+
+
+class InvalidBIDSError(ThalbidsError):
+    """The dataset as a whole is not BIDS."""
+
+    exit_code = ExitCode.INVALID_BIDS
+
+
+class UnknownLevelError(ThalbidsError):
+    """The analysis level is neither participant nor group."""
+
+    exit_code = ExitCode.UNKNOWN_LEVEL
+
+
+class NothingSelectedError(ThalbidsError):
+    """The labels or filters given match no data."""
+
+    exit_code = ExitCode.NOTHING_SELECTED
+
+
+class UsageError(ThalbidsError):
+    """The command line contradicts itself."""
+
+    exit_code = ExitCode.USAGE
+
+
+class BadDataError(ThalbidsError):
+    """A file is there but cannot be used."""
+
+    exit_code = ExitCode.BAD_DATA
+
+
+class MissingInputError(ThalbidsError):
+    """A file or folder that is needed is not there."""
+
+    exit_code = ExitCode.MISSING_INPUT
+
+
+class CannotCreateError(ThalbidsError):
+    """An output cannot be written."""
+
+    exit_code = ExitCode.CANNOT_CREATE

@@ -1,0 +1,1 @@
+"""Volumes as arrays with an affine: orientation, grids, resampling, masks."""

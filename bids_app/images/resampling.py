@@ -1,0 +1,100 @@
+"""Bringing a volume onto another grid."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from bids_app.images.volume import AffineArray, Volume
+
+FloatArray = npt.NDArray[np.float32]
+
+
+def resample(
+    source: Volume,
+    shape: tuple[int, int, int],
+    affine: AffineArray,
+    *,
+    order: Literal[0, 1] = 1,
+    fill: float = 0.0,
+) -> FloatArray:
+    """Interpolate a volume at the voxel centres of another grid.
+
+    Where the target is coarser than the source, blocks of source voxels are averaged first, so
+    that nothing aliases and noise is not simply picked up.
+
+    Parameters
+    ----------
+    source : Volume
+        (X, Y, Z), any real dtype.
+    shape : (3,) int
+        Voxels of the target grid.
+    affine : (4, 4) float64
+        Its voxel-to-world matrix in mm.
+    order : {0, 1}
+        0 is nearest neighbour (for labels, which are never averaged), 1 is trilinear.
+    fill : float
+        Value outside the source.
+
+    Returns
+    -------
+    (X', Y', Z') float32
+    """
+    from scipy.ndimage import affine_transform
+
+    data = np.asarray(source.data, dtype=np.float32)
+    source_affine = source.affine
+    if order > 0:
+        data, source_affine = _averaged(data, source_affine, affine)
+    matrix = np.linalg.inv(source_affine) @ affine
+    resampled = affine_transform(
+        data, matrix[:3, :3], matrix[:3, 3].tolist(), output_shape=shape, order=order, cval=fill
+    )
+    return np.asarray(resampled, dtype=np.float32)
+
+
+def _averaged(
+    data: FloatArray, affine: AffineArray, target: AffineArray
+) -> tuple[FloatArray, AffineArray]:
+    """Average blocks of voxels along the axes that are finer than the target's spacing."""
+    spacing = np.linalg.norm(target[:3, :3], axis=0).min()
+    voxel_size = np.linalg.norm(affine[:3, :3], axis=0)
+    factors = np.clip(np.floor(spacing / voxel_size + 0.05), 1, data.shape).astype(int)
+    if (factors == 1).all():
+        return data, affine
+    for axis, factor in enumerate(factors):
+        if factor == 1:
+            continue
+        missing = -data.shape[axis] % factor
+        widths = [(0, missing if other == axis else 0) for other in range(3)]
+        padded = np.pad(data, widths, mode="edge")
+        blocks = (*padded.shape[:axis], -1, factor, *padded.shape[axis + 1 :])
+        data = padded.reshape(blocks).mean(axis + 1, dtype=np.float32)
+    scale = np.diag([*factors, 1.0])
+    scale[:3, 3] = (factors - 1) / 2
+    return data, affine @ scale
+
+
+def grid_around(
+    centre: npt.NDArray[np.float64], shape: tuple[int, int, int], spacing: float
+) -> AffineArray:
+    """Affine of a grid along the world axes with its middle at ``centre``.
+
+    Parameters
+    ----------
+    centre : (3,) float64
+        World coordinates in mm.
+    shape : (3,) int
+        Voxels.
+    spacing : float
+        Voxel side in mm.
+
+    Returns
+    -------
+    (4, 4) float64
+    """
+    affine = np.diag([spacing, spacing, spacing, 1.0])
+    affine[:3, 3] = centre - spacing * (np.array(shape) - 1) / 2
+    return affine

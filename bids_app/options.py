@@ -1,0 +1,64 @@
+"""Everything the user decided, in one frozen object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+Level = Literal["participant", "group"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The parsed command line.
+
+    Attributes
+    ----------
+    bids_dir, output_dir : Path
+        Absolute.
+    levels : tuple of {'participant', 'group'}
+        In the order in which they run.
+    participant_labels, session_labels : tuple of str or None
+        Without ``sub-`` and ``ses-``; None selects all.
+    exclude_participant_labels : tuple of str
+        Taken away from the selection.
+    bids_filters : mapping
+        Query name (``t1w``) to pybids entities and the values they must have.
+    derivatives : mapping of str to Path
+        Finished results by name, for example ``manual``.
+    methods : tuple of str
+        Segmentation methods, keys of ``bids_app.segmentation.METHODS``.
+    work_dir : Path or None
+        Where scratch files go; None is the system's temporary folder.
+    nprocs, omp_nthreads : int or None
+        Processors in all and per session; None chooses.
+    memory_gib : float or None
+        Upper bound for all sessions together; None is the memory available.
+    skip_bids_validation, dry_run, reports_only : bool
+        As the flags of the same names.
+    verbosity : int
+        0 for progress, 1 for details, 2 for debugging.
+    """
+
+    bids_dir: Path
+    output_dir: Path
+    levels: tuple[Level, ...]
+    participant_labels: tuple[str, ...] | None = None
+    session_labels: tuple[str, ...] | None = None
+    exclude_participant_labels: tuple[str, ...] = ()
+    bids_filters: Mapping[str, Mapping[str, object]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    derivatives: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
+    methods: tuple[str, ...] = ("thalnet",)
+    work_dir: Path | None = None
+    nprocs: int | None = None
+    omp_nthreads: int | None = None
+    memory_gib: float | None = None
+    skip_bids_validation: bool = False
+    dry_run: bool = False
+    reports_only: bool = False
+    verbosity: int = 0

@@ -1,0 +1,1 @@
+"""Running sessions: resources, worker processes, stamps, progress."""

@@ -1,0 +1,59 @@
+"""What became of one session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bids_app.errors import ExitCode
+from bids_app.run.stamps import Stamp
+
+Status = Literal["done", "unchanged", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of one session, as it stands in ``logs/sessions.tsv``.
+
+    Attributes
+    ----------
+    name : str
+        ``sub-01_ses-01``.
+    status : {'done', 'unchanged', 'skipped', 'failed'}
+        Unchanged: an earlier run's results are still valid. Skipped: there was nothing to measure.
+    reason : str
+        Why it failed or was skipped, or why it was run again; empty otherwise.
+    exit_code : ExitCode
+        What a run of this session alone would return.
+    seconds : float
+        Wall time.
+    peak_mib : float
+        Highest resident memory of its process.
+    stamp : Stamp or None
+        What the results were made from, if there are any.
+    outputs : tuple of str
+        Its files, relative to the output folder.
+    """
+
+    name: str
+    status: Status
+    reason: str = ""
+    exit_code: ExitCode = ExitCode.DONE
+    seconds: float = 0.0
+    peak_mib: float = 0.0
+    stamp: Stamp | None = None
+    outputs: tuple[str, ...] = ()
+
+
+def exit_code_of(outcomes: list[Outcome]) -> ExitCode:
+    """Derive the exit code of a run from its sessions.
+
+    0 if every session that could be measured was; the common code if all failed alike, or if
+    nothing could be measured; 1 if only some failed.
+    """
+    good = [o for o in outcomes if o.status in ("done", "unchanged")]
+    failed = [o for o in outcomes if o.status == "failed"]
+    if good:
+        return ExitCode.SOME_SESSIONS_FAILED if failed else ExitCode.DONE
+    codes = {outcome.exit_code for outcome in (failed or outcomes)}
+    return codes.pop() if len(codes) == 1 else ExitCode.SOME_SESSIONS_FAILED

@@ -1,0 +1,89 @@
+"""Progress for people: plain lines, and one live line where the output is a terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO, get_args
+
+from bids_app.run.outcome import Outcome, Status
+from bids_app.run.workers import Event
+
+_STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+class Progress:
+    """Tell what happens to a number of sessions.
+
+    Parameters
+    ----------
+    total : int
+        Sessions to run.
+    verbosity : int
+        Above 0, every stage of every session gets a line.
+    stream : text stream, optional
+        Standard error by default.
+    """
+
+    def __init__(self, total: int, verbosity: int, stream: TextIO | None = None) -> None:
+        self._stream = stream if stream is not None else sys.stderr
+        self._live = self._stream.isatty()
+        self._total = total
+        self._verbosity = verbosity
+        self._ended = 0
+        self._running: dict[str, str] = {}
+        self._began = time.monotonic()
+
+    def tell(self, event: Event) -> None:
+        """Show one event."""
+        if event.outcome is None:
+            self._running[event.name] = event.stage
+            if self._verbosity > 0:
+                self._line(f"{event.name}: {event.stage}")
+        else:
+            self._running.pop(event.name, None)
+            self._ended += 1
+            self._line(f"[{self._ended}/{self._total}] {_sentence(event.outcome)}")
+        self._draw()
+
+    def conclude(self, outcomes: Sequence[Outcome], output_dir: Path) -> None:
+        """Say in one line how the run ended and where to look."""
+        counts = Counter(outcome.status for outcome in outcomes)
+        summary = ", ".join(f"{counts[status]} {status}" for status in _STATUSES if counts[status])
+        where = f"See {output_dir / 'logs' / 'sessions.tsv'}"
+        self._line(f"{len(outcomes)} sessions: {summary}. {where} and the pages sub-*.html.")
+
+    def _line(self, text: str) -> None:
+        erase = "\r\x1b[K" if self._live else ""
+        self._stream.write(f"{erase}{text}\n")
+        self._stream.flush()
+
+    def _draw(self) -> None:
+        if not self._live or not self._running:
+            return
+        shown = ", ".join(f"{name} ({stage})" for name, stage in list(self._running.items())[:3])
+        left = ""
+        if self._ended:
+            per_session = (time.monotonic() - self._began) / self._ended
+            left = f", about {_duration(per_session * (self._total - self._ended))} left"
+        self._stream.write(f"\r\x1b[K{self._ended} of {self._total} ended{left}: {shown}")
+        self._stream.flush()
+
+
+def _sentence(outcome: Outcome) -> str:
+    if outcome.status == "done":
+        return f"{outcome.name}: done in {_duration(outcome.seconds)}"
+    if outcome.status == "unchanged":
+        return f"{outcome.name}: nothing to do, the results are up to date"
+    return f"{outcome.name}: {outcome.status}: {outcome.reason}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

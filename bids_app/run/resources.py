@@ -1,0 +1,86 @@
+"""How many sessions can run at once, with how many processors each."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+# Peak of one session with a 256³ image, rounded up; measured by benchmarks/one_scan.py.
+SESSION_GIB = 1.5
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Shares of the machine.
+
+    Attributes
+    ----------
+    workers : int
+        Sessions at the same time.
+    threads : int
+        Processors for each.
+    """
+
+    workers: int
+    threads: int
+
+
+def available_processors() -> int:
+    """Processors this process may use: affinity, cgroup quota and SLURM's word, the least."""
+    bounds = [len(os.sched_getaffinity(0))]
+    granted = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    if granted.isdecimal() and int(granted) > 0:
+        bounds.append(int(granted))
+    quota = _read("/sys/fs/cgroup/cpu.max").split()
+    if len(quota) == 2 and quota[0].isdecimal() and quota[1].isdecimal():
+        bounds.append(max(1, int(quota[0]) // int(quota[1])))
+    return min(bounds)
+
+
+def available_memory_gib() -> float:
+    """Memory free for use in GiB, within the limit of the cgroup."""
+    bounds = [
+        int(line.split()[1]) / 1024**2
+        for line in _read("/proc/meminfo").splitlines()
+        if line.startswith("MemAvailable:")
+    ]
+    limit = _read("/sys/fs/cgroup/memory.max").strip()
+    if limit.isdecimal():
+        used = _read("/sys/fs/cgroup/memory.current").strip()
+        bounds.append((int(limit) - int(used or 0)) / 1024**3)
+    return max(0.0, min(bounds)) if bounds else SESSION_GIB
+
+
+def share(
+    sessions: int, nprocs: int | None, omp_nthreads: int | None, memory_gib: float | None
+) -> Resources:
+    """Divide processors and memory among sessions.
+
+    Parameters
+    ----------
+    sessions : int
+        How many there are to run.
+    nprocs, omp_nthreads : int or None
+        As the user set them; None chooses.
+    memory_gib : float or None
+        As the user set it; None is what is free.
+
+    Returns
+    -------
+    Resources
+        At least one worker with one thread.
+    """
+    processors = nprocs or available_processors()
+    memory = memory_gib if memory_gib is not None else available_memory_gib()
+    by_memory = max(1, int(memory // SESSION_GIB))
+    at_once = max(1, min(sessions, by_memory, processors // (omp_nthreads or 1) or 1))
+    threads = omp_nthreads or max(1, processors // at_once)
+    return Resources(at_once, threads)
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii")
+    except OSError:
+        return ""

@@ -1,0 +1,46 @@
+"""Stamps: what a session's results were made from, so that a second run does only what changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Everything that determines a session's results. Threads and places are not part of it.
+
+    Attributes
+    ----------
+    inputs : mapping of str to str
+        Path below the dataset to SHA-256.
+    parameters : mapping of str to str
+        Options that change results.
+    software : mapping of str to str
+        Versions of the program and checksums of weights.
+    """
+
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    software: Mapping[str, str] = field(default_factory=dict)
+
+    def difference(self, other: Stamp) -> str:
+        """Name the first field in which two stamps differ; empty if they agree."""
+        for title in ("inputs", "parameters", "software"):
+            mine, theirs = getattr(self, title), getattr(other, title)
+            for key in sorted({*mine, *theirs}):
+                if key not in theirs:
+                    return f"{key} is new"
+                if key not in mine:
+                    return f"{key} is gone"
+                if mine[key] != theirs[key]:
+                    return f"{key} changed"
+        return ""
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file, as a hexadecimal string."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

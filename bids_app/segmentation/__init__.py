@@ -1,0 +1,1 @@
+"""Segmentation methods, their registry, and what is measured in their masks."""

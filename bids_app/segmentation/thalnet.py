@@ -1,0 +1,246 @@
+"""thalnet: the project's own network, for any contrast, skull on or off.
+
+Two residual U-Nets work one after the other (weights and card: ``bids_app/assets/thalnet``). The
+*head* network looks at the whole image at 3 mm and finds the brain, the intracranial space and the
+thalami. The *region* network looks at 64 x 72 x 56 mm around them at 1 mm and draws their outline.
+Both see images normalised as in training, on grids along the world axes, so that orientation,
+voxel size and obliqueness of the input do not matter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from bids_app.errors import BadDataError
+from bids_app.images.resampling import FloatArray, grid_around, resample
+from bids_app.images.volume import AffineArray, Volume
+from bids_app.segmentation.result import LEFT, RIGHT, Segmentation
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    from onnxruntime import InferenceSession
+
+WEIGHTS = {"head": "thalnet-head.onnx", "region": "thalnet-region.onnx"}
+
+# Output channels of both networks, as in training.labels.CLASSES.
+_LEFT, _RIGHT = 1, 2
+_BRAIN = slice(1, 6)
+_HEAD_SHAPE, _HEAD_SPACING = (56, 72, 64), 3.0
+_REGION_SHAPE, _REGION_SPACING = (64, 72, 56), 1.0
+# Sides must be divisible by the network's coarsest level.
+_MULTIPLE = 8
+# Smaller or larger than any living brain or thalamus: the image is not a head scan.
+_BRAIN_RANGE_ML = (400.0, 2500.0)
+_THALAMUS_RANGE_ML = (2.0, 40.0)
+# The outline is drawn again if the region was centred worse than this (mm).
+_RECENTRE = 1.5
+
+
+def segment(image: Volume, threads: int = 1) -> Segmentation:
+    """Segment the thalami and the brain of one image.
+
+    Parameters
+    ----------
+    image : Volume
+        (X, Y, Z), any contrast, axes and voxel size.
+    threads : int
+        Processors that the networks may use.
+
+    Returns
+    -------
+    Segmentation
+        On the grid of ``image``.
+
+    Raises
+    ------
+    BadDataError
+        If no brain with thalami of a plausible size is found.
+    """
+    head, head_affine = _look_at_head(image, threads)
+    brain_volume = float(head[_BRAIN].sum(dtype=np.float64)) * _HEAD_SPACING**3
+    if not _BRAIN_RANGE_ML[0] < brain_volume / 1000 < _BRAIN_RANGE_ML[1]:
+        raise BadDataError(
+            f"no brain was found: {brain_volume / 1000:.0f} mL of the image look like brain, "
+            f"expected {_BRAIN_RANGE_ML[0]:.0f} to {_BRAIN_RANGE_ML[1]:.0f} mL."
+        )
+    region, region_affine = _look_at_region(image, head, head_affine, threads)
+    soft_volumes = region[[_LEFT, _RIGHT]].sum((1, 2, 3), dtype=np.float64) * _REGION_SPACING**3
+    if not _THALAMUS_RANGE_ML[0] < soft_volumes.sum() / 1000 < _THALAMUS_RANGE_ML[1]:
+        raise BadDataError(
+            f"no thalami were found: their volume came out as {soft_volumes.sum() / 1000:.1f} mL, "
+            f"expected {_THALAMUS_RANGE_ML[0]:.0f} to {_THALAMUS_RANGE_ML[1]:.0f} mL."
+        )
+    probseg = _on_image_grid(region[[_LEFT, _RIGHT]], region_affine, image)
+    return Segmentation(
+        dseg=_labels(probseg),
+        probseg=probseg,
+        brain_mask=_brain_mask(head, head_affine, image),
+        soft_volumes=soft_volumes,
+        brain_volume=brain_volume,
+        icv=float((1 - head[0]).sum(dtype=np.float64)) * _HEAD_SPACING**3,
+    )
+
+
+def _look_at_head(image: Volume, threads: int) -> tuple[FloatArray, AffineArray]:
+    """Class probabilities (C, 56, 72, 64) at 3 mm around the brain.
+
+    The first look takes in the whole image, however large, to find the thalami; the second has the
+    field of view that the network was trained on.
+    """
+    low, high = _foreground_box(image)
+    extent = high - low
+    shape = tuple(int(np.ceil(side / _HEAD_SPACING / _MULTIPLE)) * _MULTIPLE for side in extent)
+    first = (max(shape[0], 24), max(shape[1], 24), max(shape[2], 24))
+    affine = grid_around((low + high) / 2, first, _HEAD_SPACING)
+    probabilities = _predict("head", resample(image, first, affine), threads)
+    centre = _centre_of_thalami(probabilities, affine)
+    affine = grid_around(centre, _HEAD_SHAPE, _HEAD_SPACING)
+    return _predict("head", resample(image, _HEAD_SHAPE, affine), threads), affine
+
+
+def _look_at_region(
+    image: Volume, head: FloatArray, head_affine: AffineArray, threads: int
+) -> tuple[FloatArray, AffineArray]:
+    """Class probabilities (C, 64, 72, 56) at 1 mm, centred on the thalami."""
+    centre = _centre_of_thalami(head, head_affine)
+    affine = grid_around(centre, _REGION_SHAPE, _REGION_SPACING)
+    region = _predict("region", resample(image, _REGION_SHAPE, affine), threads)
+    found = _centre_of_thalami(region, affine)
+    if np.linalg.norm(found - centre) > _RECENTRE:
+        affine = grid_around(found, _REGION_SHAPE, _REGION_SPACING)
+        region = _predict("region", resample(image, _REGION_SHAPE, affine), threads)
+    return region, affine
+
+
+def _foreground_box(image: Volume) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Corners in world mm of the box that holds everything brighter than the background."""
+    step = tuple(slice(None, None, max(1, int(2 // size))) for size in image.voxel_size)
+    data = np.asarray(image.data[step], dtype=np.float32)
+    low, high = np.percentile(data, [1, 99])
+    inside = data > low + 0.1 * (high - low)
+    ranges = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        share = inside.mean(others)
+        occupied = np.flatnonzero(share > 0.01)
+        if occupied.size == 0:
+            occupied = np.arange(inside.shape[axis])
+        stride = step[axis].step
+        ranges.append((occupied[0] * stride, occupied[-1] * stride))
+    corners = np.array(np.meshgrid(*ranges, indexing="ij")).reshape(3, -1)
+    world = image.affine[:3, :3] @ corners + image.affine[:3, 3:]
+    return world.min(1), world.max(1)
+
+
+def _centre_of_thalami(probabilities: FloatArray, affine: AffineArray) -> npt.NDArray[np.float64]:
+    """World coordinates (mm) of the middle of both thalami, or of the brain if there are none."""
+    weight = probabilities[_LEFT] + probabilities[_RIGHT]
+    weight = np.where(weight > 0.3, weight, 0.0)
+    if weight.sum() < 1:
+        weight = np.maximum(probabilities[_BRAIN].sum(0), 1e-6)
+    total = weight.sum(dtype=np.float64)
+    index = [
+        float((weight.sum(tuple(o for o in range(3) if o != axis)) * np.arange(n)).sum() / total)
+        for axis, n in enumerate(weight.shape)
+    ]
+    return np.asarray(affine[:3, :3] @ np.array(index) + affine[:3, 3])
+
+
+def _predict(network: str, image: FloatArray, threads: int) -> FloatArray:
+    """Class probabilities (C, X, Y, Z) of an image (X, Y, Z) in arbitrary units."""
+    low, high = np.percentile(image, [0.5, 99.5])
+    image = np.clip(image, float(low), float(high))
+    image = (image - image.mean()) / (image.std() + 1e-6)
+    (logits,) = _network(network, threads).run(None, {"image": image[None, None]})
+    logits = logits[0] - logits[0].max(0)
+    np.exp(logits, out=logits)
+    probabilities: FloatArray = logits / logits.sum(0)
+    return probabilities
+
+
+def weights_checksums() -> dict[str, str]:
+    """SHA-256 of both networks' files, by file name."""
+    return {
+        name: hashlib.sha256(_weights(name).read_bytes()).hexdigest() for name in WEIGHTS.values()
+    }
+
+
+def _weights(name: str) -> Traversable:
+    return files("bids_app") / "assets" / "thalnet" / name
+
+
+@lru_cache(maxsize=2)
+def _network(name: str, threads: int) -> InferenceSession:
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = 3
+    providers = [
+        provider
+        for provider in ("CUDAExecutionProvider", "CPUExecutionProvider")
+        if provider in onnxruntime.get_available_providers()
+    ]
+    weights = _weights(WEIGHTS[name]).read_bytes()
+    return onnxruntime.InferenceSession(weights, settings, providers=providers)
+
+
+def _on_image_grid(region: FloatArray, affine: AffineArray, image: Volume) -> FloatArray:
+    """Bring the thalamic probabilities (2, …) onto the image's grid as (X, Y, Z, 2).
+
+    Only the part of the image that the region covers is computed.
+    """
+    shape = image.data.shape
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in region.shape[1:]], indexing="ij"))
+    to_image = np.linalg.inv(image.affine) @ affine
+    voxels = to_image[:3, :3] @ corners.reshape(3, -1) + to_image[:3, 3:]
+    low = np.clip(np.floor(voxels.min(1)).astype(int), 0, shape)
+    high = np.clip(np.ceil(voxels.max(1)).astype(int) + 1, 0, shape)
+    x, y, z = (slice(a, b) for a, b in zip(low, high, strict=True))
+    box_affine = image.affine.copy()
+    box_affine[:3, 3] += image.affine[:3, :3] @ low
+    size = high - low
+    probseg = np.zeros((*shape, 2), dtype=np.float32)
+    for channel, probability in enumerate(region):
+        probseg[x, y, z, channel] = resample(
+            Volume(probability, affine), (size[0], size[1], size[2]), box_affine
+        )
+    return probseg
+
+
+def _labels(probseg: FloatArray) -> npt.NDArray[np.uint8]:
+    """Thalamus where either side is likelier than not, as one connected piece a side."""
+    from scipy.ndimage import label
+
+    thalamus = probseg.sum(-1) >= 0.5
+    right = probseg[..., 1] > probseg[..., 0]
+    dseg = np.zeros(thalamus.shape, dtype=np.uint8)
+    for value, side in ((LEFT, thalamus & ~right), (RIGHT, thalamus & right)):
+        pieces, count = label(side)
+        if count:
+            largest = np.bincount(pieces.ravel())[1:].argmax() + 1
+            dseg[pieces == largest] = value
+    return dseg
+
+
+def _brain_mask(head: FloatArray, affine: AffineArray, image: Volume) -> npt.NDArray[np.uint8]:
+    """Brain with its sulci on the image's grid; never outside the non-zero voxels."""
+    from scipy.ndimage import binary_fill_holes, label
+
+    brain = head[_BRAIN].sum(0)
+    shape = image.data.shape
+    probability = resample(Volume(brain, affine), (shape[0], shape[1], shape[2]), image.affine)
+    mask = (probability >= 0.5) & (image.data != 0)
+    pieces, count = label(mask)
+    if count > 1:
+        mask = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
+    filled: npt.NDArray[np.uint8] = binary_fill_holes(mask).astype(np.uint8)
+    return filled

@@ -1,0 +1,64 @@
+"""Volumes of masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bids_app.segmentation.result import LEFT, RIGHT, Segmentation
+
+
+@dataclass(frozen=True)
+class ThalamusVolumes:
+    """Volumes in mL.
+
+    Attributes
+    ----------
+    left_ml, right_ml, total_ml : float
+        Voxels in the mask times the volume of a voxel (Ibrahim et al. 2026, section 2.6.3).
+    left_soft_ml, right_soft_ml, total_soft_ml : float
+        Summed probabilities, free of the voxel size.
+    brain_ml : float
+        Parenchyma and ventricles.
+    icv_ml : float
+        Intracranial volume.
+    """
+
+    left_ml: float
+    right_ml: float
+    total_ml: float
+    left_soft_ml: float
+    right_soft_ml: float
+    total_soft_ml: float
+    brain_ml: float
+    icv_ml: float
+
+
+def measure(segmentation: Segmentation, voxel_volume: float) -> ThalamusVolumes:
+    """Measure one segmentation.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+    voxel_volume : float
+        In mm³, the determinant of the affine.
+
+    Returns
+    -------
+    ThalamusVolumes
+        In mL (1 mL = 1000 mm³).
+    """
+    counts = np.bincount(segmentation.dseg.ravel(), minlength=3)
+    left, right = (float(counts[side]) * voxel_volume / 1000 for side in (LEFT, RIGHT))
+    left_soft, right_soft = (float(volume) / 1000 for volume in segmentation.soft_volumes)
+    return ThalamusVolumes(
+        left_ml=left,
+        right_ml=right,
+        total_ml=left + right,
+        left_soft_ml=left_soft,
+        right_soft_ml=right_soft,
+        total_soft_ml=left_soft + right_soft,
+        brain_ml=segmentation.brain_volume / 1000,
+        icv_ml=segmentation.icv / 1000,
+    )

@@ -1,0 +1,55 @@
+"""Small datasets that the tests share."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# A busy machine is no reason to fail; the number of examples is what bounds the time.
+settings.register_profile("thalbids", deadline=None)
+settings.load_profile("thalbids")
+
+SHARED_DATA = Path(
+    os.environ.get("THALBIDS_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Give the folder of a real dataset, or skip: such data are not in the repository."""
+
+    def folder(name: str) -> Path:
+        path = SHARED_DATA / name
+        if not path.is_dir():
+            pytest.skip(f"the real dataset {name} is not at {path} (set THALBIDS_DATA)")
+        return path
+
+    return folder
+
+
+def save_image(path: Path, data: np.ndarray, affine: np.ndarray | None = None) -> Path:
+    """Write an image, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(data, np.eye(4) if affine is None else affine), path)
+    return path
+
+
+def describe(folder: Path, **fields: object) -> Path:
+    """Make a folder a BIDS dataset."""
+    folder.mkdir(parents=True, exist_ok=True)
+    description = {"Name": "test", "BIDSVersion": "1.10.0", **fields}
+    (folder / "dataset_description.json").write_text(json.dumps(description))
+    return folder
+
+
+@pytest.fixture
+def noise() -> np.ndarray:
+    """An image of noise, (16, 18, 20) int16."""
+    return np.random.default_rng(0).integers(1, 500, (16, 18, 20)).astype(np.int16)

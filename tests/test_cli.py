@@ -1,0 +1,131 @@
+"""Arguments become options; wrong ones become a sentence and an exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bids_app import __version__
+from bids_app.cli import main, parse
+from bids_app.errors import ThalbidsError
+from tests.conftest import describe
+
+
+@pytest.fixture
+def bids(tmp_path: Path) -> Path:
+    return describe(tmp_path / "bids")
+
+
+def _parse(bids: Path, *words: str) -> object:
+    return parse([str(bids), str(bids.parent / "out"), "participant", *words])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--participant-label", "01", "02"],
+        ["--participant_label", "01", "02"],
+        ["--participant-label", "sub-01", "sub-02"],
+        ["--participant-labels", "01", "sub-02", "01"],
+    ],
+)
+def test_every_spelling_of_participant_labels(bids: Path, words: list[str]) -> None:
+    assert _parse(bids, *words).participant_labels == ("01", "02")
+
+
+@pytest.mark.parametrize("name", ["--session-label", "--session-id", "--session_label"])
+def test_every_spelling_of_session_labels(bids: Path, name: str) -> None:
+    assert _parse(bids, name, "ses-a", "b").session_labels == ("a", "b")
+
+
+def test_folders_after_labels_are_not_swallowed(bids: Path) -> None:
+    out = str(bids.parent / "out")
+    for words in (
+        ["--participant-label", "01", str(bids), out, "participant"],
+        [str(bids), out, "--participant-label", "01", "participant"],
+        ["-d", f"manual={bids}", str(bids), out, "participant", "--participant-label", "01"],
+        [str(bids), out, "participant", "--participant-label", "01"],
+    ):
+        options = parse(words)
+        assert (options.bids_dir, str(options.output_dir)) == (bids, out)
+        assert options.participant_labels == ("01",)
+        assert options.levels == ("participant",)
+
+
+def test_both_levels_in_one_call(bids: Path) -> None:
+    options = parse([str(bids), str(bids.parent / "out"), "participant", "group"])
+    assert options.levels == ("participant", "group")
+
+
+@pytest.mark.parametrize(
+    ("text", "gib"),
+    [("8G", 8), ("8 GB", 8), ("8GiB", 8), ("1.5g", 1.5), ("2048M", 2), ("2048", 2), ("1T", 1024)],
+)
+def test_memory_sizes(bids: Path, text: str, gib: float) -> None:
+    assert _parse(bids, "--mem", text).memory_gib == pytest.approx(gib)
+
+
+def test_filters_and_derivatives(bids: Path, tmp_path: Path) -> None:
+    path = tmp_path / "filter.json"
+    path.write_text(json.dumps({"T1w": {"acquisition": "mprage"}}))
+    options = _parse(bids, "--bids-filter-file", str(path), "-d", f"manual={tmp_path}", str(bids))
+    assert options.bids_filters == {"t1w": {"acquisition": "mprage"}}
+    assert options.derivatives == {"manual": tmp_path, "bids": bids}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["{missing}", "{out}", "participant"], 66, "There is no folder"),
+        (["{bids}", "{out}", "cohort"], 17, "'cohort' is not an analysis level"),
+        (["{bids}", "{bids}", "participant"], 64, "The output folder is the dataset itself"),
+        (["{bids}", "{out}", "participant", "-w", "{bids}/work"], 64, "inside the dataset"),
+        (["{bids}", "{out}", "participant", "--mem", "much"], 64, "not a memory size"),
+        (["{bids}", "{out}", "participant", "--nprocs", "0"], 64, "not a whole number"),
+        (["{bids}", "{out}", "participant", "--no-such-option"], 64, "--no-such-option"),
+        (["{bids}", "{out}"], 64, "required"),
+        (["{bids}", "{out}", "participant", "-d", "manual={missing}"], 66, "There is no folder"),
+        (["{bids}", "{out}", "participant", "-d", "a={bids}", "a={bids}"], 64, "twice"),
+        (["{bids}", "{out}", "participant", "--participant-label", "0/1"], 64, "not a BIDS label"),
+        (["{bids}", "{out}", "participant", "--participant-label", "../1"], 64, "not a BIDS label"),
+        (["{bids}", "{out}", "participant", "--bids-filter-file", "{missing}"], 66, "filter file"),
+    ],
+)
+def test_wrong_arguments(
+    bids: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, sentence: str
+) -> None:
+    places = {"bids": bids, "out": bids.parent / "out", "missing": bids.parent / "missing"}
+    assert main([word.format(**places) for word in words]) == code
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert "Traceback" not in error
+    assert not (bids.parent / "out").exists()
+
+
+def test_a_filter_file_that_is_not_json(bids: Path, tmp_path: Path) -> None:
+    path = tmp_path / "filter.json"
+    path.write_text("{")
+    with pytest.raises(ThalbidsError, match="not valid JSON") as caught:
+        _parse(bids, "--bids-filter-file", str(path))
+    assert caught.value.exit_code == 65
+
+
+def test_version_and_help_import_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "from bids_app.cli import main\n"
+        "try: main([sys.argv[1]])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'pandas', 'bids', 'nibabel', 'onnxruntime', 'scipy', 'matplotlib'}\n"
+        "sys.exit(bool(heavy & sys.modules.keys()))\n"
+    )
+    for flag, text in (("--version", f"thalbids {__version__}"), ("--help", "participant")):
+        result = subprocess.run(
+            [sys.executable, "-c", program, flag], capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        assert text in result.stdout
