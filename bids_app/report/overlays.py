@@ -1,0 +1,334 @@
+"""Outlines of masks on slices of an image, as PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+from PIL.Image import Resampling
+from PIL.PngImagePlugin import PngInfo
+
+FloatArray = npt.NDArray[np.float32]
+Colour = tuple[int, int, int]
+
+LEFT, RIGHT = 1, 2
+# Okabe & Ito's palette: told apart with any common colour vision deficiency, and bright on grey.
+LEFT_COLOUR: Colour = (230, 159, 0)
+RIGHT_COLOUR: Colour = (86, 180, 233)
+BRAIN_COLOUR: Colour = (240, 228, 66)
+
+PANEL = 200
+GAP = 4
+LINE = 24
+LINE_WIDTH = 1.4
+THALAMUS_SLICES = 6
+THALAMUS_FIELD = 90.0
+BRAIN_SLICES = 3
+BRAIN_MARGIN = 1.2
+
+_TEXT: Colour = (225, 225, 225)
+_ALERT: Colour = (255, 120, 90)
+_BLACK: Colour = (0, 0, 0)
+_CONVENTION = "neurological convention (left is left)"
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """A slicing plane: the array axes across, up and through it, and the letters at its sides."""
+
+    name: str
+    across: int
+    up: int
+    through: int
+    sides: tuple[str, str]
+
+
+_PLANES = (
+    _Plane("axial", 0, 1, 2, ("L", "R")),
+    _Plane("coronal", 0, 2, 1, ("L", "R")),
+    _Plane("sagittal", 1, 2, 0, ("P", "A")),
+)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A mask to outline, (X, Y, Z) bool."""
+
+    name: str
+    mask: npt.NDArray[np.bool_]
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What all panels of a figure share.
+
+    Attributes
+    ----------
+    image : (X, Y, Z) array
+    layers : tuple of _Layer
+    voxel_size : (3,) float64, mm
+    centre : (3,) float64, voxels
+    field : float
+        Side of a panel in mm.
+    window : tuple of float
+        Values drawn black and white.
+    """
+
+    image: npt.NDArray[Any]
+    layers: tuple[_Layer, ...]
+    voxel_size: npt.NDArray[np.float64]
+    centre: npt.NDArray[np.float64]
+    field: float
+    window: tuple[float, float]
+
+
+def thalamus_overlay(
+    image: npt.NDArray[Any],
+    dseg: npt.NDArray[Any],
+    voxel_size: Sequence[float] | npt.NDArray[np.floating],
+) -> bytes:
+    """Draw the outlines of both thalami on axial, coronal and sagittal slices.
+
+    Six evenly spaced slices per plane, each 90 mm wide; the sagittal row holds three through
+    the left and three through the right thalamus. What could not be drawn is written on the
+    figure and into its ``Description`` text chunk.
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+        Axes run right, anterior, superior.
+    dseg : (X, Y, Z) uint8
+        1 left thalamus, 2 right thalamus.
+    voxel_size : (3,) float
+        Sides of a voxel in mm.
+
+    Returns
+    -------
+    bytes
+        PNG, RGB.
+
+    Raises
+    ------
+    ValueError
+        If an array is not three-dimensional, shapes differ or the voxel size is no size.
+    """
+    spacing = _check(image, dseg, voxel_size)
+    left = _Layer("left thalamus", dseg == LEFT, LEFT_COLOUR)
+    right = _Layer("right thalamus", dseg == RIGHT, RIGHT_COLOUR)
+    layers = (left, right)
+    bounds = _bounds(left.mask | right.mask)
+    centre = bounds.mean(axis=1)
+    half = THALAMUS_FIELD / 2 / spacing
+    low, high = np.maximum(centre - half, 0).astype(int), np.ceil(centre + half).astype(int)
+    window, notes = _window(image[tuple(map(slice, low, high))])
+    notes += [f"no {layer.name} in the segmentation" for layer in layers if not layer.mask.any()]
+    rows = [_spread(bounds[axis], THALAMUS_SLICES) for axis in (2, 1)]
+    sides = [_spread(_bounds(layer.mask)[0], THALAMUS_SLICES // 2) for layer in layers]
+    rows.append([*sides[0], *sides[1]])
+    scene = _Scene(image, layers, spacing, centre, THALAMUS_FIELD, window)
+    return _figure(scene, rows, THALAMUS_SLICES, notes + _gaps(image))
+
+
+def brain_overlay(
+    image: npt.NDArray[Any],
+    mask: npt.NDArray[Any],
+    voxel_size: Sequence[float] | npt.NDArray[np.floating],
+) -> bytes:
+    """Draw the outline of the brain mask on three axial, coronal and sagittal slices.
+
+    What could not be drawn is written on the figure and into its ``Description`` text chunk.
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+        Axes run right, anterior, superior.
+    mask : (X, Y, Z) bool or uint8
+        Brain where not zero.
+    voxel_size : (3,) float
+        Sides of a voxel in mm.
+
+    Returns
+    -------
+    bytes
+        PNG, RGB.
+
+    Raises
+    ------
+    ValueError
+        If an array is not three-dimensional, shapes differ or the voxel size is no size.
+    """
+    spacing = _check(image, mask, voxel_size)
+    brain = mask != 0
+    bounds = _bounds(brain)
+    # Percentiles of every third voxel per axis are as good, and 27 times as fast.
+    sparse = (slice(None, None, 3),) * 3
+    inside = image[sparse][brain[sparse]]
+    window, notes = _window(inside if inside.size else image[sparse])
+    if not brain.any():
+        notes.append("the brain mask is empty")
+    field = float(BRAIN_MARGIN * ((np.ptp(bounds, axis=1) + 1) * spacing).max())
+    layers = (_Layer("brain mask", brain, BRAIN_COLOUR),)
+    scene = _Scene(image, layers, spacing, bounds.mean(axis=1), field, window)
+    rows = [_spread(bounds[plane.through], BRAIN_SLICES) for plane in _PLANES]
+    return _figure(scene, rows, BRAIN_SLICES, notes + _gaps(image))
+
+
+def _check(
+    image: npt.NDArray[Any],
+    labels: npt.NDArray[Any],
+    voxel_size: Sequence[float] | npt.NDArray[np.floating],
+) -> npt.NDArray[np.float64]:
+    if image.ndim != 3 or image.shape != labels.shape or 0 in image.shape:
+        raise ValueError(
+            f"image and labels need the same three axes, got shapes {image.shape}, {labels.shape}"
+        )
+    spacing = np.asarray(voxel_size, dtype=np.float64)
+    if spacing.shape != (3,) or not (np.isfinite(spacing) & (spacing > 0)).all():
+        raise ValueError(f"voxel size needs three positive lengths in mm, got {spacing.tolist()}")
+    return spacing
+
+
+def _bounds(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """Return the first and last voxel of a mask per axis, (3, 2); of the array if it is empty."""
+    occupied = [np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    return np.array(
+        [
+            (where[0], where[-1]) if where.size else (0, size - 1)
+            for where, size in zip(occupied, mask.shape, strict=True)
+        ]
+    )
+
+
+def _spread(bound: npt.NDArray[np.intp], count: int) -> list[int]:
+    """Return up to `count` evenly spaced slices strictly inside `bound` where there is room."""
+    positions = np.linspace(bound[0], bound[1], count + 2)[1:-1]
+    return [int(position) for position in np.unique(np.rint(positions))]
+
+
+def _window(values: npt.NDArray[Any]) -> tuple[tuple[float, float], list[str]]:
+    """Return the values to draw black and white, and what is wrong with them."""
+    tissue = values[np.isfinite(values) & (values != 0)]
+    low, high = np.percentile(tissue, (0.5, 99.5)) if tissue.size else (0.0, 0.0)
+    if high <= low:
+        return (low, low + 1.0), ["constant image: nothing to see"]
+    return (float(low), float(high)), []
+
+
+def _gaps(image: npt.NDArray[Any]) -> list[str]:
+    share = 1 - np.count_nonzero(np.isfinite(image)) / image.size
+    return [f"{share:.1%} of the voxels are not finite (black)"] if share else []
+
+
+def _figure(scene: _Scene, rows: list[list[int]], columns: int, notes: list[str]) -> bytes:
+    """Set the panels of each plane in a row, with a legend and `notes` below."""
+    grid = PANEL * np.array([columns, len(rows)]) + GAP * np.array([columns - 1, len(rows) - 1])
+    width, height = grid.tolist()
+    canvas = Image.new("RGB", (width, height + LINE * (1 + len(notes)) + 2 * GAP))
+    draw = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(14)
+    for row, (plane, positions) in enumerate(zip(_PLANES, rows, strict=True)):
+        for column, position in enumerate(positions):
+            corner = (column * (PANEL + GAP), row * (PANEL + GAP))
+            _paste(canvas, corner, scene, plane, position)
+            _letter(draw, font, plane, position, corner)
+    _legend(draw, font, scene, height + GAP)
+    for line, note in enumerate(notes, start=1):
+        draw.text((GAP, height + GAP + LINE * line), note, _ALERT, font)
+    description = PngInfo()
+    description.add_text("Description", "; ".join([_CONVENTION, *notes]))
+    buffer = BytesIO()
+    canvas.save(buffer, "PNG", pnginfo=description, compress_level=3)
+    return buffer.getvalue()
+
+
+def _paste(
+    canvas: Image.Image, corner: tuple[int, int], scene: _Scene, plane: _Plane, position: int
+) -> None:
+    """Draw one slice and the outlines of the masks in it."""
+    low, high = scene.window
+    grey = _sample(scene, plane, _section(scene.image, plane, position), Resampling.BICUBIC)
+    canvas.paste(_levels((grey - low) / (high - low)), corner)
+    for layer in scene.layers:
+        mask = _section(layer.mask, plane, position)
+        if mask.any():
+            line = _outline(_sample(scene, plane, mask, Resampling.BILINEAR))
+            canvas.paste(layer.colour, (*corner, corner[0] + PANEL, corner[1] + PANEL), line)
+
+
+def _levels(values: FloatArray) -> Image.Image:
+    """Return 0 to 1 as an 8-bit image, clipped."""
+    return Image.fromarray((np.clip(values, 0, 1) * 255).astype(np.uint8))
+
+
+def _section(volume: npt.NDArray[Any], plane: _Plane, position: int) -> npt.NDArray[Any]:
+    # A view: ndarray.take would first copy a whole volume that is not in C order.
+    section: npt.NDArray[Any] = np.moveaxis(volume, plane.through, 0)[position]
+    return section
+
+
+def _sample(
+    scene: _Scene, plane: _Plane, section: npt.NDArray[Any], method: Resampling
+) -> FloatArray:
+    """Interpolate a slice at the pixels of a panel, (PANEL, PANEL), zero outside the image."""
+    axes = [plane.across, plane.up]
+    # Pillow counts from the outer corner of the first pixel, voxels from the middle.
+    middle, half = scene.centre[axes] + 0.5, scene.field / scene.voxel_size[axes] / 2
+    left, low = (int(edge) for edge in np.floor(middle - half) - 2)
+    right, high = (int(edge) for edge in np.ceil(middle + half) + 2)
+    tissue = np.where(np.isfinite(section), section, 0).T.astype(np.float32)
+    # Cropping beyond the image fills with zeros.
+    cropped = Image.fromarray(tissue).crop((left, low, right, high))
+    first, last = middle - half - (left, low), middle + half - (left, low)
+    return np.asarray(cropped.resize((PANEL, PANEL), method, (*first, *last)))[::-1]
+
+
+def _outline(mask: FloatArray) -> Image.Image:
+    """Return the opacity of a line along the half level of a sampled mask.
+
+    Distance from the level set is the value over the gradient, which places the line to a
+    fraction of a pixel and smooths its edges.
+    """
+    down, across = np.gradient(mask)
+    distance = np.abs(mask - 0.5) / np.maximum(np.hypot(down, across), 1e-6)
+    return _levels((LINE_WIDTH + 1) / 2 - distance)
+
+
+def _letter(
+    draw: ImageDraw.ImageDraw,
+    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+    plane: _Plane,
+    position: int,
+    corner: tuple[int, int],
+) -> None:
+    x, y = corner
+    middle = y + PANEL / 2
+    for place, text, anchor in (
+        ((x + 6, y + 6), f"{plane.name} {position}", "la"),
+        ((x + 6, middle), plane.sides[0], "lm"),
+        ((x + PANEL - 6, middle), plane.sides[1], "rm"),
+    ):
+        draw.text(place, text, _TEXT, font, anchor, stroke_width=2, stroke_fill=_BLACK)
+
+
+def _legend(
+    draw: ImageDraw.ImageDraw,
+    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+    scene: _Scene,
+    top: float,
+) -> None:
+    """Write one line: the colours, the scale and the convention."""
+    middle, x = top + LINE / 2, float(2 * GAP)
+    entries = [(layer.name, layer.colour, 20.0) for layer in scene.layers]
+    scale = 20 if scene.field < 150 else 50
+    entries.append((f"{scale} mm", _TEXT, scale / scene.field * PANEL))
+    for name, colour, length in entries:
+        draw.line((x, middle, x + length, middle), colour, 2)
+        draw.text((x + length + 6, middle), name, _TEXT, font, anchor="lm")
+        x += length + 24 + font.getlength(name)
+    draw.text((x, middle), _CONVENTION, _TEXT, font, anchor="lm")

@@ -1,0 +1,335 @@
+"""Self-contained HTML pages of a session and of a cohort."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal
+from urllib.parse import quote
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from bids_app.report.tables import Table, format_table
+from bids_app.statistics.samples import require_columns
+
+Status = Literal["done", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """Volumes by one method on one contrast.
+
+    Attributes
+    ----------
+    method, contrast : str
+        How and on what was measured.
+    left_ml, right_ml : float
+        Thalamus, mL.
+    icv_ml, brain_ml : float
+        Intracranial and brain volume, mL; NaN if not measured.
+    """
+
+    method: str
+    contrast: str
+    left_ml: float
+    right_ml: float
+    icv_ml: float = float("nan")
+    brain_ml: float = float("nan")
+
+    @property
+    def total_ml(self) -> float:
+        """Volume of both thalami, mL."""
+        return self.left_ml + self.right_ml
+
+    @property
+    def icv_share(self) -> float:
+        """Share of both thalami in the intracranial volume, %; NaN if that is unknown."""
+        return 100 * self.total_ml / self.icv_ml if self.icv_ml > 0 else float("nan")
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A figure for a session page: PNG bytes and the sentence that describes them."""
+
+    caption: str
+    png: bytes
+
+    @property
+    def uri(self) -> str:
+        """The image as a data URI."""
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """The image that was measured, and what was found in it.
+
+    Attributes
+    ----------
+    name : str
+        Heading, such as ``T1w`` or ``acq-mprage run-1 T1w``.
+    file : str
+        Path within the dataset.
+    shape : tuple of int
+        Voxels.
+    voxel_size : tuple of float
+        mm.
+    orientation : str
+        Axis codes of the file as it was found, such as ``LAS``.
+    volumes : tuple of Volumes
+    thalamus : tuple of Overlay
+        One per method and contrast.
+    brain : Overlay or None
+    warnings : tuple of str
+    """
+
+    name: str
+    file: str
+    shape: tuple[int, ...]
+    voxel_size: tuple[float, ...]
+    orientation: str
+    volumes: tuple[Volumes, ...] = ()
+    thalamus: tuple[Overlay, ...] = ()
+    brain: Overlay | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that went into the results: its path and the SHA-256 of its content."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class SessionReport:
+    """All that a session page tells.
+
+    Attributes
+    ----------
+    subject, session : str
+        Labels without prefix; `session` is empty in a dataset without sessions.
+    anchors : tuple of Anchor
+    inputs : tuple of InputFile
+    software : mapping of str to str
+        Name to version.
+    methods : str
+        Paragraphs, separated by empty lines.
+    citation : str
+    warnings : tuple of str
+        What concerns the session rather than one image.
+    """
+
+    subject: str
+    session: str
+    anchors: tuple[Anchor, ...]
+    inputs: tuple[InputFile, ...]
+    software: Mapping[str, str]
+    methods: str
+    citation: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SessionStatus:
+    """How a session ended.
+
+    Attributes
+    ----------
+    subject, session : str
+        Labels without prefix; `session` is empty in a dataset without sessions.
+    status : {"done", "failed", "skipped"}
+    reason : str
+        Why it failed or was skipped.
+    page : str
+        Path of the session page relative to the cohort page; empty if there is none.
+    """
+
+    subject: str
+    session: str
+    status: Status
+    reason: str = ""
+    page: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of the cohort page.
+
+    Attributes
+    ----------
+    title, caption : str
+    table : DataFrame or None
+    svg : str
+        From `bids_app.report.plots.figure_svg`. It is trusted and set into the page as it is.
+    """
+
+    title: str
+    caption: str = ""
+    table: pd.DataFrame | None = None
+    svg: str = ""
+
+
+@dataclass(frozen=True)
+class CohortReport:
+    """All that a cohort page tells.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the dataset.
+    sessions : tuple of SessionStatus
+    volumes : DataFrame
+        One row per scan and method, with the columns ``subject`` and ``session`` (labels
+        without prefix) and any others.
+    software : mapping of str to str
+        Name to version.
+    methods : str
+        Paragraphs, separated by empty lines.
+    citation : str
+    sections : tuple of Section
+        Plots, agreement with a reference, overlap.
+    dictionary : mapping of str to str
+        Description of columns by name.
+    """
+
+    dataset: str
+    sessions: tuple[SessionStatus, ...]
+    volumes: pd.DataFrame
+    software: Mapping[str, str]
+    methods: str
+    citation: str
+    sections: tuple[Section, ...] = ()
+    dictionary: Mapping[str, str] = field(default_factory=dict)
+
+
+def session_page(report: SessionReport) -> str:
+    """Write the page of a session.
+
+    Parameters
+    ----------
+    report : SessionReport
+
+    Returns
+    -------
+    str
+        HTML that loads nothing from anywhere; everything from `report` is escaped.
+    """
+    title = _name(report.subject, report.session)
+    anchors = [(anchor, _volume_table(anchor.volumes)) for anchor in report.anchors]
+    template = _environment().get_template("session.html.jinja")
+    return template.render(title=title, report=report, anchors=anchors)
+
+
+def cohort_page(report: CohortReport) -> str:
+    """Write the page of a cohort.
+
+    Parameters
+    ----------
+    report : CohortReport
+
+    Returns
+    -------
+    str
+        HTML that loads nothing from anywhere; everything from `report` is escaped, except the
+        SVG of sections.
+
+    Raises
+    ------
+    KeyError
+        If `report.volumes` lacks ``subject`` or ``session``.
+    ValueError
+        If the SVG of a section is none.
+    """
+    counts = Counter(session.status for session in report.sessions)
+    cards = {
+        "subjects": len({session.subject for session in report.sessions}),
+        "sessions": len(report.sessions),
+        **{status: counts[status] for status in ("done", "failed", "skipped")},
+    }
+    sections = [
+        (
+            section,
+            None if section.table is None else format_table(section.table, report.dictionary),
+            _inline_svg(section, f"figure{number}-") if section.svg else "",
+        )
+        for number, section in enumerate(report.sections, start=1)
+    ]
+    template = _environment().get_template("cohort.html.jinja")
+    return template.render(
+        title=report.dataset,
+        report=report,
+        cards=cards,
+        incomplete=[
+            (_name(session.subject, session.session), session)
+            for session in report.sessions
+            if session.status != "done"
+        ],
+        volumes=_linked_volumes(report),
+        sections=sections,
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("bids_app", "assets/templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _name(subject: str, session: str) -> str:
+    return f"sub-{subject} ses-{session}" if session else f"sub-{subject}"
+
+
+def _volume_table(volumes: tuple[Volumes, ...]) -> Table:
+    rows = [
+        {
+            "Method": row.method,
+            "Contrast": row.contrast,
+            "Left (mL)": row.left_ml,
+            "Right (mL)": row.right_ml,
+            "Total (mL)": row.total_ml,
+            "ICV (mL)": row.icv_ml,
+            "Brain (mL)": row.brain_ml,
+            "Total of ICV (%)": row.icv_share,
+        }
+        for row in volumes
+    ]
+    return format_table(pd.DataFrame(rows))
+
+
+def _linked_volumes(report: CohortReport) -> Table:
+    """Format the table of volumes, each row linked to the page of its session."""
+    require_columns(report.volumes, ["subject", "session"])
+    # The leading dot keeps a path from being read as a host or a scheme.
+    pages = {
+        (session.subject, session.session): "./" + quote(session.page)
+        for session in report.sessions
+        if session.page
+    }
+    labels = report.volumes[["subject", "session"]].fillna("").astype(str)
+    subjects, sessions = labels["subject"].tolist(), labels["session"].tolist()
+    hrefs = [pages.get(key, "") for key in zip(subjects, sessions, strict=True)]
+    labelled = report.volumes.assign(subject=subjects, session=sessions)
+    return format_table(labelled, report.dictionary, subjects, hrefs)
+
+
+def _inline_svg(section: Section, prefix: str) -> Markup:
+    """Return the SVG without prologue, its ids unique in the page, named for screen readers."""
+    start = section.svg.find("<svg ")
+    if start < 0:
+        raise ValueError(f"section '{section.title}' holds no SVG")
+    body = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{prefix}", section.svg[start + 5 :])
+    name = Markup('<svg role="img" aria-label="{}" ').format(section.caption or section.title)
+    return name + Markup(body)  # noqa: S704 - from our own plots, which escape their text

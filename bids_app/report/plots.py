@@ -1,0 +1,390 @@
+"""Plots of the group page.
+
+Every function returns a matplotlib ``Figure`` that belongs to no window and needs no closing;
+`figure_svg` and `figure_png` turn it into a file's content. Points and lines of one subject
+carry its label in the SVG as ``data-subject``, so that a page can highlight them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Sequence
+from functools import wraps
+from io import BytesIO, StringIO
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bids_app.statistics.agreement import BlandAltman, LineFit
+from bids_app.statistics.samples import Interval, require_columns
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's palette, told apart with any common colour vision deficiency.
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
+OVERLAP_COLOURS = {"dice": BLUE, "precision": ORANGE, "sensitivity": GREEN}
+
+_STYLE: Any = {
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 11,
+    "figure.dpi": 100,
+    "font.size": 10,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "lines.markersize": 5.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "thalbids",
+    # A label may hold a dollar sign, which is no formula.
+    "text.parse_math": False,
+}
+# Without an edge the fill alone is the colour, which a page can change.
+_MARKS: Any = {"color": BLUE, "alpha": 0.7, "markeredgewidth": 0, "linewidth": 1}
+_SUBJECT = "subject:"
+
+Parameters = ParamSpec("Parameters")
+
+
+def _styled(plot: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
+    """Draw with the house style, leaving the settings of the process as they are."""
+
+    @wraps(plot)
+    def styled(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
+        from matplotlib import rc_context
+
+        with rc_context(_STYLE):
+            return plot(*args, **kwargs)
+
+    return styled
+
+
+@_styled
+def bland_altman_plot(
+    reference: npt.ArrayLike,
+    method: npt.ArrayLike,
+    subjects: Sequence[Hashable],
+    agreement: BlandAltman | None,
+    *,
+    quantity: str,
+    unit: str,
+    title: str = "",
+) -> Figure:
+    """Plot the differences method - reference against the pairwise means.
+
+    Parameters
+    ----------
+    reference, method : array_like, shape (n,)
+        Paired measurements in `unit`; pairs that are not finite are left out.
+    subjects : sequence of length n
+        Label of the subject of each pair; it may occur repeatedly.
+    agreement : BlandAltman or None
+        Bias and limits to draw with their confidence bands; None draws the points alone.
+    quantity, unit : str
+        What was measured, and in what.
+    title : str
+        Usually the name of the method.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If the samples differ in length.
+    """
+    pairs = _pairs(reference, method, subjects)
+    figure, axes = _canvas(title)
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    means = (pairs["reference"] + pairs["method"]) / 2
+    _points(axes, means, pairs["method"] - pairs["reference"], pairs["subject"])
+    if agreement is not None:
+        _draw_agreement(axes, agreement, means, unit)
+    _name_axes(
+        axes,
+        f"Mean of method and reference: {quantity} ({unit})",
+        f"Method - reference ({unit})",
+        len(pairs),
+    )
+    return figure
+
+
+@_styled
+def scatter_plot(
+    reference: npt.ArrayLike,
+    method: npt.ArrayLike,
+    subjects: Sequence[Hashable],
+    fit: LineFit | None,
+    concordance: Interval | None = None,
+    *,
+    quantity: str,
+    unit: str,
+    title: str = "",
+) -> Figure:
+    """Plot a method on the reference with the line of identity and the regression.
+
+    Parameters
+    ----------
+    reference, method : array_like, shape (n,)
+        Paired measurements in `unit`; pairs that are not finite are left out.
+    subjects : sequence of length n
+        Label of the subject of each pair; it may occur repeatedly.
+    fit : LineFit or None
+        Regression of the method on the reference; None draws none.
+    concordance : Interval or None
+        Lin's concordance correlation coefficient, for the legend.
+    quantity, unit : str
+        What was measured, and in what.
+    title : str
+        Usually the name of the method.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If the samples differ in length.
+    """
+    pairs = _pairs(reference, method, subjects)
+    figure, axes = _canvas(title)
+    _points(axes, pairs["reference"], pairs["method"], pairs["subject"])
+    if len(pairs):
+        _draw_identity(axes, pairs)
+    if fit is not None:
+        _trend(axes, fit, pairs["reference"], "regression, slope")
+    if concordance is not None:
+        axes.plot([], [], linestyle="none", label=f"CCC {_describe(concordance)}")
+    axes.set_aspect("equal")
+    _name_axes(axes, f"Reference: {quantity} ({unit})", f"Method: {quantity} ({unit})", len(pairs))
+    return figure
+
+
+@_styled
+def overlap_boxplot(overlap: pd.DataFrame, *, title: str = "") -> Figure:
+    """Draw Tukey box plots of overlap with the reference, one box per method and measure.
+
+    Boxes span the quartiles, whiskers reach the last value within 1.5 interquartile ranges.
+
+    Parameters
+    ----------
+    overlap : DataFrame
+        One row per scan and method: ``method``, ``dice``, ``precision``, ``sensitivity``;
+        NaN where undefined.
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    """
+    require_columns(overlap, ["method", *OVERLAP_COLOURS])
+    scans = overlap.groupby("method", sort=False)
+    figure, axes = _canvas(title, width=max(6.0, 1.5 * len(scans)))
+    for place, (_, rows) in enumerate(scans):
+        boxes = axes.boxplot(
+            [rows[column].dropna().to_numpy() for column in OVERLAP_COLOURS],
+            positions=place + np.array([-0.26, 0.0, 0.26]),
+            widths=0.2,
+            patch_artist=True,
+            manage_ticks=False,
+            medianprops={"color": "black"},
+            flierprops={"markersize": 3},
+        )
+        for box, colour in zip(boxes["boxes"], OVERLAP_COLOURS.values(), strict=True):
+            box.set(facecolor=colour, alpha=0.6)
+    for column, colour in OVERLAP_COLOURS.items():
+        axes.fill_between([], [], color=colour, alpha=0.6, label=column.capitalize())
+    _name_strips(axes, scans.size())
+    axes.set_ylabel("Overlap with the reference (0 to 1)")
+    _legend(axes, len(OVERLAP_COLOURS))
+    return figure
+
+
+@_styled
+def volume_stripplot(
+    volumes: pd.DataFrame,
+    column: str,
+    *,
+    quantity: str = "Thalamus volume",
+    unit: str = "mL",
+    title: str = "",
+) -> Figure:
+    """Plot the volumes of every scan, one strip per method; lines join scans of a subject.
+
+    Parameters
+    ----------
+    volumes : DataFrame
+        One row per scan and method: ``subject``, ``method`` and `column`; the rows of a subject
+        are in the order of its sessions.
+    column : str
+        Column to plot; rows with NaN are left out.
+    quantity, unit : str
+        What was measured, and in what.
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    """
+    require_columns(volumes, ["subject", "method", column])
+    measured = volumes.dropna(subset=[column])
+    scans = measured.groupby("method", sort=False)
+    figure, axes = _canvas(title, width=max(6.0, 2.0 * len(scans)))
+    for strip, (_, rows) in enumerate(scans):
+        subjects = rows.groupby("subject", sort=False)[column]
+        # The golden ratio spreads any number of subjects over the strip without chance.
+        places = np.arange(len(subjects)) * 0.618034 % 1 - 0.5
+        for place, (subject, values) in zip(places, subjects, strict=True):
+            steps = strip + 0.6 * place + 0.04 * np.arange(len(values))
+            axes.plot(steps, values, "o-", gid=_gid(subject), **_MARKS)
+        label = "median" if strip == 0 else ""
+        axes.hlines(rows[column].median(), strip - 0.4, strip + 0.4, color=ORANGE, label=label)
+    _name_strips(axes, scans.size())
+    axes.set_ylabel(f"{quantity} ({unit})")
+    _legend(axes)
+    return figure
+
+
+def figure_svg(figure: Figure) -> str:
+    """Return a figure as SVG with text as text; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        From one of this module's functions.
+
+    Returns
+    -------
+    str
+    """
+    from matplotlib import rc_context
+
+    buffer = StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with rc_context(_STYLE):
+        figure.savefig(buffer, format="svg", metadata=nothing)
+    # An id may stand once in a document, a subject stands in every plot.
+    return re.sub(rf' id="{_SUBJECT}([^"]*)"', r' data-subject="\1"', buffer.getvalue())
+
+
+def figure_png(figure: Figure, dpi: int = 200) -> bytes:
+    """Return a figure as PNG.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        From one of this module's functions.
+    dpi : int
+        Dots per inch.
+
+    Returns
+    -------
+    bytes
+    """
+    from matplotlib import rc_context
+
+    buffer = BytesIO()
+    with rc_context(_STYLE):
+        figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _pairs(
+    reference: npt.ArrayLike, method: npt.ArrayLike, subjects: Sequence[Hashable]
+) -> pd.DataFrame:
+    x, y = np.asarray(reference, dtype=np.float64), np.asarray(method, dtype=np.float64)
+    pairs = pd.DataFrame({"reference": x, "method": y, "subject": list(subjects)})
+    return pairs.replace([np.inf, -np.inf], np.nan).dropna(subset=["reference", "method"])
+
+
+def _canvas(title: str, width: float = 6.0) -> tuple[Figure, Axes]:
+    """Return a figure of `width` by 4.5 inches, apart from pyplot and its global state."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title)
+    return figure, axes
+
+
+def _gid(subject: Hashable) -> str:
+    return f"{_SUBJECT}{subject}"
+
+
+def _points(axes: Axes, x: pd.Series, y: pd.Series, subjects: pd.Series) -> None:
+    for subject, values in y.groupby(subjects, sort=False):
+        axes.plot(x[values.index], values, "o", gid=_gid(subject), **_MARKS)
+
+
+def _draw_agreement(axes: Axes, agreement: BlandAltman, means: pd.Series, unit: str) -> None:
+    _level(axes, agreement.bias, ORANGE, "-", f"bias {_describe(agreement.bias)} {unit}")
+    limits = f"limits of agreement, bias ± 1.96 SD (SD {agreement.sd:.2f} {unit})"
+    _level(axes, agreement.upper_limit, GREEN, "--", limits)
+    _level(axes, agreement.lower_limit, GREEN, "--")
+    _trend(axes, agreement.proportional, means, "proportional bias, slope")
+
+
+def _draw_identity(axes: Axes, pairs: pd.DataFrame) -> None:
+    """Draw the line of identity and give both axes one range."""
+    values = pairs[["reference", "method"]].to_numpy()
+    margin = 0.05 * (np.ptp(values) or 1.0)
+    range_ = (values.min() - margin, values.max() + margin)
+    axes.plot(range_, range_, color=GREY, linewidth=0.8, label="identity")
+    axes.set(xlim=range_, ylim=range_)
+
+
+def _level(axes: Axes, level: Interval, colour: str, style: str, label: str = "") -> None:
+    """Draw a horizontal line with its confidence band."""
+    axes.axhline(level.estimate, color=colour, linewidth=1.2, linestyle=style, label=label)
+    axes.axhspan(level.low, level.high, color=colour, alpha=0.12, linewidth=0)
+
+
+def _trend(axes: Axes, fit: LineFit, x: pd.Series, name: str) -> None:
+    """Draw a regression line over the range of `x`."""
+    ends = np.array([x.min(), x.max()])
+    line = fit.intercept.estimate + fit.slope.estimate * ends
+    axes.plot(
+        ends,
+        line,
+        color="black",
+        linewidth=1,
+        linestyle=":",
+        label=f"{name} {_describe(fit.slope)}",
+    )
+
+
+def _describe(interval: Interval) -> str:
+    return f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def _name_axes(axes: Axes, x: str, y: str, n: int) -> None:
+    axes.set_xlabel(f"{x}, n = {n}")
+    axes.set_ylabel(y)
+    _legend(axes)
+
+
+def _name_strips(axes: Axes, counts: pd.Series) -> None:
+    names = [f"{method}\nn = {count}" for method, count in counts.items()]
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlim(-0.6, max(len(names), 1) - 0.4)
+
+
+def _legend(axes: Axes, columns: int = 1) -> None:
+    figure = axes.get_figure(root=True)
+    if figure is not None and axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=columns)

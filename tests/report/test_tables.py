@@ -1,0 +1,73 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_app.report.tables import format_table
+
+
+def texts(values: list[object], name: str) -> list[str]:
+    table = format_table(pd.DataFrame({name: values}))
+    return [row.cells[0].text for row in table.rows]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("total_ml", [12.3456, 7.0, None], ["12.35", "7.00", "n/a"]),
+        ("Left (mL)", [6.005], ["6.00"]),
+        ("hd95_mm", [1.4142], ["1.41"]),
+        ("change_percent", [-0.5], ["-0.50"]),
+        ("p", [0.04321, 0.00001, np.nan], ["0.043", "< 0.001", "n/a"]),
+        ("ttest_p_adj", [0.5], ["0.500"]),
+        ("n", [3, 12], ["3", "12"]),
+        ("n", [3, None], ["3", "n/a"]),
+        ("edss", [1.5, 2.0], ["1.5", "2.0"]),
+        ("dice", [0.87654, 0.9], ["0.877", "0.900"]),
+        ("slope", [0.000012, 0.0], ["1.20e-05", "0.000"]),
+        ("method", ["thalnet", None, ""], ["thalnet", "n/a", ""]),
+        ("kept", [True, False], ["True", "False"]),
+        ("ratio", [np.inf, 0.1234], ["inf", "0.123"]),
+    ],
+)
+def test_numbers_are_written_as_their_column_asks(
+    name: str, values: list[object], expected: list[str]
+) -> None:
+    assert texts(values, name) == expected
+
+
+def test_missing_in_nullable_columns() -> None:
+    table = format_table(pd.DataFrame({"n": pd.array([1, None], dtype="Int64")}))
+    assert [row.cells[0].text for row in table.rows] == ["1", "n/a"]
+
+
+def test_interval_becomes_one_column() -> None:
+    frame = pd.DataFrame(
+        {
+            "ccc": [0.91234, np.nan],
+            "ccc_ci_low": [0.85, np.nan],
+            "ccc_ci_high": [0.95, np.nan],
+            "n": [9, 2],
+        }
+    )
+    table = format_table(frame)
+    assert [heading.text for heading in table.headings] == ["ccc [CI]", "n"]
+    assert [row.cells[0].text for row in table.rows] == ["0.912 [0.850, 0.950]", "n/a"]
+
+
+def test_headings_carry_units_and_hints() -> None:
+    frame = pd.DataFrame({"total_ml": [1.0], "subject": ["01"], 3: [1]})
+    left, middle, right = format_table(frame, {"total_ml": "both sides"}).headings
+    assert (left.text, left.hint, left.numeric) == ("total (mL)", "total_ml: both sides", True)
+    assert (middle.text, middle.hint, middle.numeric) == ("subject", "subject", False)
+    assert right.text == "3"
+
+
+def test_numbers_sort_by_value_and_text_by_text() -> None:
+    frame = pd.DataFrame({"total_ml": [12.3456, np.nan], "method": ["a", "b"]})
+    cells = [row.cells for row in format_table(frame).rows]
+    assert [(number.sort, text.sort) for number, text in cells] == [("12.3456", None), ("", None)]
+
+
+def test_table_without_columns_or_rows() -> None:
+    assert format_table(pd.DataFrame()).rows == ()
+    assert format_table(pd.DataFrame({"n": []})).rows == ()
