@@ -1,0 +1,409 @@
+"""Volumetric agreement of a method with a reference."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from bids_app.statistics.samples import (
+    FloatArray,
+    Interval,
+    complete_cases,
+    numeric_column,
+    require_columns,
+    require_unique,
+)
+
+MINIMUM_PAIRS = 3
+LIMIT_FACTOR = 1.96
+
+
+@dataclass(frozen=True)
+class LineFit:
+    """Least-squares line through paired samples.
+
+    Attributes
+    ----------
+    slope, intercept : Interval
+        Coefficients with t-based confidence intervals, n - 2 degrees of freedom.
+    residual_sd : float
+        Residual standard deviation, n - 2 degrees of freedom.
+    """
+
+    slope: Interval
+    intercept: Interval
+    residual_sd: float
+
+
+@dataclass(frozen=True)
+class BlandAltman:
+    """Differences between a method and a reference (method - reference).
+
+    Attributes
+    ----------
+    bias : Interval
+        Mean difference.
+    sd : float
+        Standard deviation of the differences, n - 1 degrees of freedom.
+    lower_limit, upper_limit : Interval
+        Limits of agreement, bias ± 1.96 sd.
+    proportional : LineFit
+        Regression of the differences on the pairwise means.
+    """
+
+    bias: Interval
+    sd: float
+    lower_limit: Interval
+    upper_limit: Interval
+    proportional: LineFit
+
+
+def concordance(
+    reference: npt.ArrayLike, method: npt.ArrayLike, confidence: float = 0.95, ddof: int = 0
+) -> Interval:
+    """Compute Lin's concordance correlation coefficient.
+
+    Parameters
+    ----------
+    reference, method : array_like, shape (n,)
+        Paired measurements; pairs with a NaN are dropped.
+    confidence : float
+        Level of the interval.
+    ddof : {0, 1}
+        Delta degrees of freedom of the variances and the covariance.
+
+    Returns
+    -------
+    Interval
+        The coefficient and its interval by Fisher's z with n - 2 and the corrected variance.
+        NaN if both samples are constant; the interval of perfect concordance is [1, 1].
+
+    Raises
+    ------
+    ValueError
+        If fewer than three pairs are complete.
+
+    References
+    ----------
+    Lin 1989, Biometrics 45:255-268, equations 1 and 2.5; variance with the correction of
+    Lin 2000, Biometrics 56:324-325, multiplied out so that no correlation is divided by.
+    """
+    x, y = _pairs(reference, method)
+    (var_x, cov), (_, var_y) = np.cov(x, y, ddof=ddof)
+    denominator = var_x + var_y + (x.mean() - y.mean()) ** 2
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return Interval(0.0 if denominator > 0 else np.nan, np.nan, np.nan)
+    ccc = float(2 * cov / denominator)
+    if 1 - abs(ccc) < 1e-14:
+        return Interval(ccc, ccc, ccc)
+    scale = np.sqrt(var_x * var_y)
+    r = cov / scale
+    accuracy = 2 * scale / denominator
+    shift = (x.mean() - y.mean()) ** 2 / scale
+    variance = (
+        (1 - r**2) * accuracy**2 * (1 - ccc**2)
+        + 2 * ccc**2 * accuracy * (1 - ccc) * shift
+        - 0.5 * ccc**2 * accuracy**2 * shift**2
+    ) / (x.size - 2)
+    half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / (1 - ccc**2)
+    low, high = np.tanh(np.arctanh(ccc) + np.array([-half, half]))
+    return Interval(ccc, float(low), float(high))
+
+
+def icc_c1(ratings: npt.ArrayLike, confidence: float = 0.95) -> Interval:
+    """Compute the single-rater consistency ICC(C,1), also known as ICC(3,1).
+
+    Parameters
+    ----------
+    ratings : array_like, shape (n, k)
+        One row per subject, one column per rater; rows with a NaN are dropped.
+    confidence : float
+        Level of the F-based interval.
+
+    Returns
+    -------
+    Interval
+        NaN if nothing varies.
+
+    Raises
+    ------
+    ValueError
+        If fewer than three rows are complete or there are fewer than two raters.
+
+    References
+    ----------
+    McGraw & Wong 1996, Psychol Methods 1:30-46, tables 4 and 7; Shrout & Fleiss 1979,
+    Psychol Bull 86:420-428.
+    """
+    squares = _mean_squares(ratings)
+    n, k, rows, error = squares.n, squares.k, squares.rows, squares.error
+    if rows == error == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    upper_tail = (1 + confidence) / 2
+    df_rows, df_error = n - 1, (n - 1) * (k - 1)
+    f_low = stats.f.ppf(upper_tail, df_rows, df_error)
+    f_high = stats.f.ppf(upper_tail, df_error, df_rows)
+    return Interval(
+        (rows - error) / (rows + (k - 1) * error),
+        float((rows - f_low * error) / (rows + (k - 1) * f_low * error)),
+        float((f_high * rows - error) / (f_high * rows + (k - 1) * error)),
+    )
+
+
+def icc_a1(ratings: npt.ArrayLike, confidence: float = 0.95) -> Interval:
+    """Compute the single-rater absolute-agreement ICC(A,1), also known as ICC(2,1).
+
+    Parameters
+    ----------
+    ratings : array_like, shape (n, k)
+        One row per subject, one column per rater; rows with a NaN are dropped.
+    confidence : float
+        Level of the F-based interval.
+
+    Returns
+    -------
+    Interval
+        NaN if nothing varies; the interval of perfect agreement is [1, 1].
+
+    Raises
+    ------
+    ValueError
+        If fewer than three rows are complete or there are fewer than two raters.
+
+    References
+    ----------
+    McGraw & Wong 1996, Psychol Methods 1:30-46, tables 4 and 7. Their constants a and b are
+    both multiplied by n(1 - ICC), which leaves the degrees of freedom as they are and
+    defined at ICC = 1.
+    """
+    squares = _mean_squares(ratings)
+    n, k, rows = squares.n, squares.k, squares.rows
+    columns, error = squares.columns, squares.error
+    total = rows + (k - 1) * error + k / n * (columns - error)
+    if total == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    icc = (rows - error) / total
+    if columns == error == 0:
+        return Interval(icc, icc, icc)
+    a, b = k * icc, n * (1 - icc) + k * icc * (n - 1)
+    df_rows = n - 1
+    df_residual = (a * columns + b * error) ** 2 / (
+        (a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
+    )
+    f_low = stats.f.ppf((1 + confidence) / 2, df_rows, df_residual)
+    f_high = stats.f.ppf((1 + confidence) / 2, df_residual, df_rows)
+    within = k * columns + (k * n - k - n) * error
+    return Interval(
+        icc,
+        float(n * (rows - f_low * error) / (f_low * within + n * rows)),
+        float(n * (f_high * rows - error) / (within + n * f_high * rows)),
+    )
+
+
+def fit_line(x: npt.ArrayLike, y: npt.ArrayLike, confidence: float = 0.95) -> LineFit:
+    """Fit y on x by ordinary least squares with classical t-based intervals.
+
+    Parameters
+    ----------
+    x, y : array_like, shape (n,)
+        Predictor and outcome; pairs with a NaN are dropped.
+    confidence : float
+        Level of the intervals.
+
+    Returns
+    -------
+    LineFit
+        NaN if `x` is constant.
+
+    Raises
+    ------
+    ValueError
+        If fewer than three pairs are complete.
+    """
+    x, y = _pairs(x, y)
+    if np.ptp(x) == 0:
+        undefined = Interval(np.nan, np.nan, np.nan)
+        return LineFit(undefined, undefined, np.nan)
+    fit = stats.linregress(x, y)
+    residuals = y - fit.intercept - fit.slope * x
+    quantile = stats.t.ppf((1 + confidence) / 2, x.size - 2)
+    return LineFit(
+        slope=_symmetric(fit.slope, quantile * fit.stderr),
+        intercept=_symmetric(fit.intercept, quantile * fit.intercept_stderr),
+        residual_sd=float(np.sqrt(residuals @ residuals / (x.size - 2))),
+    )
+
+
+def bland_altman(
+    reference: npt.ArrayLike, method: npt.ArrayLike, confidence: float = 0.95
+) -> BlandAltman:
+    """Describe the differences method - reference.
+
+    Parameters
+    ----------
+    reference, method : array_like, shape (n,)
+        Paired measurements; pairs with a NaN are dropped.
+    confidence : float
+        Level of the intervals (the limits of agreement are always bias ± 1.96 sd).
+
+    Returns
+    -------
+    BlandAltman
+
+    Raises
+    ------
+    ValueError
+        If fewer than three pairs are complete.
+
+    References
+    ----------
+    Bland & Altman 1986, Lancet 327:307-310; 1999, Stat Methods Med Res 8:135-160, section 2
+    (standard error of the limits, sd·sqrt(1/n + 1.96²/(2(n-1))); slope on the mean).
+    """
+    x, y = _pairs(reference, method)
+    difference = y - x
+    n, bias, sd = x.size, difference.mean(), difference.std(ddof=1)
+    quantile = stats.t.ppf((1 + confidence) / 2, n - 1)
+    half_limit = quantile * sd * np.sqrt(1 / n + LIMIT_FACTOR**2 / (2 * (n - 1)))
+    return BlandAltman(
+        bias=_symmetric(bias, quantile * sd / np.sqrt(n)),
+        sd=float(sd),
+        lower_limit=_symmetric(bias - LIMIT_FACTOR * sd, half_limit),
+        upper_limit=_symmetric(bias + LIMIT_FACTOR * sd, half_limit),
+        proportional=fit_line((x + y) / 2, difference, confidence),
+    )
+
+
+def agreement_table(
+    volumes: pd.DataFrame,
+    reference: str,
+    keys: Sequence[str] = ("subject",),
+    confidence: float = 0.95,
+    ddof: int = 0,
+) -> pd.DataFrame:
+    """Compare the volumes of every method with those of the reference.
+
+    Parameters
+    ----------
+    volumes : DataFrame
+        One row per scan and method: the columns `keys`, ``method`` and ``volume`` (mL).
+    reference : str
+        The method that serves as reference.
+    keys : sequence of str
+        Columns that together identify a scan.
+    confidence : float
+        Level of every interval.
+    ddof : {0, 1}
+        Delta degrees of freedom of the concordance coefficient.
+
+    Returns
+    -------
+    DataFrame
+        One row per method in order of appearance: ``method``, ``n`` complete pairs, ``ccc``,
+        ``icc_c1``, ``icc_a1``, ``slope`` and ``intercept`` of method on reference,
+        ``residual_sd``, ``bias``, ``sd``, ``lower_limit``, ``upper_limit``,
+        ``proportional_slope``; estimates are followed by their ``_ci_low`` and ``_ci_high``.
+        A method that cannot be compared has NaN and its ``reason``, otherwise empty.
+
+    Raises
+    ------
+    KeyError
+        If a column or the reference is absent.
+    ValueError
+        If a scan has two volumes by one method, or volumes are text, infinite or negative.
+    """
+    require_columns(volumes, [*keys, "method", "volume"])
+    require_unique(volumes, [*keys, "method"])
+    checked = volumes.assign(volume=numeric_column(volumes, "volume"))
+    if (checked["volume"] < 0).any():
+        raise ValueError("column 'volume' holds negative volumes")
+    methods = list(dict.fromkeys(checked["method"]))
+    if reference not in methods:
+        raise KeyError(f"reference '{reference}' is none of the methods {methods}")
+    wide = checked.pivot(index=list(keys), columns="method", values="volume")
+    rows = []
+    for method in methods:
+        if method == reference:
+            continue
+        x, y = complete_cases(wide[reference], wide[method])
+        row: dict[str, object] = {"method": method, "n": x.size, "reason": ""}
+        try:
+            row |= _agreement_columns(x, y, confidence, ddof)
+        except ValueError as error:
+            row["reason"] = str(error)
+        rows.append(row)
+    names = ["method", "n", "reason", *_agreement_columns([0, 1, 3], [0, 2, 3], confidence, ddof)]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _agreement_columns(
+    reference: npt.ArrayLike, method: npt.ArrayLike, confidence: float, ddof: int
+) -> dict[str, float]:
+    ratings = np.column_stack([np.asarray(reference), np.asarray(method)])
+    line = fit_line(reference, method, confidence)
+    differences = bland_altman(reference, method, confidence)
+    return {
+        **concordance(reference, method, confidence, ddof).columns("ccc"),
+        **icc_c1(ratings, confidence).columns("icc_c1"),
+        **icc_a1(ratings, confidence).columns("icc_a1"),
+        **line.slope.columns("slope"),
+        **line.intercept.columns("intercept"),
+        "residual_sd": line.residual_sd,
+        **differences.bias.columns("bias"),
+        "sd": differences.sd,
+        **differences.lower_limit.columns("lower_limit"),
+        **differences.upper_limit.columns("upper_limit"),
+        **differences.proportional.slope.columns("proportional_slope"),
+    }
+
+
+@dataclass(frozen=True)
+class _MeanSquares:
+    """Two-way analysis of variance of n subjects by k raters without replication."""
+
+    n: int
+    k: int
+    rows: float
+    columns: float
+    error: float
+
+
+def _mean_squares(ratings: npt.ArrayLike) -> _MeanSquares:
+    table = np.asarray(ratings, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise ValueError(f"ratings need shape (subjects, raters ≥ 2), got {table.shape}")
+    table = np.column_stack(complete_cases(*table.T))
+    n, k = table.shape
+    _require_pairs(n)
+    centred = table - table.mean()
+    row_means, column_means = centred.mean(axis=1), centred.mean(axis=0)
+    residuals = centred - row_means[:, np.newaxis] - column_means
+    squares = np.array(
+        [
+            k * (row_means @ row_means) / (n - 1),
+            n * (column_means @ column_means) / (k - 1),
+            (residuals**2).sum() / ((n - 1) * (k - 1)),
+        ]
+    )
+    # Rounding leaves traces of a variation that is not there; they would pass for a signal.
+    squares[squares <= n * k * (4 * np.finfo(np.float64).eps * np.abs(table).max()) ** 2] = 0
+    rows, columns, error = squares.tolist()
+    return _MeanSquares(n=n, k=k, rows=rows, columns=columns, error=error)
+
+
+def _pairs(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    x, y = complete_cases(x, y)
+    _require_pairs(x.size)
+    return x, y
+
+
+def _require_pairs(n: int) -> None:
+    if n < MINIMUM_PAIRS:
+        raise ValueError(f"{n} complete pairs, at least {MINIMUM_PAIRS} are needed")
+
+
+def _symmetric(estimate: float, half_width: float) -> Interval:
+    return Interval(float(estimate), float(estimate - half_width), float(estimate + half_width))

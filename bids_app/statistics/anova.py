@@ -1,0 +1,222 @@
+"""Analysis of covariance between groups and of variance within subjects."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pingouin
+import statsmodels.api as sm
+from scipy import stats
+
+from bids_app.statistics.comparison import adjust
+from bids_app.statistics.regression import Model, ModelError, build_design
+from bids_app.statistics.samples import FloatArray, numeric_column, require_columns, require_unique
+
+
+@dataclass(frozen=True)
+class Ancova:
+    """Groups compared at equal covariates.
+
+    Attributes
+    ----------
+    n : int
+        Complete cases.
+    f, p : float
+        F test that all adjusted means are equal.
+    df : tuple of int
+        Its numerator and denominator degrees of freedom.
+    means : DataFrame
+        Per group: ``group``, ``n``, adjusted ``mean`` at the mean covariates, ``se``,
+        ``ci_low``, ``ci_high``.
+    comparisons : DataFrame
+        Per pair: ``first``, ``second``, ``difference`` (first - second), ``se``, ``ci_low``,
+        ``ci_high`` (not adjusted), ``t``, ``p``, ``p_adj`` (Bonferroni).
+    """
+
+    n: int
+    f: float
+    p: float
+    df: tuple[int, int]
+    means: pd.DataFrame
+    comparisons: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class RepeatedMeasures:
+    """One-way repeated-measures analysis of variance.
+
+    Attributes
+    ----------
+    n, levels : int
+        Complete subjects and methods.
+    f, p : float
+        F test assuming sphericity.
+    df : tuple of int
+        Its degrees of freedom.
+    epsilon : float
+        Greenhouse-Geisser estimate; 1 for two methods.
+    p_greenhouse_geisser : float
+        p-value with both degrees of freedom multiplied by epsilon.
+    mauchly_w, mauchly_p : float
+        Test of sphericity; NaN for two methods.
+    """
+
+    n: int
+    levels: int
+    f: float
+    p: float
+    df: tuple[int, int]
+    epsilon: float
+    p_greenhouse_geisser: float
+    mauchly_w: float
+    mauchly_p: float
+
+
+def analyse_covariance(
+    data: pd.DataFrame,
+    outcome: str,
+    group: str,
+    covariates: Sequence[str],
+    confidence: float = 0.95,
+) -> Ancova:
+    """Compare groups in an outcome, adjusted for numeric covariates.
+
+    Parameters
+    ----------
+    data : DataFrame
+        One row per subject.
+    outcome : str
+        For example percent change of thalamus volume.
+    group : str
+        Column of the group, for example disability progression, stable, improvement.
+    covariates : sequence of str
+        Numeric columns, at least one, for example age and follow-up time.
+    confidence : float
+        Level of the intervals.
+
+    Returns
+    -------
+    Ancova
+
+    Raises
+    ------
+    ModelError
+        If there is no covariate, or for a reason of `regression.build_design`, a single
+        group among them.
+
+    References
+    ----------
+    Searle, Speed & Milliken 1980, Am Stat 34:216-221 (adjusted means); used by the DeepGRAI
+    registry for change by disability progression.
+    """
+    if not covariates:
+        raise ModelError("an analysis of covariance needs a covariate")
+    first, *others = covariates
+    design = build_design(data, Model(outcome, first, tuple(others), categorical=(group,)))
+    terms = sm.add_constant(design.terms)
+    fit = sm.OLS(design.outcome, terms).fit()
+    members = data.loc[design.terms.index, group].map(str)
+    groups = sorted(members.unique())
+    # The first group is the reference level: all its indicators are zero.
+    at = np.tile(terms.mean().to_numpy(), (len(groups), 1))
+    at[:, -(len(groups) - 1) :] = np.eye(len(groups))[:, 1:]
+    pairs = list(combinations(range(len(groups)), 2))
+    contrasts = np.array([at[i] - at[j] for i, j in pairs])
+    omnibus = fit.f_test(at[1:] - at[0])
+    means = _contrast_columns(fit, at, "mean", confidence)[["mean", "se", "ci_low", "ci_high"]]
+    means.insert(0, "n", members.value_counts().reindex(groups).to_numpy())
+    means.insert(0, "group", groups)
+    comparisons = _contrast_columns(fit, contrasts, "difference", confidence)
+    comparisons.insert(0, "second", [groups[j] for _, j in pairs])
+    comparisons.insert(0, "first", [groups[i] for i, _ in pairs])
+    comparisons["p_adj"] = adjust(comparisons["p"], procedure="bonferroni")
+    return Ancova(
+        n=len(members),
+        f=float(omnibus.fvalue),
+        p=float(omnibus.pvalue),
+        df=(int(omnibus.df_num), int(omnibus.df_denom)),
+        means=means,
+        comparisons=comparisons,
+    )
+
+
+def analyse_repeated_measures(
+    scores: pd.DataFrame, measure: str, keys: Sequence[str] = ("subject",)
+) -> RepeatedMeasures:
+    """Compare methods applied to the same subjects.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        One row per scan and method: the columns `keys`, ``method`` and `measure`.
+    measure : str
+        Numeric column, for example ``dice``.
+    keys : sequence of str
+        Columns that together identify a scan; scans that lack a method are left out.
+
+    Returns
+    -------
+    RepeatedMeasures
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    ValueError
+        If a scan has two scores by one method, a score is text or infinite, fewer than two
+        methods or no more complete scans than methods remain, or nothing varies.
+
+    References
+    ----------
+    Greenhouse & Geisser 1959, Psychometrika 24:95-112; Mauchly 1940, Ann Math Stat
+    11:204-209; use: Opfer et al. 2022.
+    """
+    require_columns(scores, [*keys, "method", measure])
+    require_unique(scores, [*keys, "method"])
+    checked = scores.assign(**{measure: numeric_column(scores, measure)})
+    wide = checked.pivot(index=list(keys), columns="method", values=measure).dropna()
+    n, levels = wide.shape
+    if levels < 2 or n <= levels:
+        raise ValueError(f"{n} complete scans by {levels} methods cannot be compared")
+    within = wide.sub(wide.mean(axis=1), axis=0).to_numpy()
+    if np.allclose(within.std(axis=0), 0, atol=1e-12):
+        raise ValueError("the differences between methods do not vary")
+    effect = n * (within.mean(axis=0) ** 2).sum() / (levels - 1)
+    error = n * within.var(axis=0).sum() / ((n - 1) * (levels - 1))
+    f = float(effect / error)
+    epsilon = float(pingouin.epsilon(wide, correction="gg"))
+    mauchly = pingouin.sphericity(wide) if levels > 2 else None
+    df = (levels - 1, (n - 1) * (levels - 1))
+    return RepeatedMeasures(
+        n=n,
+        levels=levels,
+        f=f,
+        p=float(stats.f.sf(f, *df)),
+        df=df,
+        epsilon=epsilon,
+        p_greenhouse_geisser=float(stats.f.sf(f, epsilon * df[0], epsilon * df[1])),
+        mauchly_w=float(mauchly.W) if mauchly else np.nan,
+        mauchly_p=float(mauchly.pval) if mauchly else np.nan,
+    )
+
+
+def _contrast_columns(
+    fit: sm.regression.linear_model.RegressionResultsWrapper,
+    contrasts: FloatArray,
+    name: str,
+    confidence: float,
+) -> pd.DataFrame:
+    result = fit.t_test(contrasts)
+    interval = result.conf_int(1 - confidence)
+    return pd.DataFrame(
+        {
+            name: np.atleast_1d(result.effect),
+            "se": np.atleast_1d(result.sd).ravel(),
+            "ci_low": interval[:, 0],
+            "ci_high": interval[:, 1],
+            "t": np.atleast_1d(result.tvalue).ravel(),
+            "p": np.atleast_1d(result.pvalue),
+        }
+    )

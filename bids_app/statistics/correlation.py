@@ -1,0 +1,258 @@
+"""Correlations of methods with one outcome, and their differences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import stats
+
+from bids_app.statistics.comparison import adjust
+from bids_app.statistics.samples import Interval, complete_cases, numeric_column
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Pearson correlation.
+
+    Attributes
+    ----------
+    n : int
+        Complete pairs.
+    r : Interval
+        Coefficient with its interval by Fisher's z.
+    p : float
+        Two-sided p-value of the t test with n - 2 degrees of freedom.
+    """
+
+    n: int
+    r: Interval
+    p: float
+
+
+@dataclass(frozen=True)
+class DifferenceTest:
+    """Test that two correlations of one sample that share a variable are equal.
+
+    Attributes
+    ----------
+    statistic, p : float
+        Test statistic and two-sided p-value.
+    """
+
+    statistic: float
+    p: float
+
+
+def pearson(x: npt.ArrayLike, y: npt.ArrayLike, confidence: float = 0.95) -> Correlation:
+    """Correlate two paired samples.
+
+    Parameters
+    ----------
+    x, y : array_like, shape (n,)
+        Pairs with a NaN are dropped.
+    confidence : float
+        Level of the interval.
+
+    Returns
+    -------
+    Correlation
+
+    Raises
+    ------
+    ValueError
+        If fewer than four pairs are complete or a sample is constant.
+
+    References
+    ----------
+    Fisher 1921, Metron 1:3-32.
+    """
+    x, y = complete_cases(x, y)
+    if x.size < 4:
+        raise ValueError(f"{x.size} complete pairs, at least 4 are needed")
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        raise ValueError("a sample is constant")
+    result = stats.pearsonr(x, y)
+    ends = result.confidence_interval(confidence)
+    interval = Interval(float(result.statistic), float(ends.low), float(ends.high))
+    return Correlation(n=x.size, r=interval, p=float(result.pvalue))
+
+
+def williams_t(r_first: float, r_second: float, r_between: float, n: int) -> DifferenceTest:
+    """Compare two dependent overlapping correlations by Williams' t.
+
+    Parameters
+    ----------
+    r_first, r_second : float
+        Correlation of each of two variables with the shared one.
+    r_between : float
+        Correlation of the two variables with each other.
+    n : int
+        Number of subjects.
+
+    Returns
+    -------
+    DifferenceTest
+        t statistic with n - 3 degrees of freedom; NaN if the correlations determine each
+        other completely.
+
+    Raises
+    ------
+    ValueError
+        If n is below 4 or the three correlations contradict each other.
+
+    References
+    ----------
+    Williams 1959, J R Stat Soc B 21:396-399; Steiger 1980, Psychol Bull 87:245-251,
+    equation 7.
+    """
+    determinant = _determinant(r_first, r_second, r_between, n)
+    mean = (r_first + r_second) / 2
+    spread = 2 * (n - 1) / (n - 3) * determinant + mean**2 * (1 - r_between) ** 3
+    if spread <= 0:
+        return DifferenceTest(np.nan, np.nan)
+    t = (r_first - r_second) * np.sqrt((n - 1) * (1 + r_between) / spread)
+    return DifferenceTest(float(t), float(2 * stats.t.sf(abs(t), n - 3)))
+
+
+def steiger_z(r_first: float, r_second: float, r_between: float, n: int) -> DifferenceTest:
+    """Compare two dependent overlapping correlations by Steiger's Z.
+
+    Parameters
+    ----------
+    r_first, r_second, r_between, n
+        As for `williams_t`.
+
+    Returns
+    -------
+    DifferenceTest
+        Standard normal statistic of the difference of Fisher's z, with the covariance
+        computed at the mean of the two correlations; NaN if a correlation is ±1.
+
+    Raises
+    ------
+    ValueError
+        If n is below 4 or the three correlations contradict each other.
+
+    References
+    ----------
+    Steiger 1980, Psychol Bull 87:245-251, equation 14 with equation 3.
+    """
+    _determinant(r_first, r_second, r_between, n)
+    mean_squared = ((r_first + r_second) / 2) ** 2
+    if max(abs(r_first), abs(r_second), abs(r_between)) >= 1:
+        return DifferenceTest(np.nan, np.nan)
+    covariance = (
+        r_between * (1 - 2 * mean_squared)
+        - 0.5 * mean_squared * (1 - 2 * mean_squared - r_between**2)
+    ) / (1 - mean_squared) ** 2
+    difference = np.arctanh(r_first) - np.arctanh(r_second)
+    z = difference * np.sqrt((n - 3) / (2 - 2 * covariance))
+    return DifferenceTest(float(z), float(2 * stats.norm.sf(abs(z))))
+
+
+def correlation_table(
+    table: pd.DataFrame, outcome: str, methods: Sequence[str], confidence: float = 0.95
+) -> pd.DataFrame:
+    """Correlate an outcome with each method.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per subject; the column `outcome` (for example PBVC, %) and one column per
+        method (for example thalamus change, %).
+    outcome : str
+    methods : sequence of str
+    confidence : float
+
+    Returns
+    -------
+    DataFrame
+        One row per method: ``outcome``, ``method``, ``n``, ``r``, ``r_ci_low``,
+        ``r_ci_high``, ``p``, ``p_adj`` (Benjamini-Hochberg over the methods), ``reason``.
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    ValueError
+        If a column holds text or infinite values.
+    """
+    y = numeric_column(table, outcome)
+    rows: list[dict[str, object]] = []
+    for method in methods:
+        x = numeric_column(table, method)
+        row: dict[str, object] = {"outcome": outcome, "method": method}
+        try:
+            result = pearson(x, y, confidence)
+        except ValueError as error:
+            rows.append(row | {"n": int((x.notna() & y.notna()).sum()), "reason": str(error)})
+            continue
+        row |= {"n": result.n, "p": result.p, "reason": ""}
+        rows.append(row | result.r.columns("r"))
+    columns = ["outcome", "method", "n", "r", "r_ci_low", "r_ci_high", "p", "p_adj", "reason"]
+    correlations = pd.DataFrame(rows, columns=columns)
+    return correlations.assign(p_adj=adjust(correlations["p"]))
+
+
+def correlation_difference_table(
+    table: pd.DataFrame, outcome: str, methods: Sequence[str]
+) -> pd.DataFrame:
+    """Compare the correlations of every pair of methods with an outcome.
+
+    Parameters
+    ----------
+    table, outcome, methods
+        As for `correlation_table`; each pair uses the subjects complete in both methods and
+        the outcome.
+
+    Returns
+    -------
+    DataFrame
+        One row per pair: ``outcome``, ``first``, ``second``, ``n``, ``r_first``,
+        ``r_second``, ``r_between``, ``williams_t``, ``williams_p``, ``williams_p_adj``,
+        ``steiger_z``, ``steiger_p``, ``steiger_p_adj`` (Benjamini-Hochberg over the pairs),
+        ``reason``.
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    ValueError
+        If a column holds text or infinite values.
+    """
+    values = {name: numeric_column(table, name) for name in (outcome, *methods)}
+    rows: list[dict[str, object]] = []
+    for first, second in combinations(methods, 2):
+        y, x1, x2 = complete_cases(values[outcome], values[first], values[second])
+        row: dict[str, object] = {"outcome": outcome, "first": first, "second": second}
+        row |= {"n": y.size, "reason": ""}
+        try:
+            r1, r2, r12 = (pearson(*pair).r.estimate for pair in ((y, x1), (y, x2), (x1, x2)))
+        except ValueError as error:
+            rows.append(row | {"reason": str(error)})
+            continue
+        row |= {"r_first": r1, "r_second": r2, "r_between": r12}
+        t, z = williams_t(r1, r2, r12, y.size), steiger_z(r1, r2, r12, y.size)
+        row |= {"williams_t": t.statistic, "williams_p": t.p}
+        rows.append(row | {"steiger_z": z.statistic, "steiger_p": z.p})
+    columns = ["outcome", "first", "second", "n", "r_first", "r_second", "r_between"]
+    columns += ["williams_t", "williams_p", "williams_p_adj"]
+    columns += ["steiger_z", "steiger_p", "steiger_p_adj", "reason"]
+    differences = pd.DataFrame(rows, columns=columns)
+    return differences.assign(
+        williams_p_adj=adjust(differences["williams_p"]),
+        steiger_p_adj=adjust(differences["steiger_p"]),
+    )
+
+
+def _determinant(r_first: float, r_second: float, r_between: float, n: int) -> float:
+    """Return the determinant of the correlation matrix after checking that it is one."""
+    if n < 4:
+        raise ValueError(f"{n} subjects, at least 4 are needed")
+    determinant = 1 - r_first**2 - r_second**2 - r_between**2 + 2 * r_first * r_second * r_between
+    if max(abs(r_first), abs(r_second), abs(r_between)) > 1 or determinant < -1e-12:
+        raise ValueError(f"{r_first}, {r_second}, {r_between} are not correlations of one sample")
+    return max(determinant, 0.0)

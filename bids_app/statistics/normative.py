@@ -1,0 +1,205 @@
+"""Normative model of thalamus volume and the test of a single subject against it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bids_app.statistics.samples import (
+    FloatArray,
+    complete_cases,
+    numeric_column,
+    require_columns,
+)
+
+TERMS = ("tiv²", "age²", "tiv·age", "tiv", "age", "constant")
+
+
+@dataclass(frozen=True)
+class NormativeModel:
+    """Expected thalamus volume in healthy subjects, a quadratic in TIV and age.
+
+    Attributes
+    ----------
+    coefficients : Series of float64
+        By term, for volume and TIV in mL and age in years.
+    residual_sd : float
+        Standard deviation (n - 1) of the residuals without outliers, mL.
+    n, outliers : int
+        Subjects the final fit rests on, and those left out as outliers.
+    age_range, tiv_range : tuple of float
+        Range of the final sample, years and mL.
+    """
+
+    coefficients: pd.Series
+    residual_sd: float
+    n: int
+    outliers: int
+    age_range: tuple[float, float]
+    tiv_range: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ScannerResiduals:
+    """Deviations of one subject's volumes, measured repeatedly on several scanners.
+
+    Attributes
+    ----------
+    intra : Series of float64
+        Each scan minus the mean of its scanner, mL.
+    inter : Series of float64
+        Each scanner's mean minus the mean of these means, mL.
+    """
+
+    intra: pd.Series
+    inter: pd.Series
+
+
+def fit_normative(database: pd.DataFrame) -> NormativeModel:
+    """Fit the normative model in two steps, the second without the outliers of the first.
+
+    Parameters
+    ----------
+    database : DataFrame
+        One row per healthy subject: ``volume`` and ``tiv`` (mL), ``age`` (years).
+
+    Returns
+    -------
+    NormativeModel
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    ValueError
+        If a column holds text or infinite values, or the complete cases do not determine
+        the six coefficients.
+
+    References
+    ----------
+    Opfer et al. 2022, section "Adjustment for TIV and age":
+    THALV = a TIV² + b age² + c TIV·age + d TIV + e age + f; residuals beyond the quartiles
+    by more than 1.5 interquartile ranges are outliers.
+    """
+    volume, tiv, age = complete_cases(
+        *(numeric_column(database, name) for name in ("volume", "tiv", "age"))
+    )
+    terms = _terms(tiv, age)
+    residual = volume - terms @ _solve(terms, volume)
+    q1, q3 = np.quantile(residual, [0.25, 0.75])
+    reach = 1.5 * (q3 - q1)
+    kept = (residual >= q1 - reach) & (residual <= q3 + reach)
+    coefficients = _solve(terms[kept], volume[kept])
+    final = volume[kept] - terms[kept] @ coefficients
+    return NormativeModel(
+        coefficients=pd.Series(coefficients, index=TERMS),
+        residual_sd=float(final.std(ddof=1)),
+        n=int(kept.sum()),
+        outliers=int((~kept).sum()),
+        age_range=(float(age[kept].min()), float(age[kept].max())),
+        tiv_range=(float(tiv[kept].min()), float(tiv[kept].max())),
+    )
+
+
+def assess_subjects(
+    subjects: pd.DataFrame, model: NormativeModel, scanner_sd: float
+) -> pd.DataFrame:
+    """Test the thalamus volume of each subject against the normative model.
+
+    Parameters
+    ----------
+    subjects : DataFrame
+        One row per subject: ``volume`` and ``tiv`` (mL), ``age`` (years).
+    model : NormativeModel
+    scanner_sd : float
+        Inter-scanner standard deviation of the method, mL.
+
+    Returns
+    -------
+    DataFrame
+        Index of `subjects`; ``expected`` and ``residual`` (mL), ``residual_ci_low``,
+        ``residual_ci_high`` (± 1.96 scanner_sd), ``z`` (residual / residual_sd),
+        ``percentile`` (of a normal distribution), ``reduced`` (the whole interval lies below
+        -1.96 residual_sd) and ``extrapolated`` (age or TIV outside the normative sample).
+        A subject with a missing value has NaN, and neither reduced nor extrapolated is true.
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    ValueError
+        If a column holds text or infinite values or `scanner_sd` is negative.
+
+    References
+    ----------
+    Opfer et al. 2022, single-subject analysis: two-sample approach after Mühlau et al. 2009,
+    AJNR 30:1686-1687.
+    """
+    if not scanner_sd >= 0:
+        raise ValueError(f"scanner_sd {scanner_sd} is negative")
+    volume, tiv, age = (numeric_column(subjects, name) for name in ("volume", "tiv", "age"))
+    expected = _terms(tiv.to_numpy(), age.to_numpy()) @ model.coefficients.to_numpy()
+    residual = volume - expected
+    z = residual / model.residual_sd
+    outside = ~(age.between(*model.age_range) & tiv.between(*model.tiv_range))
+    return pd.DataFrame(
+        {
+            "expected": expected,
+            "residual": residual,
+            "residual_ci_low": residual - 1.96 * scanner_sd,
+            "residual_ci_high": residual + 1.96 * scanner_sd,
+            "z": z,
+            "percentile": 100 * stats.norm.cdf(z),
+            "reduced": residual + 1.96 * scanner_sd < -1.96 * model.residual_sd,
+            "extrapolated": outside & residual.notna(),
+        },
+        index=subjects.index,
+    )
+
+
+def scanner_residuals(scans: pd.DataFrame) -> ScannerResiduals:
+    """Split the volumes of a travelling subject into intra- and inter-scanner residuals.
+
+    Parameters
+    ----------
+    scans : DataFrame
+        One row per scan of the one subject by one method: ``scanner`` and ``volume`` (mL).
+        Missing volumes are dropped.
+
+    Returns
+    -------
+    ScannerResiduals
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    ValueError
+        If the volumes hold text or infinite values.
+
+    References
+    ----------
+    Opfer et al. 2022, section on intra- and inter-scanner variability. Intra-scanner
+    residuals keep scanners with a single scan, as there.
+    """
+    require_columns(scans, ["scanner"])
+    volume = numeric_column(scans, "volume").dropna()
+    scanner = scans.loc[volume.index, "scanner"]
+    means = volume.groupby(scanner).mean()
+    return ScannerResiduals(
+        intra=volume - volume.groupby(scanner).transform("mean"), inter=means - means.mean()
+    )
+
+
+def _terms(tiv: FloatArray, age: FloatArray) -> FloatArray:
+    return np.column_stack([tiv**2, age**2, tiv * age, tiv, age, np.ones_like(tiv)])
+
+
+def _solve(terms: FloatArray, volume: FloatArray) -> FloatArray:
+    # Columns of unit length: TIV² in mL² is a million times the constant.
+    length = np.sqrt((terms**2).sum(axis=0)) if len(terms) else np.ones(len(TERMS))
+    coefficients, _, rank, _ = np.linalg.lstsq(terms / length, volume)
+    if rank < len(TERMS) or len(terms) <= len(TERMS):
+        raise ValueError(f"{len(terms)} complete cases do not determine {len(TERMS)} coefficients")
+    return np.asarray(coefficients / length)

@@ -1,0 +1,248 @@
+"""Measurement error from repeat scans, and associations corrected for it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from scipy import stats
+
+from bids_app.statistics.regression import LinearFit, Model, ModelError, fit_linear
+from bids_app.statistics.samples import Interval, numeric_column, require_columns
+
+
+@dataclass(frozen=True)
+class MeasurementError:
+    """Error of a single measurement, from scans repeated while nothing changed.
+
+    Attributes
+    ----------
+    subjects, scans, df : int
+        Subjects scanned at least twice, their scans, and scans - subjects.
+    within_sd : Interval
+        Within-subject standard deviation, in the unit of the value.
+    mean : float
+        Mean over subjects of the subject means.
+    """
+
+    subjects: int
+    scans: int
+    df: int
+    within_sd: Interval
+    mean: float
+
+
+def measurement_error(
+    repeats: pd.DataFrame,
+    value: str = "volume",
+    keys: Sequence[str] = ("subject",),
+    confidence: float = 0.95,
+) -> MeasurementError:
+    """Estimate the within-subject standard deviation by one-way analysis of variance.
+
+    Parameters
+    ----------
+    repeats : DataFrame
+        One row per scan: the columns `keys` and `value`; missing values are dropped.
+    value : str
+    keys : sequence of str
+        Columns that identify what was scanned repeatedly without change, for example
+        subject and session.
+    confidence : float
+        Level of the χ²-based interval.
+
+    Returns
+    -------
+    MeasurementError
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    ValueError
+        If nothing was scanned twice, or the values hold text or infinite values.
+
+    References
+    ----------
+    Bland & Altman 1996, BMJ 312:1654 and 313:106.
+    """
+    require_columns(repeats, [*keys, value])
+    values = repeats[list(keys)].assign(value=numeric_column(repeats, value)).dropna()
+    grouped = values.groupby(list(keys))["value"]
+    repeated = values[grouped.transform("size") > 1]
+    grouped = repeated.groupby(list(keys))["value"]
+    if repeated.empty:
+        raise ValueError("nothing was scanned twice")
+    deviation = repeated["value"] - grouped.transform("mean")
+    df = len(repeated) - grouped.ngroups
+    squares = float((deviation**2).sum())
+    upper_tail, lower_tail = (stats.chi2.ppf((1 + side * confidence) / 2, df) for side in (1, -1))
+    return MeasurementError(
+        subjects=grouped.ngroups,
+        scans=len(repeated),
+        df=df,
+        within_sd=Interval(
+            float(np.sqrt(squares / df)),
+            float(np.sqrt(squares / upper_tail)),
+            float(np.sqrt(squares / lower_tail)),
+        ),
+        mean=float(grouped.mean().mean()),
+    )
+
+
+def measurement_error_table(
+    repeats: pd.DataFrame, value: str = "volume", keys: Sequence[str] = ("subject",)
+) -> pd.DataFrame:
+    """Report the measurement error of each method.
+
+    Parameters
+    ----------
+    repeats : DataFrame
+        As for `measurement_error`, with the column ``method``.
+    value, keys
+        As for `measurement_error`.
+
+    Returns
+    -------
+    DataFrame
+        One row per method: ``method``, ``subjects``, ``scans``, ``df``, ``within_sd`` with
+        ``_ci_low`` and ``_ci_high``, ``repeatability`` (1.96·√2·within_sd: two scans differ by
+        less in 95 % of pairs), ``coefficient_of_variation`` (%), ``reason``.
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    """
+    require_columns(repeats, ["method", *keys, value])
+    rows: list[dict[str, Any]] = []
+    for method, scans in repeats.groupby("method", sort=False):
+        row: dict[str, Any] = {"method": method, "reason": ""}
+        try:
+            error = measurement_error(scans, value, keys)
+        except ValueError as reason:
+            rows.append(row | {"reason": str(reason)})
+            continue
+        row |= {"subjects": error.subjects, "scans": error.scans, "df": error.df}
+        row |= error.within_sd.columns("within_sd")
+        row["repeatability"] = 1.96 * np.sqrt(2) * error.within_sd.estimate
+        row["coefficient_of_variation"] = 100 * error.within_sd.estimate / error.mean
+        rows.append(row)
+    columns = ["method", "subjects", "scans", "df", "within_sd", "within_sd_ci_low"]
+    columns += ["within_sd_ci_high", "repeatability", "coefficient_of_variation", "reason"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def calibrated_table(
+    data: pd.DataFrame,
+    models: Sequence[Model],
+    errors: Mapping[str, MeasurementError],
+    *,
+    difference: bool = False,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Correct the coefficient of each predictor for its measurement error.
+
+    The naive coefficient is divided by the reliability of the predictor given the covariates,
+    λ = 1 - σ² / Var(predictor | covariates); the variance follows by the delta method from
+    those of the coefficient, of σ² and of the conditional variance.
+
+    Parameters
+    ----------
+    data : DataFrame
+        One row per subject.
+    models : sequence of Model
+    errors : mapping of str to MeasurementError
+        Error of a single measurement, by predictor.
+    difference : bool
+        The predictors are differences of two measurements, whose error variance is doubled.
+    confidence : float
+        Level of the t-based intervals.
+
+    Returns
+    -------
+    DataFrame
+        One row per model: ``outcome``, ``predictor``, ``n``, ``beta``, ``se``,
+        ``reliability``, ``beta_corrected`` with ``_ci_low`` and ``_ci_high``,
+        ``se_corrected``, ``reason``.
+
+    References
+    ----------
+    Rosner, Spiegelman & Willett 1990, Am J Epidemiol 132:734-745; Carroll et al. 2006,
+    Measurement Error in Nonlinear Models, chapters 3 and 4.
+    """
+    rows: list[dict[str, Any]] = []
+    for model in models:
+        row: dict[str, Any] = {"outcome": model.outcome, "predictor": model.predictor}
+        try:
+            if model.predictor not in errors:
+                raise ModelError(f"no repeat scans of '{model.predictor}'")
+            fit = fit_linear(data, model, confidence)
+            row |= _calibrate(fit, errors[model.predictor], 1 + difference, confidence)
+        except ModelError as error:
+            row["reason"] = str(error)
+        rows.append({"reason": ""} | row)
+    columns = ["outcome", "predictor", "n", "beta", "se", "reliability", "beta_corrected"]
+    columns += ["beta_corrected_ci_low", "beta_corrected_ci_high", "se_corrected", "reason"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def disattenuate(r: Interval, reliability: float) -> Interval:
+    """Correct a correlation for the unreliability of one of its variables.
+
+    Parameters
+    ----------
+    r : Interval
+        Observed correlation.
+    reliability : float
+        Share of true variance in the unreliable variable, in (0, 1]; taken as known.
+
+    Returns
+    -------
+    Interval
+        r / √reliability; it may exceed 1.
+
+    Raises
+    ------
+    ValueError
+        If the reliability lies outside (0, 1].
+
+    References
+    ----------
+    Spearman 1904, Am J Psychol 15:72-101.
+    """
+    if not 0 < reliability <= 1:
+        raise ValueError(f"reliability {reliability} lies outside (0, 1]")
+    factor = float(np.sqrt(reliability))
+    return Interval(r.estimate / factor, r.low / factor, r.high / factor)
+
+
+def _calibrate(
+    fit: LinearFit, error: MeasurementError, measurements: int, confidence: float
+) -> dict[str, Any]:
+    predictor = fit.design.terms[fit.model.predictor]
+    # The constant takes the place of the predictor among the terms.
+    conditional = sm.OLS(predictor, fit.design.terms.assign(**{fit.model.predictor: 1.0})).fit()
+    unreliable = measurements * error.within_sd.estimate**2 / conditional.scale
+    reliability = 1 - unreliable
+    if reliability <= 0:
+        raise ModelError(f"the error of '{fit.model.predictor}' exceeds its variance")
+    beta = float(fit.coefficients["beta"][fit.model.predictor])
+    se = float(fit.coefficients["se"][fit.model.predictor])
+    reliability_variance = unreliable**2 * (2 / error.df + 2 / conditional.df_resid)
+    corrected = beta / reliability
+    corrected_se = float(
+        np.sqrt((se / reliability) ** 2 + corrected**2 * reliability_variance / reliability**2)
+    )
+    half = stats.t.ppf((1 + confidence) / 2, fit.df) * corrected_se
+    interval = Interval(corrected, float(corrected - half), float(corrected + half))
+    return {
+        "n": fit.n,
+        "beta": beta,
+        "se": se,
+        "reliability": float(reliability),
+        **interval.columns("beta_corrected"),
+        "se_corrected": corrected_se,
+    }

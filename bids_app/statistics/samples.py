@@ -1,0 +1,104 @@
+"""What the analyses share: interval estimates, complete cases and checked columns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A point estimate with its confidence interval.
+
+    Attributes
+    ----------
+    estimate, low, high : float
+        The estimate and the ends of its interval, in the unit of the quantity;
+        NaN where it is undefined.
+    """
+
+    estimate: float
+    low: float
+    high: float
+
+    def columns(self, name: str) -> dict[str, float]:
+        """Return the interval as the three columns ``name``, ``name_ci_low``, ``name_ci_high``."""
+        return {name: self.estimate, f"{name}_ci_low": self.low, f"{name}_ci_high": self.high}
+
+
+def complete_cases(*samples: npt.ArrayLike) -> tuple[FloatArray, ...]:
+    """Return the samples without the positions at which any of them is NaN.
+
+    Parameters
+    ----------
+    *samples : array_like, each of shape (n,)
+        Paired samples.
+
+    Returns
+    -------
+    tuple of float64 arrays, each of shape (m,), m ≤ n
+
+    Raises
+    ------
+    ValueError
+        If the samples differ in length, are not one-dimensional or hold infinite values.
+    """
+    arrays = [np.asarray(sample, dtype=np.float64) for sample in samples]
+    shapes = [array.shape for array in arrays]
+    if any(array.ndim != 1 for array in arrays) or len(set(shapes)) != 1:
+        raise ValueError(
+            f"paired samples must be one-dimensional and of equal length, got {shapes}"
+        )
+    stacked = np.vstack(arrays)
+    if np.isinf(stacked).any():
+        raise ValueError("a sample holds infinite values")
+    return tuple(stacked[:, ~np.isnan(stacked).any(axis=0)])
+
+
+def require_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Raise ``KeyError`` naming every column of `columns` that `table` lacks."""
+    absent = [column for column in columns if column not in table.columns]
+    if absent:
+        raise KeyError(f"columns {absent} are absent")
+
+
+def require_unique(table: pd.DataFrame, keys: Sequence[str]) -> None:
+    """Raise ``ValueError`` if two rows of `table` share the same values of `keys`."""
+    repeated = table.duplicated(list(keys))
+    if repeated.any():
+        first = table.loc[repeated, list(keys)].iloc[0].to_dict()
+        raise ValueError(f"{int(repeated.sum())} duplicate rows of {list(keys)}, first {first}")
+
+
+def numeric_column(table: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column as float64, missing entries as NaN.
+
+    Parameters
+    ----------
+    table : DataFrame
+    column : str
+
+    Returns
+    -------
+    Series of float64
+        Same index as `table`.
+
+    Raises
+    ------
+    KeyError
+        If the column is absent.
+    ValueError
+        If it holds text that is no number, or infinite values.
+    """
+    require_columns(table, [column])
+    values = pd.to_numeric(table[column], errors="coerce").astype(np.float64)
+    text = values.isna() & table[column].notna()
+    if text.any():
+        raise ValueError(f"column '{column}' holds text: {table.loc[text, column].iloc[0]!r}")
+    if np.isinf(values).any():
+        raise ValueError(f"column '{column}' holds infinite values")
+    return values

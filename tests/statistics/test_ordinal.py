@@ -1,0 +1,142 @@
+"""Proportional-odds models of categories of change."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import special
+
+from bids_app.statistics import ordinal
+from bids_app.statistics.regression import Model
+
+MODEL = Model(
+    "category",
+    "delta_volume",
+    ("age", "icv", "interval", "steroids"),
+    ("sex",),
+    standardised=("icv",),
+)
+
+
+@pytest.fixture(scope="module")
+def cohort(inputs: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
+    """Return 150 subjects with their category of EDSS change."""
+    data = inputs("cohort")
+    return data.assign(category=ordinal.change_category(data["delta_edss"]))
+
+
+def test_table_agrees_with_r(expected: dict[str, Any], cohort: pd.DataFrame) -> None:
+    """Package ordinal, clm; thresholds on the scale of the terms."""
+    row = ordinal.ordinal_table(cohort, [MODEL]).iloc[0]
+    assert row["reason"] == ""
+    for name, value in expected["ordinal"].items():
+        assert row[name] == pytest.approx(value, abs=1e-7), name
+    assert row["odds_ratio"] == pytest.approx(np.exp(row["beta"]))
+
+
+def test_logistic_closed_form() -> None:
+    """With two categories and a binary term β is the log odds ratio, Woolf's SE (1955)."""
+    counts = {("stable", 0): 30, ("stable", 1): 12, ("worse", 0): 10, ("worse", 1): 18}
+    rows = [pair for pair, count in counts.items() for _ in range(count)]
+    data = pd.DataFrame(rows, columns=["category", "steroids"])
+    data["category"] = pd.Categorical(data["category"], ordinal.CATEGORIES, ordered=True)
+    fit = ordinal.fit_ordinal(data, Model("category", "steroids"))
+    row = fit.coefficients.loc["steroids"]
+    assert row["beta"] == pytest.approx(np.log(30 * 18 / (12 * 10)), abs=1e-7)
+    assert row["se"] == pytest.approx(np.sqrt(1 / 30 + 1 / 12 + 1 / 10 + 1 / 18), abs=1e-7)
+    assert fit.thresholds["stable|worse"] == pytest.approx(np.log(30 / 10), abs=1e-7)
+    assert fit.counts.to_dict() == {"stable": 42, "worse": 28}
+
+
+def test_reversed_scale_mirrors_the_model(cohort: pd.DataFrame) -> None:
+    """Better for worse: β and thresholds change their sign."""
+    mirrored = cohort.assign(category=ordinal.change_category(-cohort["delta_edss"]))
+    there, back = ordinal.fit_ordinal(cohort, MODEL), ordinal.fit_ordinal(mirrored, MODEL)
+    np.testing.assert_allclose(
+        there.coefficients["beta"], -back.coefficients["beta"], rtol=0, atol=1e-6
+    )
+    np.testing.assert_allclose(there.thresholds, -back.thresholds[::-1], rtol=0, atol=1e-6)
+
+
+def test_unit_of_the_volume(cohort: pd.DataFrame) -> None:
+    """µL instead of mL divides β by 1000 and leaves z as it is."""
+    micro = cohort.assign(delta_volume=1000 * cohort["delta_volume"])
+    there = ordinal.fit_ordinal(cohort, MODEL).coefficients.loc["delta_volume"]
+    back = ordinal.fit_ordinal(micro, MODEL).coefficients.loc["delta_volume"]
+    assert 1000 * back["beta"] == pytest.approx(there["beta"], abs=1e-7)
+    assert back["z"] == pytest.approx(there["z"], abs=1e-7)
+
+
+def test_recovers_planted_effect() -> None:
+    """Intervals cover the planted log odds at about the nominal rate."""
+    rng = np.random.default_rng(5)
+    hits = 0
+    for _ in range(25):
+        x = rng.normal(size=150)
+        score = pd.Series(np.digitize(0.8 * x + special.logit(rng.random(150)), [-1, 1]) - 1.0)
+        data = pd.DataFrame({"x": x, "category": ordinal.change_category(score)})
+        row = ordinal.fit_ordinal(data, Model("category", "x")).coefficients.loc["x"]
+        hits += row["ci_low"] <= 0.8 <= row["ci_high"]
+    assert hits >= 21
+
+
+def test_change_categories() -> None:
+    """Strictly beyond the cut-offs; missing stays missing."""
+    change = pd.Series([-1.0, -0.5, 0.0, 0.5, 1.0, np.nan])
+    signs = ordinal.change_category(change)
+    assert signs.tolist()[:5] == ["better", "better", "stable", "worse", "worse"]
+    assert signs.isna().tolist() == [False] * 5 + [True]
+    whole = ordinal.change_category(change, better_below=-0.75, worse_above=0.75)
+    assert whole.tolist()[:5] == ["better", "stable", "stable", "stable", "worse"]
+    with pytest.raises(ValueError, match="exceeds"):
+        ordinal.change_category(change, 1, 0)
+
+
+def test_separation_is_named(cohort: pd.DataFrame) -> None:
+    """Complete and quasi-complete separation are a reason, not a huge coefficient."""
+    outcome = cohort["delta_edss"]
+    data = cohort.assign(
+        complete=np.sign(outcome) + 0.1 * cohort["age"] / 100,
+        flag=((outcome > 0) & (cohort["age"] > 40)).astype(float),
+    )
+    models = [replace(MODEL, predictor=name) for name in ("complete", "flag", "delta_volume")]
+    complete, quasi, fine = ordinal.ordinal_table(data, models)["reason"]
+    assert complete.startswith("the categories are perfectly separated by ['complete'")
+    assert quasi == "the categories are perfectly separated by ['flag']"
+    assert fine == ""
+
+
+def test_near_separation_is_fitted() -> None:
+    """One case on the wrong side is enough for a finite estimate."""
+    x = np.arange(20.0)
+    y = pd.Series(np.where(x > 9, 1.0, 0.0))
+    y[[9, 10]] = [1.0, 0.0]
+    data = pd.DataFrame({"x": x, "category": ordinal.change_category(y)})
+    (reason,) = ordinal.ordinal_table(data, [Model("category", "x")])["reason"]
+    assert reason == ""
+
+
+def test_reasons(cohort: pd.DataFrame) -> None:
+    """What keeps a model from being fitted stands in its row; the others are fitted."""
+    data = cohort.assign(
+        same=pd.Categorical(["stable"] * 150, ordinal.CATEGORIES, ordered=True), flat=1.0
+    )
+    models = [
+        replace(MODEL, outcome="same"),
+        replace(MODEL, outcome="delta_edss"),
+        replace(MODEL, outcome="nothing"),
+        replace(MODEL, predictor="flat"),
+        MODEL,
+    ]
+    table = ordinal.ordinal_table(data, models)
+    assert table["reason"].tolist() == [
+        "'same' is constant",
+        "'delta_edss' is not an ordered category",
+        "columns ['nothing'] are absent",
+        "'flat' is constant",
+        "",
+    ]
+    assert table["p_adj"].iloc[4] == table["p"].iloc[4]

@@ -1,0 +1,55 @@
+"""Complete cases and checked columns."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_app.statistics import samples
+
+
+def test_complete_cases() -> None:
+    """Positions with a NaN in any sample are dropped from all."""
+    x, y = samples.complete_cases([1, np.nan, 3, 4], [5, 6, np.nan, 8])
+    assert (x.tolist(), y.tolist()) == ([1, 4], [5, 8])
+    (alone,) = samples.complete_cases([np.nan])
+    assert alone.size == 0
+    with pytest.raises(ValueError, match="one-dimensional"):
+        samples.complete_cases([[1, 2]], [[1, 2]])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.Series([1, None], dtype="Int64"),
+        pd.Series([1.0, np.nan]),
+        pd.Series(["1", None], dtype=object),
+        pd.Series(["1.0", pd.NA], dtype="string"),
+        pd.Series([True, None], dtype="boolean"),
+        pd.Series([1.0, np.nan], dtype="category"),
+    ],
+    ids=lambda values: str(values.dtype),
+)
+def test_numeric_columns_of_every_type(values: pd.Series) -> None:
+    """Numbers, numbers as words and missing values of every pandas type become float64."""
+    column = samples.numeric_column(pd.DataFrame({"x": values}), "x")
+    assert column.dtype == np.float64
+    np.testing.assert_array_equal(column, [1, np.nan])
+
+
+def test_refusals() -> None:
+    """Text, infinite values, duplicates and absent columns are named."""
+    table = pd.DataFrame({"subject": ["01", "01"], "volume": [9.1, np.inf], "word": ["n/a", "2"]})
+    with pytest.raises(ValueError, match="column 'word' holds text: 'n/a'"):
+        samples.numeric_column(table, "word")
+    with pytest.raises(ValueError, match="column 'volume' holds infinite"):
+        samples.numeric_column(table, "volume")
+    with pytest.raises(KeyError, match=r"\['age', 'sex'\] are absent"):
+        samples.require_columns(table, ["age", "volume", "sex"])
+    with pytest.raises(ValueError, match=r"1 duplicate rows of \['subject'\].*'01'"):
+        samples.require_unique(table, ["subject"])
+
+
+def test_interval_columns() -> None:
+    """An interval becomes three columns."""
+    columns = samples.Interval(0.5, 0.4, 0.6).columns("ccc")
+    assert columns == {"ccc": 0.5, "ccc_ci_low": 0.4, "ccc_ci_high": 0.6}

@@ -1,0 +1,107 @@
+"""Stratification by disability."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_app.statistics import stratification
+from bids_app.statistics.regression import Model, ModelError
+
+MODEL = Model("edss", "volume", ("age",))
+
+
+def cohort(effect: float, patients: int = 150) -> pd.DataFrame:
+    """Return two scans per patient whose EDSS depends on the volume."""
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"subject": np.repeat(np.arange(patients), 2)})
+    size = rng.normal(0, 1, patients)[data["subject"]]
+    data["volume"] = 13 + size + rng.normal(0, 0.1, 2 * patients)
+    data["age"] = rng.uniform(20, 60, patients)[data["subject"]]
+    noise = rng.normal(0, 1, patients)[data["subject"]]
+    data["edss"] = 3 - effect * size + noise
+    return data
+
+
+def test_measures_agree_with_r(
+    expected: dict[str, Any], inputs: Callable[[str], pd.DataFrame]
+) -> None:
+    """Package pROC with ties; sensitivity and specificity by counting."""
+    classes = inputs("classes")
+    result = stratification.classify(classes["disabled"], classes["probability"], classes.index)
+    for name, value in expected["stratification"].items():
+        interval = getattr(result, name)
+        assert interval.estimate == pytest.approx(value, abs=1e-12), name
+        assert interval.low < interval.estimate < interval.high
+
+
+def test_interval_of_sensitivity_is_binomial() -> None:
+    """With one scan per patient it is as wide as the binomial standard error says."""
+    rng = np.random.default_rng(1)
+    disabled = np.arange(400) < 200
+    probability = np.where(rng.random(400) < 0.7, disabled, ~disabled).astype(float)
+    result = stratification.classify(disabled, probability, np.arange(400))
+    share = result.sensitivity.estimate
+    width = 2 * 1.96 * np.sqrt(share * (1 - share) / 200)
+    assert result.sensitivity.high - result.sensitivity.low == pytest.approx(width, rel=0.15)
+
+
+def test_repeat_scans_do_not_narrow_the_interval() -> None:
+    """Copies of every scan add no information: patients are resampled."""
+    rng = np.random.default_rng(2)
+    disabled = rng.random(100) < 0.4
+    probability = np.clip(0.3 * disabled + rng.random(100) * 0.7, 0, 1)
+    once = stratification.classify(disabled, probability, np.arange(100))
+    copies = stratification.classify(
+        np.tile(disabled, 5), np.tile(probability, 5), np.tile(np.arange(100), 5)
+    )
+    assert copies.auc.estimate == pytest.approx(once.auc.estimate)
+    assert copies.auc.low == pytest.approx(once.auc.low, abs=1e-12)
+
+
+def test_patients_are_never_divided() -> None:
+    """All scans of a patient are in one fold; every fold is predicted once."""
+    predicted = stratification.cross_validate(cohort(1.0), MODEL)
+    assert (predicted.groupby("patient")["fold"].nunique() == 1).all()
+    assert sorted(predicted["fold"].unique()) == list(range(7))
+    assert predicted["probability"].between(0, 1).all()
+    assert (predicted["disabled"] == (cohort(1.0)["edss"] >= 3)).all()
+
+
+def test_signal_is_found_and_noise_is_not() -> None:
+    """A strong effect gives a high AUC; without effect it is about one half."""
+    table = pd.concat(
+        stratification.stratification_table(cohort(effect), [MODEL]) for effect in (3.0, 0.0)
+    )
+    signal, noise = table["auc"]
+    assert signal > 0.9
+    assert noise == pytest.approx(0.5, abs=0.12)
+    assert table["auc_ci_low"].iloc[1] < 0.5 < table["auc_ci_high"].iloc[1] + 0.05
+    assert table["n"].tolist() == [300, 300]
+    assert table["patients"].tolist() == [150, 150]
+
+
+def test_threshold_is_inclusive_and_seeded() -> None:
+    """EDSS 3.0 counts as disabled; the same seed divides the same way."""
+    data = cohort(1.0)
+    data["edss"] = np.where(data["edss"] > 3, 3.0, 2.5)
+    first, again = (stratification.cross_validate(data, MODEL, seed=4) for _ in range(2))
+    pd.testing.assert_frame_equal(first, again)
+    assert first["disabled"].sum() == (data["edss"] == 3).sum()
+
+
+def test_reasons() -> None:
+    """What cannot be trained is a row with its reason."""
+    data = cohort(1.0).assign(none=2.0)
+    rare = data.assign(edss=np.where(data["subject"] < 3, 6.0, 1.0))
+    (reason,) = stratification.stratification_table(rare, [MODEL])["reason"]
+    assert reason == "3 disabled patients for 7 folds"
+    models = [Model("none", "volume"), Model("edss", "absent"), MODEL]
+    table = stratification.stratification_table(data, models)
+    assert table["reason"].tolist() == ["'none' is constant", "columns ['absent'] are absent", ""]
+    with pytest.raises(ModelError, match="participant"):
+        stratification.cross_validate(data, MODEL, patient="participant")
+    with pytest.raises(ValueError, match="one class"):
+        stratification.classify([True, True], [0.2, 0.3], [1, 2])
