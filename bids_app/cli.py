@@ -69,6 +69,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="finished results to use; 'manual=PATH' holds manual thalamus labels, "
         "the reference of the group stage",
     )
+    add(
+        "--analysis-file",
+        type=Path,
+        metavar="TOML",
+        help="what the group stage computes; the shipped bids_app/assets/analysis.toml repeats "
+        "Ibrahim et al. 2026",
+    )
     add("--methods", nargs="+", choices=_METHODS, default=["thalnet"])
 
     resources = parser.add_argument_group("resources")
@@ -119,6 +126,7 @@ def parse(arguments: Sequence[str]) -> Options:
         exclude_participant_labels=_labels(values.exclude_participant_label, "sub-") or (),
         bids_filters=_read_filters(values.bids_filter_file),
         derivatives=_derivatives(values.derivatives),
+        analysis_file=values.analysis_file.absolute() if values.analysis_file else None,
         methods=tuple(dict.fromkeys(values.methods)),
         work_dir=work_dir,
         nprocs=values.nprocs,

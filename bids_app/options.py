@@ -29,6 +29,8 @@ class Options:
         Query name (``t1w``) to pybids entities and the values they must have.
     derivatives : mapping of str to Path
         Finished results by name, for example ``manual``.
+    analysis_file : Path or None
+        What the group stage computes; None is the file that is shipped.
     methods : tuple of str
         Segmentation methods, keys of ``bids_app.segmentation.METHODS``.
     work_dir : Path or None
@@ -53,6 +55,7 @@ class Options:
         default_factory=lambda: MappingProxyType({})
     )
     derivatives: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
+    analysis_file: Path | None = None
     methods: tuple[str, ...] = ("thalnet",)
     work_dir: Path | None = None
     nprocs: int | None = None

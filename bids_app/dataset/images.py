@@ -15,7 +15,7 @@ MOST_VOXELS = 1_000_000_000
 _FEWEST_VOXELS_PER_AXIS = 8
 
 
-def read_volume(path: Path) -> Volume:
+def read_volume(path: Path, *, may_be_constant: bool = False) -> Volume:
     """Read a three-dimensional NIfTI image.
 
     A fourth dimension of length one is dropped. Integer images without scaling keep their dtype,
@@ -25,6 +25,8 @@ def read_volume(path: Path) -> Volume:
     ----------
     path : Path
         ``.nii`` or ``.nii.gz``.
+    may_be_constant : bool
+        Whether an image without variation is accepted, such as an empty mask.
 
     Returns
     -------
@@ -70,7 +72,7 @@ def read_volume(path: Path) -> Volume:
             )
     elif data.dtype.kind not in "iu":
         raise BadDataError(f"{path} holds {data.dtype} values. Expected one number per voxel.")
-    if data.min() == data.max():
+    if not may_be_constant and data.min() == data.max():
         raise BadDataError(f"{path} is constant ({data.flat[0]} everywhere). Expected a scan.")
     return Volume(data, np.asarray(image.affine, dtype=np.float64))
 
