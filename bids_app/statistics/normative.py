@@ -134,7 +134,7 @@ def assess_subjects(
     References
     ----------
     Opfer et al. 2022, single-subject analysis: two-sample approach after Mühlau et al. 2009,
-    AJNR 30:1686-1687.
+    AJNR 30:539-543.
     """
     if not scanner_sd >= 0:
         raise ValueError(f"scanner_sd {scanner_sd} is negative")

@@ -91,7 +91,7 @@ def test_sample_size_agrees_with_r(
 
 
 def test_textbook_sample_size() -> None:
-    """A difference of half a standard deviation: 63 per arm (Cohen 1988, normal formula)."""
+    """Half a standard deviation: 2 (1.96 + 0.84)² / 0.25 = 62.8, so 63 per arm."""
     assert np.ceil(change.sample_size(-1, slowing=0.5)) == 63
     # Twice the precision needs a quarter of the subjects; 90 % power a third more.
     assert change.sample_size(-2) == pytest.approx(change.sample_size(-1) / 4)
