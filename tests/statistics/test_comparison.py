@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from bids_app.statistics import comparison
 from bids_app.statistics.samples import FloatArray
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=25, deadline=None)
 SAMPLES = hnp.arrays(np.float64, (2, 15), elements=st.integers(0, 40).map(lambda v: v / 8))
 P_VALUES = st.lists(st.one_of(st.floats(0, 1), st.just(np.nan)), min_size=1, max_size=12)
 
