@@ -21,7 +21,7 @@ $(VENV)/test: $(VENV)/app requirements-test.lock
 install: $(VENV)/app
 
 # Made whole or not at all: an interrupted cohort is begun anew.
-$(DEMO)/bids: $(VENV)/app
+$(DEMO)/bids: | $(VENV)/app
 	rm -rf $(DEMO)/bids $(DEMO)/unfinished
 	$(BIN)/python examples/make_demo_cohort.py $(DEMO)/unfinished
 	mv $(DEMO)/unfinished $(DEMO)/bids

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bids_app.dataset.images import read_volume
@@ -54,7 +55,7 @@ def compare(bids_dir: Path, labels_dir: Path, threads: int) -> pd.DataFrame:
             table = overlap_table(reference.data, result.dseg, image.voxel_size.tolist())
             row = table.set_index("side").loc["bilateral"].drop("empty").to_dict()
             volumes = measure(result, image.voxel_volume)
-            reference_ml = float((reference.data > 0).sum()) * image.voxel_volume / 1000
+            reference_ml = float(np.count_nonzero(reference.data)) * image.voxel_volume / 1000
             rows.append(
                 {"subject": session.subject, "scan": anchor.name}
                 | row

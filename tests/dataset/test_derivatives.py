@@ -76,10 +76,12 @@ def test_names_do_not_leave_the_output_folder(tmp_path: Path, name: str) -> None
 
 def test_full_disk(small_disk: Path) -> None:
     write_if_different(small_disk / "kept.txt", "kept")
-    with pytest.raises(CannotCreateError, match="No space left") as caught:
-        with staged(small_disk, "sub-01") as staging:
-            staging.text("small.txt", "small")
-            staging.binary("large.bin", bytes(500_000))
+    with (
+        pytest.raises(CannotCreateError, match="No space left") as caught,
+        staged(small_disk, "sub-01") as staging,
+    ):
+        staging.text("small.txt", "small")
+        staging.binary("large.bin", bytes(500_000))
     assert caught.value.exit_code == 73
     assert [path.name for path in small_disk.iterdir()] == ["kept.txt"]
     with pytest.raises(CannotCreateError, match="No space left"):
