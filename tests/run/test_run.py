@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from bids_app.dataset.index import Session
-from bids_app.errors import BadDataError, ExitCode
+from bids_app.errors import BadDataError, ExitCode, MissingInputError
 from bids_app.options import Options
 from bids_app.run.outcome import Outcome, exit_code_of
 from bids_app.run.progress import Progress
 from bids_app.run.records import read_record, reason_to_run, write_record, write_session_table
 from bids_app.run.resources import Resources, share
-from bids_app.run.stamps import Stamp
+from bids_app.run.stamps import Stamp, sha256
 from bids_app.run.workers import run_sessions
 
 
@@ -70,6 +70,14 @@ def test_sessions_that_cannot_run_are_told_without_a_process(tmp_path: Path) -> 
     )
     assert outcomes["sub-1"].status == "skipped"
     assert outcomes["sub-2"].status == "failed"
+
+
+def test_a_file_whose_content_was_not_fetched(tmp_path: Path) -> None:
+    path = tmp_path / "sub-1_T1w.nii.gz"
+    path.symlink_to(tmp_path / ".git" / "annex" / "absent")
+    with pytest.raises(MissingInputError, match="datalad get") as caught:
+        sha256(path)
+    assert str(path) in str(caught.value)
 
 
 def _outcome(status: str, code: ExitCode = ExitCode.DONE) -> Outcome:
