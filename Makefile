@@ -20,8 +20,13 @@ $(VENV)/test: $(VENV)/app requirements-test.lock
 
 install: $(VENV)/app
 
-demo: $(VENV)/app
-	$(BIN)/python examples/make_demo_cohort.py $(DEMO)/bids
+# Made whole or not at all: an interrupted cohort is begun anew.
+$(DEMO)/bids: | $(VENV)/app
+	rm -rf $(DEMO)/bids $(DEMO)/unfinished
+	$(BIN)/python examples/make_demo_cohort.py $(DEMO)/unfinished
+	mv $(DEMO)/unfinished $(DEMO)/bids
+
+demo: $(VENV)/app | $(DEMO)/bids
 	$(BIN)/thalbids $(DEMO)/bids $(DEMO)/results participant group \
 		-d manual=$(DEMO)/bids/derivatives/truth
 	@echo

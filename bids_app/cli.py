@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import signal
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, cast
 
 from bids_app import __version__
 from bids_app.errors import (
     BadDataError,
+    CannotCreateError,
     ExitCode,
     MissingInputError,
     ThalbidsError,
@@ -141,25 +146,55 @@ def parse(arguments: Sequence[str]) -> Options:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``thalbids`` and return its exit code."""
+    # A polite kill ends like Ctrl-C: sessions are stopped and nothing is left half done.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
-        code = ExitCode.DONE
-        for level in options.levels:
-            if level == "participant":
-                from bids_app import participant
-
-                code = max(code, participant.run(options))
-            else:
-                from bids_app import group
-
-                code = max(code, group.run(options))
-        return int(code)
+        with _scratch(options.work_dir):
+            return int(max(_run(level, options) for level in options.levels))
     except ThalbidsError as error:
         sys.stderr.write(f"thalbids: {error}\n")
         return int(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("thalbids: interrupted; start it again to go on where it stopped.\n")
         return 130
+
+
+def _run(level: Level, options: Options) -> ExitCode:
+    if level == "participant":
+        from bids_app import participant
+
+        return participant.run(options)
+    if options.dry_run:
+        sys.stdout.write(f"group: describe the results in {options.output_dir}\n")
+        return ExitCode.DONE
+    from bids_app import group
+
+    return group.run(options)
+
+
+@contextmanager
+def _scratch(work_dir: Path | None) -> Iterator[None]:
+    """Send temporary files of this process and its children to a folder that is removed."""
+    try:
+        if work_dir is not None:
+            work_dir.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix="thalbids-", dir=work_dir)
+    except OSError as error:
+        raise CannotCreateError(
+            f"Cannot write to the work folder {work_dir or tempfile.gettempdir()}: "
+            f"{error.strerror}. Choose another with --work-dir."
+        ) from error
+    before = os.environ.get("TMPDIR")
+    with folder as scratch:
+        os.environ["TMPDIR"] = scratch
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before
 
 
 def _dashed(arguments: Sequence[str]) -> list[str]:

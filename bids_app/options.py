@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 Level = Literal["participant", "group"]
@@ -51,10 +50,8 @@ class Options:
     participant_labels: tuple[str, ...] | None = None
     session_labels: tuple[str, ...] | None = None
     exclude_participant_labels: tuple[str, ...] = ()
-    bids_filters: Mapping[str, Mapping[str, object]] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
-    derivatives: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
+    bids_filters: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    derivatives: Mapping[str, Path] = field(default_factory=dict)
     analysis_file: Path | None = None
     methods: tuple[str, ...] = ("thalnet",)
     work_dir: Path | None = None

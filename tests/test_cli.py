@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from bids_app import __version__
 from bids_app.cli import main, parse
-from bids_app.errors import ThalbidsError
+from bids_app.errors import ExitCode, ThalbidsError
+from bids_app.options import Options
 from tests.conftest import describe
 
 
@@ -112,6 +114,28 @@ def test_a_filter_file_that_is_not_json(bids: Path, tmp_path: Path) -> None:
     with pytest.raises(ThalbidsError, match="not valid JSON") as caught:
         _parse(bids, "--bids-filter-file", str(path))
     assert caught.value.exit_code == 65
+
+
+def test_scratch_files_go_to_the_work_folder_and_are_removed(
+    bids: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Path] = []
+
+    def stage(options: Options) -> ExitCode:
+        assert options.work_dir == work
+        with tempfile.NamedTemporaryFile() as file:
+            seen.append(Path(file.name))
+        return ExitCode.DONE
+
+    monkeypatch.setattr("bids_app.participant.run", stage)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    work = tmp_path / "new" / "work"
+    words = [str(bids), str(tmp_path / "out"), "participant", "-w", str(work)]
+    assert main(words) == 0
+    assert seen[0].is_relative_to(work)
+    assert list(work.iterdir()) == []
+    (tmp_path / "file").touch()
+    assert main([*words[:-1], str(tmp_path / "file")]) == 73
 
 
 def test_version_and_help_import_nothing_heavy() -> None:

@@ -1,7 +1,7 @@
 """A small average anatomy of the whole head, made from the training label maps.
 
-Every map and its mirror image is brought into one space by affine and SyN registration of
-images painted from the labels (Avants et al. 2010, doi:10.1016/j.neuroimage.2009.09.062). The
+Every map is brought into one symmetric space by affine and SyN registration of images painted
+from the labels (Avants et al. 2010, doi:10.1016/j.neuroimage.2009.09.062). The
 mean of all transforms is kept at the identity, so that the space favours none of the heads and
 neither side. There the tissues are counted, and every voxel gets its most probable one; weights
 per tissue keep the mean volumes, which a plain majority would shrink wherever a tissue is thin.
@@ -86,19 +86,22 @@ _FILE_STEM = "tpl-thalbids_res-1_dseg"
 _README = """\
 # Average anatomy
 
-`{stem}.nii.gz` names the most probable of {count} tissues in every 1 mm voxel of an average head;
-`{stem}.tsv` lists them, `{stem}.json` describes the file. 1 is the left thalamus, 2 the right one;
-the other tissues do not distinguish the sides. The array is in RAS order and the world's origin
-is the midpoint of both thalami. The anatomy is mirror symmetric.
+`{stem}.nii.gz` names the most probable of {count} tissues
+in every 1 mm voxel of an average head. The `.tsv` beside it lists them, the `.json` describes it.
+1 is the left thalamus, 2 the right one; the other tissues do not distinguish the sides. The array
+is in RAS order, the world's origin is the midpoint of both thalami, and the two sides mirror each
+other.
 
 * Source: the {maps} training label maps of SynthSeg (Billot et al. 2023, Medical Image Analysis
-  86:102789, doi:10.1016/j.media.2023.102789). They hold labels only: nobody's scan is part of it.
-* Licence: Apache-2.0, as the label maps of which this is a derived work.
-* Made by `python -m training.anatomy`: affine and SyN registration of each map and its mirror image
-  to their evolving mean at 2 mm, tissues counted at 1 mm, and the most probable one taken, with
-  weights per tissue such that each tissue inside the skull keeps its mean volume over the maps.
+  86:102789, doi:10.1016/j.media.2023.102789). They hold labels only, no images.
+* Licence: Apache-2.0, that of the label maps of which this is a derived work.
+* Made by `python -m training.anatomy`: affine and SyN registration of every map to the evolving
+  symmetric mean at 2 mm, tissues of the maps and their mirror images counted at 1 mm, and the most
+  probable one taken, with weights that keep the mean volume of each tissue inside the skull to
+  about 1 %.
 
-It serves simulation and atlas-based segmentation. It is no reference for healthy volumes.
+It serves simulation and atlas-based segmentation. It is no reference for healthy volumes: several
+of the maps have large ventricles.
 """
 
 
@@ -141,7 +144,10 @@ def to_head(label_map: LabelMap) -> Head:
 
 
 def common_space(heads: list[Head], workers: int = 2) -> list[Array]:
-    """Bring all heads and their mirror images into one unbiased space.
+    """Bring all heads into one unbiased and mirror symmetric space.
+
+    The mean image is symmetric, so a mirrored head needs no registration of its own: its map is
+    the mirrored map.
 
     Parameters
     ----------
@@ -184,7 +190,7 @@ def most_probable_tissues(heads: list[Head], maps: list[Array]) -> Labels:
         Index into ``NAMES`` on the 1 mm grid, mirror symmetric.
     """
     share = _tissue_shares(heads, maps)
-    target = np.mean([np.bincount(head.tissues.ravel(), minlength=len(NAMES)) for head in heads], 0)
+    target = mean_volumes(heads)
     target[[_LEFT, _RIGHT]] = target[[_LEFT, _RIGHT]].mean()
     tissues: Labels = share.argmax(0).astype(np.uint8)
     # Only voxels that are ever inside the skull take part in keeping the volumes there.
@@ -202,7 +208,29 @@ def most_probable_tissues(heads: list[Head], maps: list[Array]) -> Labels:
     return tissues
 
 
-def write_anatomy(tissues: Labels, folder: Path, count: int) -> None:
+def mean_volumes(heads: list[Head]) -> npt.NDArray[np.float64]:
+    """Average the volume of each tissue over the heads, within the box around the thalami.
+
+    Parameters
+    ----------
+    heads : list of Head
+
+    Returns
+    -------
+    (T,) float
+        In mm3, in the order of ``NAMES``.
+    """
+    counts = []
+    for head in heads:
+        # The box leaves out the neck, where the maps have fluid too.
+        low = np.maximum(np.round(head.centre + _LOW), 0).astype(int)
+        high = np.round(head.centre + _HIGH).astype(int)
+        part = head.tissues[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+        counts.append(np.bincount(part.ravel(), minlength=len(NAMES)))
+    return np.mean(counts, axis=0, dtype=np.float64)
+
+
+def write_anatomy(tissues: Labels, folder: Path, heads: list[Head]) -> None:
     """Write the label image, its table, its description and the README.
 
     Parameters
@@ -211,8 +239,8 @@ def write_anatomy(tissues: Labels, folder: Path, count: int) -> None:
         Index into ``NAMES`` on the 1 mm grid.
     folder : Path
         Made if absent.
-    count : int
-        Number of label maps behind the average.
+    heads : list of Head
+        Those behind the average; their number and mean thalamic volume are told.
     """
     folder.mkdir(parents=True, exist_ok=True)
     occupied = np.argwhere(tissues > 0)
@@ -238,12 +266,14 @@ def write_anatomy(tissues: Labels, folder: Path, count: int) -> None:
         "Source": "SynthSeg training label maps, doi:10.1016/j.media.2023.102789",
         "License": "Apache-2.0",
         "Manual": False,
+        "MeanThalamusVolumeOfSource": round(mean_volumes(heads)[[_LEFT, _RIGHT]].sum() / 1000, 3),
+        "MeanThalamusVolumeUnits": "mL",
         "Resolution": "1 mm",
         "SpatialReference": "Mean of the maps and their mirror images, origin between the thalami",
     }
     text = json.dumps(description, indent=2) + "\n"
     (folder / f"{_FILE_STEM}.json").write_text(text, encoding="utf-8")
-    readme = _README.format(stem=_FILE_STEM, count=len(NAMES) - 1, maps=count)
+    readme = _README.format(stem=_FILE_STEM, count=len(NAMES) - 1, maps=len(heads))
     (folder / "README.md").write_text(readme, encoding="utf-8")
 
 
@@ -361,7 +391,7 @@ def main() -> None:
     arguments = parser.parse_args()
     heads = [to_head(each) for each in read_label_maps(arguments.labelmaps)]
     maps = common_space(heads)
-    write_anatomy(most_probable_tissues(heads, maps), arguments.output, len(heads))
+    write_anatomy(most_probable_tissues(heads, maps), arguments.output, heads)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ figures
 logs
 group
 .partial
+CITATION.md
 *.html
 *_volumes.tsv
 *_volumes.json

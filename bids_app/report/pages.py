@@ -123,6 +123,7 @@ class SessionReport:
     methods : str
         Paragraphs, separated by empty lines.
     citation : str
+        Works to cite, separated by empty lines.
     warnings : tuple of str
         What concerns the session rather than one image.
     """
@@ -194,6 +195,7 @@ class CohortReport:
     methods : str
         Paragraphs, separated by empty lines.
     citation : str
+        Works to cite, separated by empty lines.
     sections : tuple of Section
         Plots, agreement with a reference, overlap.
     dictionary : mapping of str to str

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bids_app.errors import MissingInputError
+
 
 @dataclass(frozen=True)
 class Stamp:
@@ -41,6 +43,16 @@ class Stamp:
 
 
 def sha256(path: Path) -> str:
-    """Checksum of a file, as a hexadecimal string."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Checksum of a file, as a hexadecimal string.
+
+    Raises
+    ------
+    MissingInputError
+        If the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        advice = "Fetch its content (datalad get) and start again." if path.is_symlink() else ""
+        raise MissingInputError(f"Cannot read {path}: {error.strerror}. {advice}") from error

@@ -77,9 +77,9 @@ def segment(image: Volume, threads: int = 1) -> Segmentation:
             f"no thalami were found: their volume came out as {soft_volumes.sum() / 1000:.1f} mL, "
             f"expected {_THALAMUS_RANGE_ML[0]:.0f} to {_THALAMUS_RANGE_ML[1]:.0f} mL."
         )
-    probseg = _on_image_grid(region[[_LEFT, _RIGHT]], region_affine, image)
+    dseg, probseg = _thalami(region, region_affine, image)
     return Segmentation(
-        dseg=_labels(probseg),
+        dseg=dseg,
         probseg=probseg,
         brain_mask=_brain_mask(head, head_affine, image),
         soft_volumes=soft_volumes,
@@ -193,54 +193,60 @@ def _network(name: str, threads: int) -> InferenceSession:
     return onnxruntime.InferenceSession(weights, settings, providers=providers)
 
 
-def _on_image_grid(region: FloatArray, affine: AffineArray, image: Volume) -> FloatArray:
-    """Bring the thalamic probabilities (2, …) onto the image's grid as (X, Y, Z, 2).
-
-    Only the part of the image that the region covers is computed.
-    """
-    shape = image.data.shape
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in region.shape[1:]], indexing="ij"))
-    to_image = np.linalg.inv(image.affine) @ affine
-    voxels = to_image[:3, :3] @ corners.reshape(3, -1) + to_image[:3, 3:]
-    low = np.clip(np.floor(voxels.min(1)).astype(int), 0, shape)
-    high = np.clip(np.ceil(voxels.max(1)).astype(int) + 1, 0, shape)
-    x, y, z = (slice(a, b) for a, b in zip(low, high, strict=True))
-    box_affine = image.affine.copy()
-    box_affine[:3, 3] += image.affine[:3, :3] @ low
-    size = high - low
-    probseg = np.zeros((*shape, 2), dtype=np.float32)
-    for channel, probability in enumerate(region):
-        probseg[x, y, z, channel] = resample(
-            Volume(probability, affine), (size[0], size[1], size[2]), box_affine
-        )
-    return probseg
-
-
-def _labels(probseg: FloatArray) -> npt.NDArray[np.uint8]:
-    """Thalamus where either side is likelier than not, as one connected piece a side."""
-    from scipy.ndimage import label
-
-    thalamus = probseg.sum(-1) >= 0.5
-    right = probseg[..., 1] > probseg[..., 0]
-    dseg = np.zeros(thalamus.shape, dtype=np.uint8)
-    for value, side in ((LEFT, thalamus & ~right), (RIGHT, thalamus & right)):
-        pieces, count = label(side)
-        if count:
-            largest = np.bincount(pieces.ravel())[1:].argmax() + 1
-            dseg[pieces == largest] = value
-    return dseg
+def _thalami(
+    region: FloatArray, affine: AffineArray, image: Volume
+) -> tuple[npt.NDArray[np.uint8], FloatArray]:
+    """Labels (X, Y, Z) and probabilities (X, Y, Z, 2) on the image's grid."""
+    box, box_affine, size = _covered(region.shape[1:], affine, image)
+    sides = [
+        resample(Volume(region[channel], affine), size, box_affine) for channel in (_LEFT, _RIGHT)
+    ]
+    # Three digits are all the meaning there is, and compress well.
+    left, right = (np.round(side, 3) for side in sides)
+    labels = np.zeros(size, dtype=np.uint8)
+    inside = left + right >= 0.5
+    labels[_largest_piece(inside & (left >= right))] = LEFT
+    labels[_largest_piece(inside & (left < right))] = RIGHT
+    dseg = np.zeros(image.data.shape, dtype=np.uint8)
+    dseg[box] = labels
+    probseg = np.zeros((*image.data.shape, 2), dtype=np.float32)
+    probseg[box] = np.stack([left, right], axis=-1)
+    return dseg, probseg
 
 
 def _brain_mask(head: FloatArray, affine: AffineArray, image: Volume) -> npt.NDArray[np.uint8]:
-    """Brain with its sulci on the image's grid; never outside the non-zero voxels."""
-    from scipy.ndimage import binary_fill_holes, label
+    """Brain with its sulci (X, Y, Z) on the image's grid; never outside the non-zero voxels."""
+    from scipy.ndimage import binary_fill_holes
 
-    brain = head[_BRAIN].sum(0)
-    shape = image.data.shape
-    probability = resample(Volume(brain, affine), (shape[0], shape[1], shape[2]), image.affine)
-    mask = (probability >= 0.5) & (image.data != 0)
+    box, box_affine, size = _covered(head.shape[1:], affine, image)
+    probability = resample(Volume(head[_BRAIN].sum(0), affine), size, box_affine)
+    brain = _largest_piece((probability >= 0.5) & (image.data[box] != 0))
+    mask = np.zeros(image.data.shape, dtype=np.uint8)
+    mask[box] = binary_fill_holes(brain)
+    return mask
+
+
+def _largest_piece(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The largest face-connected component of a mask."""
+    from scipy.ndimage import label
+
     pieces, count = label(mask)
-    if count > 1:
-        mask = pieces == np.bincount(pieces.ravel())[1:].argmax() + 1
-    filled: npt.NDArray[np.uint8] = binary_fill_holes(mask).astype(np.uint8)
-    return filled
+    if count <= 1:
+        return mask
+    return np.asarray(pieces == np.bincount(pieces.ravel())[1:].argmax() + 1)
+
+
+def _covered(
+    shape: tuple[int, ...], affine: AffineArray, image: Volume
+) -> tuple[tuple[slice, slice, slice], AffineArray, tuple[int, int, int]]:
+    """The part of an image that a grid covers: where it lies, its affine and its size."""
+    limits = np.array(image.data.shape)
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij"))
+    to_image = np.linalg.inv(image.affine) @ affine
+    voxels = to_image[:3, :3] @ corners.reshape(3, -1) + to_image[:3, 3:]
+    low = np.clip(np.floor(voxels.min(1)).astype(int), 0, limits)
+    high = np.clip(np.ceil(voxels.max(1)).astype(int) + 1, low, limits)
+    x, y, z = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    box_affine = image.affine.copy()
+    box_affine[:3, 3] += image.affine[:3, :3] @ low
+    return (x, y, z), box_affine, (x.stop - x.start, y.stop - y.start, z.stop - z.start)

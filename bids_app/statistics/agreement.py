@@ -88,8 +88,8 @@ def concordance(
 
     References
     ----------
-    Lin 1989, Biometrics 45:255-268, equations 1 and 2.5; variance with the correction of
-    Lin 2000, Biometrics 56:324-325, multiplied out so that no correlation is divided by.
+    Lin 1989, Biometrics 45:255-268; variance with the correction of Lin 2000, Biometrics
+    56:324-325, multiplied out so that no correlation is divided by.
     """
     x, y = _pairs(reference, method)
     (var_x, cov), (_, var_y) = np.cov(x, y, ddof=ddof)

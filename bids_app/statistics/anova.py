@@ -114,6 +114,7 @@ def analyse_covariance(
     if not covariates:
         raise ModelError("an analysis of covariance needs a covariate")
     first, *others = covariates
+    data = data.reset_index(drop=True)
     design = build_design(data, Model(outcome, first, tuple(others), categorical=(group,)))
     terms = sm.add_constant(design.terms)
     fit = sm.OLS(design.outcome, terms).fit()

@@ -22,6 +22,7 @@ from bids_app.statistics.samples import (
 
 DIFFERENCE_DECIMALS = 10
 EXACT_LIMIT = 50
+# Resamples are drawn in batches of this many values, so that memory does not grow with n.
 BATCH_VALUES = 4_000_000
 
 Adjustment = Literal["fdr_bh", "bonferroni"]

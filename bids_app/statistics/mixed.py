@@ -86,8 +86,9 @@ def fit_mixed(
     """
     if subject not in data.columns:
         raise ModelError(f"columns {[subject]} are absent")
-    design = build_design(data[data[subject].notna()], model)
-    groups, names = pd.factorize(data.loc[design.terms.index, subject])
+    sessions = data[data[subject].notna()].reset_index(drop=True)
+    design = build_design(sessions, model)
+    groups, names = pd.factorize(sessions.loc[design.terms.index, subject])
     if np.bincount(groups).max() < MINIMUM_SESSIONS:
         raise ModelError(f"no subject has {MINIMUM_SESSIONS} complete sessions")
     terms = np.column_stack([np.ones(len(groups)), design.terms.to_numpy()])

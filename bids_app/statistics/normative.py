@@ -78,7 +78,7 @@ def fit_normative(database: pd.DataFrame) -> NormativeModel:
 
     References
     ----------
-    Opfer et al. 2022, section "Adjustment for TIV and age":
+    Opfer et al. 2022, section "Single subject analysis":
     THALV = a TIV² + b age² + c TIV·age + d TIV + e age + f; residuals beyond the quartiles
     by more than 1.5 interquartile ranges are outliers.
     """
@@ -134,7 +134,7 @@ def assess_subjects(
     References
     ----------
     Opfer et al. 2022, single-subject analysis: two-sample approach after Mühlau et al. 2009,
-    AJNR 30:1686-1687.
+    AJNR 30:539-543.
     """
     if not scanner_sd >= 0:
         raise ValueError(f"scanner_sd {scanner_sd} is negative")
@@ -180,7 +180,7 @@ def scanner_residuals(scans: pd.DataFrame) -> ScannerResiduals:
 
     References
     ----------
-    Opfer et al. 2022, section on intra- and inter-scanner variability. Intra-scanner
+    Opfer et al. 2022, section "Intra- and inter-scanner variability"; the intra-scanner
     residuals keep scanners with a single scan, as there.
     """
     require_columns(scans, ["scanner"])

@@ -21,7 +21,7 @@ def concordance_scores(volumes: FloatArray) -> FloatArray:
 
     References
     ----------
-    Lin 1989, Biometrics 45:255-268, equation 1.
+    Lin 1989, Biometrics 45:255-268.
     """
     centred = volumes - volumes.mean(axis=0)
     shared = 2 * (centred[:, 1:] * centred[:, :1]).mean(axis=0)

@@ -145,13 +145,20 @@ def build_design(data: pd.DataFrame, model: Model) -> Design:
     Raises
     ------
     ModelError
-        If a column is absent, holds text instead of numbers or has no value; no case is
-        complete; the logarithm is undefined; the outcome or a term is constant; there are no
-        more cases than parameters; or terms are collinear.
+        If the model uses a column twice or standardises one that is no numeric covariate; a
+        column is absent, holds text instead of numbers or has no value; no case is complete;
+        the logarithm is undefined; the outcome or a term is constant; there are no more
+        cases than parameters; or terms are collinear.
     """
     numeric = (model.predictor, *model.numeric)
+    names = [model.outcome, *numeric, *model.categorical]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ModelError(f"{repeated} are used more than once")
+    if not set(model.standardised) <= set(model.numeric):
+        raise ModelError(f"standardised {list(model.standardised)} are no numeric covariates")
     try:
-        require_columns(data, [model.outcome, *numeric, *model.categorical])
+        require_columns(data, names)
         columns = {name: numeric_column(data, name) for name in (model.outcome, *numeric)}
     except (KeyError, ValueError) as error:
         raise ModelError(str(error.args[0])) from error

@@ -66,7 +66,7 @@ def measurement_error(
 
     References
     ----------
-    Bland & Altman 1996, BMJ 312:1654 and 313:106.
+    Bland & Altman 1996, BMJ 313:744.
     """
     require_columns(repeats, [*keys, value])
     values = repeats[list(keys)].assign(value=numeric_column(repeats, value)).dropna()

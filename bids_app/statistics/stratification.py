@@ -125,8 +125,8 @@ def cross_validate(
     Returns
     -------
     DataFrame
-        One row per complete case, index of `data`: ``patient``, ``fold``, ``disabled``,
-        ``probability``.
+        One row per complete case, indexed by its position in `data`: ``patient``, ``fold``,
+        ``disabled``, ``probability``.
 
     Raises
     ------
@@ -142,8 +142,9 @@ def cross_validate(
     if patient not in data.columns:
         raise ModelError(f"columns {[patient]} are absent")
     plain = Model(model.outcome, model.predictor, model.numeric, model.categorical)
-    design = build_design(data[data[patient].notna()], plain)
-    terms, patients = design.terms.to_numpy(), data.loc[design.terms.index, patient]
+    scans = data.reset_index(drop=True)
+    design = build_design(scans[scans[patient].notna()], plain)
+    terms, patients = design.terms.to_numpy(), scans.loc[design.terms.index, patient]
     disabled = (design.outcome >= threshold).to_numpy()
     for name, members in (("disabled", disabled), ("other", ~disabled)):
         if patients[members].nunique() < folds:

@@ -26,7 +26,7 @@ MINI = [512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260, 477, 25
 
 VOLUMES = hnp.arrays(np.float64, (12, 2), elements=st.integers(4000, 18000).map(lambda v: v / 1e3))
 VARIED = VOLUMES.filter(lambda pairs: bool((np.ptp(pairs, axis=0) > 0.01).all()))
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=25, deadline=None)
 
 
 def tidy(wide: pd.DataFrame) -> pd.DataFrame:

@@ -31,7 +31,7 @@ def test_tables_agree_with_r(
             assert differences.loc[tuple(pair.split("_")), name] == pytest.approx(value, abs=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(TESTS))
 def test_symmetry(seed: int, test: Callable[..., correlation.DifferenceTest]) -> None:
     """Swapping the methods changes the sign only; equal correlations give zero."""
@@ -50,10 +50,10 @@ def test_size_under_the_null(test: Callable[..., correlation.DifferenceTest]) ->
     rng = np.random.default_rng(7)
     covariance = [[1, 0.5, 0.5], [0.5, 1, 0.8], [0.5, 0.8, 1]]
     p_values = []
-    for _ in range(1000):
+    for _ in range(600):
         r = np.corrcoef(rng.multivariate_normal([0, 0, 0], covariance, size=80).T)
         p_values.append(test(r[0, 1], r[0, 2], r[1, 2], 80).p)
-    assert np.mean(np.array(p_values) < 0.05) == pytest.approx(0.05, abs=0.02)
+    assert np.mean(np.array(p_values) < 0.05) == pytest.approx(0.05, abs=0.025)
 
 
 def test_reasons_and_missing_values(inputs: Callable[[str], pd.DataFrame]) -> None:

@@ -16,7 +16,7 @@ SHAPE = (6, 5, 4)
 MASKS = hnp.arrays(np.bool_, SHAPE)
 FILLED = MASKS.filter(np.any)
 SPACINGS = st.tuples(*[st.floats(0.3, 3.0)] * 3)
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=25, deadline=None)
 
 
 def box(*slices: slice) -> overlap.Mask:

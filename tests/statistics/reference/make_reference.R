@@ -1,5 +1,7 @@
 # Makes the inputs and expected results of tests/statistics with R, independently of the package.
 # Run in this folder: Rscript make_reference.R
+# Needs r-base-core and, of Debian's r-cran-*: car, emmeans, epir, jsonlite, lme4, lmtest,
+# ordinal, proc, psych, sandwich.
 suppressMessages({
   library(jsonlite)
   library(epiR)

@@ -1,0 +1,119 @@
+"""Accuracy of thalnet on scans with reference labels, scan by scan.
+
+``python -m benchmarks.accuracy BIDS_DIR LABELS_DIR [--output TABLE.tsv]``
+
+LABELS_DIR is a BIDS derivatives dataset with a ``_dseg`` of the thalami for each T1w scan. Prints
+Dice, surface distance and volume ratio of every scan, agreement of the volumes over scans, and,
+where a subject has several sessions, the difference between them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bids_app.dataset.images import read_volume
+from bids_app.dataset.index import index_sessions
+from bids_app.dataset.reference import find_reference, read_reference
+from bids_app.images.volume import same_grid, to_ras
+from bids_app.options import Options
+from bids_app.segmentation import thalnet
+from bids_app.segmentation.volumes import measure
+from bids_app.statistics.agreement import agreement_table
+from bids_app.statistics.overlap import dice, overlap_table
+
+
+def compare(bids_dir: Path, labels_dir: Path, threads: int) -> pd.DataFrame:
+    """Segment every T1w that has reference labels and compare the two.
+
+    Parameters
+    ----------
+    bids_dir, labels_dir : Path
+        Raw dataset and derivatives dataset with the reference.
+    threads : int
+        Processors to use.
+
+    Returns
+    -------
+    DataFrame
+        One row per scan, bilateral: overlap, distances in mm, volumes in mL and their ratio, and
+        the Dice coefficient of the brain mask with the non-zero voxels (for brain-extracted scans).
+    """
+    rows = []
+    for session in index_sessions(Options(bids_dir, bids_dir, ("participant",))):
+        for anchor in session.anchors:
+            path = find_reference(labels_dir, f"{anchor.name}_{anchor.contrast}")
+            if path is None:
+                continue
+            image, reference = to_ras(read_volume(anchor.path)), read_reference(path, labels_dir)
+            if not same_grid(image, reference):
+                raise SystemExit(f"{path} and {anchor.path} lie on different grids.")
+            result = thalnet.segment(image, threads)
+            table = overlap_table(reference.data, result.dseg, image.voxel_size.tolist())
+            row = table.set_index("side").loc["bilateral"].drop("empty").to_dict()
+            volumes = measure(result, image.voxel_volume)
+            reference_ml = float(np.count_nonzero(reference.data)) * image.voxel_volume / 1000
+            rows.append(
+                {"subject": session.subject, "scan": anchor.name}
+                | row
+                | {
+                    "method_ml": volumes.total_ml,
+                    "soft_ml": volumes.total_soft_ml,
+                    "reference_ml": reference_ml,
+                    "ratio": volumes.total_ml / reference_ml,
+                    "brain_dice": dice(image.data != 0, result.brain_mask > 0),
+                    "icv_ml": volumes.icv_ml,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def summarise(scans: pd.DataFrame) -> str:
+    """Lines that sum up a table of ``compare``."""
+    lines = [
+        f"bilateral Dice: mean {scans['dice'].mean():.3f}, worst {scans['dice'].min():.3f}",
+        f"volume ratio: mean {scans['ratio'].mean():.3f}, "
+        f"from {scans['ratio'].min():.3f} to {scans['ratio'].max():.3f}",
+        f"brain mask Dice: mean {scans['brain_dice'].mean():.3f}, "
+        f"worst {scans['brain_dice'].min():.3f}",
+    ]
+    for column in ("method_ml", "soft_ml"):
+        long = pd.concat(
+            [
+                scans[["scan"]].assign(method=name, volume=scans[source])
+                for name, source in (("reference", "reference_ml"), ("thalnet", column))
+            ]
+        )
+        row = agreement_table(long, "reference", keys=["scan"]).iloc[0]
+        lines.append(
+            f"{column}: bias {row['bias']:+.2f} ± {row['sd']:.2f} mL, CCC {row['ccc']:.2f}, "
+            f"ICC(A,1) {row['icc_a1']:.2f}, slope {row['slope']:.2f}"
+        )
+        for subject, own in scans.groupby("subject"):
+            if len(own) > 1:
+                first, second = own[column].iloc[0], own[column].iloc[1]
+                change = 100 * (second - first) / first
+                lines.append(f"{column}: rescan of sub-{subject}: {change:+.2f} %")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the arguments, compare, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("bids_dir", type=Path)
+    parser.add_argument("labels_dir", type=Path)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--output", type=Path, help="also write the table here")
+    arguments = parser.parse_args()
+    scans = compare(arguments.bids_dir.absolute(), arguments.labels_dir, arguments.threads)
+    print(scans.round(3).to_string(index=False))
+    print(summarise(scans))
+    if arguments.output:
+        scans.to_csv(arguments.output, sep="\t", index=False, float_format="%.4f")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Which sessions and scans are found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bids_app.dataset.index import Session, check_dataset, index_sessions
+from bids_app.errors import InvalidBIDSError, MissingInputError, NothingSelectedError
+from bids_app.options import Options
+from tests.conftest import describe, save_image
+
+
+@pytest.fixture
+def bids(tmp_path: Path, noise: np.ndarray) -> Path:
+    folder = describe(tmp_path / "bids")
+    for name in (
+        "sub-01/ses-01/anat/sub-01_ses-01_T1w.nii.gz",
+        "sub-01/ses-02/anat/sub-01_ses-02_run-01_T1w.nii.gz",
+        "sub-01/ses-02/anat/sub-01_ses-02_run-02_T1w.nii.gz",
+        "sub-01/ses-02/anat/sub-01_ses-02_FLAIR.nii.gz",
+        "sub-02/anat/sub-02_acq-mprage_T1w.nii",
+        "sub-02/anat/sub-02_acq-tse_T1w.nii.gz",
+        "sub-03/anat/sub-03_FLAIR.nii.gz",
+    ):
+        save_image(folder / name, noise)
+    (folder / "sub-04").mkdir()
+    return folder
+
+
+def _index(bids: Path, **fields: object) -> list[Session]:
+    options = Options(bids, bids.parent / "out", ("participant",))
+    return index_sessions(replace(options, **fields))
+
+
+def test_sessions_and_scans_of_a_dataset(bids: Path) -> None:
+    found = {session.name: session for session in _index(bids)}
+    assert list(found) == ["sub-01_ses-01", "sub-01_ses-02", "sub-02", "sub-03", "sub-04"]
+    assert [scan.name for scan in found["sub-01_ses-02"].anchors] == [
+        "sub-01_ses-02_run-01",
+        "sub-01_ses-02_run-02",
+    ]
+    assert [scan.name for scan in found["sub-02"].anchors] == [
+        "sub-02_acq-mprage",
+        "sub-02_acq-tse",
+    ]
+
+
+def test_a_session_without_t1w_says_what_was_searched_and_found(bids: Path) -> None:
+    found = {session.name: session for session in _index(bids)}
+    assert "sub-03/anat/*_T1w" in found["sub-03"].problem
+    assert "found FLAIR" in found["sub-03"].problem
+    assert "no image at all" in found["sub-04"].problem
+    assert found["sub-04"].exists
+
+
+def test_labels_select(bids: Path) -> None:
+    names = [s.name for s in _index(bids, participant_labels=("02", "01"), session_labels=("02",))]
+    assert names == ["sub-01_ses-02"]
+    assert [s.name for s in _index(bids, exclude_participant_labels=("01", "03", "04"))] == [
+        "sub-02"
+    ]
+
+
+def test_an_absent_label_beside_present_ones_is_a_failure_of_its_own(bids: Path) -> None:
+    sessions = _index(bids, participant_labels=("02", "99"))
+    assert [session.name for session in sessions] == ["sub-02", "sub-99"]
+    assert not sessions[1].exists
+    assert "sub-99" in sessions[1].problem
+
+
+def test_filters_pick_a_scan(bids: Path) -> None:
+    (session,) = _index(
+        bids, participant_labels=("02",), bids_filters={"t1w": {"acquisition": "mprage"}}
+    )
+    assert [scan.name for scan in session.anchors] == ["sub-02_acq-mprage"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"participant_labels": ("98", "99")},
+        {"session_labels": ("77",)},
+        {"participant_labels": ("01",), "exclude_participant_labels": ("01",)},
+    ],
+)
+def test_nothing_selected(bids: Path, fields: dict[str, object]) -> None:
+    with pytest.raises(NothingSelectedError) as caught:
+        _index(bids, **fields)
+    assert caught.value.exit_code == 18
+
+
+def test_other_subjects_are_not_read(bids: Path) -> None:
+    """An unreadable folder of somebody else is no obstacle."""
+    (bids / "sub-05").symlink_to(bids / "nowhere")
+    loop = bids / "sub-06" / "anat"
+    loop.mkdir(parents=True)
+    (loop / "sub-06_T1w.nii.gz").symlink_to(loop / "sub-06_T1w.nii.gz")
+    assert [s.name for s in _index(bids, participant_labels=("02",))] == ["sub-02"]
+
+
+def test_no_subject_at_all(tmp_path: Path) -> None:
+    with pytest.raises(MissingInputError, match="no subject"):
+        _index(describe(tmp_path / "none"))
+
+
+def test_the_description_is_what_makes_a_dataset(bids: Path, tmp_path: Path) -> None:
+    check_dataset(bids)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(MissingInputError, match="is empty"):
+        check_dataset(empty)
+    path = bids / "dataset_description.json"
+    for content, word in (
+        ("{", "not readable JSON"),
+        ("[]", "'Name'"),
+        ('{"Name": "x"}', "'BIDSVersion'"),
+    ):
+        path.write_text(content)
+        with pytest.raises(InvalidBIDSError, match=word) as caught:
+            check_dataset(bids)
+        assert caught.value.exit_code == 16
+        assert str(path) in str(caught.value)
+    path.unlink()
+    with pytest.raises(InvalidBIDSError, match="missing"):
+        check_dataset(bids)

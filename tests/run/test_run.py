@@ -1,0 +1,184 @@
+"""Workers, records, stamps, resources."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bids_app.dataset.index import Session
+from bids_app.errors import BadDataError, ExitCode, MissingInputError
+from bids_app.options import Options
+from bids_app.run.outcome import Outcome, exit_code_of
+from bids_app.run.progress import Progress
+from bids_app.run.records import read_record, reason_to_run, write_record, write_session_table
+from bids_app.run.resources import Resources, share
+from bids_app.run.stamps import Stamp, sha256
+from bids_app.run.workers import run_sessions
+
+
+def _work(
+    session: Session, options: Options, threads: int, stage: Callable[[str], None]
+) -> Outcome:
+    """What a session's process does in these tests: its label says how it ends."""
+    stage("works")
+    if session.subject == "bad":
+        raise BadDataError("scan.nii.gz is bad.")
+    if session.subject == "bug":
+        raise ZeroDivisionError("division by zero")
+    if session.subject == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    assert options.levels == ("participant",)
+    return Outcome(session.name, "done", f"threads {threads} {os.environ['OMP_NUM_THREADS']}")
+
+
+def _run(tmp_path: Path, sessions: list[Session], workers: int = 2) -> dict[str, Outcome]:
+    options = Options(tmp_path, tmp_path, ("participant",))
+    events = list(run_sessions(_work, sessions, options, Resources(workers, 3)))
+    assert {event.stage for event in events if event.outcome is None} <= {"starts", "works"}
+    return {event.name: event.outcome for event in events if event.outcome is not None}
+
+
+def test_one_bad_session_takes_no_other_with_it(tmp_path: Path) -> None:
+    labels = ("1", "bad", "bug", "killed", "2")
+    outcomes = _run(tmp_path, [Session(label, None, ()) for label in labels])
+    assert {name: outcome.status for name, outcome in outcomes.items()} == {
+        "sub-1": "done",
+        "sub-bad": "failed",
+        "sub-bug": "failed",
+        "sub-killed": "failed",
+        "sub-2": "done",
+    }
+    assert outcomes["sub-1"].reason == "threads 3 3"
+    assert outcomes["sub-1"].peak_mib > 5
+    assert outcomes["sub-bad"].reason == "scan.nii.gz is bad."
+    assert outcomes["sub-bad"].exit_code == ExitCode.BAD_DATA
+    assert "ZeroDivisionError" in outcomes["sub-bug"].reason
+    assert "Traceback" not in outcomes["sub-bug"].reason
+    assert "Traceback" in (tmp_path / "logs" / "sub-bug.log").read_text()
+    assert "memory" in outcomes["sub-killed"].reason
+
+
+def test_sessions_that_cannot_run_are_told_without_a_process(tmp_path: Path) -> None:
+    outcomes = _run(
+        tmp_path,
+        [Session("1", None, (), "no T1w"), Session("2", None, (), "no folder", exists=False)],
+    )
+    assert outcomes["sub-1"].status == "skipped"
+    assert outcomes["sub-2"].status == "failed"
+
+
+def test_a_file_whose_content_was_not_fetched(tmp_path: Path) -> None:
+    path = tmp_path / "sub-1_T1w.nii.gz"
+    path.symlink_to(tmp_path / ".git" / "annex" / "absent")
+    with pytest.raises(MissingInputError, match="datalad get") as caught:
+        sha256(path)
+    assert str(path) in str(caught.value)
+
+
+def _outcome(status: str, code: ExitCode = ExitCode.DONE) -> Outcome:
+    return Outcome("sub-1", status, exit_code=code)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        ([_outcome("done"), _outcome("unchanged")], 0),
+        ([_outcome("done"), _outcome("skipped", ExitCode.MISSING_INPUT)], 0),
+        ([_outcome("done"), _outcome("failed", ExitCode.BAD_DATA)], 1),
+        ([_outcome("failed", ExitCode.BAD_DATA)] * 2, 65),
+        ([_outcome("failed", ExitCode.BAD_DATA), _outcome("failed", ExitCode.CANNOT_CREATE)], 1),
+        ([_outcome("failed", ExitCode.BAD_DATA), _outcome("skipped", ExitCode.MISSING_INPUT)], 65),
+        ([_outcome("skipped", ExitCode.MISSING_INPUT)], 66),
+    ],
+)
+def test_exit_code_follows_from_the_sessions(outcomes: list[Outcome], code: int) -> None:
+    assert exit_code_of(outcomes) == code
+
+
+def test_a_record_tells_whether_a_session_has_to_run(tmp_path: Path) -> None:
+    stamp = Stamp({"a.nii.gz": "1"}, {"methods": "thalnet"}, {"thalbids": "1"})
+    assert reason_to_run(tmp_path, "sub-1", stamp) == "not run yet"
+    (tmp_path / "a.txt").touch()
+    done = Outcome("sub-1", "done", seconds=2.0, stamp=stamp, outputs=("a.txt",))
+    write_record(tmp_path, done)
+    assert read_record(tmp_path, "sub-1") == done
+    assert reason_to_run(tmp_path, "sub-1", stamp) == ""
+    changed = Stamp({"a.nii.gz": "2"}, stamp.parameters, stamp.software)
+    assert reason_to_run(tmp_path, "sub-1", changed) == "a.nii.gz changed"
+    more = Stamp(stamp.inputs, {"methods": "thalnet", "new": "x"}, stamp.software)
+    assert reason_to_run(tmp_path, "sub-1", more) == "new is new"
+    (tmp_path / "a.txt").unlink()
+    assert reason_to_run(tmp_path, "sub-1", stamp) == "a.txt is missing"
+    write_record(tmp_path, Outcome("sub-1", "failed", "why", stamp=stamp))
+    assert reason_to_run(tmp_path, "sub-1", stamp) == "failed before"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"name": "sub-1"}'])
+def test_a_damaged_record_counts_as_not_run(tmp_path: Path, content: str) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "sub-1.json").write_text(content)
+    assert read_record(tmp_path, "sub-1") is None
+    assert reason_to_run(tmp_path, "sub-1", Stamp()) == "not run yet"
+
+
+def test_the_session_table_holds_every_record(tmp_path: Path) -> None:
+    write_record(tmp_path, Outcome("sub-2", "failed", "two\nlines\tand a tab", ExitCode.BAD_DATA))
+    write_record(tmp_path, Outcome("sub-1", "done", seconds=1.25, peak_mib=300.4))
+    write_session_table(tmp_path)
+    assert (tmp_path / "logs" / "sessions.tsv").read_text().splitlines() == [
+        "name\tstatus\texit_code\tseconds\tpeak_mib\treason",
+        "sub-1\tdone\t0\t1.2\t300\tn/a",
+        "sub-2\tfailed\t65\t0.0\t0\ttwo lines and a tab",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sessions", "nprocs", "threads", "memory", "expected"),
+    [
+        (10, 8, None, 64, Resources(8, 1)),
+        (2, 8, None, 64, Resources(2, 4)),
+        (10, 8, 4, 64, Resources(2, 4)),
+        (10, 8, None, 3.2, Resources(2, 4)),
+        (10, 1, 4, 0.1, Resources(1, 4)),
+        (0, 2, None, 8, Resources(1, 2)),
+    ],
+)
+def test_processors_and_memory_are_divided(
+    sessions: int, nprocs: int, threads: int | None, memory: float, expected: Resources
+) -> None:
+    assert share(sessions, nprocs, threads, memory) == expected
+
+
+def test_progress_is_plain_where_it_is_not_a_terminal(tmp_path: Path) -> None:
+    from bids_app.run.workers import Event
+
+    stream = io.StringIO()
+    progress = Progress(2, 0, stream)
+    progress.tell(Event("sub-1", "starts"))
+    progress.tell(Event("sub-1", outcome=Outcome("sub-1", "done", seconds=61)))
+    progress.tell(Event("sub-2", outcome=Outcome("sub-2", "skipped", "no T1w")))
+    progress.conclude([Outcome("sub-1", "done"), Outcome("sub-2", "skipped")], tmp_path)
+    assert stream.getvalue().splitlines() == [
+        "[1/2] sub-1: done in 61 s",
+        "[2/2] sub-2: skipped: no T1w",
+        f"2 sessions: 1 done, 1 skipped. See {tmp_path}/logs/sessions.tsv and the pages "
+        "sub-*.html.",
+    ]
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_has_a_live_line_on_a_terminal() -> None:
+    from bids_app.run.workers import Event
+
+    stream = _Terminal()
+    Progress(2, 0, stream).tell(Event("sub-1", "segments"))
+    assert stream.getvalue() == "\r\x1b[K0 of 2 ended: sub-1 (segments)"

@@ -1,0 +1,121 @@
+"""thalnet on a simulated head: what the input's geometry and intensities must not change."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from bids_app.errors import BadDataError
+from bids_app.images.resampling import resample
+from bids_app.images.volume import Volume
+from bids_app.segmentation import thalnet
+from bids_app.segmentation.result import Segmentation
+from bids_app.segmentation.volumes import measure
+from bids_app.statistics.overlap import dice
+from examples.contrast import t1w_contrast
+from examples.simulation import draw_subject, load_anatomy, scan
+
+
+@pytest.fixture(scope="module")
+def head() -> tuple[Volume, np.ndarray]:
+    """A simulated T1w (1 mm) and its true labels."""
+    anatomy = load_anatomy()
+    rng = np.random.default_rng(11)
+    simulated = scan(anatomy, draw_subject(anatomy, rng), t1w_contrast(), rng)
+    return Volume(simulated.image.astype(np.float32), simulated.affine), simulated.thalamus
+
+
+@pytest.fixture(scope="module")
+def plain(head: tuple[Volume, np.ndarray]) -> Segmentation:
+    return thalnet.segment(head[0], threads=2)
+
+
+def _total(segmentation: Segmentation) -> float:
+    return float(segmentation.soft_volumes.sum())
+
+
+def test_the_truth_is_found(head: tuple[Volume, np.ndarray], plain: Segmentation) -> None:
+    truth = head[1]
+    for side in (1, 2):
+        assert dice(truth == side, plain.dseg == side) > 0.8
+    volumes = measure(plain, head[0].voxel_volume)
+    assert volumes.total_ml == pytest.approx((truth > 0).sum() / 1000, rel=0.2)
+    assert volumes.total_ml == volumes.left_ml + volumes.right_ml
+    assert 900 < volumes.brain_ml < volumes.icv_ml < 2000
+    assert plain.brain_mask[truth > 0].mean() > 0.999
+
+
+@pytest.mark.parametrize("axes", ["LPI", "PSR", "AIL"])
+def test_orientation_of_the_file_does_not_matter(
+    head: tuple[Volume, np.ndarray], plain: Segmentation, axes: str
+) -> None:
+    image = nib.Nifti1Image(head[0].data, head[0].affine)
+    turn = nib.orientations.ornt_transform(
+        nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(axes)
+    )
+    turned = image.as_reoriented(turn)
+    result = thalnet.segment(Volume(np.asarray(turned.dataobj), turned.affine), threads=2)
+    labels = nib.as_closest_canonical(nib.Nifti1Image(result.dseg, turned.affine))
+    assert dice(plain.dseg == 1, np.asarray(labels.dataobj) == 1) > 0.99
+    assert _total(result) == pytest.approx(_total(plain), rel=0.005)
+
+
+def test_scale_and_offset_of_intensities_do_not_matter(
+    head: tuple[Volume, np.ndarray], plain: Segmentation
+) -> None:
+    image = head[0]
+    inside = np.where(image.data > 0, image.data * 17 + 300, 0).astype(np.float32)
+    scaled = thalnet.segment(Volume(image.data * np.float32(40), image.affine), threads=2)
+    assert _total(scaled) == pytest.approx(_total(plain), rel=1e-4)
+    shifted = thalnet.segment(Volume(inside, image.affine), threads=2)
+    assert _total(shifted) == pytest.approx(_total(plain), rel=0.03)
+
+
+def test_oblique_anisotropic_scan(head: tuple[Volume, np.ndarray], plain: Segmentation) -> None:
+    """Rotated by 12 degrees, 0.9 x 0.9 x 2 mm."""
+    image = head[0]
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("xyz", [12, -5, 4], degrees=True).as_matrix()
+    centre = image.affine @ [*(np.array(image.data.shape) / 2), 1]
+    affine = turn @ np.diag([0.9, 0.9, 2.0, 1.0])
+    shape = (190, 240, 90)
+    affine[:3, 3] = centre[:3] - affine[:3, :3] @ (np.array(shape) / 2)
+    result = thalnet.segment(Volume(resample(image, shape, affine), affine), threads=2)
+    assert _total(result) == pytest.approx(_total(plain), rel=0.08)
+    back = resample(Volume(result.dseg, affine), plain.dseg.shape, image.affine, order=0)
+    assert dice(plain.dseg > 0, back > 0) > 0.9
+
+
+def test_brain_extracted_scan(head: tuple[Volume, np.ndarray], plain: Segmentation) -> None:
+    image = head[0]
+    brain = Volume(np.where(plain.brain_mask > 0, image.data, 0), image.affine)
+    result = thalnet.segment(brain, threads=2)
+    assert dice(plain.dseg > 0, result.dseg > 0) > 0.95
+    assert not result.brain_mask[brain.data == 0].any()
+    assert dice(plain.brain_mask > 0, result.brain_mask > 0) > 0.95
+
+
+def test_each_side_is_one_piece(plain: Segmentation) -> None:
+    from scipy.ndimage import label
+
+    for side in (1, 2):
+        assert label(plain.dseg == side)[1] == 1
+
+
+def test_what_is_not_a_head_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(BadDataError, match="no brain was found"):
+        thalnet.segment(Volume(rng.normal(100, 10, (30, 30, 30)), np.eye(4)))
+
+
+def test_weights_are_small_and_known_by_their_checksums() -> None:
+    folder = files("bids_app") / "assets" / "thalnet"
+    size = sum(len((folder / name).read_bytes()) for name in thalnet.WEIGHTS.values())
+    assert size <= 12_000_000
+    card = (folder / "README.md").read_text()
+    for checksum in thalnet.weights_checksums().values():
+        assert checksum in card

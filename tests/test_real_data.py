@@ -1,0 +1,61 @@
+"""The bars that real scans have to meet; skipped where they are not at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmarks.accuracy import compare
+from bids_app.cli import main
+
+SharedData = Callable[[str], Path]
+
+
+def _sessions(output: Path) -> pd.DataFrame:
+    return pd.read_csv(output / "logs" / "sessions.tsv", sep="\t").set_index("name")
+
+
+def test_manual_labels(shared_data: SharedData) -> None:
+    bids = shared_data("manual-t1w")
+    scans = compare(bids, bids / "derivatives" / "manual", threads=2)
+    assert len(scans) == 8
+    assert scans["dice"].mean() >= 0.85
+    assert scans["dice"].min() >= 0.80
+    assert scans["ratio"].mean() == pytest.approx(1, abs=0.1)
+
+
+def test_whole_heads_and_a_session_without_t1w(shared_data: SharedData, tmp_path: Path) -> None:
+    assert main([str(shared_data("whole-head")), str(tmp_path), "participant"]) == 0
+    sessions = _sessions(tmp_path)
+    assert sessions.loc["sub-flair", "status"] == "skipped"
+    assert "found FLAIR" in sessions.loc["sub-flair", "reason"]
+    for name in ("sub-chris", "sub-crop"):
+        assert sessions.loc[name, "status"] == "done"
+        table = pd.read_csv(next((tmp_path / name).glob("anat/*_volumes.tsv")), sep="\t")
+        assert 1200 < table.loc[0, "icv_ml"] < 1900
+        assert 10 < table.loc[0, "total_ml"] < 20
+
+
+def test_patients_with_thick_slices(shared_data: SharedData, tmp_path: Path) -> None:
+    assert main([str(shared_data("ms-t1w-flair")), str(tmp_path), "participant"]) == 0
+    assert list(_sessions(tmp_path)["status"]) == ["done"] * 3
+    visits = [
+        pd.read_csv(next((tmp_path / "sub-ms12" / visit).glob("anat/*_volumes.tsv")), sep="\t")
+        for visit in ("ses-01", "ses-02")
+    ]
+    first, second = (visit.loc[0, "total_soft_ml"] for visit in visits)
+    assert second == pytest.approx(first, rel=0.05)
+
+
+def test_openneuro_dataset(shared_data: SharedData, tmp_path: Path) -> None:
+    """Two subjects of an old dataset whose participants table has an undeclared level."""
+    bids = str(shared_data("ds002748-subset"))
+    words = ["participant", "group", "--participant-label", "01", "sub-52"]
+    assert main([bids, str(tmp_path), *words]) == 0
+    table = pd.read_csv(tmp_path / "group" / "volumes.tsv", sep="\t")
+    assert list(table["participant_id"]) == ["sub-01", "sub-52"]
+    assert table["gender"].notna().all()
+    assert table["total_ml"].between(9, 22).all()
