@@ -32,7 +32,7 @@ def analyse(study: Study) -> Result:
     problems: list[str] = []
     table = mean_containment(containment_matrices(first, study.output_dir, problems))
     if table.empty:
-        raise NotApplicableError(problems[0])
+        raise NotApplicableError(problems[0], problems)
     others = table[table["contained"] != table["container"]]
     most = others.sort_values("containment", ascending=False).iloc[0]
     return Result(

@@ -20,7 +20,7 @@ def analyse(study: Study) -> Result:
     """Correlate the thalamus change of every method with PBVC, and compare the correlations."""
     percent = study.changes.pivot(index="participant_id", columns="segmentation", values="percent")
     wide = percent.join(_pbvc(study))
-    methods = [str(name) for name in percent.columns]
+    methods = [name for name in study.segmentations if name in percent]
     table = correlation_table(wide, "pbvc", methods, study.plan.confidence)
     estimates = table.assign(panel="Pearson r").rename(
         columns={"r": "estimate", "r_ci_low": "low", "r_ci_high": "high", "p_adj": "p", "p": "raw"}

@@ -57,7 +57,7 @@ def attempt(name: str, study: Study) -> Result:
     try:
         return ANALYSES[name](study)
     except NotApplicableError as error:
-        return Result(reason=f"{error}.")
+        return Result(reason=str(error), problems=error.problems)
     except Exception as error:
         reason = f"{type(error).__name__}: {error.args[0] if error.args else ''}"
         return Result(reason=reason, problems=(f"The analysis '{name}' failed: {reason}",))

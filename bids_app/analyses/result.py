@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -73,4 +73,14 @@ class Result:
 
 
 class NotApplicableError(ValueError):
-    """The cohort has nothing that this analysis could use; the message says what it lacks."""
+    """The cohort has nothing that this analysis could use; the message says what it lacks.
+
+    Attributes
+    ----------
+    problems : tuple of str
+        Inputs that were there but could not be used.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)

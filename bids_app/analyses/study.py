@@ -95,7 +95,7 @@ class Study:
         low, high = plan.followup_range
         fits = later["interval"].isna() | later["interval"].between(low, high)
         distance = (later["interval"] - plan.followup_years).abs().fillna(later["visit"])
-        nearest = later[fits].assign(distance=distance).sort_values("distance", kind="stable")
+        nearest = later.assign(distance=distance)[fits].sort_values("distance", kind="stable")
         chosen = nearest.drop_duplicates("participant_id").drop(columns="distance")
         return chosen.sort_values("participant_id", ignore_index=True)
 
@@ -130,6 +130,11 @@ class Study:
         table.loc[unknown, ["annual_change_ml", "annual_percent"]] = np.nan
         clinical = self.baseline[["participant_id", *self.cohort.columns]]
         ordered = [*COURSE, "interval", "baseline_ml", "followup_ml", *CHANGE]
+        order = {name: place for place, name in enumerate(self.segmentations)}
+        table = table.sort_values(
+            ["participant_id", "segmentation"],
+            key=lambda column: column.map(order) if column.name == "segmentation" else column,
+        )
         return table[ordered].merge(clinical, on="participant_id", how="left")
 
     @cached_property
@@ -160,7 +165,7 @@ class Study:
         """
         table, problems = self.overlap
         if table.empty:
-            raise NotApplicableError(problems[0])
+            raise NotApplicableError(problems[0], problems)
         first = table.groupby("participant_id")["scan"].transform("first")
         return table[table["scan"] == first].reset_index(drop=True)
 

@@ -194,26 +194,37 @@ def _check(plan: AnalysisPlan, file: str) -> None:
         where = f"{file}: model {number} ('{models.name}')"
         if names.count(models.name) > 1:
             raise BadDataError(f"{where} shares its name with another. Names are unique.")
-        if not models.outcomes:
-            raise BadDataError(f"{where} has no outcomes. Expected at least one column.")
-        for key, allowed in (
-            ("standardised", models.numeric),
-            ("optional", (*models.numeric, *models.categorical)),
-            ("at_followup", (*models.numeric, *models.categorical)),
-        ):
-            strange = set(getattr(models, key)) - set(allowed)
-            if strange:
-                raise BadDataError(
-                    f"{where}, key '{key}' names '{min(strange)}', which is no covariate of the "
-                    f"model. Expected some of {list(allowed)}."
-                )
-        if models.winsorise and not 0 <= models.winsorise[0] < models.winsorise[1] <= 1:
+        _check_models(models, where)
+
+
+def _check_models(models: ModelSet, where: str) -> None:
+    if not models.outcomes:
+        raise BadDataError(f"{where} has no outcomes. Expected at least one column.")
+    covariates = (*models.numeric, *models.categorical)
+    for key, allowed in (
+        ("standardised", models.numeric),
+        ("optional", covariates),
+        ("at_followup", covariates),
+    ):
+        strange = set(getattr(models, key)) - set(allowed)
+        if strange:
             raise BadDataError(
-                f"{where}, key 'winsorise' is {list(models.winsorise)}. "
-                "Expected two quantiles, 0 ≤ low < high ≤ 1."
+                f"{where}, key '{key}' names '{min(strange)}', which is no covariate of the "
+                f"model. Expected some of {list(allowed)}."
             )
-        if any(outcome.better_below > outcome.worse_above for outcome in models.outcomes):
-            raise BadDataError(f"{where}: 'better_below' exceeds 'worse_above'.")
+    if models.winsorise and not 0 <= models.winsorise[0] < models.winsorise[1] <= 1:
+        raise BadDataError(
+            f"{where}, key 'winsorise' is {list(models.winsorise)}. "
+            "Expected two quantiles, 0 ≤ low < high ≤ 1."
+        )
+    for outcome in models.outcomes:
+        if outcome.better_below > outcome.worse_above:
+            raise BadDataError(f"{where}, {outcome.column}: better_below exceeds 'worse_above'.")
+        if outcome.transform == "log" and models.type in ("longitudinal", "ordinal"):
+            raise BadDataError(
+                f"{where}, {outcome.column}: changes may be negative and have no logarithm. "
+                "Expected transform = 'identity'."
+            )
 
 
 def _read(schema: type[Schema], table: object, where: str) -> Schema:

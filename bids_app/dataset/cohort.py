@@ -218,36 +218,29 @@ def _select(volumes: pd.DataFrame, options: Options) -> pd.DataFrame:
 def _join(
     volumes: pd.DataFrame, tables: Sequence[ClinicalTable], aliases: Mapping[str, Sequence[str]]
 ) -> tuple[pd.DataFrame, dict[str, Column]]:
-    """Put the clinical columns beside the volumes.
+    """Put the clinical columns beside the volumes, and repeat some under their common names.
 
     A name that an earlier table has taken gets the name of its file in front.
     """
-    reserved = {*VOLUME_COLUMNS, "segmentation", "visit", "interval"}
+    taken = {*VOLUME_COLUMNS, "segmentation", "visit", "interval"}
     columns: dict[str, Column] = {}
     joined = volumes
     for table in tables:
-        names = _names(table, aliases, reserved | columns.keys())
+        names = {
+            name: f"{Path(column.source).stem.split('_')[-1]}_{name}" if name in taken else name
+            for name, column in table.columns.items()
+        }
         keys = [key for key in SESSION if key in table.values]
         own = table.values.rename(columns=names)
         joined = joined.merge(own, on=keys, how="left", validate="many_to_one")
         columns |= {names[name]: column for name, column in table.columns.items()}
-    return joined, columns
-
-
-def _names(
-    table: ClinicalTable, aliases: Mapping[str, Sequence[str]], taken: set[str]
-) -> dict[str, str]:
-    """Name the columns of a table: aliases by their common name, clashes by their file."""
-    stem = Path(next(iter(table.columns.values())).source).stem if table.columns else ""
-    present = {name.casefold(): name for name in reversed(list(table.columns))}
-    names = {name: name for name in table.columns}
+        taken |= columns.keys()
+    present = {name.casefold(): name for name in reversed(list(columns))}
     for common, spellings in aliases.items():
         found = [present[s.casefold()] for s in spellings if s.casefold() in present]
-        if found and common not in table.columns:
-            names[found[0]] = common
-    return {
-        name: f"{stem.split('_')[-1]}_{new}" if new in taken else new for name, new in names.items()
-    }
+        if found and common not in columns:
+            joined[common], columns[common] = joined[found[0]], columns[found[0]]
+    return joined, columns
 
 
 def _filled(table: pd.DataFrame, column: str) -> pd.Series:

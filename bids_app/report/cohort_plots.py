@@ -157,7 +157,7 @@ def grouped_boxplot(
     groups = sorted(values[by].dropna().unique()) if by else [None]
     colours = _colours(len(groups))
     figure, axes = canvas(
-        title, width=min(24.0, max(6.0, 1 + len(methods) * (0.6 + 0.3 * len(groups))))
+        title, width=min(16.0, max(6.0, 1 + len(methods) * (0.6 + 0.3 * len(groups))))
     )
     if zero:
         axes.axhline(0, color=GREY, linewidth=0.8)

@@ -72,6 +72,8 @@ def interval_plot(
         axes.set_yticks(range(len(methods)), methods)
         if log:
             axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter("")
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
     return figure

@@ -72,8 +72,11 @@ def clinical(rng: np.random.Generator, count: int) -> pd.DataFrame:
     )
 
 
-def simulate(folder: Path, count: int = 24, seed: int = 1, masks: int = 6) -> Folders:
-    """Write a dataset of `count` participants with two sessions; `masks` of them have masks."""
+def simulate(folder: Path, count: int = 24, seed: int = 1, masks: int = 8) -> Folders:
+    """Write a dataset of `count` participants with two sessions.
+
+    The first `masks` of them have masks, and reference labels for their first session.
+    """
     rng = np.random.default_rng(seed)
     folders = Folders(folder / "bids", folder / "out", folder / "manual")
     describe(folders.bids)
