@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bids_app.dataset.description import VOLUME_COLUMNS
+from bids_app.dataset.outputs import dseg_path
 
 CONTRASTS = ("T1w", "FLAIR", "R1map", "T1wFLAIR", "T1wR1map", "R1mapFLAIR", "T1wR1mapFLAIR")
 # Ten segmentations as in the paper: three methods on T1w, one on every contrast.
@@ -130,18 +132,16 @@ def _write_masks(
     rng: np.random.Generator, out: Path, manual: Path, subject: str, session: str
 ) -> None:
     """Write ellipsoids as masks of every segmentation, and as the reference."""
-    from bids_app.dataset.outputs import dseg_path
-
-    axes = np.indices(GRID, dtype=np.float32)
     scale = rng.normal(1, 0.05)
     for method, contrast in [*SEGMENTATIONS, ("", "")]:
         labels = np.zeros(GRID, dtype=np.uint8)
         for label, centre in ((1, 78), (2, 104)):
             radius = np.array([9, 16, 11]) * scale * rng.normal(1.03 if method else 1, 0.02, 3)
-            offset = np.array([centre, 110, 90]).reshape(3, 1, 1, 1)
-            inside = (((axes - offset) / radius.reshape(3, 1, 1, 1)) ** 2).sum(axis=0) < 1
-            labels[inside] = label
-        row = {
+            x, y, z = np.ogrid[-20:20, -20:20, -20:20]
+            inside = (x / radius[0]) ** 2 + (y / radius[1]) ** 2 + (z / radius[2]) ** 2 < 1
+            # The centres are closer than two boxes are wide.
+            labels[centre - 20 : centre + 20, 90:130, 70:110][inside] = label
+        row: dict[Hashable, object] = {
             "participant_id": subject,
             "session_id": session,
             "scan": f"{subject}_{session}_T1w",
@@ -149,7 +149,7 @@ def _write_masks(
             "contrast": contrast,
         }
         reference = manual / subject / session / "anat" / f"{subject}_{session}_dseg.nii.gz"
-        path = out / dseg_path(row) if method else reference
+        path = Path(out / dseg_path(row)) if method else reference
         path.parent.mkdir(parents=True, exist_ok=True)
         nib.save(nib.Nifti1Image(labels, np.eye(4)), path)
 
