@@ -29,7 +29,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cohort") / "bids with spaces"
     make_demo_cohort([str(folder), "--subjects", "2", "--voxel-size", "1.5"])
     participants = folder / "participants.tsv"
-    table = pd.read_csv(participants, sep="\t", dtype=str)
+    table = pd.read_csv(participants, sep="\t", dtype=str, keep_default_na=False)
     table["site"] = "<script>alert(1)</script>"
     table.to_csv(participants, sep="\t", index=False)
     return folder

@@ -148,7 +148,8 @@ def _run_one(
         outcome = Outcome(session.name, "failed", str(error), error.exit_code)
     except Exception as error:
         trace = traceback.format_exc()
-        outcome = Outcome(session.name, "failed", _unexpected(session, options, error, trace))
+        reason = _unexpected(session, options, error, trace)
+        outcome = Outcome(session.name, "failed", reason, ExitCode.SOME_SESSIONS_FAILED)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sender.send(replace(outcome, peak_mib=peak))
 
