@@ -105,7 +105,7 @@ def write(
                 svgs[name], png = figure_files(drawn.figure)
                 staging.text(f"group/figures/{name}.svg", svgs[name])
                 staging.binary(f"group/figures/{name}.png", png)
-        staging.text("CITATION.md", f"# Methods\n\n{methods}\n\n# References\n\n{citation}\n")
+        staging.text("CITATION.md", f"# Methods\n\n{methods}\n\n## References\n\n{citation}\n")
         report = CohortReport(
             dataset=dataset_name(options.bids_dir),
             sessions=tuple(_status(record) for record in records),
