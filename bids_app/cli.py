@@ -72,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=PATH",
         help="finished results to use; 'manual=PATH' holds manual thalamus labels, "
-        "the reference of the group stage",
+        "the reference of the group stage, 'siena=PATH' SIENA's reports",
     )
     add(
         "--analysis-file",

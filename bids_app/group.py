@@ -37,8 +37,8 @@ def run(options: Options) -> ExitCode:
     Parameters
     ----------
     options : Options
-        ``analysis_file`` says what is computed; the reference it names is looked up in
-        ``derivatives``.
+        ``analysis_file`` says what is computed; the reference it names and ``siena`` are looked
+        up in ``derivatives``.
 
     Returns
     -------
@@ -55,8 +55,8 @@ def run(options: Options) -> ExitCode:
     records = read_records(options.output_dir)
     cohort = read_cohort(options, plan.columns, plan.sessions.time, _reasons(records))
     prepare_output(options.output_dir)
-    reference = options.derivatives.get(plan.reference)
-    study = Study(cohort, plan, options.output_dir, reference)
+    given = options.derivatives
+    study = Study(cohort, plan, options.output_dir, given.get(plan.reference), given.get("siena"))
     results = {name: attempt(name, study) for name in plan.analyses}
     write(options, cohort, results, records)
     problems = problem_table(cohort, results)["problem"].tolist()

@@ -11,6 +11,7 @@ from bids_app.analyses.result import (
     ResultTable,
 )
 from bids_app.analyses.study import Study
+from bids_app.dataset.siena import read_siena
 from bids_app.report.model_plots import interval_plot
 from bids_app.statistics.correlation import correlation_difference_table, correlation_table
 from bids_app.statistics.samples import numeric_column
@@ -55,8 +56,20 @@ def analyse(study: Study) -> Result:
 
 
 def _pbvc(study: Study) -> pd.Series:
-    """PBVC of the follow-up in %: the column of that name, recorded with the later session."""
-    if "pbvc" not in study.followup:
-        raise NotApplicableError("no table has a column 'pbvc' (percentage brain volume change)")
-    values = numeric_column(study.followup, "pbvc")
-    return values.set_axis(study.followup["participant_id"]).rename("pbvc")
+    """PBVC of each participant's follow-up, %: by SIENA, else the clinical column of that name."""
+    followup = study.followup
+    if study.siena_dir is not None:
+        reports = read_siena(study.siena_dir)
+        # A report that names no session belongs to the only follow-up there is.
+        sessions = followup.set_index("participant_id")["session_id"]
+        later = reports["participant_id"].map(sessions)
+        reports = reports[reports["session_id"].isna() | (reports["session_id"] == later)]
+        if reports.empty:
+            raise NotApplicableError(f"{study.siena_dir} has no report.siena of a follow-up")
+        return reports.set_index("participant_id")["pbvc"]
+    if "pbvc" not in followup:
+        raise NotApplicableError(
+            "brain volume change is unknown: no table has a column 'pbvc', and no SIENA results "
+            "were given (-d siena=PATH)"
+        )
+    return numeric_column(followup, "pbvc").set_axis(followup["participant_id"]).rename("pbvc")

@@ -35,12 +35,15 @@ class Study:
         Holds the masks.
     reference_dir : Path or None
         Derivatives dataset with reference labels.
+    siena_dir : Path or None
+        Results of SIENA.
     """
 
     cohort: Cohort
     plan: AnalysisPlan
     output_dir: Path
     reference_dir: Path | None = None
+    siena_dir: Path | None = None
 
     @cached_property
     def scans(self) -> pd.DataFrame:
