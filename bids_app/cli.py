@@ -28,6 +28,7 @@ from bids_app.options import Level, Options
 
 _LEVELS = ("participant", "group")
 _METHODS = ("thalnet",)
+_SPOILING_CORRECTIONS = ("v2k", "v3star", "NHResFIL", "FIL_v3star", "FIL_7T")
 _MEMORY_UNITS = {"": 1 / 1024, "M": 1 / 1024, "G": 1.0, "T": 1024.0}
 
 
@@ -72,9 +73,24 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=PATH",
         help="finished results to use; 'manual=PATH' holds manual thalamus labels, "
-        "the reference of the group stage",
+        "the reference of the group stage; 'qmri=PATH' holds R1, T1 or TB1 maps",
     )
     add("--methods", nargs="+", choices=_METHODS, default=["thalnet"])
+
+    maps = parser.add_argument_group("quantitative maps")
+    add = maps.add_argument
+    add(
+        "--signal-form",
+        choices=("exact", "small-angle"),
+        default="exact",
+        help="of the signal equation from which MPM gives R1 and MTsat",
+    )
+    add("--decay-fit", choices=("wls", "ols"), default="wls", help="least squares over the echoes")
+    add(
+        "--spoiling-correction",
+        choices=_SPOILING_CORRECTIONS,
+        help="of R1 from MPM; refused if made for another protocol (default: none)",
+    )
 
     resources = parser.add_argument_group("resources")
     add = resources.add_argument
@@ -125,6 +141,9 @@ def parse(arguments: Sequence[str]) -> Options:
         bids_filters=_read_filters(values.bids_filter_file),
         derivatives=_derivatives(values.derivatives),
         methods=tuple(dict.fromkeys(values.methods)),
+        signal_form=values.signal_form,
+        decay_fit=values.decay_fit,
+        spoiling_correction=values.spoiling_correction,
         work_dir=work_dir,
         nprocs=values.nprocs,
         omp_nthreads=values.omp_nthreads,

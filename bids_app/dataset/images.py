@@ -15,7 +15,7 @@ MOST_VOXELS = 1_000_000_000
 _FEWEST_VOXELS_PER_AXIS = 8
 
 
-def read_volume(path: Path) -> Volume:
+def read_volume(path: Path, *, finite: bool = True) -> Volume:
     """Read a three-dimensional NIfTI image.
 
     A fourth dimension of length one is dropped. Integer images without scaling keep their dtype,
@@ -25,6 +25,8 @@ def read_volume(path: Path) -> Volume:
     ----------
     path : Path
         ``.nii`` or ``.nii.gz``.
+    finite : bool
+        Refuse values that are not finite, which maps may hold where nothing was measured.
 
     Returns
     -------
@@ -37,7 +39,7 @@ def read_volume(path: Path) -> Volume:
         If the file cannot be opened.
     BadDataError
         If it is empty, truncated, not an image, not three-dimensional, implausibly large, without
-        a usable affine, or holds no variation or values that are not finite.
+        a usable affine, or holds no variation or, unless allowed, values that are not finite.
     """
     import nibabel as nib
     from nibabel.filebasedimages import ImageFileError
@@ -62,7 +64,7 @@ def read_volume(path: Path) -> Volume:
     data = data.reshape(data.shape[:3])
     if data.dtype.kind == "f":
         data = data.astype(np.float32)
-        if not np.isfinite(data).all():
+        if finite and not np.isfinite(data).all():
             share = 100 * float(np.mean(~np.isfinite(data)))
             raise BadDataError(
                 f"{path}: {share:.2g} % of the voxels are NaN or infinite. "
