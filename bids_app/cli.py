@@ -73,7 +73,15 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=PATH",
         help="finished results to use; 'manual=PATH' holds manual thalamus labels, "
-        "the reference of the group stage; 'qmri=PATH' holds R1, T1 or TB1 maps",
+        "the reference of the group stage, 'siena=PATH' SIENA's reports, 'qmri=PATH' R1, T1 or "
+        "TB1 maps",
+    )
+    add(
+        "--analysis-file",
+        type=Path,
+        metavar="TOML",
+        help="what the group stage computes; the shipped bids_app/assets/analysis.toml repeats "
+        "Ibrahim et al. 2026",
     )
     add("--methods", nargs="+", choices=_METHODS, default=["thalnet"])
 
@@ -140,6 +148,7 @@ def parse(arguments: Sequence[str]) -> Options:
         exclude_participant_labels=_labels(values.exclude_participant_label, "sub-") or (),
         bids_filters=_read_filters(values.bids_filter_file),
         derivatives=_derivatives(values.derivatives),
+        analysis_file=values.analysis_file.absolute() if values.analysis_file else None,
         methods=tuple(dict.fromkeys(values.methods)),
         signal_form=values.signal_form,
         decay_fit=values.decay_fit,

@@ -3,227 +3,211 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Hashable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from bids_app import __version__
-from bids_app.dataset.cohort import join, read_participants, read_volumes
+from bids_app.analyses.references import REFERENCES
+from bids_app.analyses.registry import ANALYSES, attempt
+from bids_app.analyses.result import Result
+from bids_app.analyses.study import Study
+from bids_app.dataset.analysis_file import AnalysisPlan, read_analysis_file
+from bids_app.dataset.cohort import Cohort, read_cohort
 from bids_app.dataset.derivatives import prepare_output, staged
-from bids_app.dataset.description import (
-    CITATION,
-    COLUMNS,
-    METHODS_PARAGRAPH,
-    data_dictionary,
-    dataset_name,
-)
-from bids_app.dataset.images import read_volume
-from bids_app.dataset.outputs import dseg_path
-from bids_app.dataset.reference import find_reference, read_reference
-from bids_app.errors import ExitCode, ThalbidsError
-from bids_app.images.resampling import resample
-from bids_app.images.volume import Volume, same_grid
+from bids_app.dataset.description import CITATION, METHODS_PARAGRAPH, dataset_name
+from bids_app.dataset.dictionary import GROUP_COLUMNS, describe_columns
+from bids_app.errors import BadDataError, ExitCode
 from bids_app.options import Options
 from bids_app.report.pages import CohortReport, Section, SessionStatus, cohort_page
-from bids_app.report.plots import (
-    bland_altman_plot,
-    figure_png,
-    figure_svg,
-    overlap_boxplot,
-    volume_stripplot,
-)
+from bids_app.report.plots import figure_files
 from bids_app.run.outcome import Outcome
 from bids_app.run.records import read_records
-from bids_app.segmentation.result import LEFT, RIGHT
-from bids_app.statistics.agreement import MINIMUM_PAIRS, agreement_table, bland_altman
-from bids_app.statistics.overlap import overlap_table
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-REFERENCE = "manual"
-_CAPTIONS = {
-    "volumes": "Volume of both thalami, every scan; lines join the scans of a subject.",
-    "overlap": "Overlap of both thalami with the reference, 0 to 1; surface distances in mm.",
-    "bland-altman": "Method minus reference over their mean, volume of both thalami.",
-    "agreement": "Volumes of both thalami against the reference. CCC: concordance correlation "
-    "(Lin 1989); icc_c1: consistency; icc_a1: absolute agreement; slope: method on reference.",
-}
-_SCAN = ["participant_id", "session_id", "scan"]
+# More rows than this make a page that no browser likes; the tables themselves are whole.
+MOST_ROWS = 2000
+MOST_PROBLEMS = 20
 
 
 def run(options: Options) -> ExitCode:
-    """Describe the cohort and compare every method with the reference, if one is given.
+    """Describe the cohort, and compare methods with the reference, each other and the clinic.
 
     Reads the participants' results and tables only, never raw images.
 
     Parameters
     ----------
     options : Options
-        ``derivatives['manual']`` holds the reference labels.
+        ``analysis_file`` says what is computed; the reference it names and ``siena`` are looked
+        up in ``derivatives``.
 
     Returns
     -------
     ExitCode
+        1 if an input could not be used or an analysis failed; models that cannot be fitted
+        stand in their table with the reason.
 
     Raises
     ------
     ThalbidsError
-        If there is nothing to read or the results cannot be written.
+        If there is nothing to read, or the results cannot be written.
     """
-    volumes = join(read_volumes(options.output_dir), read_participants(options.bids_dir))
+    plan = _known(read_analysis_file(options.analysis_file))
+    records = read_records(options.output_dir)
+    cohort = read_cohort(options, plan.columns, plan.sessions.time, _reasons(records))
     prepare_output(options.output_dir)
-    tables: dict[str, pd.DataFrame] = {"volumes": volumes}
-    problems: list[str] = []
-    if REFERENCE in options.derivatives:
-        overlap, problems = overlap_with_reference(
-            volumes, options.output_dir, options.derivatives[REFERENCE]
-        )
-        if not overlap.empty:
-            tables["overlap"] = overlap
-            tables["agreement"] = agreement_with_reference(overlap)
-    figures = draw(tables)
-    with staged(options.output_dir, "group") as staging:
-        for name, table in tables.items():
-            staging.table(f"group/{name}.tsv", table)
-            staging.json(f"group/{name}.json", data_dictionary(list(table.columns)))
-        for name, figure in figures.items():
-            staging.text(f"group/figures/{name}.svg", figure_svg(figure))
-            staging.binary(f"group/figures/{name}.png", figure_png(figure))
-        staging.text("group.html", cohort_page(cohort_report(options, tables, figures)))
-    for problem in problems:
+    given = options.derivatives
+    study = Study(cohort, plan, options.output_dir, given.get(plan.reference), given.get("siena"))
+    results = {name: attempt(name, study) for name in plan.analyses}
+    write(options, cohort, results, records)
+    problems = problem_table(cohort, results)["problem"].tolist()
+    for problem in problems[:MOST_PROBLEMS]:
         sys.stderr.write(f"{problem}\n")
+    if len(problems) > MOST_PROBLEMS:
+        rest = len(problems) - MOST_PROBLEMS
+        sys.stderr.write(f"{rest} more problems are in group/problems.tsv.\n")
     sys.stderr.write(f"See {options.output_dir / 'group.html'}.\n")
     return ExitCode.SOME_SESSIONS_FAILED if problems else ExitCode.DONE
 
 
-def overlap_with_reference(
-    volumes: pd.DataFrame, output_dir: Path, reference_dir: Path
-) -> tuple[pd.DataFrame, list[str]]:
-    """Compare every mask with the reference labels of its scan, one scan in memory at a time.
+def write(
+    options: Options, cohort: Cohort, results: Mapping[str, Result], records: list[Outcome]
+) -> None:
+    """Write every table with its data dictionary, every figure, the methods and the page.
 
     Parameters
     ----------
-    volumes : DataFrame
-        One row per scan, method and contrast.
-    output_dir : Path
-        Holds the masks.
-    reference_dir : Path
-        Derivatives dataset with the reference labels.
+    options : Options
+    cohort : Cohort
+    results : mapping of str to Result
+        By name of the analysis.
+    records : list of Outcome
+        How each session ended.
 
-    Returns
-    -------
-    overlap : DataFrame
-        One row per scan, method, contrast and side (left, right, bilateral): overlap, surface
-        distances in mm and both volumes in mL.
-    problems : list of str
-        Scans whose reference could not be used, and why.
+    Raises
+    ------
+    CannotCreateError
+        If a file cannot be written.
     """
-    tables: list[pd.DataFrame] = []
-    problems: list[str] = []
-    for keys, rows in volumes.groupby(_SCAN, sort=False, dropna=False):
-        scan = str(keys[2])
-        try:
-            path = find_reference(reference_dir, scan)
-            if path is not None:
-                reference = read_reference(path, reference_dir)
-                tables += [
-                    _compare(row, read_volume(output_dir / dseg_path(row)), reference)
-                    for row in rows.to_dict("records")
-                ]
-        except ThalbidsError as error:
-            problems.append(f"{scan}: {error}")
-    if not tables and not problems:
-        problems.append(
-            f"{reference_dir} holds no reference for any scan: searched "
-            "sub-*/[ses-*/]anat/*_dseg.nii[.gz]."
+    svgs: dict[str, str] = {}
+    methods, citation = methods_paragraph(results), references(results)
+    with staged(options.output_dir, "group") as staging:
+        tables = {"analyses": overview(results), "problems": problem_table(cohort, results)}
+        for name, frame in tables.items():
+            staging.table(f"group/{name}.tsv", frame)
+            staging.json(f"group/{name}.json", describe_columns(frame.columns, {}))
+        for result in results.values():
+            for name, table in result.tables.items():
+                staging.table(f"group/{name}.tsv", table.data)
+                described = describe_columns(table.data.columns, cohort.columns)
+                extra = {"Settings": dict(table.settings)} if table.settings else {}
+                staging.json(f"group/{name}.json", {**described, **extra})
+            for name, drawn in result.figures.items():
+                svgs[name], png = figure_files(drawn.figure)
+                staging.text(f"group/figures/{name}.svg", svgs[name])
+                staging.binary(f"group/figures/{name}.png", png)
+        staging.text("CITATION.md", f"# Methods\n\n{methods}\n\n## References\n\n{citation}\n")
+        report = CohortReport(
+            dataset=dataset_name(options.bids_dir),
+            sessions=tuple(_status(record) for record in records),
+            volumes=_volumes(cohort.table),
+            software={"thalbids": __version__},
+            methods=methods,
+            citation=citation,
+            sections=tuple(_sections(results, svgs)),
+            dictionary={name: text["Description"] for name, text in GROUP_COLUMNS.items()},
+            note=_note(cohort.table),
         )
-    return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), problems
+        staging.text("group.html", cohort_page(report))
 
 
-def agreement_with_reference(overlap: pd.DataFrame) -> pd.DataFrame:
-    """Agreement of bilateral volumes with the reference, one row per method and contrast."""
-    bilateral = overlap[overlap["side"] == "bilateral"]
-    names = bilateral["method"] + " " + bilateral["contrast"]
-    measured = bilateral[_SCAN].assign(method=names, volume=bilateral["method_ml"])
-    reference = bilateral[_SCAN].assign(method="reference", volume=bilateral["reference_ml"])
-    volumes = pd.concat([measured, reference.drop_duplicates(_SCAN)], ignore_index=True)
-    return agreement_table(volumes, "reference", keys=["scan"])
-
-
-def draw(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
-    """Draw the cohort's figures.
-
-    Parameters
-    ----------
-    tables : mapping of str to DataFrame
-        ``volumes``, and ``overlap`` if there is a reference.
-
-    Returns
-    -------
-    dict of str to matplotlib Figure
-        By file name without extension.
-    """
-    volumes = tables["volumes"]
-    strips = volumes.assign(
-        subject=volumes["participant_id"], method=volumes["method"] + " " + volumes["contrast"]
-    )
-    figures = {"volumes": volume_stripplot(strips, "total_ml")}
-    if "overlap" not in tables:
-        return figures
-    overlap = tables["overlap"]
-    bilateral = overlap[overlap["side"] == "bilateral"]
-    bilateral = bilateral.assign(method=bilateral["method"] + " " + bilateral["contrast"])
-    figures["overlap"] = overlap_boxplot(bilateral)
-    for name, rows in bilateral.groupby("method", sort=False):
-        reference, measured = rows["reference_ml"], rows["method_ml"]
-        enough = len(rows) >= MINIMUM_PAIRS
-        figures[f"bland-altman_{str(name).replace(' ', '')}"] = bland_altman_plot(
-            reference,
-            measured,
-            rows["participant_id"].tolist(),
-            bland_altman(reference, measured) if enough else None,
-            quantity="thalamus volume",
-            unit="mL",
-            title=str(name),
-        )
-    return figures
-
-
-def cohort_report(
-    options: Options, tables: Mapping[str, pd.DataFrame], figures: Mapping[str, Figure]
-) -> CohortReport:
-    """Arrange tables and figures for the cohort's page."""
-    titles = {"volumes": "Volumes", "overlap": "Overlap with the reference"}
-    sections = [
-        Section(
-            titles.get(name, "Bland-Altman plot"),
-            caption=_CAPTIONS[name.split("_")[0]],
-            svg=figure_svg(figure),
-        )
-        for name, figure in figures.items()
+def overview(results: Mapping[str, Result]) -> pd.DataFrame:
+    """Tabulate which analyses gave a result, and why the others did not."""
+    rows = [
+        {
+            "analysis": name,
+            "status": "not possible" if result.reason else "done",
+            "reason": result.reason,
+        }
+        for name, result in results.items()
     ]
-    for name, title in (("agreement", "Volumetric agreement"), ("overlap", "Overlap of each scan")):
-        if name in tables:
-            sections.append(Section(title, caption=_CAPTIONS[name], table=tables[name]))
-    volumes = tables["volumes"]
-    labelled = volumes.drop(columns=["participant_id", "session_id"])
-    labelled.insert(0, "session", volumes["session_id"].fillna("").str.removeprefix("ses-"))
-    labelled.insert(0, "subject", volumes["participant_id"].str.removeprefix("sub-"))
-    return CohortReport(
-        dataset=dataset_name(options.bids_dir),
-        sessions=tuple(_status(record) for record in read_records(options.output_dir)),
-        volumes=labelled,
-        software={"thalbids": __version__},
-        methods=METHODS_PARAGRAPH,
-        citation=CITATION,
-        sections=tuple(sections),
-        dictionary={name: text["Description"] for name, text in COLUMNS.items()},
-    )
+    return pd.DataFrame(rows, columns=["analysis", "status", "reason"])
+
+
+def problem_table(cohort: Cohort, results: Mapping[str, Result]) -> pd.DataFrame:
+    """List every input that could not be used, each once."""
+    met = [problem for result in results.values() for problem in result.problems]
+    return pd.DataFrame({"problem": list(dict.fromkeys([*cohort.problems, *met]))}, dtype="str")
+
+
+def methods_paragraph(results: Mapping[str, Result]) -> str:
+    """Write the methods with what was computed, and the findings with their numbers."""
+    done = [result for result in results.values() if not result.reason]
+    parts = [METHODS_PARAGRAPH.strip()]
+    parts += [
+        " ".join(result.methods for result in done if result.methods),
+        " ".join(result.findings for result in done if result.findings),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def references(results: Mapping[str, Result]) -> str:
+    """List the works that the methods rest on, each once."""
+    keys = {key for result in results.values() for key in result.references}
+    cited = {REFERENCES[key] for key in keys}
+    names = {entry[:20] for entry in cited}
+    standing = [entry for entry in CITATION.strip().split("\n\n") if entry[:20] not in names]
+    return "\n\n".join(sorted([*standing, *cited]))
+
+
+def _known(plan: AnalysisPlan) -> AnalysisPlan:
+    unknown = [name for name in plan.analyses if name not in ANALYSES]
+    if unknown:
+        raise BadDataError(
+            f"The analysis file asks for '{unknown[0]}', which is no analysis. "
+            f"Expected some of {list(ANALYSES)}."
+        )
+    return plan
+
+
+def _reasons(records: list[Outcome]) -> dict[str, str]:
+    """Why each participant has no volumes, if none of its sessions has any."""
+    texts = {"failed": "measurement failed", "skipped": "nothing to measure"}
+    return {
+        record.name.partition("_ses-")[0]: texts.get(record.status, "results are gone")
+        for record in records
+    }
+
+
+def _sections(results: Mapping[str, Result], svgs: Mapping[str, str]) -> list[Section]:
+    """Figures and tables of every analysis in order; what gave no result comes last."""
+    sections: list[Section] = []
+    for result in results.values():
+        sections += [
+            Section(drawn.title, caption=drawn.caption, svg=svgs[name])
+            for name, drawn in result.figures.items()
+        ]
+        for name, table in result.tables.items():
+            if table.shown:
+                rest = len(table.data) - MOST_ROWS
+                more = f" {rest} more rows are in group/{name}.tsv." if rest > 0 else ""
+                shown = table.data.head(MOST_ROWS)
+                sections.append(Section(table.title, caption=table.caption + more, table=shown))
+    done = overview(results)
+    sections.append(Section("Analyses", "What was computed, and what was not.", done))
+    return sections
+
+
+def _volumes(table: pd.DataFrame) -> pd.DataFrame:
+    shown = table.head(MOST_ROWS)
+    labelled = shown.drop(columns=["participant_id", "session_id", "segmentation"])
+    labelled.insert(0, "session", shown["session_id"].fillna("").str.removeprefix("ses-"))
+    labelled.insert(0, "subject", shown["participant_id"].str.removeprefix("sub-"))
+    return labelled
+
+
+def _note(table: pd.DataFrame) -> str:
+    rest = len(table) - MOST_ROWS
+    return f"{rest} more rows are in group/volumes.tsv." if rest > 0 else ""
 
 
 def _status(record: Outcome) -> SessionStatus:
@@ -236,29 +220,3 @@ def _status(record: Outcome) -> SessionStatus:
         reason=record.reason,
         page=f"{record.name}.html" if done else "",
     )
-
-
-def _compare(row: Mapping[Hashable, Any], dseg: Volume, reference: Volume) -> pd.DataFrame:
-    """Overlap of one mask with its reference, for left, right and both."""
-    labels, note = reference.data, ""
-    if not same_grid(reference, dseg):
-        labels = resample(reference, dseg.data.shape, dseg.affine, order=0).astype(np.uint8)
-        note = "reference resampled (nearest neighbour)"
-    identity = {key: row[key] for key in [*_SCAN, "method", "contrast"]}
-    table = overlap_table(labels, dseg.data, dseg.voxel_size.tolist())
-    return (
-        pd.DataFrame(identity, index=table.index)
-        .join(table)
-        .assign(
-            method_ml=_volumes_ml(dseg.data, dseg.voxel_volume),
-            reference_ml=_volumes_ml(labels, dseg.voxel_volume),
-            note=note,
-        )
-    )
-
-
-def _volumes_ml(labels: npt.NDArray[Any], voxel_volume: float) -> list[float]:
-    left, right = (
-        float(np.count_nonzero(labels == side)) * voxel_volume / 1000 for side in (LEFT, RIGHT)
-    )
-    return [left, right, left + right]

@@ -28,6 +28,8 @@ class Options:
         Query name (``t1w``) to pybids entities and the values they must have.
     derivatives : mapping of str to Path
         Finished results by name, for example ``manual``.
+    analysis_file : Path or None
+        What the group stage computes; None is the file that is shipped.
     methods : tuple of str
         Segmentation methods, keys of ``bids_app.segmentation.METHODS``.
     signal_form : {'exact', 'small-angle'}
@@ -56,6 +58,7 @@ class Options:
     exclude_participant_labels: tuple[str, ...] = ()
     bids_filters: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     derivatives: Mapping[str, Path] = field(default_factory=dict)
+    analysis_file: Path | None = None
     methods: tuple[str, ...] = ("thalnet",)
     signal_form: Literal["exact", "small-angle"] = "exact"
     decay_fit: Literal["wls", "ols"] = "wls"

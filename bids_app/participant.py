@@ -79,7 +79,9 @@ def run(options: Options) -> ExitCode:
         progress.tell(event)
         if event.outcome is not None:
             outcomes.append(event.outcome)
-            write_record(options.output_dir, event.outcome)
+            # The record of how the results came about stays as it is if they do.
+            if event.outcome.status != "unchanged" and not options.reports_only:
+                write_record(options.output_dir, event.outcome)
     write_session_table(options.output_dir)
     progress.conclude(outcomes, options.output_dir)
     return exit_code_of(outcomes)
@@ -251,7 +253,7 @@ def redraw_session(session: Session, options: Options) -> Outcome:
         raise MissingInputError(f"{session.name} has not been measured yet; run it first.")
     with staged(options.output_dir, session.name) as staging:
         write_session_page(staging, session, scans, record.stamp, record.warnings)
-    return replace(record, status="done", reason="page redrawn")
+    return replace(record, reason="page redrawn")
 
 
 def stamp_of(session: Session, options: Options) -> Stamp:

@@ -233,7 +233,7 @@ def _from_mp2rage(acquisition: MP2RAGE, brain: Volume) -> _Computed:
 
 def _from_map(acquisition: RelaxationMap, brain: Volume) -> _Computed:
     image = acquisition.image
-    (volume,), inside = _read((image,), brain, finite=False)
+    (volume,), inside = _read((image,), brain, may_hold_nan=True)
     quantity: Literal["R1map", "T1map"] = "R1map" if image.suffix == "R1map" else "T1map"
     found = r1_in_per_second(volume.data.astype(np.float32), quantity, inside)
     algorithm = str(image.metadata.get("EstimationAlgorithm", f"{image.suffix} as found"))
@@ -254,12 +254,12 @@ def _from_map(acquisition: RelaxationMap, brain: Volume) -> _Computed:
 
 
 def _read(
-    images: Sequence[SourceImage], brain: Volume, *, finite: bool = True
+    images: Sequence[SourceImage], brain: Volume, *, may_hold_nan: bool = False
 ) -> tuple[list[Volume], Mask]:
     """Read images of one grid, and where the brain lies on it."""
     volumes: list[Volume] = []
     for image in images:
-        volume = read_volume(image.path, finite=finite)
+        volume = read_volume(image.path, may_hold_nan=may_hold_nan)
         if volumes and not same_grid(volumes[0], volume, tolerance=0.01):
             raise BadDataError(
                 f"{image.path.name} lies on another grid than {images[0].path.name}; "
@@ -310,7 +310,7 @@ def _field(
 
 
 def _measured_field(source: SourceImage, grid: Volume, inside: Mask, brain: Volume) -> _Field:
-    volume = read_volume(source.path, finite=False)
+    volume = read_volume(source.path, may_hold_nan=True)
     shape = (inside.shape[0], inside.shape[1], inside.shape[2])
     measured = Volume(np.nan_to_num(volume.data) > 0, volume.affine)
     covered = float(np.mean(resample(measured, shape, grid.affine, order=0)[inside]))

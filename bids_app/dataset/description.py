@@ -192,8 +192,20 @@ def describe_dataset(options: Options) -> None:
         "CITATION.md": _CITATION_FILE,
         "seg-thalamus_dseg.tsv": _LABELS,
     }
+    if _has_findings(options.output_dir / "CITATION.md"):
+        del files["CITATION.md"]
     for name, text in files.items():
         write_if_different(options.output_dir / name, text)
+
+
+def _has_findings(citation: Path) -> bool:
+    """Whether the group stage has written what it found below the same methods."""
+    methods = _CITATION_FILE.partition("\n## References")[0]
+    try:
+        text = citation.read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return text.startswith(methods) and text != _CITATION_FILE
 
 
 def _description_field(bids_dir: Path, field: str) -> str:

@@ -15,7 +15,7 @@ MOST_VOXELS = 1_000_000_000
 _FEWEST_VOXELS_PER_AXIS = 8
 
 
-def read_volume(path: Path, *, finite: bool = True) -> Volume:
+def read_volume(path: Path, *, may_be_constant: bool = False, may_hold_nan: bool = False) -> Volume:
     """Read a three-dimensional NIfTI image.
 
     A fourth dimension of length one is dropped. Integer images without scaling keep their dtype,
@@ -25,8 +25,10 @@ def read_volume(path: Path, *, finite: bool = True) -> Volume:
     ----------
     path : Path
         ``.nii`` or ``.nii.gz``.
-    finite : bool
-        Refuse values that are not finite, which maps may hold where nothing was measured.
+    may_be_constant : bool
+        Whether an image without variation is accepted, such as an empty mask.
+    may_hold_nan : bool
+        Whether values that are not finite are accepted, as maps have where nothing was measured.
 
     Returns
     -------
@@ -64,7 +66,7 @@ def read_volume(path: Path, *, finite: bool = True) -> Volume:
     data = data.reshape(data.shape[:3])
     if data.dtype.kind == "f":
         data = data.astype(np.float32)
-        if finite and not np.isfinite(data).all():
+        if not may_hold_nan and not np.isfinite(data).all():
             share = 100 * float(np.mean(~np.isfinite(data)))
             raise BadDataError(
                 f"{path}: {share:.2g} % of the voxels are NaN or infinite. "
@@ -72,7 +74,7 @@ def read_volume(path: Path, *, finite: bool = True) -> Volume:
             )
     elif data.dtype.kind not in "iu":
         raise BadDataError(f"{path} holds {data.dtype} values. Expected one number per voxel.")
-    if data.min() == data.max():
+    if not may_be_constant and data.min() == data.max():
         raise BadDataError(f"{path} is constant ({data.flat[0]} everywhere). Expected a scan.")
     return Volume(data, np.asarray(image.affine, dtype=np.float64))
 

@@ -159,7 +159,7 @@ def volumes_table(session: Session, scans: list[MeasuredScan]) -> pd.DataFrame:
             "scan": f"{measured.scan.name}_{measured.scan.contrast}",
             "method": measurement.method,
             "contrast": measurement.contrast,
-            **{name: round(value, 4) for name, value in asdict(measurement.volumes).items()},
+            **asdict(measurement.volumes),
         }
         for measured in scans
         for measurement in measured.measurements

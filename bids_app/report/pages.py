@@ -200,6 +200,8 @@ class CohortReport:
         Plots, agreement with a reference, overlap.
     dictionary : mapping of str to str
         Description of columns by name.
+    note : str
+        Shown below the table of volumes.
     """
 
     dataset: str
@@ -210,6 +212,7 @@ class CohortReport:
     citation: str
     sections: tuple[Section, ...] = ()
     dictionary: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
 
 def session_page(report: SessionReport) -> str:

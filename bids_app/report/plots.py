@@ -8,15 +8,26 @@ carry its label in the SVG as ``data-subject``, so that a page can highlight the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Sequence
-from functools import wraps
+from collections.abc import Hashable, Sequence
 from io import BytesIO, StringIO
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from bids_app.report.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    OVERLAP_COLOURS,
+    STYLE,
+    canvas,
+    draw_legend,
+    name_strips,
+    styled,
+)
 from bids_app.statistics.agreement import BlandAltman, LineFit
 from bids_app.statistics.samples import Interval, require_columns
 
@@ -24,45 +35,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito's palette, told apart with any common colour vision deficiency.
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
-OVERLAP_COLOURS = {"dice": BLUE, "precision": ORANGE, "sensitivity": GREEN}
-
-_STYLE: Any = {
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlesize": 11,
-    "figure.dpi": 100,
-    "font.size": 10,
-    "legend.fontsize": 9,
-    "legend.frameon": False,
-    "lines.markersize": 5.5,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "thalbids",
-    # A label may hold a dollar sign, which is no formula.
-    "text.parse_math": False,
-}
 # Without an edge the fill alone is the colour, which a page can change.
 _MARKS: Any = {"color": BLUE, "alpha": 0.7, "markeredgewidth": 0, "linewidth": 1}
 _SUBJECT = "subject:"
 
-Parameters = ParamSpec("Parameters")
 
-
-def _styled(plot: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
-    """Draw with the house style, leaving the settings of the process as they are."""
-
-    @wraps(plot)
-    def styled(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
-        from matplotlib import rc_context
-
-        with rc_context(_STYLE):
-            return plot(*args, **kwargs)
-
-    return styled
-
-
-@_styled
+@styled
 def bland_altman_plot(
     reference: npt.ArrayLike,
     method: npt.ArrayLike,
@@ -98,7 +76,7 @@ def bland_altman_plot(
         If the samples differ in length.
     """
     pairs = _pairs(reference, method, subjects)
-    figure, axes = _canvas(title)
+    figure, axes = canvas(title)
     axes.axhline(0, color=GREY, linewidth=0.8)
     means = (pairs["reference"] + pairs["method"]) / 2
     _points(axes, means, pairs["method"] - pairs["reference"], pairs["subject"])
@@ -113,7 +91,7 @@ def bland_altman_plot(
     return figure
 
 
-@_styled
+@styled
 def scatter_plot(
     reference: npt.ArrayLike,
     method: npt.ArrayLike,
@@ -152,7 +130,7 @@ def scatter_plot(
         If the samples differ in length.
     """
     pairs = _pairs(reference, method, subjects)
-    figure, axes = _canvas(title)
+    figure, axes = canvas(title)
     _points(axes, pairs["reference"], pairs["method"], pairs["subject"])
     if len(pairs):
         _draw_identity(axes, pairs)
@@ -165,7 +143,7 @@ def scatter_plot(
     return figure
 
 
-@_styled
+@styled
 def overlap_boxplot(overlap: pd.DataFrame, *, title: str = "") -> Figure:
     """Draw Tukey box plots of overlap with the reference, one box per method and measure.
 
@@ -189,7 +167,7 @@ def overlap_boxplot(overlap: pd.DataFrame, *, title: str = "") -> Figure:
     """
     require_columns(overlap, ["method", *OVERLAP_COLOURS])
     scans = overlap.groupby("method", sort=False)
-    figure, axes = _canvas(title, width=max(6.0, 1.5 * len(scans)))
+    figure, axes = canvas(title, width=max(6.0, 1.5 * len(scans)))
     for place, (_, rows) in enumerate(scans):
         boxes = axes.boxplot(
             [rows[column].dropna().to_numpy() for column in OVERLAP_COLOURS],
@@ -204,13 +182,13 @@ def overlap_boxplot(overlap: pd.DataFrame, *, title: str = "") -> Figure:
             box.set(facecolor=colour, alpha=0.6)
     for column, colour in OVERLAP_COLOURS.items():
         axes.fill_between([], [], color=colour, alpha=0.6, label=column.capitalize())
-    _name_strips(axes, scans.size())
+    name_strips(axes, scans.size())
     axes.set_ylabel("Overlap with the reference (0 to 1)")
-    _legend(axes, len(OVERLAP_COLOURS))
+    draw_legend(axes, len(OVERLAP_COLOURS))
     return figure
 
 
-@_styled
+@styled
 def volume_stripplot(
     volumes: pd.DataFrame,
     column: str,
@@ -244,7 +222,7 @@ def volume_stripplot(
     require_columns(volumes, ["subject", "method", column])
     measured = volumes.dropna(subset=[column])
     scans = measured.groupby("method", sort=False)
-    figure, axes = _canvas(title, width=max(6.0, 2.0 * len(scans)))
+    figure, axes = canvas(title, width=max(6.0, 2.0 * len(scans)))
     for strip, (_, rows) in enumerate(scans):
         subjects = rows.groupby("subject", sort=False)[column]
         # The golden ratio spreads any number of subjects over the strip without chance.
@@ -254,10 +232,31 @@ def volume_stripplot(
             axes.plot(steps, values, "o-", gid=_gid(subject), **_MARKS)
         label = "median" if strip == 0 else ""
         axes.hlines(rows[column].median(), strip - 0.4, strip + 0.4, color=ORANGE, label=label)
-    _name_strips(axes, scans.size())
+    name_strips(axes, scans.size())
     axes.set_ylabel(f"{quantity} ({unit})")
-    _legend(axes)
+    draw_legend(axes)
     return figure
+
+
+def figure_files(figure: Figure) -> tuple[str, bytes]:
+    """Return a figure as SVG and as PNG; its layout is computed only once.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        From one of this package's functions; its layout is frozen.
+
+    Returns
+    -------
+    svg : str
+    png : bytes
+    """
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    return figure_svg(figure), figure_png(figure)
 
 
 def figure_svg(figure: Figure) -> str:
@@ -276,7 +275,7 @@ def figure_svg(figure: Figure) -> str:
 
     buffer = StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure.savefig(buffer, format="svg", metadata=nothing)
     # An id may stand once in a document, a subject stands in every plot.
     return re.sub(rf' id="{_SUBJECT}([^"]*)"', r' data-subject="\1"', buffer.getvalue())
@@ -299,7 +298,7 @@ def figure_png(figure: Figure, dpi: int = 200) -> bytes:
     from matplotlib import rc_context
 
     buffer = BytesIO()
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return buffer.getvalue()
 
@@ -310,16 +309,6 @@ def _pairs(
     x, y = np.asarray(reference, dtype=np.float64), np.asarray(method, dtype=np.float64)
     pairs = pd.DataFrame({"reference": x, "method": y, "subject": list(subjects)})
     return pairs.replace([np.inf, -np.inf], np.nan).dropna(subset=["reference", "method"])
-
-
-def _canvas(title: str, width: float = 6.0) -> tuple[Figure, Axes]:
-    """Return a figure of `width` by 4.5 inches, apart from pyplot and its global state."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, 4.5), layout="constrained")
-    axes = figure.subplots()
-    axes.set_title(title)
-    return figure, axes
 
 
 def _gid(subject: Hashable) -> str:
@@ -375,16 +364,4 @@ def _describe(interval: Interval) -> str:
 def _name_axes(axes: Axes, x: str, y: str, n: int) -> None:
     axes.set_xlabel(f"{x}, n = {n}")
     axes.set_ylabel(y)
-    _legend(axes)
-
-
-def _name_strips(axes: Axes, counts: pd.Series) -> None:
-    names = [f"{method}\nn = {count}" for method, count in counts.items()]
-    axes.set_xticks(range(len(names)), names)
-    axes.set_xlim(-0.6, max(len(names), 1) - 0.4)
-
-
-def _legend(axes: Axes, columns: int = 1) -> None:
-    figure = axes.get_figure(root=True)
-    if figure is not None and axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside lower center", ncols=columns)
+    draw_legend(axes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
+import re
 import signal
 import time
 import traceback
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 
 from bids_app.dataset.index import Session
 from bids_app.errors import ExitCode, ThalbidsError
@@ -148,9 +149,16 @@ def _run_one(
         outcome = Outcome(session.name, "failed", str(error), error.exit_code)
     except Exception as error:
         trace = traceback.format_exc()
-        outcome = Outcome(session.name, "failed", _unexpected(session, options, error, trace))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sender.send(replace(outcome, peak_mib=peak))
+        reason = _unexpected(session, options, error, trace)
+        outcome = Outcome(session.name, "failed", reason, ExitCode.SOME_SESSIONS_FAILED)
+    sender.send(replace(outcome, peak_mib=_peak_mib()))
+
+
+def _peak_mib() -> float:
+    """Highest resident memory of this process (getrusage would count its parent's as well)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) / 1024 if found else float("nan")
 
 
 def _unexpected(session: Session, options: Options, error: Exception, trace: str) -> str:

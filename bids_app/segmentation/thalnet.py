@@ -10,6 +10,7 @@ voxel size and obliqueness of the input do not matter.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -34,11 +35,14 @@ _LEFT, _RIGHT = 1, 2
 _BRAIN = slice(1, 6)
 _HEAD_SHAPE, _HEAD_SPACING = (56, 72, 64), 3.0
 _REGION_SHAPE, _REGION_SPACING = (64, 72, 56), 1.0
-# Sides must be divisible by the network's coarsest level.
-_MULTIPLE = 8
+# Sides must be divisible by the network's coarsest level, and not vanish there.
+_MULTIPLE, _FEWEST_HEAD_VOXELS = 8, 24
 # Smaller or larger than any living brain or thalamus: the image is not a head scan.
 _BRAIN_RANGE_ML = (400.0, 2500.0)
 _THALAMUS_RANGE_ML = (2.0, 40.0)
+# Least share of variance between classes. Real scans (T1w, FLAIR, T2w; 1 to 3 mm) have 0.48 to
+# 0.88 and 0.09 to 0.50; noise and phantoms less than these in at least one of the two.
+_LEAST_EXPLAINED_HEAD, _LEAST_EXPLAINED_REGION = 0.3, 0.06
 # The outline is drawn again if the region was centred worse than this (mm).
 _RECENTRE = 1.5
 
@@ -61,62 +65,85 @@ def segment(image: Volume, threads: int = 1) -> Segmentation:
     Raises
     ------
     BadDataError
-        If no brain with thalami of a plausible size is found.
+        If no brain with thalami of a plausible size is found, or the image is no head at all.
     """
-    head, head_affine = _look_at_head(image, threads)
-    brain_volume = float(head[_BRAIN].sum(dtype=np.float64)) * _HEAD_SPACING**3
-    if not _BRAIN_RANGE_ML[0] < brain_volume / 1000 < _BRAIN_RANGE_ML[1]:
-        raise BadDataError(
-            f"no brain was found: {brain_volume / 1000:.0f} mL of the image look like brain, "
-            f"expected {_BRAIN_RANGE_ML[0]:.0f} to {_BRAIN_RANGE_ML[1]:.0f} mL."
-        )
-    region, region_affine = _look_at_region(image, head, head_affine, threads)
-    soft_volumes = region[[_LEFT, _RIGHT]].sum((1, 2, 3), dtype=np.float64) * _REGION_SPACING**3
-    if not _THALAMUS_RANGE_ML[0] < soft_volumes.sum() / 1000 < _THALAMUS_RANGE_ML[1]:
-        raise BadDataError(
-            f"no thalami were found: their volume came out as {soft_volumes.sum() / 1000:.1f} mL, "
-            f"expected {_THALAMUS_RANGE_ML[0]:.0f} to {_THALAMUS_RANGE_ML[1]:.0f} mL."
-        )
-    dseg, probseg = _thalami(region, region_affine, image)
+    head = _look_at_head(image, threads)
+    brain_mask = _brain_mask(head, image)
+    # Counted within the image: beyond its edge the network may imagine what it likes.
+    _expect("brain", np.count_nonzero(brain_mask) * image.voxel_volume / 1000, _BRAIN_RANGE_ML)
+    region = _look_at_region(image, head, threads)
+    soft_volumes = region.probabilities[[_LEFT, _RIGHT]].sum((1, 2, 3), dtype=np.float64)
+    _expect("thalami", float(soft_volumes.sum()) / 1000, _THALAMUS_RANGE_ML)
+    for look, least in ((head, _LEAST_EXPLAINED_HEAD), (region, _LEAST_EXPLAINED_REGION)):
+        if look.explained < least:
+            raise BadDataError(
+                f"the image does not look like a head: only {100 * look.explained:.0f} % of the "
+                "variance of its intensities lies between the tissues found in it, "
+                f"expected at least {100 * least:.0f} %."
+            )
+    dseg, probseg = _thalami(region, image)
     return Segmentation(
         dseg=dseg,
         probseg=probseg,
-        brain_mask=_brain_mask(head, head_affine, image),
+        brain_mask=brain_mask,
         soft_volumes=soft_volumes,
-        brain_volume=brain_volume,
-        icv=float((1 - head[0]).sum(dtype=np.float64)) * _HEAD_SPACING**3,
+        brain_volume=float(head.probabilities[_BRAIN].sum(dtype=np.float64)) * _HEAD_SPACING**3,
+        icv=float((1 - head.probabilities[0]).sum(dtype=np.float64)) * _HEAD_SPACING**3,
     )
 
 
-def _look_at_head(image: Volume, threads: int) -> tuple[FloatArray, AffineArray]:
-    """Class probabilities (C, 56, 72, 64) at 3 mm around the brain.
+@dataclass(frozen=True)
+class _Look:
+    """What a network saw.
+
+    Attributes
+    ----------
+    probabilities : (C, X, Y, Z) float32
+    affine : (4, 4) float64
+    explained : float
+        Share of the variance of intensities between (not within) the classes, eta squared. A
+        network that has learnt what heads look like finds one in pure noise too; only there the
+        classes do not differ in intensity.
+    """
+
+    probabilities: FloatArray
+    affine: AffineArray
+    explained: float
+
+
+def _expect(what: str, volume_ml: float, limits: tuple[float, float]) -> None:
+    if not limits[0] < volume_ml < limits[1]:
+        raise BadDataError(
+            f"no {what} found: {volume_ml:.1f} mL of the image look so, "
+            f"expected {limits[0]:.0f} to {limits[1]:.0f} mL."
+        )
+
+
+def _look_at_head(image: Volume, threads: int) -> _Look:
+    """Look at the brain: 56 x 72 x 64 voxels of 3 mm.
 
     The first look takes in the whole image, however large, to find the thalami; the second has the
     field of view that the network was trained on.
     """
     low, high = _foreground_box(image)
-    extent = high - low
-    shape = tuple(int(np.ceil(side / _HEAD_SPACING / _MULTIPLE)) * _MULTIPLE for side in extent)
-    first = (max(shape[0], 24), max(shape[1], 24), max(shape[2], 24))
-    affine = grid_around((low + high) / 2, first, _HEAD_SPACING)
-    probabilities = _predict("head", resample(image, first, affine), threads)
-    centre = _centre_of_thalami(probabilities, affine)
-    affine = grid_around(centre, _HEAD_SHAPE, _HEAD_SPACING)
-    return _predict("head", resample(image, _HEAD_SHAPE, affine), threads), affine
+    sides = [int(np.ceil(side / _HEAD_SPACING / _MULTIPLE)) * _MULTIPLE for side in high - low]
+    x, y, z = (max(side, _FEWEST_HEAD_VOXELS) for side in sides)
+    affine = grid_around((low + high) / 2, (x, y, z), _HEAD_SPACING)
+    first = _look("head", image, (x, y, z), affine, threads)
+    affine = grid_around(_centre_of_thalami(first), _HEAD_SHAPE, _HEAD_SPACING)
+    return _look("head", image, _HEAD_SHAPE, affine, threads)
 
 
-def _look_at_region(
-    image: Volume, head: FloatArray, head_affine: AffineArray, threads: int
-) -> tuple[FloatArray, AffineArray]:
-    """Class probabilities (C, 64, 72, 56) at 1 mm, centred on the thalami."""
-    centre = _centre_of_thalami(head, head_affine)
+def _look_at_region(image: Volume, head: _Look, threads: int) -> _Look:
+    """Look at the thalami: 64 x 72 x 56 voxels of 1 mm."""
+    centre = _centre_of_thalami(head)
     affine = grid_around(centre, _REGION_SHAPE, _REGION_SPACING)
-    region = _predict("region", resample(image, _REGION_SHAPE, affine), threads)
-    found = _centre_of_thalami(region, affine)
+    region = _look("region", image, _REGION_SHAPE, affine, threads)
+    found = _centre_of_thalami(region)
     if np.linalg.norm(found - centre) > _RECENTRE:
         affine = grid_around(found, _REGION_SHAPE, _REGION_SPACING)
-        region = _predict("region", resample(image, _REGION_SHAPE, affine), threads)
-    return region, affine
+        region = _look("region", image, _REGION_SHAPE, affine, threads)
+    return region
 
 
 def _foreground_box(image: Volume) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -139,30 +166,38 @@ def _foreground_box(image: Volume) -> tuple[npt.NDArray[np.float64], npt.NDArray
     return world.min(1), world.max(1)
 
 
-def _centre_of_thalami(probabilities: FloatArray, affine: AffineArray) -> npt.NDArray[np.float64]:
+def _centre_of_thalami(look: _Look) -> npt.NDArray[np.float64]:
     """World coordinates (mm) of the middle of both thalami, or of the brain if there are none."""
-    weight = probabilities[_LEFT] + probabilities[_RIGHT]
+    weight = look.probabilities[_LEFT] + look.probabilities[_RIGHT]
     weight = np.where(weight > 0.3, weight, 0.0)
     if weight.sum() < 1:
-        weight = np.maximum(probabilities[_BRAIN].sum(0), 1e-6)
+        weight = np.maximum(look.probabilities[_BRAIN].sum(0), 1e-6)
     total = weight.sum(dtype=np.float64)
     index = [
         float((weight.sum(tuple(o for o in range(3) if o != axis)) * np.arange(n)).sum() / total)
         for axis, n in enumerate(weight.shape)
     ]
-    return np.asarray(affine[:3, :3] @ np.array(index) + affine[:3, 3])
+    return np.asarray(look.affine[:3, :3] @ np.array(index) + look.affine[:3, 3])
 
 
-def _predict(network: str, image: FloatArray, threads: int) -> FloatArray:
-    """Class probabilities (C, X, Y, Z) of an image (X, Y, Z) in arbitrary units."""
-    low, high = np.percentile(image, [0.5, 99.5])
-    image = np.clip(image, float(low), float(high))
-    image = (image - image.mean()) / (image.std() + 1e-6)
-    (logits,) = _network(network, threads).run(None, {"image": image[None, None]})
+def _look(
+    network: str, image: Volume, shape: tuple[int, int, int], affine: AffineArray, threads: int
+) -> _Look:
+    """Resample an image, normalise it as in training, and ask a network what is where."""
+    seen = resample(image, shape, affine)
+    low, high = np.percentile(seen, [0.5, 99.5])
+    seen = np.clip(seen, float(low), float(high))
+    seen = (seen - seen.mean()) / (seen.std() + 1e-6)
+    (logits,) = _network(network, threads).run(None, {"image": seen[None, None]})
     logits = logits[0] - logits[0].max(0)
     np.exp(logits, out=logits)
     probabilities: FloatArray = logits / logits.sum(0)
-    return probabilities
+    weights = probabilities.reshape(len(probabilities), -1)
+    sizes = np.maximum(weights.sum(1), 1e-6)
+    means = weights @ seen.ravel() / sizes
+    # Intensities have zero mean and unit variance here.
+    explained = float((sizes * means**2).sum() / seen.size)
+    return _Look(probabilities, affine, explained)
 
 
 def weights_checksums() -> dict[str, str]:
@@ -193,13 +228,12 @@ def _network(name: str, threads: int) -> InferenceSession:
     return onnxruntime.InferenceSession(weights, settings, providers=providers)
 
 
-def _thalami(
-    region: FloatArray, affine: AffineArray, image: Volume
-) -> tuple[npt.NDArray[np.uint8], FloatArray]:
+def _thalami(region: _Look, image: Volume) -> tuple[npt.NDArray[np.uint8], FloatArray]:
     """Labels (X, Y, Z) and probabilities (X, Y, Z, 2) on the image's grid."""
-    box, box_affine, size = _covered(region.shape[1:], affine, image)
+    box, box_affine, size = _covered(_REGION_SHAPE, region.affine, image)
     sides = [
-        resample(Volume(region[channel], affine), size, box_affine) for channel in (_LEFT, _RIGHT)
+        resample(Volume(region.probabilities[channel], region.affine), size, box_affine)
+        for channel in (_LEFT, _RIGHT)
     ]
     # Three digits are all the meaning there is, and compress well.
     left, right = (np.round(side, 3) for side in sides)
@@ -214,12 +248,13 @@ def _thalami(
     return dseg, probseg
 
 
-def _brain_mask(head: FloatArray, affine: AffineArray, image: Volume) -> npt.NDArray[np.uint8]:
+def _brain_mask(head: _Look, image: Volume) -> npt.NDArray[np.uint8]:
     """Brain with its sulci (X, Y, Z) on the image's grid; never outside the non-zero voxels."""
     from scipy.ndimage import binary_fill_holes
 
-    box, box_affine, size = _covered(head.shape[1:], affine, image)
-    probability = resample(Volume(head[_BRAIN].sum(0), affine), size, box_affine)
+    box, box_affine, size = _covered(_HEAD_SHAPE, head.affine, image)
+    brain_probability = head.probabilities[_BRAIN].sum(0)
+    probability = resample(Volume(brain_probability, head.affine), size, box_affine)
     brain = _largest_piece((probability >= 0.5) & (image.data[box] != 0))
     mask = np.zeros(image.data.shape, dtype=np.uint8)
     mask[box] = binary_fill_holes(brain)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -47,12 +47,12 @@ def measure(segmentation: Segmentation, voxel_volume: float) -> ThalamusVolumes:
     Returns
     -------
     ThalamusVolumes
-        In mL (1 mL = 1000 mm³).
+        In mL (1 mL = 1000 mm³), rounded to 0.1 µL, so that tables and pages hold the same number.
     """
     counts = np.bincount(segmentation.dseg.ravel(), minlength=3)
     left, right = (float(counts[side]) * voxel_volume / 1000 for side in (LEFT, RIGHT))
     left_soft, right_soft = (float(volume) / 1000 for volume in segmentation.soft_volumes)
-    return ThalamusVolumes(
+    volumes = ThalamusVolumes(
         left_ml=left,
         right_ml=right,
         total_ml=left + right,
@@ -62,3 +62,4 @@ def measure(segmentation: Segmentation, voxel_volume: float) -> ThalamusVolumes:
         brain_ml=segmentation.brain_volume / 1000,
         icv_ml=segmentation.icv / 1000,
     )
+    return ThalamusVolumes(*(round(value, 4) for value in astuple(volumes)))

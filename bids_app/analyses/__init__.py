@@ -1,0 +1,1 @@
+"""Analyses of the group stage: one file and one line in ``registry.ANALYSES`` each."""

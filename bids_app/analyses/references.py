@@ -1,0 +1,40 @@
+"""Works that the methods paragraph cites."""
+
+REFERENCES = {
+    "bland1986": "Bland JM, Altman DG. Statistical methods for assessing agreement between two "
+    "methods of clinical measurement. Lancet 1986;327:307-310.",
+    "benjamini1995": "Benjamini Y, Hochberg Y. Controlling the false discovery rate: a practical "
+    "and powerful approach to multiple testing. J R Stat Soc B 1995;57:289-300.",
+    "coll2024": "Coll L, Pareto D, Carbonell-Mirabent P, et al. Global and regional deep learning "
+    "models for multiple sclerosis stratification from MRI. J Magn Reson Imaging 2024;60:258-267.",
+    "fox2000": "Fox NC, Cousens S, Scahill R, Harvey RJ, Rossor MN. Using serial registered brain "
+    "magnetic resonance imaging to measure disease progression in Alzheimer disease: power "
+    "calculations and estimates of sample size to detect treatment effects. Arch Neurol "
+    "2000;57:339-344.",
+    "hall2009": "Hall P, Miller H. Using the bootstrap to quantify the authority of an empirical "
+    "ranking. Ann Stat 2009;37:3929-3959.",
+    "heimann2009": "Heimann T, van Ginneken B, Styner MA, et al. Comparison and evaluation of "
+    "methods for liver segmentation from CT datasets. IEEE Trans Med Imaging 2009;28:1251-1265.",
+    "ibrahim2026": "Ibrahim OA, Trang H, Chen Q, et al. Microstructure-informed deep learning "
+    "improves thalamic atrophy segmentation and clinical associations in multiple sclerosis and "
+    "related neuroimmunological diseases. 2026.",
+    "lin1989": "Lin LI. A concordance correlation coefficient to evaluate reproducibility. "
+    "Biometrics 1989;45:255-268 (correction 2000;56:324-325).",
+    "mackinnon1985": "MacKinnon JG, White H. Some heteroskedasticity-consistent covariance matrix "
+    "estimators with improved finite sample properties. J Econom 1985;29:305-325.",
+    "mcgraw1996": "McGraw KO, Wong SP. Forming inferences about some intraclass correlation "
+    "coefficients. Psychol Methods 1996;1:30-46.",
+    "rosner1990": "Rosner B, Spiegelman D, Willett WC. Correction of logistic regression relative "
+    "risk estimates and confidence intervals for measurement error. Am J Epidemiol "
+    "1990;132:734-745.",
+    "smith2002": "Smith SM, Zhang Y, Jenkinson M, et al. Accurate, robust, and automated "
+    "longitudinal and cross-sectional brain change analysis. NeuroImage 2002;17:479-489.",
+    "statsmodels": "Seabold S, Perktold J. statsmodels: econometric and statistical modeling with "
+    "Python. Proceedings of the 9th Python in Science Conference, 2010.",
+    "steiger1980": "Steiger JH. Tests for comparing elements of a correlation matrix. Psychol Bull "
+    "1980;87:245-251.",
+    "wilcoxon1945": "Wilcoxon F. Individual comparisons by ranking methods. Biometrics Bull "
+    "1945;1:80-83.",
+    "williams1959": "Williams EJ. The comparison of regression variables. J R Stat Soc B "
+    "1959;21:396-399.",
+}

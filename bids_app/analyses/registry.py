@@ -1,0 +1,63 @@
+"""The analyses of the group stage by name; a new one is a file and a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bids_app.analyses import (
+    agreement,
+    change,
+    clinical,
+    containment,
+    flow,
+    groups,
+    overlap,
+    pbvc,
+    ranking,
+    reliability,
+    sample_size,
+    stratification,
+    volumes,
+)
+from bids_app.analyses.result import NotApplicableError, Result
+from bids_app.analyses.study import Study
+
+ANALYSES: Mapping[str, Callable[[Study], Result]] = {
+    "flow": flow.analyse,
+    "volumes": volumes.analyse,
+    "overlap": overlap.analyse,
+    "containment": containment.analyse,
+    "agreement": agreement.analyse,
+    "clinical": clinical.analyse,
+    "change": change.analyse,
+    "pbvc": pbvc.analyse,
+    "sample_size": sample_size.analyse,
+    "reliability": reliability.analyse,
+    "ranking": ranking.analyse,
+    "groups": groups.analyse,
+    "stratification": stratification.analyse,
+}
+
+
+def attempt(name: str, study: Study) -> Result:
+    """Run an analysis; if it cannot give a result, say why instead of stopping the others.
+
+    Parameters
+    ----------
+    name : str
+        A key of `ANALYSES`.
+    study : Study
+
+    Returns
+    -------
+    Result
+        With ``reason`` if there is none; an error of the program stands among the ``problems``
+        as well.
+    """
+    try:
+        return ANALYSES[name](study)
+    except NotApplicableError as error:
+        return Result(reason=str(error), problems=error.problems)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error.args[0] if error.args else ''}"
+        return Result(reason=reason, problems=(f"The analysis '{name}' failed: {reason}",))

@@ -1,0 +1,209 @@
+"""Plots of the cohort as a whole: who was left out, where masks lie, what changed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bids_app.report.drawing import GREY, canvas, draw_legend, styled
+from bids_app.statistics.samples import require_columns
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class FlowStep:
+    """A box of a flow diagram.
+
+    Attributes
+    ----------
+    name : str
+    participants : int
+        Those who reached it.
+    left_out : mapping of str to int
+        Those who did not, counted by reason.
+    lines : tuple of str
+        What else stands in the box.
+    """
+
+    name: str
+    participants: int
+    left_out: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    lines: tuple[str, ...] = ()
+
+
+@styled
+def flow_diagram(steps: Sequence[FlowStep]) -> Figure:
+    """Draw who reached each step and who was left out before it, after CONSORT.
+
+    Parameters
+    ----------
+    steps : sequence of FlowStep
+        From top to bottom.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    References
+    ----------
+    Hopewell et al. 2025, BMJ 389:e081123 (CONSORT statement, flow diagram).
+    """
+    texts = [_box_text(step) for step in steps]
+    sides = [_side_text(step) for step in steps]
+    heights = [
+        0.4 + 0.2 * max(text.count("\n"), side.count("\n"))
+        for text, side in zip(texts, sides, strict=True)
+    ]
+    figure, axes = canvas("", width=8.5, height=sum(heights) + 0.55 * len(steps))
+    axes.set_axis_off()
+    style = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": GREY}
+    y, before = 0.0, None
+    for text, side, height in zip(texts, sides, heights, strict=True):
+        middle = y - height / 2
+        if before is not None:
+            arrow = {"arrowstyle": "-|>", "color": GREY}
+            axes.annotate("", (0.28, middle + height / 2), (0.28, before), arrowprops=arrow)
+        axes.text(0.28, middle, text, ha="center", va="center", bbox=style)
+        if side:
+            axes.plot([0.28, 0.6], [y + 0.25, y + 0.25], color=GREY, linewidth=1, zorder=0)
+            axes.text(0.6, y + 0.25, side, ha="left", va="center", bbox=style)
+        before, y = middle - height / 2, y - height - 0.55
+    axes.set(xlim=(0, 1.1), ylim=(y + 0.3, 0.4))
+    return figure
+
+
+@styled
+def containment_heatmap(containment: pd.DataFrame, *, title: str = "") -> Figure:
+    """Draw how far each mask (row) lies in each other one (column).
+
+    Parameters
+    ----------
+    containment : DataFrame
+        One row per ordered pair: ``contained``, ``container``, ``containment`` (0 to 1).
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    """
+    require_columns(containment, ["contained", "container", "containment"])
+    names = list(dict.fromkeys(containment["contained"]))
+    square = containment.pivot(index="contained", columns="container", values="containment")
+    values = square.reindex(index=names, columns=names).to_numpy(dtype=np.float64)
+    size = max(4.5, 0.85 * len(names) + 1.5)
+    figure, axes = canvas(title, width=size + 1, height=size)
+    image = axes.imshow(values, vmin=0, vmax=1, cmap="cividis")
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="is contained in", ylabel="mask")
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            colour = "white" if value < 0.6 else "black"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
+    figure.colorbar(image, label="mean containment (0 to 1)", shrink=0.8)
+    return figure
+
+
+@styled
+def grouped_boxplot(
+    values: pd.DataFrame,
+    column: str,
+    label: str,
+    *,
+    by: str | None = None,
+    zero: bool = False,
+    title: str = "",
+) -> Figure:
+    """Draw Tukey box plots by method, and within each method by group.
+
+    Boxes span the quartiles, whiskers reach the last value within 1.5 interquartile ranges.
+
+    Parameters
+    ----------
+    values : DataFrame
+        The columns ``method``, `column` and, if given, `by`.
+    column, label : str
+        Column to draw, and the text of its axis.
+    by : str, optional
+        Column of the groups; each group has its colour.
+    zero : bool
+        Whether to draw a line at zero.
+    title : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    """
+    require_columns(values, ["method", column, *([by] if by else [])])
+    methods = list(dict.fromkeys(values["method"]))
+    groups = sorted(values[by].dropna().unique()) if by else [None]
+    colours = _colours(len(groups))
+    figure, axes = canvas(
+        title, width=min(16.0, max(6.0, 1 + len(methods) * (0.6 + 0.3 * len(groups))))
+    )
+    if zero:
+        axes.axhline(0, color=GREY, linewidth=0.8)
+    width = 0.8 / len(groups)
+    for number, (group, colour) in enumerate(zip(groups, colours, strict=True)):
+        members = values if by is None else values[values[by] == group]
+        samples = [members.loc[members["method"] == name, column].dropna() for name in methods]
+        boxes = axes.boxplot(
+            [sample.to_numpy() for sample in samples],
+            positions=np.arange(len(methods)) + (number - (len(groups) - 1) / 2) * width,
+            widths=0.85 * width,
+            patch_artist=True,
+            manage_ticks=False,
+            medianprops={"color": "black"},
+            flierprops={"markersize": 2.5},
+        )
+        for box in boxes["boxes"]:
+            box.set(facecolor=colour, alpha=0.65)
+        if by is not None:
+            count = members.groupby("method")[column].count().max()
+            axes.fill_between([], [], color=colour, alpha=0.65, label=f"{group} (n = {count})")
+    counts = values.groupby("method")[column].count()
+    names = [f"{name}\nn = {counts[name]}" for name in methods]
+    axes.set_xticks(range(len(methods)), names, rotation=30 if len(methods) > 4 else 0)
+    axes.set_xlim(-0.6, max(len(methods), 1) - 0.4)
+    axes.set_ylabel(label)
+    draw_legend(axes, columns=min(len(groups), 6))
+    return figure
+
+
+def _box_text(step: FlowStep) -> str:
+    return "\n".join([step.name, f"n = {step.participants}", *step.lines])
+
+
+def _side_text(step: FlowStep) -> str:
+    if not step.left_out:
+        return ""
+    reasons = [
+        line
+        for reason, count in step.left_out.items()
+        for line in textwrap.wrap(f"{reason}: {count}", 44, subsequent_indent="   ")
+    ]
+    return "\n".join([f"Left out: {sum(step.left_out.values())}", *reasons])
+
+
+def _colours(count: int) -> list[tuple[float, float, float, float]]:
+    from matplotlib import colormaps
+
+    return [tuple(colormaps["cividis"](x)) for x in np.linspace(0.15, 0.95, count)]

@@ -1,0 +1,189 @@
+"""Each analysis on the simulated study: its numbers, and why it gives none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_app.analyses import (
+    agreement,
+    change,
+    containment,
+    flow,
+    groups,
+    overlap,
+    pbvc,
+    ranking,
+    reliability,
+    sample_size,
+    stratification,
+    volumes,
+)
+from bids_app.analyses.registry import attempt
+from bids_app.analyses.study import Study
+from bids_app.statistics.comparison import signed_rank
+
+Declare = Callable[..., Study]
+
+
+def test_flow_counts_every_loss(declare: Declare) -> None:
+    def lose(table: pd.DataFrame) -> pd.DataFrame:
+        single = (table["participant_id"] == "sub-001") & (table["visit"] == 1)
+        table = table[~single].copy()
+        table.loc[(table["participant_id"] == "sub-002") & (table["visit"] == 1), "interval"] = 5.0
+        return table
+
+    study = declare("[sessions]\nfollowup_range = [0.5, 2.0]", lose)
+    study = replace(study, cohort=replace(study.cohort, participants=43, lost={"failed": 3}))
+    table = flow.analyse(study).tables["flow"].data
+    reasons = table[table["reason"] != ""].groupby("reason", sort=False)["left_out"].first()
+    assert reasons["failed"] == 3
+    assert reasons["a single session"] == 1
+    assert reasons["no session 0.5 to 2 years after the first"] == 1
+    steps = table[table["reason"] == ""].set_index("step")["participants"]
+    assert list(steps.iloc[:3]) == [43, 40, 38]
+
+
+def test_volumes_by_method_and_diagnosis(study: Study) -> None:
+    tables = volumes.analyse(study).tables
+    summary = tables["volumes_summary"].data.set_index("method")
+    assert summary.loc["first T1w", "mean"] == pytest.approx(study.baseline["first T1w"].mean())
+    assert list(summary["n"]) == [40, 40]
+    assert tables["volumes_by_diagnosis"].data["n"].sum() == 80
+
+
+def test_overlap_is_summarised_and_tested(study: Study) -> None:
+    result = overlap.analyse(study)
+    summary = result.tables["overlap_summary"].data
+    assert len(summary) == 2 * 3 * 6
+    row = summary.query("method == 'thalnet T1w' and side == 'left' and measure == 'dice'").iloc[0]
+    assert row["median"] == 1
+    tests = result.tables["overlap_tests"].data.set_index("measure")
+    wide = study.overlap[0].query("side == 'bilateral'")
+    wide = wide.pivot(index="scan", columns="segmentation", values="dice")
+    assert tests.loc["dice", "p"] == signed_rank(wide["first T1w"], wide["thalnet T1w"]).p
+
+
+def test_containment_is_averaged_over_participants(study: Study) -> None:
+    with_masks = study.volumes["participant_id"] <= "sub-008"
+    own = replace(study, cohort=replace(study.cohort, table=study.cohort.table[with_masks]))
+    table = containment.analyse(own).tables["containment"].data
+    share = table.set_index(["contained", "container"])["containment"]
+    widths = np.array([6 + number % 3 for number in range(8)])
+    assert share["thalnet T1w", "first T1w"] == 1
+    assert share["first T1w", "thalnet T1w"] == pytest.approx((widths / (widths + 2)).mean())
+
+
+def test_agreement_with_a_figure_of_each_kind(study: Study) -> None:
+    result = agreement.analyse(study)
+    assert list(result.figures) == [
+        "scatter_firstT1w",
+        "bland-altman_firstT1w",
+        "scatter_thalnetT1w",
+        "bland-altman_thalnetT1w",
+    ]
+    table = result.tables["agreement"].data.set_index("method")
+    assert table.loc["first T1w", "icc_c1"] == pytest.approx(1)
+    assert table.loc["first T1w", "icc_a1"] < 0.9
+
+
+def test_change_is_compared(study: Study) -> None:
+    tables = change.analyse(study).tables
+    percent = study.changes.pivot(index="participant_id", columns="segmentation", values="percent")
+    row = tables["change_tests"].data.set_index("measure").loc["percent"]
+    assert row["p"] == signed_rank(percent["first T1w"], percent["thalnet T1w"]).p
+    assert set(tables["change_by_diagnosis"].data["diagnosis"]) == {"PMS", "RRMS"}
+
+
+def test_thalamus_change_goes_with_brain_volume_change(study: Study, tmp_path: Path) -> None:
+    table = pbvc.analyse(study).tables["pbvc"].data.set_index("method")
+    wide = study.changes.pivot(index="participant_id", columns="segmentation", values="percent")
+    brain = study.followup.set_index("participant_id")["pbvc"]
+    assert table.loc["thalnet T1w", "r"] == pytest.approx(wide["thalnet T1w"].corr(brain))
+    for number in range(1, 6):
+        path = tmp_path / f"sub-00{number}" / "ses-01_to_ses-02" / "report.siena"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"finalPBVC {-0.1 * number} %")
+    siena = pbvc.analyse(replace(study, siena_dir=tmp_path)).tables["pbvc"].data
+    assert list(siena["n"]) == [5, 5]
+
+
+def test_sample_sizes(study: Study) -> None:
+    table = sample_size.analyse(study).tables["sample_size"].data
+    everyone = table[table["diagnosis"] == "all"].set_index("method")
+    assert everyone.loc["thalnet T1w", "sample_size"] < everyone.loc["first T1w", "sample_size"]
+
+
+def test_measurement_error_from_repeat_scans(declare: Declare) -> None:
+    def repeat(table: pd.DataFrame) -> pd.DataFrame:
+        again = table[table["visit"] == 0].copy()
+        again["scan"] = again["scan"].str.replace("_T1w", "_run-2_T1w")
+        again["total_ml"] += np.random.default_rng(0).normal(0, 0.3, len(again))
+        return pd.concat([table, again], ignore_index=True)
+
+    text = '[[model]]\nname = "a"\ntype = "cross-sectional"\noutcomes = [{ column = "sdmt" }]\n'
+    tables = reliability.analyse(declare(text, repeat)).tables
+    error = tables["measurement_error"].data.set_index("method")
+    assert list(error["subjects"]) == [40, 40]
+    assert error["within_sd_ci_low"].lt(0.3 / np.sqrt(2)).all()
+    assert error["within_sd_ci_high"].gt(0.3 / np.sqrt(2)).all()
+    corrected = tables["models_corrected"].data
+    assert (corrected["beta_corrected"].abs() > corrected["beta"].abs()).all()
+
+
+def test_methods_are_ranked(study: Study) -> None:
+    table = ranking.analyse(study).tables["ranking"].data
+    assert set(table.loc[table["rank"] == 1, "method"]) == {"thalnet T1w"}
+    assert set(table["criterion"]) == {"Dice", "CCC"}
+
+
+def test_diagnoses_are_compared_at_equal_age(study: Study) -> None:
+    result = groups.analyse(study)
+    # All follow-ups are a year after the first session, so time cannot be adjusted for.
+    assert "diagnosis + age." in result.tables["groups"].caption
+    assert list(result.tables["groups"].data["n"]) == [40, 40]
+    assert list(result.tables["groups_pairs"].data["first"]) == ["PMS", "PMS"]
+
+
+def test_stratification(declare: Declare) -> None:
+    study = declare("[stratification]\nthreshold = 2.5\nfolds = 3")
+    table = stratification.analyse(study).tables["stratification"].data
+    assert table["auc"].gt(0.5).all()
+    assert list(table["patients"]) == [40, 40]
+
+
+@pytest.mark.parametrize(
+    ("name", "change_table", "reason"),
+    [
+        ("overlap", lambda table: table, "no reference was given (-d manual=PATH names one)"),
+        ("agreement", lambda table: table, "no reference was given"),
+        ("ranking", lambda table: table, "no reference was given"),
+        ("change", lambda t: t[t["visit"] == 0], "no participant has a follow-up session"),
+        ("pbvc", lambda t: t.drop(columns="pbvc"), "no table has a column 'pbvc'"),
+        ("groups", lambda t: t.drop(columns="diagnosis"), "no table has a column 'diagnosis'"),
+        ("stratification", lambda t: t.drop(columns="edss"), "no table has a column 'edss'"),
+        ("reliability", lambda table: table, "no session has repeat scans"),
+        (
+            "sample_size",
+            lambda t: t.assign(interval=t["interval"].where(t["visit"] == 0)),
+            "no interval between sessions is known",
+        ),
+        (
+            "containment",
+            lambda t: t[t["method"] == "first"],
+            "fewer than two methods have masks of T1w",
+        ),
+    ],
+)
+def test_an_analysis_without_its_data_says_what_is_lacking(
+    declare: Declare, name: str, change_table: Callable[..., pd.DataFrame], reason: str
+) -> None:
+    result = attempt(name, replace(declare("", change_table), reference_dir=None))
+    assert reason in result.reason
+    assert result.tables == {}
+    assert result.problems == ()
