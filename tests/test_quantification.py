@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from bids_app.cli import build_parser
 from bids_app.dataset.derivatives import staged
 from bids_app.dataset.description import describe_dataset
 from bids_app.dataset.images import read_volume
@@ -20,6 +21,7 @@ from bids_app.dataset.outputs import write_maps
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.images.volume import Volume
 from bids_app.options import Options
+from bids_app.qmri.spoiling import COEFFICIENTS
 from bids_app.quantification import Quantification, quantify
 from examples.quantitative import Maps, draw_transmit_field
 from examples.write_quantitative import (
@@ -417,3 +419,9 @@ def test_maps_and_their_names_are_valid_bids(options: Options) -> None:
         )
         issues = json.loads(done.stdout)["issues"]["issues"]
         assert [issue for issue in issues if issue["severity"] == "error"] == []
+
+
+def test_the_choices_of_the_command_line_are_the_known_coefficients() -> None:
+    parser = build_parser()
+    (action,) = [a for a in parser._actions if a.dest == "spoiling_correction"]
+    assert tuple(action.choices or ()) == tuple(COEFFICIENTS)
