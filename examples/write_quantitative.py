@@ -19,10 +19,13 @@ from examples.quantitative import (
     Maps,
     MP2RAGEParameters,
     add_noise,
+    draw_transmit_field,
     flash_echoes,
     mp2rage_signals,
+    true_maps,
     unit1,
 )
+from examples.simulation import Anatomy, Subject
 
 Affine = npt.NDArray[np.float64]
 
@@ -38,6 +41,7 @@ def write_mpm(
     *,
     transmit_field: Array | float = 1.0,
     noise: float = 0.0,
+    integers: bool = False,
     rng: np.random.Generator | None = None,
 ) -> None:
     """Write the 18 echoes of a multi-parameter mapping with their echo times beside them.
@@ -57,6 +61,8 @@ def write_mpm(
         Relative.
     noise : float
         SD in each channel; water has an amplitude of 4000.
+    integers : bool
+        Round to whole numbers, as scanners do, which makes small files.
     rng : numpy Generator, optional
         Draws the noise.
     """
@@ -66,6 +72,8 @@ def write_mpm(
             state = "on" if protocol.mt else "off"
             label = f"acq-{name}_echo-{number}_flip-{_FLIP[name]}_mt-{state}_MPM"
             image = add_noise(echo, noise, rng) if noise else echo
+            if integers:
+                image = np.rint(image).astype(np.int16)
             write_image(folder / "anat" / f"{stem}_{label}.nii.gz", image, affine)
             fields = {"EchoTime": protocol.echo_times[number - 1]}
             _write_json(folder / "anat" / f"{stem}_{label}.json", fields)
@@ -78,6 +86,51 @@ def write_mpm_metadata(dataset: Path) -> None:
         _write_json(
             dataset / f"acq-{name}_flip-{_FLIP[name]}_mt-{state}_MPM.json", _fields(protocol)
         )
+
+
+def write_drawn_mpm(
+    dataset: Path,
+    session: Path,
+    anatomy: Anatomy,
+    subject: Subject,
+    atrophy: float,
+    rng: np.random.Generator,
+) -> None:
+    """Draw and write one session's MPM and TB1map, and the true R1 map to derivatives/truth.
+
+    Parameters
+    ----------
+    dataset : Path
+        Folder of the raw dataset.
+    session : Path
+        ``sub-01/ses-01``.
+    anatomy : Anatomy
+    subject : Subject
+    atrophy : float
+        As in `examples.simulation.scan`.
+    rng : numpy Generator
+        Draws the head's position, which differs from that in the T1w scan, field and noise.
+    """
+    turn, shift = rng.normal(0.0, 2.0, 3).tolist(), rng.uniform(-3.0, 3.0, 3).tolist()
+    maps, affine = true_maps(anatomy, subject, atrophy=atrophy, rotation=turn, translation=shift)
+    field = draw_transmit_field(maps["R1map"].shape, rng, 0.25)
+    stem = "_".join(session.parts)
+    write_mpm(
+        dataset / session,
+        stem,
+        dict.fromkeys(MPM, maps),
+        affine,
+        transmit_field=field,
+        noise=4.0,
+        integers=True,
+        rng=rng,
+    )
+    write_transmit_field(dataset / session, stem, field, affine)
+    truth = dataset / "derivatives" / "truth" / session / "anat" / f"{stem}_desc-truth_R1map.nii.gz"
+    head = np.where(maps["PDmap"] > 0, maps["R1map"], 0)
+    write_image(truth, head.astype(np.float32), affine)
+    fields = {"Units": "1/s", "SkullStripped": False, "Description": "Simulated"}
+    _write_json(truth.with_name(f"{stem}_desc-truth_R1map.json"), fields)
 
 
 def write_vfa(folder: Path, stem: str, maps: Maps, affine: Affine, field: Array | float) -> None:
