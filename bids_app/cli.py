@@ -28,6 +28,7 @@ from bids_app.options import Level, Options
 
 _LEVELS = ("participant", "group")
 _METHODS = ("thalnet",)
+_SPOILING_CORRECTIONS = ("v2k", "v3star", "NHResFIL", "FIL_v3star", "FIL_7T")
 _MEMORY_UNITS = {"": 1 / 1024, "M": 1 / 1024, "G": 1.0, "T": 1024.0}
 
 
@@ -72,7 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=PATH",
         help="finished results to use; 'manual=PATH' holds manual thalamus labels, "
-        "the reference of the group stage, 'siena=PATH' SIENA's reports",
+        "the reference of the group stage, 'siena=PATH' SIENA's reports, 'qmri=PATH' R1, T1 or "
+        "TB1 maps",
     )
     add(
         "--analysis-file",
@@ -82,6 +84,21 @@ def build_parser() -> argparse.ArgumentParser:
         "Ibrahim et al. 2026",
     )
     add("--methods", nargs="+", choices=_METHODS, default=["thalnet"])
+
+    maps = parser.add_argument_group("quantitative maps")
+    add = maps.add_argument
+    add(
+        "--signal-form",
+        choices=("exact", "small-angle"),
+        default="exact",
+        help="of the signal equation from which MPM gives R1 and MTsat",
+    )
+    add("--decay-fit", choices=("wls", "ols"), default="wls", help="least squares over the echoes")
+    add(
+        "--spoiling-correction",
+        choices=_SPOILING_CORRECTIONS,
+        help="of R1 from MPM; refused if made for another protocol (default: none)",
+    )
 
     resources = parser.add_argument_group("resources")
     add = resources.add_argument
@@ -133,6 +150,9 @@ def parse(arguments: Sequence[str]) -> Options:
         derivatives=_derivatives(values.derivatives),
         analysis_file=values.analysis_file.absolute() if values.analysis_file else None,
         methods=tuple(dict.fromkeys(values.methods)),
+        signal_form=values.signal_form,
+        decay_fit=values.decay_fit,
+        spoiling_correction=values.spoiling_correction,
         work_dir=work_dir,
         nprocs=values.nprocs,
         omp_nthreads=values.omp_nthreads,

@@ -32,6 +32,12 @@ class Options:
         What the group stage computes; None is the file that is shipped.
     methods : tuple of str
         Segmentation methods, keys of ``bids_app.segmentation.METHODS``.
+    signal_form : {'exact', 'small-angle'}
+        Of the signal equation of spoiled gradient echoes.
+    decay_fit : {'wls', 'ols'}
+        Weighted or ordinary least squares over the echoes.
+    spoiling_correction : str or None
+        Key of ``bids_app.qmri.spoiling.COEFFICIENTS``; None corrects nothing.
     work_dir : Path or None
         Where scratch files go; None is the system's temporary folder.
     nprocs, omp_nthreads : int or None
@@ -54,6 +60,9 @@ class Options:
     derivatives: Mapping[str, Path] = field(default_factory=dict)
     analysis_file: Path | None = None
     methods: tuple[str, ...] = ("thalnet",)
+    signal_form: Literal["exact", "small-angle"] = "exact"
+    decay_fit: Literal["wls", "ols"] = "wls"
+    spoiling_correction: str | None = None
     work_dir: Path | None = None
     nprocs: int | None = None
     omp_nthreads: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_app import __version__
@@ -17,12 +18,15 @@ from bids_app.dataset.outputs import (
     read_measured_scan,
     write_brain_mask,
     write_image,
+    write_maps,
     write_segmentation,
     write_volumes,
 )
+from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.errors import BadDataError, ExitCode, MissingInputError
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
+from bids_app.quantification import quantify
 from bids_app.run.outcome import Outcome, exit_code_of
 from bids_app.run.plan import print_plan
 from bids_app.run.progress import Progress
@@ -119,10 +123,25 @@ def measure_session(
             measure_scan(scan, session, options, threads, stage, staging)
             for scan in session.anchors
         ]
+        stage("quantify")
+        quantified = quantify(
+            find_sources(session, options),
+            scans[0].brain_mask,
+            options,
+            unprocessed_field_maps(session, options),
+        )
+        write_maps(staging, session, quantified.maps)
         stage("report")
         write_volumes(staging, session, scans)
-        write_session_page(staging, session, scans, stamp)
-    return Outcome(session.name, "done", reason, stamp=stamp, outputs=tuple(sorted(staging.names)))
+        write_session_page(staging, session, scans, stamp, quantified.warnings)
+    return Outcome(
+        session.name,
+        "done",
+        reason,
+        stamp=stamp,
+        outputs=tuple(sorted(staging.names)),
+        warnings=quantified.warnings,
+    )
 
 
 def measure_scan(
@@ -159,9 +178,13 @@ def measure_scan(
 
 
 def write_session_page(
-    staging: Staging, session: Session, scans: list[MeasuredScan], stamp: Stamp
+    staging: Staging,
+    session: Session,
+    scans: list[MeasuredScan],
+    stamp: Stamp,
+    warnings: tuple[str, ...],
 ) -> None:
-    """Draw the page of a session: masks over the scan, volumes, provenance."""
+    """Draw the page of a session: masks over the scan, volumes, provenance, warnings."""
     from bids_app.report.pages import InputFile, SessionReport, session_page
 
     report = SessionReport(
@@ -172,6 +195,7 @@ def write_session_page(
         software=stamp.software,
         methods=METHODS_PARAGRAPH,
         citation=CITATION,
+        warnings=warnings,
     )
     staging.text(f"{session.name}.html", session_page(report))
 
@@ -228,17 +252,35 @@ def redraw_session(session: Session, options: Options) -> Outcome:
     if record is None or record.stamp is None:
         raise MissingInputError(f"{session.name} has not been measured yet; run it first.")
     with staged(options.output_dir, session.name) as staging:
-        write_session_page(staging, session, scans, record.stamp)
+        write_session_page(staging, session, scans, record.stamp, record.warnings)
     return replace(record, reason="page redrawn")
 
 
 def stamp_of(session: Session, options: Options) -> Stamp:
     """Everything that the results of a session depend on."""
+    inputs = {
+        str(scan.path.relative_to(options.bids_dir)): sha256(scan.path) for scan in session.anchors
+    }
+    parameters = {"methods": " ".join(options.methods)}
+    sources = find_sources(session, options)
+    for image in sources:
+        for path in (image.path, *image.sidecars):
+            prefix = "" if image.dataset == "raw" else f"{image.dataset}:"
+            inputs[f"{prefix}{path.relative_to(image.root)}"] = _sha256_if_readable(path)
+    if sources:
+        parameters["signal form"] = options.signal_form
+        parameters["decay fit"] = options.decay_fit
+        parameters["spoiling correction"] = options.spoiling_correction or "none"
     return Stamp(
-        inputs={
-            str(scan.path.relative_to(options.bids_dir)): sha256(scan.path)
-            for scan in session.anchors
-        },
-        parameters={"methods": " ".join(options.methods)},
+        inputs=inputs,
+        parameters=parameters,
         software={"thalbids": __version__, **thalnet.weights_checksums()},
     )
+
+
+def _sha256_if_readable(path: Path) -> str:
+    """Checksum of a file that the session can do without."""
+    try:
+        return sha256(path)
+    except MissingInputError:
+        return "unreadable"

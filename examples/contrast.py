@@ -31,6 +31,57 @@ _RELAXATION: dict[str, tuple[float, float]] = {
     "background": (1000.0, 0.0),
 }
 
+# R2* in 1/s at 3 T and MT saturation in percent units; see `tissue_parameters` for the sources.
+_DECAY_AND_TRANSFER: dict[str, tuple[float, float]] = {
+    "white matter": (21.9, 1.6),
+    "cerebellar white matter": (21.9, 1.6),
+    "brainstem": (21.0, 1.4),
+    "ventral diencephalon": (26.0, 1.2),
+    "pallidum": (37.8, 1.2),
+    "left thalamus": (21.0, 1.0),
+    "right thalamus": (21.0, 1.0),
+    "putamen": (26.0, 0.85),
+    "caudate": (23.0, 0.8),
+    "accumbens": (20.0, 0.8),
+    "cortex": (17.8, 0.8),
+    "cerebellar cortex": (17.8, 0.8),
+    "hippocampus": (17.8, 0.8),
+    "amygdala": (17.8, 0.8),
+    "choroid plexus": (10.0, 0.3),
+    "ventricle": (2.0, 0.02),
+    "cerebrospinal fluid": (2.0, 0.02),
+    "eye": (2.0, 0.02),
+    "soft tissue": (30.0, 1.5),
+    "mucosa": (30.0, 0.5),
+    "skin": (40.0, 0.3),
+    "bone": (80.0, 0.3),
+    "background": (1.0, 0.0),
+}
+
+
+def tissue_parameters() -> dict[str, dict[str, float]]:
+    """What the quantitative sequences measure, for every tissue at 3 T.
+
+    T1 and proton density as in `t1w_contrast`. R2* of pallidum, frontal white matter and
+    prefrontal cortex: Gelman et al. 1999, Radiology 210:759 (R2 + R2'); the other nuclei are set
+    between them in the order of their iron content. MT saturation of grey and white matter:
+    rounded after Weiskopf et al. 2013, doi:10.3389/fnins.2013.00095. What lies outside the brain
+    is set so that a head looks like one.
+
+    Returns
+    -------
+    dict of str to dict
+        ``R1map`` and ``R2starmap`` in 1/s, ``PDmap`` relative to water and ``MTsat`` in percent
+        units, each by the names of the anatomy's tissues.
+    """
+    names = list(_RELAXATION)
+    return {
+        "R1map": {name: 1000 / _RELAXATION[name][0] for name in names},
+        "PDmap": {name: _RELAXATION[name][1] for name in names},
+        "R2starmap": {name: _DECAY_AND_TRANSFER[name][0] for name in names},
+        "MTsat": {name: _DECAY_AND_TRANSFER[name][1] for name in names},
+    }
+
 
 def mprage_signal(t1: float, proton_density: float) -> float:
     """Signal of an inversion-prepared gradient-echo train at the centre of k-space.

@@ -29,6 +29,7 @@ if not __package__:
 from bids_app import __version__
 from examples.contrast import t1w_contrast
 from examples.simulation import Acquisition, Anatomy, Scan, draw_subject, load_anatomy, scan
+from examples.write_quantitative import write_drawn_mpm, write_mpm_metadata
 
 SESSIONS = ("01", "02")
 _BIDS_VERSION = "1.10.0"
@@ -207,7 +208,9 @@ def draw_scores(
     return rows
 
 
-def make_cohort(dest: Path, subjects: int = 8, seed: int = 1, voxel_size: float = 1.0) -> None:
+def make_cohort(
+    dest: Path, subjects: int = 8, seed: int = 1, voxel_size: float = 1.0, *, mpm: bool = False
+) -> None:
     """Write the dataset and its truth.
 
     Parameters
@@ -220,6 +223,8 @@ def make_cohort(dest: Path, subjects: int = 8, seed: int = 1, voxel_size: float 
         Not negative.
     voxel_size : float
         Side of the isotropic voxels in mm.
+    mpm : bool
+        Also write multi-parameter mapping at 1.6 mm with a transmit field map.
 
     Raises
     ------
@@ -233,10 +238,12 @@ def make_cohort(dest: Path, subjects: int = 8, seed: int = 1, voxel_size: float 
     if dest.exists() and any(dest.iterdir()):
         raise FileExistsError(f"{dest} is not empty.")
     anatomy = load_anatomy()
-    make = partial(_make_subject, dest, anatomy, seed, voxel_size)
+    make = partial(_make_subject, dest, anatomy, seed, voxel_size, mpm)
     # Two threads: interpolation and compression release the interpreter.
     with ThreadPoolExecutor(2) as pool:
         made = list(pool.map(make, range(1, subjects + 1)))
+    if mpm:
+        write_mpm_metadata(dest)
     _write_dataset_files(dest, [person for person, _ in made], seed)
     _write_truth_files(dest / "derivatives" / "truth", [row for _, rows in made for row in rows])
 
@@ -245,7 +252,7 @@ _Rows = list[dict[str, object]]
 
 
 def _make_subject(
-    dest: Path, anatomy: Anatomy, seed: int, voxel_size: float, number: int
+    dest: Path, anatomy: Anatomy, seed: int, voxel_size: float, mpm: bool, number: int
 ) -> tuple[Person, _Rows]:
     """Write one subject's files; return the person and the true volumes."""
     rng = np.random.default_rng([seed, number])
@@ -263,6 +270,11 @@ def _make_subject(
         )
         _write_scan(dest, f"sub-{person.label}", f"ses-{session}", result)
         volumes.append(result.volumes)
+        if mpm:
+            # A generator of its own: the T1w scans stay the same with and without.
+            own = np.random.default_rng([seed, number, int(session)])
+            folder = Path(f"sub-{person.label}", f"ses-{session}")
+            write_drawn_mpm(dest, folder, anatomy, subject, loss, own)
     rows: _Rows = [
         {
             "participant_id": f"sub-{person.label}",
@@ -412,9 +424,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--subjects", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--voxel-size", type=float, default=1.0, metavar="MM")
+    parser.add_argument("--mpm", action="store_true", help="also multi-parameter mapping")
     options = parser.parse_args(arguments)
     try:
-        make_cohort(options.dest, options.subjects, options.seed, options.voxel_size)
+        make_cohort(
+            options.dest, options.subjects, options.seed, options.voxel_size, mpm=options.mpm
+        )
     except (FileExistsError, ValueError) as error:
         parser.error(str(error))
     print(f"{options.subjects} subjects written to {options.dest}")

@@ -9,7 +9,7 @@ anatomy and heads is the midpoint of the thalami.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from itertools import product
@@ -330,6 +330,46 @@ def scan(
     (signal,) = _sample(head, [paint(anatomy, contrast)], affine, whole, per_voxel)
     thalamus, volumes = _true_thalamus(head, affine, shape)
     return Scan(_receive(signal, acquisition, rng), thalamus, affine, volumes)
+
+
+def voxel_means(
+    anatomy: Anatomy,
+    subject: Subject,
+    quantities: Sequence[Mapping[str, float]],
+    *,
+    voxel_size: float = 1.0,
+    atrophy: float = 0.0,
+    rotation: Sequence[float] = (0.0, 0.0, 0.0),
+    translation: Sequence[float] = (0.0, 0.0, 0.0),
+) -> tuple[list[Array], npt.NDArray[np.float64]]:
+    """Mean of several quantities in every voxel of an image of a subject.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+    subject : Subject
+    quantities : sequence of mapping of str to float
+        Each gives a value to every tissue.
+    voxel_size : float
+        In mm, isotropic.
+    atrophy : float
+        As in `scan`.
+    rotation, translation : (3,) float
+        Position of the head in the scanner, in degrees and mm.
+
+    Returns
+    -------
+    maps : list of (X, Y, Z) float32
+        In the order of the quantities.
+    affine : (4, 4) float64
+    """
+    shape, affine = _grid(anatomy, voxel_size)
+    turn = Rotation.from_euler("xyz", rotation, degrees=True).as_matrix()
+    strength = _atrophy_strength(anatomy, subject, atrophy)
+    head = _Head(anatomy, subject, strength, turn, np.asarray(translation, dtype=np.float64))
+    painted = [paint(anatomy, quantity) for quantity in quantities]
+    whole = tuple(slice(0, n) for n in shape)
+    return _sample(head, painted, affine, whole, max(1, round(voxel_size))), affine
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,6 +38,7 @@ _README = """\
 | `sub-*.html` | one page per session: masks over the scan, volumes, provenance |
 | `group.html`, `group/` | the cohort: tables and figures (after `thalbids ... group`) |
 | `*_desc-preproc_T1w` | the scan with its axes in RAS order; voxels are not interpolated |
+| `*_R1map`, `*_R2starmap`, `*_MTsat`, `*_PDmap` | quantitative maps; 0 where undetermined |
 | `*_seg-thalamus_desc-<method><contrast>_dseg` | 1 left, 2 right thalamus |
 | `*_seg-thalamus_desc-<method><contrast>_probseg` | probabilities, left and right |
 | `*_desc-brain_mask` | brain with ventricles and sulci |

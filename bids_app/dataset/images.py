@@ -15,7 +15,7 @@ MOST_VOXELS = 1_000_000_000
 _FEWEST_VOXELS_PER_AXIS = 8
 
 
-def read_volume(path: Path, *, may_be_constant: bool = False) -> Volume:
+def read_volume(path: Path, *, may_be_constant: bool = False, may_hold_nan: bool = False) -> Volume:
     """Read a three-dimensional NIfTI image.
 
     A fourth dimension of length one is dropped. Integer images without scaling keep their dtype,
@@ -27,6 +27,8 @@ def read_volume(path: Path, *, may_be_constant: bool = False) -> Volume:
         ``.nii`` or ``.nii.gz``.
     may_be_constant : bool
         Whether an image without variation is accepted, such as an empty mask.
+    may_hold_nan : bool
+        Whether values that are not finite are accepted, as maps have where nothing was measured.
 
     Returns
     -------
@@ -39,7 +41,7 @@ def read_volume(path: Path, *, may_be_constant: bool = False) -> Volume:
         If the file cannot be opened.
     BadDataError
         If it is empty, truncated, not an image, not three-dimensional, implausibly large, without
-        a usable affine, or holds no variation or values that are not finite.
+        a usable affine, or holds no variation or, unless allowed, values that are not finite.
     """
     import nibabel as nib
     from nibabel.filebasedimages import ImageFileError
@@ -64,7 +66,7 @@ def read_volume(path: Path, *, may_be_constant: bool = False) -> Volume:
     data = data.reshape(data.shape[:3])
     if data.dtype.kind == "f":
         data = data.astype(np.float32)
-        if not np.isfinite(data).all():
+        if not may_hold_nan and not np.isfinite(data).all():
             share = 100 * float(np.mean(~np.isfinite(data)))
             raise BadDataError(
                 f"{path}: {share:.2g} % of the voxels are NaN or infinite. "

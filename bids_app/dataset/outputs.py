@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -62,6 +62,28 @@ class MeasuredScan:
     measurements: tuple[Measurement, ...]
 
 
+@dataclass(frozen=True)
+class QuantitativeMap:
+    """A map of a physical quantity in the space of the acquisition it was computed from.
+
+    Attributes
+    ----------
+    quantity : str
+        BIDS suffix, for example ``R1map``.
+    name : str
+        Entities of the acquisition as they stand in file names.
+    volume : Volume
+        RAS, float32; 0 where the quantity could not be determined.
+    sidecar : mapping
+        Fields of its JSON file.
+    """
+
+    quantity: str
+    name: str
+    volume: Volume
+    sidecar: Mapping[str, object]
+
+
 def write_image(staging: Staging, session: Session, scan: Scan, image: Volume) -> None:
     """Write the scan as it was segmented: axes in RAS order, voxels untouched."""
     staging.image(
@@ -110,6 +132,13 @@ def write_segmentation(
         LabelMap=["L_Thal", "R_Thal"],
         **common,
     )
+
+
+def write_maps(staging: Staging, session: Session, maps: Iterable[QuantitativeMap]) -> None:
+    """Write the quantitative maps of a session."""
+    for item in maps:
+        name = _anat(session, f"{item.name}_{item.quantity}.nii.gz")
+        staging.image(name, item.volume, **item.sidecar, GeneratedBy=_generated_by("quantify"))
 
 
 def write_volumes(staging: Staging, session: Session, scans: list[MeasuredScan]) -> None:

@@ -33,6 +33,8 @@ class Outcome:
         What the results were made from, if there are any.
     outputs : tuple of str
         Its files, relative to the output folder.
+    warnings : tuple of str
+        What could not be made or limits the results, though the session is done.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Outcome:
     peak_mib: float = 0.0
     stamp: Stamp | None = None
     outputs: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def exit_code_of(outcomes: list[Outcome]) -> ExitCode:

@@ -36,12 +36,13 @@ def read_records(output_dir: Path) -> list[Outcome]:
 
 def write_session_table(output_dir: Path) -> None:
     """Write ``logs/sessions.tsv``: how every session of the output folder ended."""
-    rows = ["name\tstatus\texit_code\tseconds\tpeak_mib\treason"]
+    rows = ["name\tstatus\texit_code\tseconds\tpeak_mib\treason\twarnings"]
     for record in read_records(output_dir):
         reason = " ".join(record.reason.split()) or "n/a"
+        warnings = " ".join(" ".join(record.warnings).split()) or "n/a"
         rows.append(
             f"{record.name}\t{record.status}\t{int(record.exit_code)}\t{record.seconds:.1f}"
-            f"\t{record.peak_mib:.0f}\t{reason}"
+            f"\t{record.peak_mib:.0f}\t{reason}\t{warnings}"
         )
     write_if_different(output_dir / "logs" / "sessions.tsv", "\n".join(rows) + "\n")
 
@@ -85,6 +86,7 @@ def read_record(output_dir: Path, name: str) -> Outcome | None:
             peak_mib=float(kept["peak_mib"]),
             stamp=Stamp(**kept["stamp"]) if kept["stamp"] else None,
             outputs=tuple(kept["outputs"]),
+            warnings=tuple(kept.get("warnings", ())),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -129,12 +129,13 @@ def test_a_damaged_record_counts_as_not_run(tmp_path: Path, content: str) -> Non
 
 def test_the_session_table_holds_every_record(tmp_path: Path) -> None:
     write_record(tmp_path, Outcome("sub-2", "failed", "two\nlines\tand a tab", ExitCode.BAD_DATA))
-    write_record(tmp_path, Outcome("sub-1", "done", seconds=1.25, peak_mib=300.4))
+    done = Outcome("sub-1", "done", seconds=1.25, peak_mib=300.4, warnings=("no R1:\nwhy",))
+    write_record(tmp_path, done)
     write_session_table(tmp_path)
     assert (tmp_path / "logs" / "sessions.tsv").read_text().splitlines() == [
-        "name\tstatus\texit_code\tseconds\tpeak_mib\treason",
-        "sub-1\tdone\t0\t1.2\t300\tn/a",
-        "sub-2\tfailed\t65\t0.0\t0\ttwo lines and a tab",
+        "name\tstatus\texit_code\tseconds\tpeak_mib\treason\twarnings",
+        "sub-1\tdone\t0\t1.2\t300\tn/a\tno R1: why",
+        "sub-2\tfailed\t65\t0.0\t0\ttwo lines and a tab\tn/a",
     ]
 
 

@@ -1,0 +1,311 @@
+"""From the files of a session to typed acquisitions, each with what its maps depend on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bids_app.dataset.sources import DERIVATIVE, SourceImage
+from bids_app.errors import BadDataError, MissingInputError, ThalbidsError
+from bids_app.qmri.mp2rage import MP2RAGEProtocol
+from bids_app.qmri.spoiled_gradient_echo import Excitation
+
+# Entities that tell the images of one acquisition apart.
+_WITHIN = ("echo", "flip", "inv", "mt", "part")
+# The longest times that occur, in s; more are milliseconds.
+_LONGEST_ECHO = 0.2
+_LONGEST_EXCITATION = 1.0
+_LONGEST_PREPARATION = 30.0
+
+
+@dataclass(frozen=True)
+class EchoSeries:
+    """The echoes of one spoiled gradient echo.
+
+    Attributes
+    ----------
+    images : tuple of SourceImage
+        In the order of echo time.
+    echo_times : tuple of float
+        In s.
+    excitation : Excitation
+    """
+
+    images: tuple[SourceImage, ...]
+    echo_times: tuple[float, ...]
+    excitation: Excitation
+
+
+@dataclass(frozen=True)
+class _Named:
+    """An acquisition with the entities that all its images share."""
+
+    name: str
+    kind: ClassVar[str]
+
+    @property
+    def title(self) -> str:
+        """How messages call it, for example ``sub-01_ses-01_MPM``."""
+        return f"{self.name}_{self.kind}"
+
+
+@dataclass(frozen=True)
+class MultiParameterMapping(_Named):
+    """PD-, T1- and, where there is one, MT-weighted multi-echo series (BIDS suffix MPM)."""
+
+    kind = "MPM"
+    pd_weighted: EchoSeries
+    t1_weighted: EchoSeries
+    mt_weighted: EchoSeries | None
+    transmit_field: SourceImage | None
+
+
+@dataclass(frozen=True)
+class VariableFlipAngle(_Named):
+    """Spoiled gradient echoes that differ in flip angle alone (BIDS suffix VFA)."""
+
+    kind = "VFA"
+    series: tuple[EchoSeries, ...]
+    transmit_field: SourceImage | None
+
+
+@dataclass(frozen=True)
+class MP2RAGE(_Named):
+    """The combined image (UNIT1), the second inversion image, and the protocol."""
+
+    kind = "MP2RAGE"
+    ratio: SourceImage
+    second: SourceImage
+    protocol: MP2RAGEProtocol
+    transmit_field: SourceImage | None
+
+
+@dataclass(frozen=True)
+class RelaxationMap(_Named):
+    """A finished R1map or T1map."""
+
+    kind = "R1map or T1map"
+    image: SourceImage
+
+    @property
+    def title(self) -> str:
+        """Name of its file."""
+        return self.image.path.name
+
+
+Acquisition = MultiParameterMapping | VariableFlipAngle | MP2RAGE | RelaxationMap
+_Build = Callable[[str, Sequence[SourceImage], SourceImage | None], Acquisition]
+
+
+def acquisitions_of(sources: Iterable[SourceImage]) -> tuple[list[Acquisition], list[str]]:
+    """Put the images of a session together to acquisitions that R1 can be computed from.
+
+    Parameters
+    ----------
+    sources : iterable of SourceImage
+
+    Returns
+    -------
+    acquisitions : list of Acquisition
+        The preferred first: what was given as a derivative; then multi-parameter mapping,
+        MP2RAGE and variable flip angles; then maps that the scanner made.
+    problems : list of str
+        Why others cannot be used.
+    """
+    sources = list(sources)
+    acquisitions: list[Acquisition] = []
+    problems = []
+    for dataset, kinds in _PREFERENCE.items():
+        for kind in kinds:
+            own = [image for image in sources if (image.dataset, _kind(image)) == (dataset, kind)]
+            for images in _split(own):
+                name = _common_name(images)
+                try:
+                    field = _transmit_field(sources, images)
+                    acquisitions.append(_BUILDERS[kind](name, images, field))
+                except ThalbidsError as error:
+                    problems.append(f"{kind} cannot be used: {error}")
+    return acquisitions, problems
+
+
+def _kind(image: SourceImage) -> str:
+    return "MP2RAGE" if image.suffix == "UNIT1" else image.suffix
+
+
+def _split(images: Sequence[SourceImage]) -> list[list[SourceImage]]:
+    """Sort the images of one kind into acquisitions.
+
+    ``acq`` is in use both for the contrasts of one acquisition (acq-PDw, acq-T1w) and to tell two
+    acquisitions apart. It does the latter where each of its values is complete on its own.
+    """
+    groups: dict[tuple[tuple[str, str], ...], list[SourceImage]] = defaultdict(list)
+    for image in images:
+        rest = {key: value for key, value in image.entities.items() if key not in _WITHIN}
+        if image.suffix not in ("R1map", "T1map"):
+            rest.pop("acq", None)
+        groups[tuple(rest.items())].append(image)
+    found = []
+    for group in groups.values():
+        by_label: dict[str, list[SourceImage]] = defaultdict(list)
+        for image in group:
+            by_label[image.entities.get("acq", "")].append(image)
+        whole = all(_is_complete(part) for part in by_label.values())
+        found += list(by_label.values()) if whole else [group]
+    return found
+
+
+def _is_complete(images: Sequence[SourceImage]) -> bool:
+    if any(image.suffix == "UNIT1" for image in images):
+        return True
+    flips = {image.entities.get("flip") for image in images if image.entities.get("mt") != "on"}
+    return len(flips) > 1
+
+
+def _common_name(images: Sequence[SourceImage]) -> str:
+    """The entities that all images share, as they stand in file names."""
+    first, *others = (image.entities for image in images)
+    shared = {
+        key: value
+        for key, value in first.items()
+        if key != "space" and all(other.get(key) == value for other in others)
+    }
+    return "_".join(f"{key}-{value}" for key, value in shared.items() if key not in _WITHIN)
+
+
+def _transmit_field(
+    sources: Iterable[SourceImage], images: Sequence[SourceImage]
+) -> SourceImage | None:
+    """The B1+ map of the same run, or else the first of the session."""
+    fields = [image for image in sources if image.suffix == "TB1map"]
+    run = images[0].entities.get("run")
+    own = [field for field in fields if run is not None and field.entities.get("run") == run]
+    return next(iter(own or fields), None)
+
+
+def _multi_parameter_mapping(
+    name: str, images: Sequence[SourceImage], field: SourceImage | None
+) -> MultiParameterMapping:
+    on = _echo_series([image for image in images if _has_mt_pulse(image)])
+    off = _echo_series([image for image in images if not _has_mt_pulse(image)])
+    if len(off) != 2 or len(on) > 1:
+        raise MissingInputError(
+            f"{name} has {len(off)} series without and {len(on)} with MT pulse; "
+            "expected PDw and T1w (mt-off, two flip angles), and at most one MTw (mt-on)."
+        )
+    pd_weighted, t1_weighted = sorted(off, key=lambda series: series.excitation.flip_angle)
+    _check_flip_angles(name, off)
+    return MultiParameterMapping(name, pd_weighted, t1_weighted, on[0] if on else None, field)
+
+
+def _variable_flip_angle(
+    name: str, images: Sequence[SourceImage], field: SourceImage | None
+) -> VariableFlipAngle:
+    series = _echo_series(images)
+    _check_flip_angles(name, series)
+    times = {one.excitation.repetition_time for one in series}
+    if len(times) > 1:
+        raise BadDataError(f"{name} has several repetition times ({sorted(times)} s).")
+    return VariableFlipAngle(name, tuple(series), field)
+
+
+def _check_flip_angles(name: str, series: Sequence[EchoSeries]) -> None:
+    angles = [one.excitation.flip_angle for one in series]
+    if len(set(angles)) < 2:
+        raise BadDataError(
+            f"{name}: all flip angles are {angles[0]:g} degrees, so that R1 cannot be told from "
+            "proton density. Check FlipAngle in the JSON files."
+        )
+
+
+def _has_mt_pulse(image: SourceImage) -> bool:
+    state = image.entities.get("mt", image.metadata.get("MTState"))
+    if state not in ("on", "off", True, False):
+        raise MissingInputError(f"{image.path.name} has neither the entity mt nor MTState.")
+    return state in ("on", True)
+
+
+def _echo_series(images: Iterable[SourceImage]) -> list[EchoSeries]:
+    """Series of the same excitation, each with its echoes in order."""
+    groups: dict[tuple[str, str], list[SourceImage]] = defaultdict(list)
+    for image in images:
+        groups[image.entities.get("acq", ""), image.entities.get("flip", "")].append(image)
+    series = []
+    for group in groups.values():
+        excitations = {_excitation(image) for image in group}
+        if len(excitations) > 1:
+            raise BadDataError(
+                f"The echoes of {group[0].path.name} differ in FlipAngle or repetition time."
+            )
+        timed = [(image.seconds("EchoTime", at_most=_LONGEST_ECHO), image) for image in group]
+        timed.sort(key=lambda pair: pair[0])
+        times = tuple(time for time, _ in timed)
+        if len(set(times)) < len(times):
+            raise BadDataError(f"Two echoes of {group[0].path.name} have the same EchoTime.")
+        series.append(EchoSeries(tuple(image for _, image in timed), times, excitations.pop()))
+    return series
+
+
+def _excitation(image: SourceImage) -> Excitation:
+    flip_angle = image.number("FlipAngle")
+    if flip_angle > 90:
+        raise BadDataError(f"{image.path.name}: a FlipAngle of {flip_angle:g} is above 90 degrees.")
+    time = image.seconds("RepetitionTimeExcitation", "RepetitionTime", at_most=_LONGEST_EXCITATION)
+    return Excitation(flip_angle, time)
+
+
+def _mp2rage(name: str, images: Sequence[SourceImage], field: SourceImage | None) -> MP2RAGE:
+    ratios = [image for image in images if image.suffix == "UNIT1"]
+    inversions = {image.entities.get("inv"): image for image in images if image not in ratios}
+    if not ratios:
+        raise MissingInputError(
+            f"{name} has no UNIT1 image; the polarity is lost in the magnitudes alone."
+        )
+    if not {"1", "2"} <= inversions.keys():
+        raise MissingInputError(
+            f"{name} has a UNIT1 image, but not both inv-1 and inv-2 MP2RAGE images."
+        )
+    first, second = inversions["1"], inversions["2"]
+    longest = _LONGEST_PREPARATION
+    times = [image.seconds("InversionTime", at_most=longest) for image in (first, second)]
+    try:
+        protocol = MP2RAGEProtocol(
+            (times[0], times[1]),
+            (first.number("FlipAngle"), second.number("FlipAngle")),
+            first.seconds("RepetitionTimePreparation", "RepetitionTime", at_most=longest),
+            first.seconds("RepetitionTimeExcitation", at_most=_LONGEST_EXCITATION),
+            _shots(first),
+        )
+    except ValueError as error:
+        raise BadDataError(f"{name}: {error}") from error
+    return MP2RAGE(name, ratios[0], second, protocol, field)
+
+
+def _shots(image: SourceImage) -> tuple[int, int]:
+    """Pulses before and after the centre of k-space: NumberShots is their sum or the pair."""
+    shots = image.metadata.get("NumberShots")
+    if isinstance(shots, list) and len(shots) == 2 and all(isinstance(n, int) for n in shots):
+        return shots[0], shots[1]
+    total = int(image.number("NumberShots"))
+    return total // 2, total - total // 2
+
+
+def _relaxation_map(
+    name: str, images: Sequence[SourceImage], _field: SourceImage | None
+) -> RelaxationMap:
+    return RelaxationMap(name, images[0])
+
+
+_BUILDERS: dict[str, _Build] = {
+    "MPM": _multi_parameter_mapping,
+    "VFA": _variable_flip_angle,
+    "MP2RAGE": _mp2rage,
+    "R1map": _relaxation_map,
+    "T1map": _relaxation_map,
+}
+# What was given as a derivative was meant to be used; a scanner's own map comes last.
+_PREFERENCE: dict[str, tuple[str, ...]] = {
+    DERIVATIVE: ("R1map", "T1map", "MPM", "MP2RAGE", "VFA"),
+    "raw": ("MPM", "MP2RAGE", "VFA", "R1map", "T1map"),
+}

@@ -1,0 +1,123 @@
+"""Transverse decay common to several multi-echo series (ESTATICS)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bids_app.qmri.arrays import FloatArray, finite_or_nan
+
+# One array per echo and series; a plain 1 where all echoes weigh the same.
+_Weights = list[list[FloatArray | np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class Decay:
+    """What ESTATICS finds.
+
+    Attributes
+    ----------
+    r2_star : (X, Y, Z) float32 or None
+        Effective transverse relaxation rate in 1/s; None if no series has a second echo.
+    amplitudes : tuple of (X, Y, Z) float32
+        Signal of each series at echo time zero; without decay, at the one echo time.
+    """
+
+    r2_star: FloatArray | None
+    amplitudes: tuple[FloatArray, ...]
+
+
+def estatics(
+    series: Sequence[Sequence[FloatArray]],
+    echo_times: Sequence[Sequence[float]],
+    *,
+    weighted: bool = True,
+) -> Decay:
+    """Fit one mono-exponential decay to the echoes of several contrasts.
+
+    The logarithm of the signal of contrast c at echo time t is ln A_c - R2* t, with R2* common to
+    all contrasts (Weiskopf et al. 2014, doi:10.3389/fnins.2014.00278). Since the variance of a
+    logarithm grows with the inverse square of the signal, the weighted fit repeats the ordinary
+    one with the squares of its predicted signals as weights (Salvador et al. 2005, Human Brain
+    Mapping 24:144).
+
+    Parameters
+    ----------
+    series : sequence of sequences of (X, Y, Z) array
+        Magnitudes, one inner sequence per contrast.
+    echo_times : sequence of sequences of float
+        In s, in the order of the images.
+    weighted : bool
+        Weighted instead of ordinary least squares.
+
+    Returns
+    -------
+    Decay
+        NaN where any echo is not positive.
+
+    Raises
+    ------
+    ValueError
+        If images and echo times do not pair up, or no series has a second echo and the echo
+        times differ between the series.
+    """
+    _check(series, echo_times)
+    if all(len(times) == 1 for times in echo_times):
+        return Decay(None, tuple(_positive(images[0]) for images in series))
+    logarithms = [[np.log(_positive(image)) for image in images] for images in series]
+    uniform: _Weights = [[np.float32(1.0)] * len(times) for times in echo_times]
+    rate, intercepts = _fit(logarithms, echo_times, uniform)
+    if weighted:
+        # Relative to the first contrast, which keeps the exponential in range at any scale.
+        weights: _Weights = [
+            [np.exp(2 * (intercept - intercepts[0] - rate * np.float32(time))) for time in times]
+            for intercept, times in zip(intercepts, echo_times, strict=True)
+        ]
+        rate, intercepts = _fit(logarithms, echo_times, weights)
+    with np.errstate(over="ignore", invalid="ignore"):
+        amplitudes = tuple(finite_or_nan(np.exp(intercept)) for intercept in intercepts)
+    return Decay(finite_or_nan(rate), amplitudes)
+
+
+def _check(series: Sequence[Sequence[FloatArray]], echo_times: Sequence[Sequence[float]]) -> None:
+    counts = [len(images) for images in series], [len(times) for times in echo_times]
+    if counts[0] != counts[1] or not series or min(counts[0]) == 0:
+        raise ValueError(f"{counts[0]} echoes do not pair up with {counts[1]} echo times.")
+    if any(len(set(times)) != len(times) for times in echo_times):
+        raise ValueError(f"Echoes of one series share an echo time: {list(echo_times)}.")
+    if max(counts[0]) == 1 and len({times[0] for times in echo_times}) > 1:
+        raise ValueError("Series of one echo each cannot be compared at different echo times.")
+
+
+def _positive(image: FloatArray) -> FloatArray:
+    """The image, NaN where it has no logarithm."""
+    return np.where((image > 0) & np.isfinite(image), image, np.nan).astype(np.float32)
+
+
+def _fit(
+    logarithms: list[list[FloatArray]], echo_times: Sequence[Sequence[float]], weights: _Weights
+) -> tuple[FloatArray, list[FloatArray]]:
+    """Solve the normal equations, reduced to the common rate: (rate, intercepts)."""
+    numerator: FloatArray = np.zeros_like(logarithms[0][0])
+    denominator: FloatArray = np.zeros_like(numerator)
+    means = []
+    for logs, seconds, weight in zip(logarithms, echo_times, weights, strict=True):
+        times = [np.float32(time) for time in seconds]
+        mean_time, mean_log = _mean(times, weight), _mean(logs, weight)
+        for w, t, y in zip(weight, times, logs, strict=True):
+            lag = t - mean_time
+            numerator -= w * lag * (y - mean_log)
+            denominator += w * lag * lag
+        means.append((mean_time, mean_log))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate: FloatArray = numerator / denominator
+    return rate, [mean_log + rate * mean_time for mean_time, mean_log in means]
+
+
+def _mean(
+    values: Sequence[FloatArray | np.float32], weights: Sequence[FloatArray | np.float32]
+) -> FloatArray:
+    weighted = [w * value for w, value in zip(weights, values, strict=True)]
+    return np.asarray(sum(weighted) / sum(weights), dtype=np.float32)

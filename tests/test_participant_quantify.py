@@ -1,0 +1,80 @@
+"""Quantitative acquisitions in the participant stage, beside a simulated T1w scan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from bids_app.cli import main
+from bids_app.dataset.index import index_sessions
+from bids_app.options import Options
+from bids_app.participant import stamp_of
+from bids_app.run.records import read_record
+from examples.make_demo_cohort import main as make_demo_cohort
+from tests.conftest import save_image
+
+
+@pytest.fixture(scope="module")
+def bids(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One session with a T1w scan, a T1 map in ms made from it, and an MPM without metadata."""
+    folder = tmp_path_factory.mktemp("quantify") / "bids"
+    make_demo_cohort([str(folder), "--subjects", "1", "--voxel-size", "1.5"])
+    for path in (folder / "sub-01" / "ses-02" / "anat").iterdir():
+        path.unlink()
+    t1w = nib.load(folder / "sub-01" / "ses-01" / "anat" / "sub-01_ses-01_T1w.nii.gz")
+    intensity = np.asarray(t1w.dataobj, dtype=np.float32)
+    t1 = np.where(intensity > 15, 900 * 100 / np.maximum(intensity, 20), 0).astype(np.float32)
+    stem = folder / "sub-01" / "ses-01" / "anat" / "sub-01_ses-01"
+    save_image(Path(f"{stem}_T1map.nii.gz"), t1, t1w.affine)
+    save_image(Path(f"{stem}_echo-1_flip-1_mt-off_MPM.nii.gz"), intensity, t1w.affine)
+    return folder
+
+
+def test_maps_join_the_session_and_problems_become_warnings(
+    bids: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    words = [str(bids), str(output), "participant", "--session-label", "01"]
+    assert main(words) == 0
+    r1 = output / "sub-01" / "ses-01" / "anat" / "sub-01_ses-01_R1map.nii.gz"
+    sidecar = json.loads(r1.with_name("sub-01_ses-01_R1map.json").read_text())
+    assert sidecar["Units"] == "1/s"
+    assert sidecar["Conversions"] == ["T1 in ms converted to R1 in 1/s"]
+    mask = r1.with_name("sub-01_ses-01_desc-brain_mask.nii.gz")
+    inside = np.asarray(nib.load(mask).dataobj) > 0
+    assert 0.5 < np.median(np.asarray(nib.load(r1).dataobj)[inside]) < 1.5
+
+    record = read_record(output, "sub-01_ses-01")
+    assert record is not None
+    assert record.status == "done"
+    assert any("T1 in ms" in warning for warning in record.warnings)
+    assert any("MPM cannot be used" in warning for warning in record.warnings)
+    page = output / "sub-01_ses-01.html"
+    assert "MPM cannot be used" in page.read_text()
+    before = page.read_bytes()
+    page.write_text("spoiled")
+    assert main([*words, "--reports-only"]) == 0
+    assert page.read_bytes() == before
+    capfd.readouterr()
+    assert main(words) == 0
+    assert "up to date" in capfd.readouterr().err
+
+
+def test_metadata_and_settings_are_part_of_the_stamp(bids: Path, tmp_path: Path) -> None:
+    options = Options(bids, tmp_path, ("participant",), session_labels=("01",))
+    (session,) = index_sessions(options)
+    before = stamp_of(session, options)
+    name = "sub-01/ses-01/anat/sub-01_ses-01_echo-1_flip-1_mt-off_MPM"
+    assert f"{name}.nii.gz" in before.inputs
+    (bids / f"{name}.json").write_text('{"EchoTime": 0.002}')
+    assert stamp_of(session, options).difference(before) == f"{name}.json is new"
+    (bids / f"{name}.json").unlink()
+    (bids / f"{name}.nii.gz").unlink()
+    (bids / f"{name}.nii.gz").symlink_to("not-fetched")
+    after = stamp_of(session, options)
+    assert after.difference(before) == f"{name}.nii.gz changed"
+    assert after.inputs[f"{name}.nii.gz"] == "unreadable"
