@@ -87,11 +87,11 @@ def main() -> None:
     for seed in range(simulations):
         for name, true, estimate, low, high in analyse(simulate(seed), plan):
             found[name].append((true, estimate, low <= true <= high))
+    # The methods of a cohort share its participants, so only simulations count as independent.
+    low, high = (100 * end / simulations for end in stats.binom.interval(0.99, simulations, 0.95))
     print(f"{'estimate':44} {'true':>8} {'mean':>8} {'coverage %':>11}   {'expected %':>12}")
     for name, results in found.items():
         true, estimate, covered = np.array(results, dtype=np.float64).T
-        count = len(results)
-        low, high = (100 * end / count for end in stats.binom.interval(0.99, count, 0.95))
         share = 100 * covered.mean()
         flag = "" if low <= share <= high else "  <-"
         print(
