@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from bids_app.analyses.result import Result, ResultFigure, ResultTable
 from bids_app.analyses.study import CHANGE, Study
 from bids_app.report.cohort_plots import grouped_boxplot
@@ -52,17 +54,19 @@ def analyse(study: Study) -> Result:
             _BOXES,
             grouped_boxplot(by_diagnosis, "percent", label, by="diagnosis", zero=True),
         )
-    percent = summary[summary["measure"] == "percent"]
     return Result(
         tables=tables,
         figures=figures,
         methods="Volume change was follow-up minus first session, in mL and in percent of the "
         "first session, and compared between methods by Wilcoxon signed-rank tests.",
-        findings="Mean volume change: "
-        + ", ".join(
-            f"{row.method} {row.mean:.2f} ± {row.sd:.2f} % (n = {row.n})"
-            for row in percent.itertuples()
-        )
-        + ".",
+        findings=_findings(summary),
         references=("ibrahim2026", "wilcoxon1945", "benjamini1995"),
     )
+
+
+def _findings(summary: pd.DataFrame) -> str:
+    texts = [
+        f"{row.method} {row.mean:.2f} ± {row.sd:.2f} % (n = {row.n})"
+        for row in summary[summary["measure"] == "percent"].itertuples()
+    ]
+    return f"Mean volume change: {', '.join(texts)}."

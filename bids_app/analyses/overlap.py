@@ -31,7 +31,6 @@ def analyse(study: Study) -> Result:
     )
     bilateral = overlap[overlap["side"] == "bilateral"]
     tests = pairwise_signed_rank(bilateral, list(plan.overlap.measures), ["participant_id"])
-    dice = summary[(summary["side"] == "bilateral") & (summary["measure"] == "dice")]
     return Result(
         tables={
             "overlap": ResultTable("Overlap of each scan", "", all_scans, _SETTINGS, shown=False),
@@ -65,15 +64,19 @@ def analyse(study: Study) -> Result:
         methods="Masks were compared with the reference by Dice coefficient, precision, "
         "sensitivity and surface distance, and methods with one another by Wilcoxon signed-rank "
         "tests.",
-        findings="Median Dice: "
-        + ", ".join(
-            f"{row.method} {row.median:.3f} (IQR {row.q1:.3f} to {row.q3:.3f}, n = {row.n})"
-            for row in dice.itertuples()
-        )
-        + ".",
+        findings=_findings(summary),
         references=("ibrahim2026", "heimann2009", "wilcoxon1945", "benjamini1995"),
         problems=tuple(study.overlap[1]),
     )
+
+
+def _findings(summary: pd.DataFrame) -> str:
+    dice = summary[(summary["side"] == "bilateral") & (summary["measure"] == "dice")]
+    texts = [
+        f"{row.method} {row.median:.3f} (IQR {row.q1:.3f} to {row.q3:.3f}, n = {row.n})"
+        for row in dice.itertuples()
+    ]
+    return f"Median Dice: {', '.join(texts)}."
 
 
 def _anova(bilateral: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from bids_app.analyses.result import (
@@ -12,6 +14,7 @@ from bids_app.analyses.result import (
 from bids_app.analyses.study import Study
 from bids_app.statistics.agreement import MINIMUM_PAIRS
 from bids_app.statistics.ranking import concordance_scores, mean_scores, rank_methods
+from bids_app.statistics.samples import FloatArray
 
 
 def analyse(study: Study) -> Result:
@@ -33,19 +36,14 @@ def analyse(study: Study) -> Result:
         "Dice": (dice.loc[complete], mean_scores),
         "CCC": (volume.loc[complete].assign(**{"": reference})[["", *methods]], concordance_scores),
     }
-    tables = []
-    for criterion, (values, statistic) in samples.items():
-        table = rank_methods(
-            values,
-            methods,
-            statistic=statistic,
-            confidence=study.plan.confidence,
-            resamples=study.plan.resamples,
-            seed=study.plan.seed,
-        )
-        table.insert(0, "criterion", criterion)
-        tables.append(table)
-    ranks = pd.concat(tables, ignore_index=True)
+    ranks = pd.concat(
+        [
+            _ranks(study, values, methods, statistic).assign(criterion=criterion)
+            for criterion, (values, statistic) in samples.items()
+        ],
+        ignore_index=True,
+    )
+    ranks = ranks[["criterion", *ranks.columns.drop("criterion")]]
     best = ranks[ranks["rank"] == 1]
     return Result(
         tables={
@@ -65,4 +63,20 @@ def analyse(study: Study) -> Result:
             for row in best.to_dict("records")
         ),
         references=("hall2009",),
+    )
+
+
+def _ranks(
+    study: Study,
+    values: pd.DataFrame,
+    methods: list[str],
+    statistic: Callable[[FloatArray], FloatArray],
+) -> pd.DataFrame:
+    return rank_methods(
+        values,
+        methods,
+        statistic=statistic,
+        confidence=study.plan.confidence,
+        resamples=study.plan.resamples,
+        seed=study.plan.seed,
     )

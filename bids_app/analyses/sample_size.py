@@ -18,50 +18,20 @@ from bids_app.statistics.change import sample_size_table
 
 def analyse(study: Study) -> Result:
     """Compute subjects per arm for every method, over all participants and by diagnosis."""
-    plan, wanted = study.plan, study.plan.sample_size
+    wanted = study.plan.sample_size
     changes = study.changes.rename(columns={"segmentation": "method"})
     if changes["annual_percent"].isna().all():
         raise NotApplicableError("no interval between sessions is known, so there are no rates")
-    groups = [changes.assign(diagnosis="all")]
-    by_diagnosis = study.by_diagnosis(changes)
-    if by_diagnosis is not None:
-        groups.append(by_diagnosis)
-    table = pd.concat(
-        [
-            sample_size_table(
-                rows,
-                groups=["diagnosis", "method"],
-                slowing=wanted.slowing,
-                power=wanted.power,
-                alpha=wanted.alpha,
-                confidence=plan.confidence,
-                resamples=plan.resamples,
-                seed=plan.seed,
-            )
-            for rows in groups
-        ],
-        ignore_index=True,
-    )
+    table = _sizes(study, changes)
     everyone = table[table["diagnosis"] == "all"]
     caption = (
         f"Subjects per arm to detect a {100 * wanted.slowing:g} % slowing of atrophy with "
         f"{100 * wanted.power:g} % power at a two-sided level of {wanted.alpha:g}, from annual "
         "percentage change; bootstrap intervals of participants, inf where no atrophy is seen."
     )
-    figures = {}
-    if np.isfinite(everyone["sample_size"]).any():
-        estimates = everyone.assign(
-            panel="Subjects per arm",
-            estimate=everyone["sample_size"],
-            low=everyone["sample_size_ci_low"],
-            high=everyone["sample_size_ci_high"],
-            p=np.nan,
-        )
-        plot = interval_plot(estimates, "n per arm", none=None, log=True)
-        figures["sample_size"] = ResultFigure("Sample size", caption, plot)
     return Result(
         tables={"sample_size": ResultTable("Sample size", caption, table)},
-        figures=figures,
+        figures=_figures(everyone, caption),
         methods="Subjects per arm of a two-arm trial follow from the mean and standard deviation "
         f"of annual change ({100 * wanted.slowing:g} % slowing, {100 * wanted.power:g} % power).",
         findings="Subjects per arm: "
@@ -73,3 +43,36 @@ def analyse(study: Study) -> Result:
         + ".",
         references=("fox2000",),
     )
+
+
+def _sizes(study: Study, changes: pd.DataFrame) -> pd.DataFrame:
+    """Sample sizes of all participants, and of each diagnosis."""
+    plan, wanted = study.plan, study.plan.sample_size
+    groups = [changes.assign(diagnosis="all")]
+    by_diagnosis = study.by_diagnosis(changes)
+    if by_diagnosis is not None:
+        groups.append(by_diagnosis)
+    return sample_size_table(
+        pd.concat(groups, ignore_index=True),
+        groups=["diagnosis", "method"],
+        slowing=wanted.slowing,
+        power=wanted.power,
+        alpha=wanted.alpha,
+        confidence=plan.confidence,
+        resamples=plan.resamples,
+        seed=plan.seed,
+    )
+
+
+def _figures(sizes: pd.DataFrame, caption: str) -> dict[str, ResultFigure]:
+    if not np.isfinite(sizes["sample_size"]).any():
+        return {}
+    estimates = sizes.assign(
+        panel="Subjects per arm",
+        estimate=sizes["sample_size"],
+        low=sizes["sample_size_ci_low"],
+        high=sizes["sample_size_ci_high"],
+        p=np.nan,
+    )
+    plot = interval_plot(estimates, "n per arm", none=None, log=True)
+    return {"sample_size": ResultFigure("Sample size", caption, plot)}
