@@ -124,24 +124,32 @@ def measure_session(
             for scan in session.anchors
         ]
         stage("quantify")
-        quantified = quantify(
-            find_sources(session, options),
-            scans[0].brain_mask,
-            options,
-            unprocessed_field_maps(session, options),
-        )
-        write_maps(staging, session, quantified.maps)
+        warnings = quantify_session(session, options, scans[0].brain_mask, staging)
         stage("report")
         write_volumes(staging, session, scans)
-        write_session_page(staging, session, scans, stamp, quantified.warnings)
+        write_session_page(staging, session, scans, stamp, warnings)
     return Outcome(
         session.name,
         "done",
         reason,
         stamp=stamp,
         outputs=tuple(sorted(staging.names)),
-        warnings=quantified.warnings,
+        warnings=warnings,
     )
+
+
+def quantify_session(
+    session: Session, options: Options, brain_mask: Volume, staging: Staging
+) -> tuple[str, ...]:
+    """Compute and write R1 and its companions; say what could not be used, or limits them."""
+    quantified = quantify(
+        find_sources(session, options),
+        brain_mask,
+        options,
+        unprocessed_field_maps(session, options),
+    )
+    write_maps(staging, session, quantified.maps)
+    return quantified.warnings
 
 
 def measure_scan(

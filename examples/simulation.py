@@ -367,9 +367,16 @@ def voxel_means(
     turn = Rotation.from_euler("xyz", rotation, degrees=True).as_matrix()
     strength = _atrophy_strength(anatomy, subject, atrophy)
     head = _Head(anatomy, subject, strength, turn, np.asarray(translation, dtype=np.float64))
-    painted = [paint(anatomy, quantity) for quantity in quantities]
     whole = tuple(slice(0, n) for n in shape)
-    return _sample(head, painted, affine, whole, max(1, round(voxel_size))), affine
+    # Sampling gives zero beyond the anatomy, where there is background.
+    beyond = [quantity["background"] for quantity in quantities]
+    painted = [
+        paint(anatomy, quantity) - np.float32(outside)
+        for quantity, outside in zip(quantities, beyond, strict=True)
+    ]
+    means = _sample(head, painted, affine, whole, max(1, round(voxel_size)))
+    maps = [mean + np.float32(outside) for mean, outside in zip(means, beyond, strict=True)]
+    return maps, affine
 
 
 @dataclass(frozen=True, eq=False)
