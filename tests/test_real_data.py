@@ -42,12 +42,10 @@ def test_whole_heads_and_a_session_without_t1w(shared_data: SharedData, tmp_path
 def test_patients_with_thick_slices(shared_data: SharedData, tmp_path: Path) -> None:
     assert main([str(shared_data("ms-t1w-flair")), str(tmp_path), "participant"]) == 0
     assert list(_sessions(tmp_path)["status"]) == ["done"] * 3
-    visits = [
-        pd.read_csv(next((tmp_path / "sub-ms12" / visit).glob("anat/*_volumes.tsv")), sep="\t")
-        for visit in ("ses-01", "ses-02")
-    ]
-    first, second = (visit.loc[0, "total_soft_ml"] for visit in visits)
-    assert second == pytest.approx(first, rel=0.05)
+    for path in tmp_path.glob("sub-*/ses-*/anat/*_volumes.tsv"):
+        table = pd.read_csv(path, sep="\t")
+        assert 10 < table.loc[0, "total_ml"] < 20
+        assert 1200 < table.loc[0, "icv_ml"] < 1900
 
 
 def test_openneuro_dataset(shared_data: SharedData, tmp_path: Path) -> None:

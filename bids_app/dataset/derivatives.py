@@ -192,7 +192,12 @@ def _abandoned(folder: Path) -> bool:
     """Whether the process that staged files here is gone; on other hosts, a day tells."""
     _, host, process, _ = folder.name.rsplit("@", 3)
     if host == socket.gethostname():
-        return not Path(f"/proc/{process}").exists()
+        try:
+            state = Path(f"/proc/{process}/stat").read_text("ascii").rsplit(")", 1)[1].split()[0]
+        except (OSError, IndexError):
+            return True
+        # A killed process whose parent does not ask for it stays as a zombie, in containers mostly.
+        return state in ("Z", "X")
     with contextlib.suppress(OSError):
         return time.time() - folder.stat().st_mtime > 86400
     return False

@@ -188,10 +188,7 @@ def _look(
     low, high = np.percentile(seen, [0.5, 99.5])
     seen = np.clip(seen, float(low), float(high))
     seen = (seen - seen.mean()) / (seen.std() + 1e-6)
-    (logits,) = _network(network, threads).run(None, {"image": seen[None, None]})
-    logits = logits[0] - logits[0].max(0)
-    np.exp(logits, out=logits)
-    probabilities: FloatArray = logits / logits.sum(0)
+    probabilities = _ask(network, seen, threads)
     weights = probabilities.reshape(len(probabilities), -1)
     sizes = np.maximum(weights.sum(1), 1e-6)
     means = weights @ seen.ravel() / sizes
@@ -209,6 +206,15 @@ def weights_checksums() -> dict[str, str]:
 
 def _weights(name: str) -> Traversable:
     return files("bids_app") / "assets" / "thalnet" / name
+
+
+def _ask(network: str, seen: FloatArray, threads: int) -> FloatArray:
+    """Class probabilities (C, X, Y, Z) of a normalised image (X, Y, Z)."""
+    (logits,) = _network(network, threads).run(None, {"image": seen[None, None]})
+    logits = logits[0] - logits[0].max(0)
+    np.exp(logits, out=logits)
+    probabilities: FloatArray = logits / logits.sum(0)
+    return probabilities
 
 
 @lru_cache(maxsize=2)

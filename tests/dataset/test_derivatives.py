@@ -117,6 +117,16 @@ def test_what_a_kill_left_behind_is_cleared(tmp_path: Path) -> None:
     assert elsewhere.exists()
 
 
+def test_a_zombie_is_not_alive(tmp_path: Path) -> None:
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    folder = tmp_path / PARTIAL / f"sub-01@{socket.gethostname()}@{process.pid}@abc"
+    folder.mkdir(parents=True)
+    prepare_output(tmp_path)
+    assert not folder.exists()
+    process.wait()
+
+
 def test_shared_files_are_written_only_if_they_change(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_if_different(path, "one")
