@@ -161,7 +161,7 @@ HEAD = FieldOfView(("any",), (56, 72, 64), 3.0, 15.0, whole_head=True)
 
 
 def synthesise(
-    label_map: LabelMap, view: FieldOfView, rng: np.random.Generator
+    label_map: LabelMap, view: FieldOfView, rng: np.random.Generator, *, early: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw the images of one session and their partial-volume truth.
 
@@ -173,6 +173,9 @@ def synthesise(
         Contrasts, crop and voxel size.
     rng : numpy Generator
         Source of every random choice.
+    early : bool
+        Whether the images are those that a training begins with: thalami of even brightness,
+        whose outline is easier to find, and stronger deformation.
 
     Returns
     -------
@@ -182,13 +185,14 @@ def synthesise(
         Share of each class in each voxel, summing to 1.
     """
     mirrored = rng.random() < 0.5
-    tissues, classes = _deformed(label_map, view, mirrored, rng)
+    tissues, classes = _deformed(label_map, view, mirrored, 2.5 if early else 1.5, rng)
     truth = _shares(classes, len(CLASSES))
     if mirrored:
         order = list(range(len(CLASSES)))
         order[_LEFT], order[_RIGHT] = _RIGHT, _LEFT
         truth = truth[:, order]
     lesions = _lesions(truth, view, rng)
+    grade = None if early else _ventrolateral(truth, rng)
     stripped = None
     if view.whole_head and rng.random() < 0.5:
         stripped = _skull_strip(truth, rng)
@@ -198,7 +202,7 @@ def synthesise(
         if contrast == "any":
             contrast = str(rng.choice(CONTRASTS, p=[0.5, 0.2, 0.15, 0.15]))
         shifted = _misaligned(tissues, rng) if order_in_session > 0 else tissues
-        image = _tissue_image(contrast, shifted, truth, lesions, view, rng)
+        image = _tissue_image(contrast, shifted, truth, grade, lesions, view, rng)
         if stripped is not None:
             image = image * stripped
         images[:, [channel]] = normalise(_acquire(image, contrast, view, rng))
@@ -242,9 +246,16 @@ def normalise(image: torch.Tensor) -> torch.Tensor:
 
 
 def _deformed(
-    label_map: LabelMap, view: FieldOfView, mirrored: bool, rng: np.random.Generator
+    label_map: LabelMap,
+    view: FieldOfView,
+    mirrored: bool,
+    bending: float,
+    rng: np.random.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sample tissues and classes on a grid of twice the resolution (for partial volume)."""
+    """Sample tissues and classes on a grid of twice the resolution (for partial volume).
+
+    ``bending`` is the largest SD in mm of displacements on the scale of a nucleus.
+    """
     angles = rng.normal(0.0, 7.0, 3).clip(-20, 20)
     scale = np.exp(rng.normal(0.0, 0.07) + rng.normal(0.0, 0.04, 3))
     matrix = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() @ np.diag(1.0 / scale)
@@ -257,7 +268,7 @@ def _deformed(
     # The fields are smooth: they are summed on a coarse grid and brought up once.
     coarse_shape = [n // 2 for n in view.shape]
     extent = np.array(view.shape) * view.spacing
-    bend = _smooth_field(rng, extent, 14.0, rng.uniform(0.0, 2.5), coarse_shape)
+    bend = _smooth_field(rng, extent, 14.0, rng.uniform(0.0, bending), coarse_shape)
     bend += _smooth_field(rng, extent, 40.0, rng.uniform(0.0, 4.0), coarse_shape)
     coarse = _placed(coarse_shape, 2 * view.spacing, matrix, centre)
     bend += _atrophy(label_map, coarse, rng)
@@ -365,6 +376,7 @@ def _tissue_image(
     contrast: str,
     tissues: torch.Tensor,
     truth: torch.Tensor,
+    grade: torch.Tensor | None,
     lesions: torch.Tensor | None,
     view: FieldOfView,
     rng: np.random.Generator,
@@ -383,6 +395,8 @@ def _tissue_image(
     # Inside: the thalamus approaches white matter only close to the border.
     near = _blur(white, rng.uniform(0.8, 2.0) / view.spacing)
     image = image + thalamus * rng.uniform(0.0, 0.7) * near * step
+    if grade is not None:
+        image = image + thalamus * grade * rng.uniform(0.0, 1.0) * step
     # Nuclei, and regional differences of myelination.
     texture = _texture(rng, view, 5.0)
     image = image + thalamus * texture * rng.uniform(0.0, 0.25) * step
@@ -393,6 +407,32 @@ def _tissue_image(
         shade = means["white matter"] + fraction * (means["ventricle"] - means["white matter"])
         image = image + lesions * (max(0.0, shade) - image)
     return image
+
+
+def _ventrolateral(truth: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Grade (1, 1, X, Y, Z) from 0 in the dorsomedial to 1 in the ventrolateral thalamus.
+
+    The ventrolateral nuclei are rich in myelin, and on T1w hardly darker than the capsule beside
+    them; where they end has to be known from their surroundings.
+    """
+    angle = np.deg2rad(rng.normal(35.0, 20.0))
+    grade = torch.zeros_like(truth[:, [0]])
+    places = torch.meshgrid(
+        *[torch.arange(n, dtype=torch.float32) for n in truth.shape[2:]], indexing="ij"
+    )
+    for side, outwards in ((_LEFT, -1.0), (_RIGHT, 1.0)):
+        share = truth[0, side]
+        total = share.sum().clamp(min=1.0)
+        lateral, _, superior = (
+            (place - (share * place).sum() / total)
+            / ((share * place.square()).sum() / total - ((share * place).sum() / total).square())
+            .clamp(min=1.0)
+            .sqrt()
+            for place in places
+        )
+        depth = np.cos(angle) * outwards * lateral - np.sin(angle) * superior
+        grade += share * ((depth + 0.7) / 2.2).clamp(0.0, 1.0)
+    return grade
 
 
 def _texture(rng: np.random.Generator, view: FieldOfView, length: float) -> torch.Tensor:

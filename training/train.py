@@ -26,6 +26,8 @@ VIEWS = {"region": REGION, "head": HEAD}
 DECAY = 0.3
 # One anatomy in so many is never trained on: it judges simulated images of other contrasts.
 HELD_OUT = 12
+# So many steps see the easier images that a training begins with.
+_EARLY_STEPS = 1000
 _SCORED = slice(1, 5)  # thalami, deep grey matter, ventricles
 _THALAMI = slice(1, 3)
 # Voxels within reach of a thalamus count more: the rest is context.
@@ -117,7 +119,10 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / 50) * max(0.01, remaining)
         rng = np.random.default_rng((seed, step))
-        pairs = [synthesise(maps[rng.integers(len(maps))], view, rng) for _ in range(batch)]
+        pairs = [
+            synthesise(maps[rng.integers(len(maps))], view, rng, early=step < _EARLY_STEPS)
+            for _ in range(batch)
+        ]
         images = torch.cat([image for image, _ in pairs])
         truth = torch.cat([share for _, share in pairs])
         images = images.to(device, memory_format=torch.channels_last_3d)

@@ -115,10 +115,12 @@ def test_an_interrupted_training_ends_where_an_undisturbed_one_does(
 ) -> None:
     whole = train([head], VIEW, tmp_path / "whole.pt", steps=4, seed=1)
 
-    def power_cut(*_: object) -> None:
+    def power_cut(
+        label_map: LabelMap, view: FieldOfView, rng: np.random.Generator, *, early: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         if (tmp_path / "cut.pt").exists():
             raise KeyboardInterrupt
-        return synthesise(*_)  # type: ignore[arg-type]
+        return synthesise(label_map, view, rng, early=early)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("training.train.synthesise", power_cut)
