@@ -22,6 +22,9 @@ from training.labels import (  # noqa: E402
 from training.synthesis import CONTRASTS, HEAD, FieldOfView, synthesise  # noqa: E402
 from training.train import HELD_OUT, VIEWS, loss_of, split, train  # noqa: E402
 
+# On a shared machine several threads wait for one another more than they work.
+torch.set_num_threads(1)
+
 VIEW = FieldOfView(CONTRASTS, (24, 16, 16), 2.0, 1.0, whole_head=False)
 HEAD_LIKE = FieldOfView(HEAD.channels, (16, 24, 16), 3.0, 1.0, whole_head=True)
 THALAMI = [CLASSES.index("left thalamus"), CLASSES.index("right thalamus")]
@@ -80,7 +83,7 @@ def test_sides_keep_their_names_when_mirrored(head: LabelMap) -> None:
 
 
 def test_volumes_spread_around_that_of_the_anatomy(head: LabelMap) -> None:
-    """Growth and atrophy: neither is all there is, and the mean stays near the anatomy's."""
+    """Growth and atrophy: neither is all there is, and the middle stays near the anatomy's."""
     true = float(np.isin(head.classes, THALAMI).sum())
     drawn = []
     for seed in range(40):
@@ -88,7 +91,7 @@ def test_volumes_spread_around_that_of_the_anatomy(head: LabelMap) -> None:
         drawn.append(float(truth[0, THALAMI].sum()) * VIEW.spacing**3 / true)
     assert min(drawn) < 0.85
     assert max(drawn) > 1.1
-    assert 0.8 < float(np.mean(drawn)) < 1.15
+    assert 0.85 < float(np.median(drawn)) < 1.2
 
 
 def test_the_loss_is_least_at_the_true_shares() -> None:
