@@ -9,6 +9,7 @@ everything around: the thalami themselves are hidden from the registration.
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import ants
@@ -25,6 +26,12 @@ Array = npt.NDArray[np.float32]
 _LEFT, _RIGHT = NAMES.index("left thalamus"), NAMES.index("right thalamus")
 _HIDDEN = ("thalamus", "left thalamus", "right thalamus")
 _SPACING = 2.0
+_README = """
+The thalami are the mean of {maps} manual ones (Rushmore et al. 2022,
+doi:10.3389/fnana.2022.894606; 3D Slicer License, Part B), brought here by
+`python -m training.protocol`: registration to everything around them, and the voxels that most of
+them share, as many as keep their mean volume.
+"""
 
 
 def mean_thalami(
@@ -102,8 +109,18 @@ def redraw(tissues: npt.NDArray[np.uint8], thalami: Array) -> npt.NDArray[np.uin
     either = thalami.sum(0)
     edge = np.sort(either.ravel())[-round(float(either.sum(dtype=np.float64)))]
     inside = either >= edge
-    redrawn[inside] = np.where(thalami[0] >= thalami[1], _LEFT, _RIGHT)[inside]
-    return redrawn
+    redrawn[inside & (thalami[0] > thalami[1])] = _LEFT
+    return _mirror_symmetric(redrawn)
+
+
+def _mirror_symmetric(tissues: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The left half and its mirror image; the midline belongs to neither thalamus."""
+    half = tissues.shape[0] // 2
+    swap = np.arange(len(NAMES), dtype=np.uint8)
+    swap[_LEFT] = _RIGHT
+    symmetric = tissues.copy()
+    symmetric[-half:] = swap[tissues[:half][::-1]]
+    return symmetric
 
 
 def _painted(tissues: npt.NDArray[np.uint8], names: tuple[str, ...]) -> Array:
@@ -125,7 +142,24 @@ def main() -> None:
     image = nib.load(path)
     tissues = np.asarray(image.dataobj).astype(np.uint8)
     thalami = mean_thalami(chosen, tissues, image.affine[:3, 3])
-    write_labels(redraw(tissues, thalami), image.affine, arguments.folder)
+    redrawn = redraw(tissues, thalami)
+    affine = image.affine.copy()
+    centres = [np.argwhere(redrawn == side).mean(0) for side in (_LEFT, _RIGHT)]
+    affine[:3, 3] = -np.mean(centres, axis=0)
+    write_labels(redrawn, affine, arguments.folder)
+    describe(thalami, len(chosen), arguments.folder)
+
+
+def describe(thalami: Array, maps: int, folder: Path) -> None:
+    """Tell the new source of the thalami in the description and the README."""
+    path = folder / f"{FILE_STEM}.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    description["Source"] += "; thalami: HOA-2 subcortical maps, doi:10.3389/fnana.2022.894606"
+    description["License"] += "; thalami: 3D Slicer License, Part B"
+    description["MeanThalamusVolumeOfSource"] = round(float(thalami.sum(dtype=np.float64)) / 1e3, 3)
+    path.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    path = folder / "README.md"
+    path.write_text(path.read_text(encoding="utf-8") + _README.format(maps=maps), encoding="utf-8")
 
 
 if __name__ == "__main__":
