@@ -130,7 +130,7 @@ def parse(arguments: Sequence[str]) -> Options:
         With the sentence to print and the exit code.
     """
     parser = build_parser()
-    values = parser.parse_args(_positionals_first(_dashed(arguments)))
+    values = parser.parse_args(spelled_out(arguments))
     unknown = [level for level in values.level if level not in _LEVELS]
     if unknown:
         raise UnknownLevelError(
@@ -215,6 +215,14 @@ def _scratch(work_dir: Path | None) -> Iterator[None]:
                 del os.environ["TMPDIR"]
             else:
                 os.environ["TMPDIR"] = before
+
+
+def spelled_out(arguments: Sequence[str]) -> list[str]:
+    """Bring the words of a command line into the form that the parser takes.
+
+    The folders and levels come first, and every option has dashes for underscores.
+    """
+    return _positionals_first(_dashed(arguments))
 
 
 def _dashed(arguments: Sequence[str]) -> list[str]:
