@@ -166,8 +166,9 @@ def parse(arguments: Sequence[str]) -> Options:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``thalbids`` and return its exit code."""
-    # A polite kill ends like Ctrl-C: sessions are stopped and nothing is left half done.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Schedulers send SIGTERM, or SIGUSR1 a while before the time is up.
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, _stop)
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         with _scratch(options.work_dir):
@@ -175,9 +176,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ThalbidsError as error:
         sys.stderr.write(f"thalbids: {error}\n")
         return int(error.exit_code)
+    except _Stopped:
+        sys.stderr.write(
+            "thalbids: told to stop; what is finished is kept. Start it again to go on.\n"
+        )
+        return int(ExitCode.STOPPED)
     except KeyboardInterrupt:
         sys.stderr.write("thalbids: interrupted; start it again to go on where it stopped.\n")
         return 130
+
+
+class _Stopped(BaseException):
+    """A signal asked the program to stop. No handler of errors is to catch it on its way."""
+
+
+def _stop(*_: object) -> NoReturn:
+    # Only once: what follows are clean-ups, which must not be interrupted.
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    raise _Stopped
 
 
 def _run(level: Level, options: Options) -> ExitCode:

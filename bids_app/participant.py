@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,14 +76,17 @@ def run(options: Options) -> ExitCode:
     describe_dataset(options)
     progress = Progress(len(sessions), options.verbosity)
     outcomes = []
-    for event in run_sessions(measure_session, sessions, options, resources):
-        progress.tell(event)
-        if event.outcome is not None:
-            outcomes.append(event.outcome)
-            # The record of how the results came about stays as it is if they do.
-            if event.outcome.status != "unchanged" and not options.reports_only:
-                write_record(options.output_dir, event.outcome)
-    write_session_table(options.output_dir)
+    try:
+        with closing(run_sessions(measure_session, sessions, options, resources)) as events:
+            for event in events:
+                progress.tell(event)
+                if event.outcome is not None:
+                    outcomes.append(event.outcome)
+                    # The record of how the results came about stays as it is if they do.
+                    if event.outcome.status != "unchanged" and not options.reports_only:
+                        write_record(options.output_dir, event.outcome)
+    finally:
+        write_session_table(options.output_dir)
     progress.conclude(outcomes, options.output_dir)
     return exit_code_of(outcomes)
 
