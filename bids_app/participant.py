@@ -31,7 +31,7 @@ from bids_app.quantification import quantify
 from bids_app.run.outcome import Outcome, exit_code_of
 from bids_app.run.plan import print_plan
 from bids_app.run.progress import Progress
-from bids_app.run.records import read_record, reason_to_run, write_record, write_session_table
+from bids_app.run.records import read_record, reason_to_run, update_session_table, write_record
 from bids_app.run.resources import share
 from bids_app.run.stamps import Stamp, sha256
 from bids_app.run.workers import run_sessions
@@ -86,7 +86,7 @@ def run(options: Options) -> ExitCode:
                     if event.outcome.status != "unchanged" and not options.reports_only:
                         write_record(options.output_dir, event.outcome)
     finally:
-        write_session_table(options.output_dir)
+        update_session_table(options.output_dir)
     progress.conclude(outcomes, options.output_dir)
     return exit_code_of(outcomes)
 

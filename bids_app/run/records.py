@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,6 +33,15 @@ def read_records(output_dir: Path) -> list[Outcome]:
     names = sorted(path.stem for path in (output_dir / "logs").glob("sub-*.json"))
     records = (read_record(output_dir, name) for name in names)
     return [record for record in records if record is not None]
+
+
+def update_session_table(output_dir: Path) -> None:
+    """Write the table at the end of a run, unless the run is one task of a SLURM array.
+
+    Ten thousand tasks would each read ten thousand records; the group stage writes it for them.
+    """
+    if not os.environ.get("SLURM_ARRAY_TASK_ID"):
+        write_session_table(output_dir)
 
 
 def write_session_table(output_dir: Path) -> None:
