@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 
 from bids_app import __version__
 from bids_app.dataset.derivatives import Staging, prepare_output, staged
-from bids_app.dataset.description import CITATION, METHODS_PARAGRAPH, describe_dataset
+from bids_app.dataset.description import (
+    CITATION,
+    METHODS_PARAGRAPH,
+    describe_dataset,
+    write_configuration,
+)
 from bids_app.dataset.images import axis_codes, read_volume
 from bids_app.dataset.index import Scan, Session, check_dataset, index_sessions
 from bids_app.dataset.outputs import (
@@ -74,6 +79,7 @@ def run(options: Options) -> ExitCode:
 
     prepare_output(options.output_dir)
     describe_dataset(options)
+    write_configuration(options, thalnet.weights_checksums())
     progress = Progress(len(sessions), options.verbosity)
     outcomes = []
     try:

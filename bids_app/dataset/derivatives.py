@@ -201,11 +201,15 @@ def prepare_output(output_dir: Path) -> None:
     for folder in (output_dir / PARTIAL).glob("*@*@*@*"):
         if _abandoned(folder):
             shutil.rmtree(folder, ignore_errors=True)
+    for above in (output_dir, output_dir / "logs"):
+        for file in above.glob(f".*@*@*@*{PARTIAL}"):
+            if _abandoned(file):
+                file.unlink(missing_ok=True)
 
 
-def _abandoned(folder: Path) -> bool:
-    """Whether the process that staged files here is gone; on other hosts, a day tells."""
-    _, host, process, _ = folder.name.rsplit("@", 3)
+def _abandoned(partial: Path) -> bool:
+    """Whether the process that makes a file or folder is gone; on other hosts, a day tells."""
+    _, host, process, _ = partial.name.rsplit("@", 3)
     if host == socket.gethostname():
         try:
             state = Path(f"/proc/{process}/stat").read_text("ascii").rsplit(")", 1)[1].split()[0]
@@ -214,7 +218,7 @@ def _abandoned(folder: Path) -> bool:
         # A killed process whose parent does not ask for it stays as a zombie, in containers mostly.
         return state in ("Z", "X")
     with contextlib.suppress(OSError):
-        return time.time() - folder.stat().st_mtime > 86400
+        return time.time() - partial.stat().st_mtime > 86400
     return False
 
 
@@ -231,7 +235,8 @@ def write_if_different(path: Path, text: str) -> None:
             return
         # Not its parents: an output folder that has vanished is not made anew.
         path.parent.mkdir(exist_ok=True)
-        handle, partial = tempfile.mkstemp(prefix=".", suffix=".partial", dir=path.parent)
+        owner = f".{path.name}@{socket.gethostname()}@{os.getpid()}@"
+        handle, partial = tempfile.mkstemp(prefix=owner, suffix=PARTIAL, dir=path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
                 stream.write(text)
