@@ -64,6 +64,12 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="JSON",
         help='pybids entities per image kind, e.g. {"t1w": {"acquisition": "mprage"}}',
     )
+    add(
+        "--bids-database-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep the index of the dataset here for later runs; remove it if the dataset changes",
+    )
     add("--skip-bids-validation", "--skip-bids-validator", action="store_true")
     add(
         "-d",
@@ -147,6 +153,9 @@ def parse(arguments: Sequence[str]) -> Options:
         session_labels=_labels(values.session_label, "ses-"),
         exclude_participant_labels=_labels(values.exclude_participant_label, "sub-") or (),
         bids_filters=_read_filters(values.bids_filter_file),
+        bids_database_dir=(
+            values.bids_database_dir.absolute() if values.bids_database_dir else None
+        ),
         derivatives=_derivatives(values.derivatives),
         analysis_file=values.analysis_file.absolute() if values.analysis_file else None,
         methods=tuple(dict.fromkeys(values.methods)),
