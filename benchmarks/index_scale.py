@@ -24,7 +24,8 @@ labels = tuple(sys.argv[2:]) or None
 found = index_sessions(Options(Path(sys.argv[1]), Path("out"), ("participant",), labels))
 assert all(session.anchors for session in found)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(f"{len(found)} sessions in {time.monotonic() - began:.2f} s, {peak:.0f} MiB")
+wall, processor = time.monotonic() - began, time.process_time()
+print(f"{len(found)} sessions in {wall:.2f} s ({processor:.2f} s of processor), {peak:.0f} MiB")
 """
 
 

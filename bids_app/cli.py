@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from bids_app import __version__
 from bids_app.errors import (
@@ -39,6 +39,19 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message[0].upper()}{message[1:]}. See 'thalbids --help'.")
 
 
+class _PrintDescriptor(argparse.Action):
+    """Print how platforms can call the program, and exit."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **settings: Any) -> None:  # noqa: ANN401 (argparse's)
+        super().__init__(option_strings, dest, nargs=0, **settings)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from bids_app.boutiques import descriptor
+
+        sys.stdout.write(json.dumps(descriptor(parser), indent=2) + "\n")
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Describe every argument of ``thalbids``."""
     parser = _Parser(
@@ -52,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("output_dir", type=Path, help="where derivatives and reports go (created if absent)")
     add("level", nargs="+", metavar="{participant,group}", help="stages to run, in order")
     add("--version", action="version", version=f"thalbids {__version__}")
+    add("--bids-exec-spec", action=_PrintDescriptor, help="print the Boutiques descriptor")
 
     select = parser.add_argument_group("what to process")
     add = select.add_argument
