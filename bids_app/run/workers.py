@@ -84,6 +84,8 @@ def run_sessions(
             waiting.insert(0, session)
     # Libraries read these when they are first imported, in the new processes.
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(resources.threads)))
+    # ONNX Runtime would keep a device number in the home folder, and report to its makers.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     context = multiprocessing.get_context("spawn")
     running: dict[Connection, tuple[Session, SpawnProcess, float]] = {}
     claims = Claims(options.output_dir)
