@@ -26,6 +26,8 @@ class Options:
         Taken away from the selection.
     bids_filters : mapping
         Query name (``t1w``) to pybids entities and the values they must have.
+    bids_database_dir : Path or None
+        Where pybids keeps its index for later runs; None keeps none.
     derivatives : mapping of str to Path
         Finished results by name, for example ``manual``.
     analysis_file : Path or None
@@ -57,6 +59,7 @@ class Options:
     session_labels: tuple[str, ...] | None = None
     exclude_participant_labels: tuple[str, ...] = ()
     bids_filters: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    bids_database_dir: Path | None = None
     derivatives: Mapping[str, Path] = field(default_factory=dict)
     analysis_file: Path | None = None
     methods: tuple[str, ...] = ("thalnet",)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_app import __version__
 from bids_app.dataset.derivatives import Staging, prepare_output, staged
-from bids_app.dataset.description import CITATION, METHODS_PARAGRAPH, describe_dataset
+from bids_app.dataset.description import (
+    CITATION,
+    METHODS_PARAGRAPH,
+    describe_dataset,
+    write_configuration,
+)
 from bids_app.dataset.images import axis_codes, read_volume
 from bids_app.dataset.index import Scan, Session, check_dataset, index_sessions
 from bids_app.dataset.outputs import (
@@ -30,7 +36,7 @@ from bids_app.quantification import quantify
 from bids_app.run.outcome import Outcome, exit_code_of
 from bids_app.run.plan import print_plan
 from bids_app.run.progress import Progress
-from bids_app.run.records import read_record, reason_to_run, write_record, write_session_table
+from bids_app.run.records import read_record, reason_to_run, update_session_table, write_record
 from bids_app.run.resources import share
 from bids_app.run.stamps import Stamp, sha256
 from bids_app.run.workers import run_sessions
@@ -73,16 +79,20 @@ def run(options: Options) -> ExitCode:
 
     prepare_output(options.output_dir)
     describe_dataset(options)
+    write_configuration(options, thalnet.weights_checksums())
     progress = Progress(len(sessions), options.verbosity)
     outcomes = []
-    for event in run_sessions(measure_session, sessions, options, resources):
-        progress.tell(event)
-        if event.outcome is not None:
-            outcomes.append(event.outcome)
-            # The record of how the results came about stays as it is if they do.
-            if event.outcome.status != "unchanged" and not options.reports_only:
-                write_record(options.output_dir, event.outcome)
-    write_session_table(options.output_dir)
+    try:
+        with closing(run_sessions(measure_session, sessions, options, resources)) as events:
+            for event in events:
+                progress.tell(event)
+                if event.outcome is not None:
+                    outcomes.append(event.outcome)
+                    # The record of how the results came about stays as it is if they do.
+                    if event.outcome.status != "unchanged" and not options.reports_only:
+                        write_record(options.output_dir, event.outcome)
+    finally:
+        update_session_table(options.output_dir)
     progress.conclude(outcomes, options.output_dir)
     return exit_code_of(outcomes)
 

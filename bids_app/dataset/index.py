@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bids_app.errors import InvalidBIDSError, MissingInputError, NothingSelectedError
+from bids_app.errors import (
+    CannotCreateError,
+    InvalidBIDSError,
+    MissingInputError,
+    NothingSelectedError,
+)
 from bids_app.options import Options
 
 # Entities that tell several scans of one session apart, in the order of BIDS names.
-_SCAN_ENTITIES = {
-    "acquisition": "acq",
-    "ceagent": "ce",
-    "reconstruction": "rec",
-    "run": "run",
-}
+_SCAN_ENTITIES = ("acq", "ce", "rec", "run")
+# SQL has its limits; above this all subjects are asked for.
+_MOST_IN_QUERY = 500
 _IMAGE_EXTENSIONS = [".nii.gz", ".nii"]
 
 
@@ -156,10 +158,13 @@ def index_sessions(options: Options) -> list[Session]:
         Session(label, None, (), f"There is no folder {options.bids_dir / f'sub-{label}'}.", False)
         for label in absent
     ]
-    layout = _layout(options.bids_dir, selected)
+    layout = _layout(options, None if len(selected) == len(present) else selected)
     filters = options.bids_filters.get("t1w", {})
+    everything = _by_subject(layout, selected, {})
+    anchors = _by_subject(layout, selected, {"suffix": "T1w", **filters})
     for subject in selected:
-        sessions.extend(_sessions_of(options, layout, subject, filters))
+        own = everything.get(subject, [])
+        sessions.extend(_sessions_of(options, subject, own, anchors.get(subject, []), filters))
     if not sessions:
         raise NothingSelectedError(
             f"The session labels asked for ({', '.join(options.session_labels or ())}) "
@@ -168,24 +173,61 @@ def index_sessions(options: Options) -> list[Session]:
     return sorted(sessions, key=lambda session: (session.subject, session.session or ""))
 
 
-def _layout(bids_dir: Path, subjects: Iterable[str]) -> Any:  # noqa: ANN401 (pybids is untyped)
+def _layout(options: Options, subjects: Iterable[str] | None) -> Any:  # noqa: ANN401 (pybids is untyped)
+    """Index the folders of some subjects, or with None of all."""
     from bids import BIDSLayout, BIDSLayoutIndexer
 
-    wanted = "|".join(re.escape(subject) for subject in subjects)
+    if subjects is None or options.bids_database_dir is not None:
+        # A database serves later runs too, which may want other subjects.
+        wanted = "[0-9a-zA-Z]+"
+    else:
+        wanted = "|".join(re.escape(subject) for subject in subjects)
     # Everything but the wanted subjects' folders is left unread: large datasets stay quick.
     others = re.compile(rf"^/(?!sub-(?:{wanted})(?:/|$))[^/]+/")
-    indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=[others])
-    return BIDSLayout(bids_dir, validate=False, derivatives=False, indexer=indexer)
+    no_images = re.compile(r"/[^/.]+\.(?!nii(?:\.gz)?$)[^/]*$")
+    indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=[others, no_images])
+    database = options.bids_database_dir
+    try:
+        if database is not None:
+            database.mkdir(parents=True, exist_ok=True)
+        return BIDSLayout(
+            options.bids_dir,
+            validate=False,
+            derivatives=False,
+            indexer=indexer,
+            database_path=database,
+        )
+    except OSError as error:
+        if database is None:
+            raise
+        raise CannotCreateError(
+            f"Cannot write to the database folder {database}: {error.strerror}."
+        ) from error
+
+
+def _by_subject(
+    layout: Any,  # noqa: ANN401 (pybids is untyped)
+    subjects: list[str],
+    filters: Mapping[str, object],
+) -> dict[str, list[Path]]:
+    """Images that pass the filters, by subject: one query for all, as each takes its time."""
+    asked = {"subject": subjects} if len(subjects) <= _MOST_IN_QUERY else {}
+    query = {"extension": _IMAGE_EXTENSIONS, **asked, **filters}
+    found: dict[str, list[Path]] = {}
+    # Paths only: an image's entities would be one more query each, and they stand in its name.
+    for path in map(Path, layout.get(**query, return_type="filename")):
+        found.setdefault(_entity(path, "sub") or "", []).append(path)
+    return found
 
 
 def _sessions_of(
     options: Options,
-    layout: Any,  # noqa: ANN401 (pybids is untyped)
     subject: str,
+    images: list[Path],
+    anchor_images: list[Path],
     filters: Mapping[str, object],
 ) -> list[Session]:
-    images = layout.get(subject=subject, extension=_IMAGE_EXTENSIONS)
-    labels = {image.entities.get("session") for image in images}
+    labels = {_entity(image, "ses") for image in images}
     folders = {
         folder.name.removeprefix("ses-")
         for folder in (options.bids_dir / f"sub-{subject}").glob("ses-*")
@@ -196,48 +238,37 @@ def _sessions_of(
         labels = {label for label in labels if label in options.session_labels}
     sessions = []
     for label in sorted(labels, key=lambda value: value or ""):
-        own = [image for image in images if image.entities.get("session") == label]
-        t1w = layout.get(
-            **{
-                "subject": subject,
-                "session": label if label is not None else _none(),
-                "suffix": "T1w",
-                "extension": _IMAGE_EXTENSIONS,
-                **filters,
-            }
-        )
-        anchors = tuple(_scan(image) for image in sorted(t1w, key=lambda image: image.path))
-        problem = "" if anchors else _no_anchor(subject, label, own, filters)
-        sessions.append(Session(subject, label, anchors, problem))
+        own = [image for image in images if _entity(image, "ses") == label]
+        t1w = [image for image in anchor_images if _entity(image, "ses") == label]
+        problem = "" if t1w else _no_anchor(subject, label, own, filters)
+        sessions.append(Session(subject, label, tuple(map(_scan, sorted(t1w))), problem))
     return sessions
 
 
-def _none() -> object:
-    from bids.layout import Query
+def _entity(path: Path, short: str) -> str | None:
+    """Label of an entity as it stands in a file's name: pybids turns run-01 into a number."""
+    found = re.search(rf"(?:^|_){short}-([0-9a-zA-Z]+)", path.name)
+    return found[1] if found else None
 
-    return Query.NONE
+
+def _suffix(path: Path) -> str:
+    return path.name.partition(".")[0].rpartition("_")[2]
 
 
-def _scan(image: Any) -> Scan:  # noqa: ANN401 (pybids is untyped)
-    entities = [("sub", str(image.entities["subject"]))]
-    if "session" in image.entities:
-        entities.append(("ses", str(image.entities["session"])))
-    # The label as it stands in the name: pybids turns run-01 into a number.
-    for name, short in _SCAN_ENTITIES.items():
-        if name in image.entities:
-            found = re.search(rf"_{short}-([0-9a-zA-Z]+)", image.filename)
-            entities.append((short, found[1] if found else str(image.entities[name])))
-    return Scan(Path(image.path), str(image.entities["suffix"]), tuple(entities))
+def _scan(path: Path) -> Scan:
+    entities = [(short, _entity(path, short)) for short in ("sub", "ses", *_SCAN_ENTITIES)]
+    present = tuple((short, label) for short, label in entities if label is not None)
+    return Scan(path, _suffix(path), present)
 
 
 def _no_anchor(
-    subject: str, label: str | None, images: list[Any], filters: Mapping[str, object]
+    subject: str, label: str | None, images: list[Path], filters: Mapping[str, object]
 ) -> str:
     folder = Session(subject, label, ()).folder
     searched = f"No T1w image: searched {folder}/anat/*_T1w.nii[.gz]"
     if filters:
         searched += f" with the filter {json.dumps(dict(filters), default=str)}"
-    found = sorted({str(image.entities.get("suffix")) for image in images})
+    found = sorted({_suffix(image) for image in images})
     return f"{searched}; found {', '.join(found) if found else 'no image at all'}."
 
 
