@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ _SCAN_ENTITIES = {
     "run": "run",
 }
 _IMAGE_EXTENSIONS = [".nii.gz", ".nii"]
+# What is measured, the first that a session has; the later ones are aligned to it.
+_CONTRASTS = ("T1w", "FLAIR", "T2w")
+_ANCHORS = ("T1w", "FLAIR")
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,15 @@ class Session:
     session : str or None
         Label without ``ses-``; None in datasets without sessions.
     anchors : tuple of Scan
-        The images that are measured; empty where there is none.
+        The images that are measured, every T1w or else every FLAIR; empty where there is none.
     problem : str
         Why the session cannot be processed; empty where it can.
     exists : bool
         False for a label that was asked for and is not in the dataset.
+    others : tuple of Scan
+        One image of every other contrast, to be aligned to the anchors.
+    unused : tuple of Scan
+        Further images of those contrasts.
     """
 
     subject: str
@@ -69,6 +76,8 @@ class Session:
     anchors: tuple[Scan, ...]
     problem: str = ""
     exists: bool = True
+    others: tuple[Scan, ...] = ()
+    unused: tuple[Scan, ...] = ()
 
     @property
     def name(self) -> str:
@@ -157,9 +166,8 @@ def index_sessions(options: Options) -> list[Session]:
         for label in absent
     ]
     layout = _layout(options.bids_dir, selected)
-    filters = options.bids_filters.get("t1w", {})
     for subject in selected:
-        sessions.extend(_sessions_of(options, layout, subject, filters))
+        sessions.extend(_sessions_of(options, layout, subject))
     if not sessions:
         raise NothingSelectedError(
             f"The session labels asked for ({', '.join(options.session_labels or ())}) "
@@ -182,7 +190,6 @@ def _sessions_of(
     options: Options,
     layout: Any,  # noqa: ANN401 (pybids is untyped)
     subject: str,
-    filters: Mapping[str, object],
 ) -> list[Session]:
     images = layout.get(subject=subject, extension=_IMAGE_EXTENSIONS)
     labels = {image.entities.get("session") for image in images}
@@ -197,19 +204,43 @@ def _sessions_of(
     sessions = []
     for label in sorted(labels, key=lambda value: value or ""):
         own = [image for image in images if image.entities.get("session") == label]
-        t1w = layout.get(
-            **{
-                "subject": subject,
-                "session": label if label is not None else _none(),
-                "suffix": "T1w",
-                "extension": _IMAGE_EXTENSIONS,
-                **filters,
-            }
+        scans = {
+            contrast: _scans_of(options, layout, subject, label, contrast)
+            for contrast in _CONTRASTS
+        }
+        measured = next((contrast for contrast in _ANCHORS if scans[contrast]), None)
+        if measured is None:
+            sessions.append(Session(subject, label, (), _no_anchor(subject, label, own, options)))
+            continue
+        others = [found for contrast, found in scans.items() if contrast != measured and found]
+        sessions.append(
+            Session(
+                subject,
+                label,
+                scans[measured],
+                others=tuple(found[0] for found in others),
+                unused=tuple(scan for found in others for scan in found[1:]),
+            )
         )
-        anchors = tuple(_scan(image) for image in sorted(t1w, key=lambda image: image.path))
-        problem = "" if anchors else _no_anchor(subject, label, own, filters)
-        sessions.append(Session(subject, label, anchors, problem))
     return sessions
+
+
+def _scans_of(
+    options: Options,
+    layout: Any,  # noqa: ANN401 (pybids is untyped)
+    subject: str,
+    session: str | None,
+    contrast: str,
+) -> tuple[Scan, ...]:
+    """The images of one contrast that pass the filter, sorted by path."""
+    query = {
+        "subject": subject,
+        "session": session if session is not None else _none(),
+        "suffix": contrast,
+        "extension": _IMAGE_EXTENSIONS,
+        **options.bids_filters.get(contrast.lower(), {}),
+    }
+    return tuple(_scan(image) for image in sorted(layout.get(**query), key=lambda i: i.path))
 
 
 def _none() -> object:
@@ -230,13 +261,16 @@ def _scan(image: Any) -> Scan:  # noqa: ANN401 (pybids is untyped)
     return Scan(Path(image.path), str(image.entities["suffix"]), tuple(entities))
 
 
-def _no_anchor(
-    subject: str, label: str | None, images: list[Any], filters: Mapping[str, object]
-) -> str:
+def _no_anchor(subject: str, label: str | None, images: list[Any], options: Options) -> str:
     folder = Session(subject, label, ()).folder
-    searched = f"No T1w image: searched {folder}/anat/*_T1w.nii[.gz]"
+    searched = f"No T1w or FLAIR image: searched {folder}/anat/*_T1w.nii[.gz] and *_FLAIR.nii[.gz]"
+    filters = {
+        name: dict(options.bids_filters[name])
+        for name in ("t1w", "flair")
+        if options.bids_filters.get(name)
+    }
     if filters:
-        searched += f" with the filter {json.dumps(dict(filters), default=str)}"
+        searched += f" with the filter {json.dumps(filters, default=str)}"
     found = sorted({str(image.entities.get("suffix")) for image in images})
     return f"{searched}; found {', '.join(found) if found else 'no image at all'}."
 
