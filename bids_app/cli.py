@@ -104,6 +104,14 @@ def build_parser() -> argparse.ArgumentParser:
         "Ibrahim et al. 2026",
     )
     add("--methods", nargs="+", choices=_METHODS, default=["thalnet"])
+    add(
+        "--ensembles",
+        nargs="*",
+        choices=("union", "majority", "mean", "staple"),
+        default=["union", "majority"],
+        help="how masks of several contrasts are fused: unions of two, majorities of three, "
+        "mean probability or STAPLE of all (default: union majority)",
+    )
 
     maps = parser.add_argument_group("quantitative maps")
     add = maps.add_argument
@@ -173,6 +181,7 @@ def parse(arguments: Sequence[str]) -> Options:
         derivatives=_derivatives(values.derivatives),
         analysis_file=values.analysis_file.absolute() if values.analysis_file else None,
         methods=tuple(dict.fromkeys(values.methods)),
+        ensembles=tuple(dict.fromkeys(values.ensembles)),
         signal_form=values.signal_form,
         decay_fit=values.decay_fit,
         spoiling_correction=values.spoiling_correction,

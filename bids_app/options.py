@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 Level = Literal["participant", "group"]
+Rule = Literal["union", "majority", "mean", "staple"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Options:
         What the group stage computes; None is the file that is shipped.
     methods : tuple of str
         Segmentation methods, keys of ``bids_app.segmentation.METHODS``.
+    ensembles : tuple of str
+        Rules by which the masks of several contrasts are fused, keys of
+        ``bids_app.segmentation.fusion.RULES``.
     signal_form : {'exact', 'small-angle'}
         Of the signal equation of spoiled gradient echoes.
     decay_fit : {'wls', 'ols'}
@@ -63,6 +67,7 @@ class Options:
     derivatives: Mapping[str, Path] = field(default_factory=dict)
     analysis_file: Path | None = None
     methods: tuple[str, ...] = ("thalnet",)
+    ensembles: tuple[Rule, ...] = ("union", "majority")
     signal_form: Literal["exact", "small-angle"] = "exact"
     decay_fit: Literal["wls", "ols"] = "wls"
     spoiling_correction: str | None = None

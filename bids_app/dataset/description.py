@@ -24,6 +24,8 @@ CITATION.md
 *.html
 *_volumes.tsv
 *_volumes.json
+*_xfm.txt
+*_xfm.json
 """
 
 _LABELS = """\
@@ -40,6 +42,9 @@ _README = """\
 | `sub-*.html` | one page per session: masks over the scan, volumes, provenance |
 | `group.html`, `group/` | the cohort: tables and figures (after `thalbids ... group`) |
 | `*_desc-preproc_T1w` | the scan with its axes in RAS order; voxels are not interpolated |
+| `*_space-*_desc-preproc_*` | another contrast on the grid of the anchor; its JSON says how |
+| `*_from-*_to-*_mode-image_xfm.txt` | the transform, for `antsApplyTransforms` |
+| `*_space-*_desc-scaled_R1map` | R1 clipped and scaled to 0-1000 in the brain |
 | `*_R1map`, `*_R2starmap`, `*_MTsat`, `*_PDmap` | quantitative maps; 0 where undetermined |
 | `*_seg-thalamus_desc-<method><contrast>_dseg` | 1 left, 2 right thalamus |
 | `*_seg-thalamus_desc-<method><contrast>_probseg` | probabilities, left and right |
@@ -101,7 +106,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "session_id": _column("Session identifier"),
     "scan": _column("The scan that was measured"),
     "method": _column("Segmentation method"),
-    "contrast": _column("Contrast that was segmented (BIDS suffix)"),
+    "contrast": _column("Contrast that was segmented (BIDS suffix), or contrasts that were fused"),
     "left_ml": _column("Left thalamus: voxels times voxel volume", "mL"),
     "right_ml": _column("Right thalamus: voxels times voxel volume", "mL"),
     "total_ml": _column("Both thalami: voxels times voxel volume", "mL"),

@@ -22,6 +22,9 @@ _SCAN_ENTITIES = ("acq", "ce", "rec", "run")
 # SQL has its limits; above this all subjects are asked for.
 _MOST_IN_QUERY = 500
 _IMAGE_EXTENSIONS = [".nii.gz", ".nii"]
+# What is measured, the first that a session has; the later ones are aligned to it.
+_CONTRASTS = ("T1w", "FLAIR", "T2w")
+_ANCHORS = ("T1w", "FLAIR")
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,15 @@ class Session:
     session : str or None
         Label without ``ses-``; None in datasets without sessions.
     anchors : tuple of Scan
-        The images that are measured; empty where there is none.
+        The images that are measured, every T1w or else every FLAIR; empty where there is none.
     problem : str
         Why the session cannot be processed; empty where it can.
     exists : bool
         False for a label that was asked for and is not in the dataset.
+    others : tuple of Scan
+        One image of every other contrast, to be aligned to the anchors.
+    unused : tuple of Scan
+        Further images of those contrasts.
     """
 
     subject: str
@@ -71,6 +78,8 @@ class Session:
     anchors: tuple[Scan, ...]
     problem: str = ""
     exists: bool = True
+    others: tuple[Scan, ...] = ()
+    unused: tuple[Scan, ...] = ()
 
     @property
     def name(self) -> str:
@@ -159,12 +168,16 @@ def index_sessions(options: Options) -> list[Session]:
         for label in absent
     ]
     layout = _layout(options, None if len(selected) == len(present) else selected)
-    filters = options.bids_filters.get("t1w", {})
     everything = _by_subject(layout, selected, {})
-    anchors = _by_subject(layout, selected, {"suffix": "T1w", **filters})
+    scans = {
+        contrast: _by_subject(
+            layout, selected, {"suffix": contrast, **options.bids_filters.get(contrast.lower(), {})}
+        )
+        for contrast in _CONTRASTS
+    }
     for subject in selected:
-        own = everything.get(subject, [])
-        sessions.extend(_sessions_of(options, subject, own, anchors.get(subject, []), filters))
+        own = {contrast: found.get(subject, []) for contrast, found in scans.items()}
+        sessions.extend(_sessions_of(options, subject, everything.get(subject, []), own))
     if not sessions:
         raise NothingSelectedError(
             f"The session labels asked for ({', '.join(options.session_labels or ())}) "
@@ -224,8 +237,7 @@ def _sessions_of(
     options: Options,
     subject: str,
     images: list[Path],
-    anchor_images: list[Path],
-    filters: Mapping[str, object],
+    scans: Mapping[str, list[Path]],
 ) -> list[Session]:
     labels = {_entity(image, "ses") for image in images}
     folders = {
@@ -239,9 +251,24 @@ def _sessions_of(
     sessions = []
     for label in sorted(labels, key=lambda value: value or ""):
         own = [image for image in images if _entity(image, "ses") == label]
-        t1w = [image for image in anchor_images if _entity(image, "ses") == label]
-        problem = "" if t1w else _no_anchor(subject, label, own, filters)
-        sessions.append(Session(subject, label, tuple(map(_scan, sorted(t1w))), problem))
+        found = {
+            contrast: tuple(_scan(path) for path in sorted(paths) if _entity(path, "ses") == label)
+            for contrast, paths in scans.items()
+        }
+        measured = next((contrast for contrast in _ANCHORS if found[contrast]), None)
+        if measured is None:
+            sessions.append(Session(subject, label, (), _no_anchor(subject, label, own, options)))
+            continue
+        others = [some for contrast, some in found.items() if contrast != measured and some]
+        sessions.append(
+            Session(
+                subject,
+                label,
+                found[measured],
+                others=tuple(some[0] for some in others),
+                unused=tuple(scan for some in others for scan in some[1:]),
+            )
+        )
     return sessions
 
 
@@ -261,13 +288,16 @@ def _scan(path: Path) -> Scan:
     return Scan(path, _suffix(path), present)
 
 
-def _no_anchor(
-    subject: str, label: str | None, images: list[Path], filters: Mapping[str, object]
-) -> str:
+def _no_anchor(subject: str, label: str | None, images: list[Path], options: Options) -> str:
     folder = Session(subject, label, ()).folder
-    searched = f"No T1w image: searched {folder}/anat/*_T1w.nii[.gz]"
+    searched = f"No T1w or FLAIR image: searched {folder}/anat/*_T1w.nii[.gz] and *_FLAIR.nii[.gz]"
+    filters = {
+        name: dict(options.bids_filters[name])
+        for name in ("t1w", "flair")
+        if options.bids_filters.get(name)
+    }
     if filters:
-        searched += f" with the filter {json.dumps(dict(filters), default=str)}"
+        searched += f" with the filter {json.dumps(filters, default=str)}"
     found = sorted({_suffix(image) for image in images})
     return f"{searched}; found {', '.join(found) if found else 'no image at all'}."
 

@@ -16,9 +16,7 @@ from bids_app.run.records import reason_to_run
 from bids_app.run.stamps import Stamp
 
 
-def work(
-    session: Session, options: Options, threads: int, stage: Callable[[str], None]
-) -> Outcome:
+def work(session: Session, options: Options, threads: int, stage: Callable[[str], None]) -> Outcome:
     """Write two files in half a second; sub-2 takes forever as long as there is a file 'slow'."""
     del threads
     stage("write")
