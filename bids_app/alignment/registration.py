@@ -19,21 +19,20 @@ if TYPE_CHECKING:
     from ants.core.ants_image import ANTsImage
     from ants.core.ants_transform import ANTsTransform
 
+_BINS = 32
 # Where ANTs draws random numbers, it draws the same.
 _SEED = 1
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a registration over a pyramid.
+    """One stage of a registration by mutual information over a pyramid.
 
     Attributes
     ----------
     transform : {'Rigid', 'Affine'}
     step : float
         Gradient step of the optimiser.
-    metric : {'Mattes', 'GC'}
-        Mutual information with 32 bins, or global correlation.
     sampling : float
         Share of the voxels that are compared, on a regular grid.
     iterations, shrink : tuple of int
@@ -48,7 +47,6 @@ class Stage:
 
     transform: Literal["Rigid", "Affine"]
     step: float
-    metric: Literal["Mattes", "GC"]
     sampling: float
     iterations: tuple[int, ...]
     shrink: tuple[int, ...]
@@ -91,12 +89,11 @@ def register(
         names = ["--initial-moving-transform", str(first)]
         fixed_name, moving_name, mask_name = (_pointer(image) for image in (*images, inside))
         for stage in stages:
-            parameter = 32 if stage.metric == "Mattes" else 2
             names += [
                 "--transform",
                 f"{stage.transform}[{stage.step}]",
                 "--metric",
-                f"{stage.metric}[{fixed_name},{moving_name},1,{parameter},Regular,{stage.sampling}]",
+                f"Mattes[{fixed_name},{moving_name},1,{_BINS},Regular,{stage.sampling}]",
                 "--convergence",
                 f"[{_joined(stage.iterations)},{stage.tolerance},10]",
                 "--shrink-factors",
