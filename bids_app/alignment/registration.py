@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
@@ -119,9 +120,7 @@ def register(
 def _ants() -> ModuleType:
     # Sums over threads depend on how many there are; results must not. ITK reads this only once.
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
-    import ants
-
-    return ants
+    return import_module("ants")
 
 
 def _joined(values: Sequence[float]) -> str:
@@ -137,12 +136,13 @@ def _pointer(image: ANTsImage) -> str:
 def _to_ants(volume: Volume) -> ANTsImage:
     affine = LPS @ volume.affine
     size = volume.voxel_size
-    return _ants().from_numpy(
+    image: ANTsImage = _ants().from_numpy(
         np.asarray(volume.data, dtype=np.float32),
         origin=affine[:3, 3].tolist(),
         spacing=size.tolist(),
         direction=affine[:3, :3] / size,
     )
+    return image
 
 
 def _from_transform(transform: ANTsTransform) -> AffineArray:
@@ -152,4 +152,4 @@ def _from_transform(transform: ANTsTransform) -> AffineArray:
     lps = np.eye(4)
     lps[:3, :3] = linear
     lps[:3, 3] = translation + centre - linear @ centre
-    return LPS @ lps @ LPS
+    return np.asarray(LPS @ lps @ LPS)

@@ -27,8 +27,8 @@ _LEAST_COVERAGE = 0.5
 _CLEARLY = 1.25
 
 # Starting positions that are compared: shifts along each axis in mm, and nods in degrees.
-_SHIFTS = (-20.0, -10.0, 0.0, 10.0, 20.0)
-_NODS = (-15.0, 0.0, 15.0)
+_SHIFTS = (-15.0, 0.0, 15.0)
+_NODS = (-12.0, 0.0, 12.0)
 _START_SPACING_MM = 6.4
 
 _COARSE = (Stage("Rigid", 0.1, 0.5, (60,), (4,), (2,), tolerance=1e-5),)
