@@ -53,4 +53,7 @@ def _binned(values: Array) -> npt.NDArray[np.int64] | None:
     low, high = np.percentile(values, _PERCENTILES)
     if not high > low:
         return None
-    return np.clip((values - low) * (BINS / (high - low)), 0, BINS - 1).astype(np.int64)
+    codes: npt.NDArray[np.int64] = np.clip(
+        (values - low) * (BINS / (high - low)), 0, BINS - 1
+    ).astype(np.int64)
+    return codes

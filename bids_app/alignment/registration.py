@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal
@@ -19,21 +20,20 @@ if TYPE_CHECKING:
     from ants.core.ants_image import ANTsImage
     from ants.core.ants_transform import ANTsTransform
 
+_BINS = 32
 # Where ANTs draws random numbers, it draws the same.
 _SEED = 1
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a registration over a pyramid.
+    """One stage of a registration by mutual information over a pyramid.
 
     Attributes
     ----------
     transform : {'Rigid', 'Affine'}
     step : float
         Gradient step of the optimiser.
-    metric : {'Mattes', 'GC'}
-        Mutual information with 32 bins, or global correlation.
     sampling : float
         Share of the voxels that are compared, on a regular grid.
     iterations, shrink : tuple of int
@@ -48,7 +48,6 @@ class Stage:
 
     transform: Literal["Rigid", "Affine"]
     step: float
-    metric: Literal["Mattes", "GC"]
     sampling: float
     iterations: tuple[int, ...]
     shrink: tuple[int, ...]
@@ -91,12 +90,11 @@ def register(
         names = ["--initial-moving-transform", str(first)]
         fixed_name, moving_name, mask_name = (_pointer(image) for image in (*images, inside))
         for stage in stages:
-            parameter = 32 if stage.metric == "Mattes" else 2
             names += [
                 "--transform",
                 f"{stage.transform}[{stage.step}]",
                 "--metric",
-                f"{stage.metric}[{fixed_name},{moving_name},1,{parameter},Regular,{stage.sampling}]",
+                f"Mattes[{fixed_name},{moving_name},1,{_BINS},Regular,{stage.sampling}]",
                 "--convergence",
                 f"[{_joined(stage.iterations)},{stage.tolerance},10]",
                 "--shrink-factors",
@@ -122,9 +120,7 @@ def register(
 def _ants() -> ModuleType:
     # Sums over threads depend on how many there are; results must not. ITK reads this only once.
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
-    import ants
-
-    return ants
+    return import_module("ants")
 
 
 def _joined(values: Sequence[float]) -> str:
@@ -140,12 +136,13 @@ def _pointer(image: ANTsImage) -> str:
 def _to_ants(volume: Volume) -> ANTsImage:
     affine = LPS @ volume.affine
     size = volume.voxel_size
-    return _ants().from_numpy(
+    image: ANTsImage = _ants().from_numpy(
         np.asarray(volume.data, dtype=np.float32),
         origin=affine[:3, 3].tolist(),
         spacing=size.tolist(),
         direction=affine[:3, :3] / size,
     )
+    return image
 
 
 def _from_transform(transform: ANTsTransform) -> AffineArray:
@@ -155,4 +152,4 @@ def _from_transform(transform: ANTsTransform) -> AffineArray:
     lps = np.eye(4)
     lps[:3, :3] = linear
     lps[:3, 3] = translation + centre - linear @ centre
-    return LPS @ lps @ LPS
+    return np.asarray(LPS @ lps @ LPS)

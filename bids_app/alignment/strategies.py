@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 
+from bids_app.alignment.correlation import register_by_correlation
 from bids_app.alignment.quality import Mask, mutual_information
 from bids_app.alignment.registration import Stage, register
 from bids_app.images.resampling import FloatArray, resample
@@ -25,11 +27,11 @@ _LEAST_COVERAGE = 0.5
 _CLEARLY = 1.25
 
 # Starting positions that are compared: shifts along each axis in mm, and nods in degrees.
-_SHIFTS = (-20.0, -10.0, 0.0, 10.0, 20.0)
-_NODS = (-15.0, 0.0, 15.0)
+_SHIFTS = (-15.0, 0.0, 15.0)
+_NODS = (-12.0, 0.0, 12.0)
 _START_SPACING_MM = 6.4
 
-_COARSE = (Stage("Rigid", 0.1, "Mattes", 0.5, (60,), (4,), (2,), tolerance=1e-5),)
+_COARSE = (Stage("Rigid", 0.1, 0.5, (60,), (4,), (2,), tolerance=1e-5),)
 
 
 @dataclass(frozen=True)
@@ -39,45 +41,40 @@ class Strategy:
     Attributes
     ----------
     name : str
-    stages : tuple of Stage
-        After the coarse stage that all strategies share.
+    estimate : function
+        Takes fixed and moving image, brain mask and the coarse solution that all strategies share;
+        returns the transform.
     threshold : float
         Mutual information (`bids_app.alignment.quality`, nats) below which it has failed.
     """
 
     name: str
-    stages: tuple[Stage, ...]
+    estimate: Callable[[Volume, Volume, Volume, AffineArray], AffineArray]
     threshold: float
 
 
-_RIGID_BY_INFORMATION = (
-    Stage("Rigid", 0.1, "Mattes", 0.2, (20,), (2,), (1,), tolerance=1e-5),
-    Stage("Rigid", 0.05, "Mattes", 0.05, (20,), (1,), (0,), True, tolerance=1e-5),
-)
+def _by_ants(*stages: Stage) -> Callable[[Volume, Volume, Volume, AffineArray], AffineArray]:
+    return partial(register, stages=stages)
+
+
+_RIGID_BY_INFORMATION = (Stage("Rigid", 0.1, 1.0, (40,), (2,), (1,), True, 1e-7),)
 THRESHOLD = 0.30
 
 INFORMATION = Strategy(
     "mutual information, then affine refinement",
-    (
+    _by_ants(
         *_RIGID_BY_INFORMATION,
-        Stage("Affine", 0.02, "Mattes", 0.05, (10,), (1,), (0,), True, tolerance=1e-5),
+        Stage("Affine", 0.05, 1.0, (15,), (2,), (1,), True, 1e-6),
     ),
     THRESHOLD,
 )
-CORRELATION = Strategy(
-    "correlation within the brain",
-    (
-        Stage("Rigid", 0.1, "GC", 0.2, (20,), (2,), (1,), True, tolerance=1e-5),
-        Stage("Rigid", 0.05, "GC", 0.05, (20,), (1,), (0,), True, tolerance=1e-5),
-    ),
-    THRESHOLD,
-)
+CORRELATION = Strategy("correlation within the brain", register_by_correlation, THRESHOLD)
 ANTS_DEFAULTS = Strategy(
     "ANTs defaults",
-    (Stage("Rigid", 0.25, "Mattes", 0.2, (2100, 1200, 1200, 10), (6, 4, 2, 1), (3, 2, 1, 0)),),
+    _by_ants(Stage("Rigid", 0.25, 0.2, (2100, 1200, 1200, 10), (6, 4, 2, 1), (3, 2, 1, 0))),
     THRESHOLD,
 )
-RIGID = Strategy("mutual information", _RIGID_BY_INFORMATION, THRESHOLD)
+RIGID = Strategy("mutual information", _by_ants(*_RIGID_BY_INFORMATION), THRESHOLD)
 
 # R1 is aligned as in Ibrahim et al. 2026, section 2.5. Correlation suits R1, which rises with T1w;
 # in FLAIR it changes its sign between tissues, so that only mutual information is left.
@@ -271,7 +268,7 @@ class _Pair:
 
     def attempt(self, strategy: Strategy, start: AffineArray) -> Attempt:
         try:
-            found = self.register(start, strategy.stages)
+            found = strategy.estimate(self.fixed, self.moving, self.brain, start)
         except ValueError as error:
             return Attempt(strategy.name, 0.0, strategy.threshold, start, str(error))
         information, coverage = self.quality(found)

@@ -154,7 +154,7 @@ def mean_probability(
     -------
     (X, Y, Z, 2) float32
     """
-    return np.mean(probabilities, axis=0, dtype=np.float32)
+    return np.asarray(np.mean(probabilities, axis=0, dtype=np.float32))
 
 
 def labels_of(probabilities: npt.NDArray[np.float32]) -> Labels:
@@ -172,7 +172,7 @@ def labels_of(probabilities: npt.NDArray[np.float32]) -> Labels:
     """
     left, right = probabilities[..., 0], probabilities[..., 1]
     inside = left + right >= 0.5
-    return (inside * np.where(left >= right, LEFT, RIGHT)).astype(np.uint8)
+    return np.asarray(inside * np.where(left >= right, LEFT, RIGHT), dtype=np.uint8)
 
 
 def staple(masks: Sequence[Labels]) -> Labels:
@@ -234,7 +234,7 @@ def _expectation_maximisation(
     """Probability of each pattern of votes (P, R), seen so often (P,)."""
     prior = float((votes.mean(1) * counts).sum() / counts.sum())
     sensitivity = specificity = np.full(votes.shape[1], 0.99)
-    weight = votes.mean(1)
+    weight: npt.NDArray[np.float64] = votes.mean(1)
     for _ in range(_STAPLE_STEPS):
         inside = prior * np.where(votes, sensitivity, 1 - sensitivity).prod(1)
         outside = (1 - prior) * np.where(votes, 1 - specificity, specificity).prod(1)

@@ -49,12 +49,37 @@ def test_sessions_and_scans_of_a_dataset(bids: Path) -> None:
     ]
 
 
-def test_a_session_without_t1w_says_what_was_searched_and_found(bids: Path) -> None:
+def test_a_session_without_t1w_is_measured_on_its_flair(bids: Path) -> None:
     found = {session.name: session for session in _index(bids)}
-    assert "sub-03/anat/*_T1w" in found["sub-03"].problem
-    assert "found FLAIR" in found["sub-03"].problem
+    assert [scan.contrast for scan in found["sub-03"].anchors] == ["FLAIR"]
+    assert not found["sub-03"].problem
+
+
+def test_a_session_with_neither_says_what_was_searched_and_found(
+    bids: Path, noise: np.ndarray
+) -> None:
+    save_image(bids / "sub-05/anat/sub-05_T2w.nii.gz", noise)
+    found = {session.name: session for session in _index(bids)}
+    assert "sub-05/anat/*_T1w" in found["sub-05"].problem
+    assert "*_FLAIR" in found["sub-05"].problem
+    assert "found T2w" in found["sub-05"].problem
     assert "no image at all" in found["sub-04"].problem
     assert found["sub-04"].exists
+
+
+def test_one_image_of_every_other_contrast_is_aligned(bids: Path, noise: np.ndarray) -> None:
+    for name in ("run-1_FLAIR", "run-2_FLAIR", "T2w"):
+        save_image(bids / f"sub-02/anat/sub-02_{name}.nii.gz", noise)
+    (session,) = _index(bids, participant_labels=("02",))
+    assert [scan.contrast for scan in session.anchors] == ["T1w", "T1w"]
+    assert [scan.path.name for scan in session.others] == [
+        "sub-02_run-1_FLAIR.nii.gz",
+        "sub-02_T2w.nii.gz",
+    ]
+    assert [scan.path.name for scan in session.unused] == ["sub-02_run-2_FLAIR.nii.gz"]
+    (picked,) = _index(bids, participant_labels=("02",), bids_filters={"flair": {"run": 2}})
+    assert picked.others[0].path.name == "sub-02_run-2_FLAIR.nii.gz"
+    assert picked.unused == ()
 
 
 def test_labels_select(bids: Path) -> None:
