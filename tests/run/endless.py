@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from collections.abc import Callable
@@ -16,9 +17,7 @@ from bids_app.run.records import reason_to_run
 from bids_app.run.stamps import Stamp
 
 
-def work(
-    session: Session, options: Options, threads: int, stage: Callable[[str], None]
-) -> Outcome:
+def work(session: Session, options: Options, threads: int, stage: Callable[[str], None]) -> Outcome:
     """Write two files in half a second; sub-2 takes forever as long as there is a file 'slow'."""
     del threads
     stage("write")
@@ -35,7 +34,6 @@ def work(
 
 
 if __name__ == "__main__":
-    from tests.run import endless
-
-    participant.measure_session = endless.work
+    # By its importable name, for the sessions' processes.
+    participant.measure_session = importlib.import_module("tests.run.endless").work
     sys.exit(cli.main())
