@@ -210,7 +210,7 @@ def generated_by() -> dict[str, object]:
     """The program for ``GeneratedBy``, with the container it runs in, if it does.
 
     The image names itself in ``THALBIDS_IMAGE``; thalbids-docker and thalbids-slurm, which see it
-    from outside, add its digest. Apptainer sets ``APPTAINER_CONTAINER``.
+    from outside, add its digest. Apptainer sets ``APPTAINER_CONTAINER`` and ``APPTAINER_NAME``.
     """
     program: dict[str, object] = {
         "Name": "thalbids",
@@ -220,7 +220,7 @@ def generated_by() -> dict[str, object]:
     environment = os.environ
     container = {
         "Type": "singularity" if "APPTAINER_CONTAINER" in environment else "docker",
-        "Tag": environment.get("THALBIDS_IMAGE", ""),
+        "Tag": environment.get("THALBIDS_IMAGE") or environment.get("APPTAINER_NAME", ""),
         "URI": environment.get("THALBIDS_IMAGE_DIGEST", ""),
     }
     if container["Tag"]:

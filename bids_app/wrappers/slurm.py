@@ -151,6 +151,8 @@ def _write(
     resources = () if options.nprocs else ("--nprocs", str(request.cpus))
     participant = f"{start} {shlex.join([*folders, 'participant', *rest, *resources])}"
     group = f"{start} {shlex.join([*folders, 'group', *rest])}"
+    if "group" not in options.levels:
+        group = ""
     submission = slurm.write_submission(options.output_dir, sessions, request, participant, group)
     tasks = math.ceil(len(sessions) / request.chunk)
     sys.stdout.write(

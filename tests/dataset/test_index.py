@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 from bids_app.dataset.index import Session, check_dataset, index_sessions
-from bids_app.errors import InvalidBIDSError, MissingInputError, NothingSelectedError
+from bids_app.errors import (
+    CannotCreateError,
+    InvalidBIDSError,
+    MissingInputError,
+    NothingSelectedError,
+)
 from bids_app.options import Options
 from tests.conftest import describe, save_image
 
@@ -152,3 +157,37 @@ def test_the_description_is_what_makes_a_dataset(bids: Path, tmp_path: Path) -> 
     path.unlink()
     with pytest.raises(InvalidBIDSError, match="missing"):
         check_dataset(bids)
+
+
+def test_an_index_that_is_kept_serves_other_subjects_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bids
+
+    folder = describe(tmp_path / "bids")
+    for subject in ("01", "02"):
+        path = folder / f"sub-{subject}" / "anat" / f"sub-{subject}_run-01_T1w.nii.gz"
+        save_image(path, np.ones((4, 4, 4), dtype=np.uint8))
+    database = tmp_path / "new" / "database"
+    options = Options(folder, tmp_path / "out", ("participant",), bids_database_dir=database)
+    one = replace(options, participant_labels=("01",))
+    assert [session.name for session in index_sessions(one)] == ["sub-01"]
+    assert (database / "layout_index.sqlite").is_file()
+
+    def indexed_again(*_: object) -> None:
+        pytest.fail("the dataset was indexed again")
+
+    monkeypatch.setattr(bids.BIDSLayoutIndexer, "_index_dir", indexed_again)
+    other = replace(options, participant_labels=("02",))
+    (session,) = index_sessions(other)
+    assert session.anchors[0].name == "sub-02_run-01"
+
+
+def test_a_database_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    folder = describe(tmp_path / "bids")
+    save_image(folder / "sub-01" / "anat" / "sub-01_T1w.nii.gz", np.ones((2, 2, 2), np.uint8))
+    (tmp_path / "file").touch()
+    database = tmp_path / "file" / "database"
+    options = Options(folder, tmp_path / "out", ("participant",), bids_database_dir=database)
+    with pytest.raises(CannotCreateError, match="database folder"):
+        index_sessions(options)

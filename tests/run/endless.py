@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import time
 from collections.abc import Callable
@@ -33,7 +34,6 @@ def work(session: Session, options: Options, threads: int, stage: Callable[[str]
 
 
 if __name__ == "__main__":
-    from tests.run import endless
-
-    participant.measure_session = endless.work
+    # By its importable name, for the sessions' processes.
+    participant.measure_session = importlib.import_module("tests.run.endless").work
     sys.exit(cli.main())
