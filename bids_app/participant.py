@@ -25,6 +25,7 @@ from bids_app.dataset.outputs import (
     MeasuredScan,
     Measurement,
     QuantitativeMap,
+    joint_name,
     map_source,
     qualities,
     raw_source,
@@ -53,7 +54,7 @@ from bids_app.run.stamps import Stamp, sha256
 from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.fusion import ensembles, fuse
-from bids_app.segmentation.methods import METHODS
+from bids_app.segmentation.methods import JOINT_METHODS, METHODS
 from bids_app.segmentation.result import Segmentation
 from bids_app.segmentation.volumes import measure
 
@@ -276,9 +277,16 @@ def measure_contrasts(
                 warnings.append(f"{contrast} gives no mask by {method}: {error}")
                 continue
             write_segmentation(
-                staging, session, scan, method, contrast, found[contrast], image.affine
+                staging, session, scan, method, (contrast,), found[contrast], image.affine
             )
             measurements.append(_measurement(method, contrast, found[contrast], image))
+        if method in JOINT_METHODS and len(found) > 1:
+            contrasts = tuple(found)
+            stage(f"segment {', '.join(contrasts)} at once with {method}")
+            together = {scan.contrast: image} | {name: images[name] for name in contrasts[1:]}
+            joint = METHODS[method](together, threads)
+            write_segmentation(staging, session, scan, method, contrasts, joint, image.affine)
+            measurements.append(_measurement(method, joint_name(contrasts), joint, image))
         for ensemble in ensembles(tuple(found), options.ensembles):
             parts = [found[contrast] for contrast in ensemble.contrasts]
             dseg, soft_volumes = fuse(parts, ensemble.rule)
@@ -321,7 +329,7 @@ def measure_scan(
         except BadDataError as error:
             raise BadDataError(f"{scan.path}: {error}") from error
         write_segmentation(
-            staging, session, scan, method, scan.contrast, segmentation, image.affine
+            staging, session, scan, method, (scan.contrast,), segmentation, image.affine
         )
         segmentations[method] = segmentation
     brain_mask = Volume(segmentation.brain_mask, image.affine)

@@ -136,16 +136,19 @@ def write_segmentation(
     session: Session,
     scan: Scan,
     method: str,
-    contrast: str,
+    contrasts: tuple[str, ...],
     segmentation: Segmentation,
     affine: AffineArray,
 ) -> None:
-    """Write labels and probabilities of one method on one contrast, on the grid of the scan."""
-    stem = _segmentation_stem(scan, method, contrast)
-    own = contrast == scan.contrast
-    source = raw_source(session, scan) if own else _derived(session, _aligned_name(scan, contrast))
+    """Write labels and probabilities that a method drew on one contrast, or several at once."""
+    stem = _segmentation_stem(scan, method, joint_name(contrasts))
     common = {
-        "Sources": [source],
+        "Sources": [
+            raw_source(session, scan)
+            if contrast == scan.contrast
+            else _derived(session, _aligned_name(scan, contrast))
+            for contrast in contrasts
+        ],
         "SpatialReference": _reference(session, scan),
         "Manual": False,
         "GeneratedBy": _generated_by(method),
@@ -159,6 +162,11 @@ def write_segmentation(
         LabelMap=["L_Thal", "R_Thal"],
         **common,
     )
+
+
+def joint_name(contrasts: tuple[str, ...]) -> str:
+    """One contrast's name, or that of several seen at once: ``T1wR1mapJoint``."""
+    return "".join(contrasts) + ("Joint" if len(contrasts) > 1 else "")
 
 
 def write_ensemble(

@@ -11,3 +11,6 @@ from bids_app.segmentation.result import Segmentation
 METHODS: dict[str, Callable[[Mapping[str, Volume], int], Segmentation]] = {
     "thalnet": thalnet.segment,
 }
+
+# Those that look at all contrasts of a session at once where there are several.
+JOINT_METHODS = frozenset({"thalnet"})
