@@ -99,7 +99,7 @@ def moved(head: Head, contrast: str, displacement: AffineArray, rng: np.random.G
 
 def error_mm(head: Head, found: AffineArray, displacement: AffineArray) -> float:
     """Mean distance in the brain between where points are and where they were found, in mm."""
-    voxels = np.argwhere(head.brain.data > 0)[::50]
+    voxels = np.argwhere(head.brain.data != 0)[::50]
     points = voxels @ head.brain.affine[:3, :3].T + head.brain.affine[:3, 3]
     difference = found - displacement
     return float(np.linalg.norm(points @ difference[:3, :3].T + difference[:3, 3], axis=1).mean())

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bids_app import __version__
 from bids_app.alignment.strategies import STRATEGIES, align, apply
 from bids_app.alignment.transforms import itk_text
@@ -303,7 +305,7 @@ def image_to_segment(
     """The image that methods see: R1 scaled as in Ibrahim et al. 2026, others as they are."""
     if aligned.contrast != "R1map":
         return aligned.image
-    scaled = scaled_in_mask(aligned.image.data, anchor.brain_mask.data > 0)
+    scaled = scaled_in_mask(aligned.image.data, anchor.brain_mask.data != 0)
     image = Volume(scaled, aligned.image.affine)
     write_scaled(staging, session, anchor.scan, aligned.contrast, image)
     return image
@@ -432,7 +434,7 @@ def _alignment(measured: MeasuredScan, aligned: AlignedContrast) -> AlignmentRep
         ),
     ]
     if aligned.contrast == "R1map":
-        figures.append(Overlay(*r1_histogram(other[brain > 0])))
+        figures.append(Overlay(*r1_histogram(np.asarray(other, np.float32)[brain != 0])))
     return AlignmentReport(aligned.contrast, aligned.strategy, aligned.quality, tuple(figures))
 
 

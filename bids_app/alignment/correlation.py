@@ -116,7 +116,7 @@ def _points(
     """World coordinates (3, N) and values (N,) of every n-th voxel of the mask."""
     every = np.maximum(1, np.round(spacing / fixed.voxel_size)).astype(int)
     grid = tuple(slice(None, None, int(step)) for step in every)
-    chosen = np.argwhere(mask.data[grid] > 0) * every
+    chosen = np.argwhere(mask.data[grid] != 0) * every
     if len(chosen) == 0:
         raise ValueError("the brain mask is empty")
     world = fixed.affine[:3, :3] @ chosen.T + fixed.affine[:3, 3:]

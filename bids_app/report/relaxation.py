@@ -13,7 +13,8 @@ from bids_app.report.drawing import BLUE, GREY, ORANGE, canvas, draw_legend
 # (doi:10.1002/mrm.20605; 1820 and 1084 ms), the upper ones from Wansapura et al. 1999,
 # J Magn Reson Imaging 9:531 (1331 and 832 ms).
 PUBLISHED = {"grey matter": (0.55, 0.75), "white matter": (0.92, 1.20)}
-_RANGE, _BINS = (0.2, 1.6), 140
+# Bins of 0.01 1/s with round centres.
+_RANGE, _BINS = (0.195, 1.595), 140
 _BETWEEN = 0.83
 
 
@@ -33,7 +34,9 @@ def tissue_modes(values: npt.NDArray[np.floating]) -> dict[str, float]:
     """
     counts, centres = _smooth_histogram(values)
     sides = {"grey matter": centres < _BETWEEN, "white matter": centres >= _BETWEEN}
-    return {name: float(centres[side][counts[side].argmax()]) for name, side in sides.items()}
+    return {
+        name: round(float(centres[side][counts[side].argmax()]), 2) for name, side in sides.items()
+    }
 
 
 def r1_histogram(values: npt.NDArray[np.floating]) -> tuple[str, bytes]:

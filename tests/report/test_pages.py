@@ -199,7 +199,9 @@ def test_session_page_tells_all() -> None:
         "0.1.0",
     ):
         assert text in page.text
-    assert len(page.all("img")) == 2
+    assert len(page.all("img")) == 3
+    for text in ("strategy T1w", "failed T1w", "0.41"):
+        assert text in page.text
     assert not page.all("script")
 
 
