@@ -79,7 +79,9 @@ def _input(action: argparse.Action) -> dict[str, _Field]:
     if action.choices:
         described["value-choices"] = [str(choice) for choice in action.choices]
     if action.option_strings:
-        described["command-line-flag"] = max(action.option_strings[:2], key=len)
+        described["command-line-flag"] = next(
+            name for name in action.option_strings if name.startswith("--")
+        )
     return described
 
 

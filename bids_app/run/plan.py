@@ -23,7 +23,7 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
         Workers and threads that the run would get.
     """
     costs = predict_sessions(sessions, resources.threads, options.output_dir)
-    rows = [("session", "scans", "methods", "seconds", "MiB", "action")]
+    rows: list[tuple[str, ...]] = [("session", "scans", "methods", "seconds", "MiB", "action")]
     rows += [_row(session, options, costs.get(session.name)) for session in sessions]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
