@@ -1,0 +1,1 @@
+"""Rigid alignment of the contrasts of a session: strategies, quality, choice."""
