@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test check install clean
+.PHONY: demo test check install weights clean
 
 # Plain install: what the app needs, pinned.
 $(VENV)/app: requirements.lock pyproject.toml
@@ -16,6 +16,8 @@ $(VENV)/app: requirements.lock pyproject.toml
 # Everything the tests need on top.
 $(VENV)/test: $(VENV)/app requirements-test.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-test.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check -r training/requirements-cpu.txt || \
+		echo "No CPU build of PyTorch on this package index: the tests of training/ are skipped."
 	touch $@
 
 install: $(VENV)/app
@@ -37,6 +39,16 @@ test: $(VENV)/test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# The networks anew, from two folders of label maps (training/README.md).
+weights: $(VENV)/app
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training]'
+	$(BIN)/python -m training.shapes $(SHAPES) $(MAPS) weights/anatomies
+	$(BIN)/python -m training.train head $(MAPS) weights/head.pt
+	$(BIN)/python -m training.train region weights/anatomies weights/region.pt
+	$(BIN)/python -m training.export head weights/head.pt bids_app/assets/thalnet/thalnet-head.onnx
+	$(BIN)/python -m training.export region weights/region.pt \
+		bids_app/assets/thalnet/thalnet-region.onnx
 
 clean:
 	rm -rf $(VENV) $(DEMO)

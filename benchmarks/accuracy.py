@@ -51,7 +51,7 @@ def compare(bids_dir: Path, labels_dir: Path, threads: int) -> pd.DataFrame:
             image, reference = to_ras(read_volume(anchor.path)), read_reference(path, labels_dir)
             if not same_grid(image, reference):
                 raise SystemExit(f"{path} and {anchor.path} lie on different grids.")
-            result = thalnet.segment(image, threads)
+            result = thalnet.segment({anchor.contrast: image}, threads)
             table = overlap_table(reference.data, result.dseg, image.voxel_size.tolist())
             row = table.set_index("side").loc["bilateral"].drop("empty").to_dict()
             volumes = measure(result, image.voxel_volume)

@@ -168,7 +168,7 @@ def measure_scan(
     for method in options.methods:
         stage(f"segment {scan.contrast} with {method}")
         try:
-            segmentation = METHODS[method](image, threads)
+            segmentation = METHODS[method]({scan.contrast: image}, threads)
         except BadDataError as error:
             raise BadDataError(f"{scan.path}: {error}") from error
         write_segmentation(staging, session, scan, method, segmentation, image.affine)

@@ -81,7 +81,7 @@ _COARSE = 2.0
 _FINE = 1.0
 # SyN iterations at 8, 4 and 2 mm per renewal of the mean image; the first is affine only.
 _ROUNDS = ((0, 0, 0), (40, 30, 0), (40, 30, 3))
-_FILE_STEM = "tpl-thalbids_res-1_dseg"
+FILE_STEM = "tpl-thalbids_res-1_dseg"
 
 _README = """\
 # Average anatomy
@@ -252,15 +252,10 @@ def write_anatomy(tissues: Labels, folder: Path, heads: list[Head]) -> None:
     centres = [np.argwhere(cropped == side).mean(0) for side in (_LEFT, _RIGHT)]
     affine = np.eye(4)
     affine[:3, 3] = -np.mean(centres, axis=0)
-    image = nib.Nifti1Image(cropped, affine)
-    image.header.set_xyzt_units("mm")
-    image.set_qform(affine, code="aligned")
-    image.set_sform(affine, code="aligned")
-    plain = io.BytesIO(image.to_bytes())
-    (folder / f"{_FILE_STEM}.nii.gz").write_bytes(gzip.compress(plain.getvalue(), 9, mtime=0))
+    write_labels(cropped, affine, folder)
     rows = [f"{k}\t{NAMES[k]}\t{_GROUPS[k]}" for k in range(1, len(NAMES))]
     table = "\n".join(["index\tname\tgroup", *rows, ""])
-    (folder / f"{_FILE_STEM}.tsv").write_text(table, encoding="utf-8")
+    (folder / f"{FILE_STEM}.tsv").write_text(table, encoding="utf-8")
     description = {
         "Description": "Most probable tissue of an average head",
         "Source": "SynthSeg training label maps, doi:10.1016/j.media.2023.102789",
@@ -272,9 +267,27 @@ def write_anatomy(tissues: Labels, folder: Path, heads: list[Head]) -> None:
         "SpatialReference": "Mean of the maps and their mirror images, origin between the thalami",
     }
     text = json.dumps(description, indent=2) + "\n"
-    (folder / f"{_FILE_STEM}.json").write_text(text, encoding="utf-8")
-    readme = _README.format(stem=_FILE_STEM, count=len(NAMES) - 1, maps=len(heads))
+    (folder / f"{FILE_STEM}.json").write_text(text, encoding="utf-8")
+    readme = _README.format(stem=FILE_STEM, count=len(NAMES) - 1, maps=len(heads))
     (folder / "README.md").write_text(readme, encoding="utf-8")
+
+
+def write_labels(tissues: Labels, affine: npt.NDArray[np.float64], folder: Path) -> None:
+    """Write the label image, byte for byte the same for the same labels.
+
+    Parameters
+    ----------
+    tissues : (X, Y, Z) uint8
+        Index into ``NAMES``.
+    affine : (4, 4) float
+    folder : Path
+    """
+    image = nib.Nifti1Image(tissues, affine)
+    image.header.set_xyzt_units("mm")
+    image.set_qform(affine, code="aligned")
+    image.set_sform(affine, code="aligned")
+    plain = io.BytesIO(image.to_bytes())
+    (folder / f"{FILE_STEM}.nii.gz").write_bytes(gzip.compress(plain.getvalue(), 9, mtime=0))
 
 
 def _shape(spacing: float) -> tuple[int, ...]:

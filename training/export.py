@@ -32,10 +32,10 @@ def export(checkpoint: Path, view: str, output: Path) -> None:
     view : {'region', 'head'}
         Which network.
     output : Path
-        ``.onnx`` file; input ``image`` (1, 1, X, Y, Z), output ``logits`` (1, C, X, Y, Z).
+        ``.onnx`` file; input ``image`` (1, K, X, Y, Z), output ``logits`` (1, C, X, Y, Z).
     """
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network = ResidualUNet(len(CLASSES))
+    network = ResidualUNet(len(VIEWS[view].channels), len(CLASSES))
     average = {
         name.removeprefix("module."): value
         for name, value in state["average"].items()
@@ -46,7 +46,7 @@ def export(checkpoint: Path, view: str, output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     torch.onnx.export(
         network.eval(),
-        (torch.zeros(1, 1, *VIEWS[view].shape),),
+        (torch.zeros(1, len(VIEWS[view].channels), *VIEWS[view].shape),),
         str(output),
         input_names=["image"],
         output_names=["logits"],
@@ -56,7 +56,14 @@ def export(checkpoint: Path, view: str, output: Path) -> None:
     )
     model = onnx.load(output)
     _store_half(model)
-    helper.set_model_props(model, {"step": str(state["step"]), "classes": ", ".join(CLASSES)})
+    helper.set_model_props(
+        model,
+        {
+            "step": str(state["step"]),
+            "channels": ", ".join(VIEWS[view].channels),
+            "classes": ", ".join(CLASSES),
+        },
+    )
     onnx.checker.check_model(model)
     onnx.save(model, output)
 

@@ -70,13 +70,17 @@ _CLASS_OF_TISSUE = {
     "cerebrospinal fluid": 6,
 }
 _PARENCHYMA = 5
+# Class of each tissue; the thalamus counts as parenchyma until its side is known.
+CLASS_OF_TISSUE = np.array(
+    [_CLASS_OF_TISSUE.get(tissue, _PARENCHYMA) for tissue in TISSUES], dtype=np.uint8
+)
 _LEFT_THALAMUS, _RIGHT_THALAMUS = 10, 49
 _HIGHEST_LABEL = 600
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelMap:
-    """One label map in RAS at 1 mm, cropped to the head.
+    """One label map in RAS, cropped to the head or to the surroundings of the thalami.
 
     Attributes
     ----------
@@ -86,11 +90,14 @@ class LabelMap:
         Index into ``CLASSES``.
     thalamus : (3,) float
         Centre of both thalami, in voxels.
+    spacing : float
+        Voxel side in mm.
     """
 
     tissues: npt.NDArray[np.uint8]
     classes: npt.NDArray[np.uint8]
     thalamus: npt.NDArray[np.float64]
+    spacing: float = 1.0
 
 
 def _lookup_tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
@@ -132,3 +139,39 @@ def read_label_maps(folder: Path) -> list[LabelMap]:
         thalamus = np.argwhere((classes == 1) | (classes == 2)).mean(0)
         maps.append(LabelMap(tissue_of[labels], classes, thalamus))
     return maps
+
+
+def save_anatomy(label_map: LabelMap, path: Path) -> None:
+    """Write a label map for ``read_anatomies``."""
+    np.savez_compressed(
+        path,
+        tissues=label_map.tissues,
+        classes=label_map.classes,
+        thalamus=label_map.thalamus,
+        spacing=label_map.spacing,
+    )
+
+
+def read_anatomies(folder: Path) -> list[LabelMap]:
+    """Read every ``*.npz`` written by ``save_anatomy``, in the order of their names.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder holds none.
+    """
+    paths = sorted(folder.glob("*.npz"))
+    if not paths:
+        raise FileNotFoundError(f"{folder} holds no anatomy (*.npz) of training.shapes.")
+    anatomies = []
+    for path in paths:
+        with np.load(path) as arrays:
+            anatomies.append(
+                LabelMap(
+                    arrays["tissues"],
+                    arrays["classes"],
+                    arrays["thalamus"],
+                    float(arrays["spacing"]),
+                )
+            )
+    return anatomies

@@ -36,23 +36,27 @@ class ResidualUNet(nn.Module):
 
     Parameters
     ----------
+    contrasts : int
+        Input channels.
     classes : int
         Output channels (logits).
     filters : tuple of int
         Channels of each level; the image sides must be divisible by ``2 ** (levels - 1)``.
     """
 
-    def __init__(self, classes: int, filters: tuple[int, ...] = (16, 32, 64, 96)) -> None:
+    def __init__(
+        self, contrasts: int, classes: int, filters: tuple[int, ...] = (16, 32, 64, 96)
+    ) -> None:
         super().__init__()
         levels = list(pairwise(filters))
-        self.encoder = nn.ModuleList([ResidualBlock(1, filters[0])])
+        self.encoder = nn.ModuleList([ResidualBlock(contrasts, filters[0])])
         self.encoder.extend(ResidualBlock(fine, coarse, stride=2) for fine, coarse in levels)
         self.reduce = nn.ModuleList(nn.Conv3d(c, f, 1, bias=False) for f, c in levels)
         self.decoder = nn.ModuleList(ResidualBlock(f, f) for f, _ in levels)
         self.head = nn.Conv3d(filters[0], classes, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map images (N, 1, X, Y, Z) to logits (N, classes, X, Y, Z)."""
+        """Map images (N, contrasts, X, Y, Z) to logits (N, classes, X, Y, Z)."""
         skips = []
         for block in self.encoder:
             x = block(x)

@@ -1,8 +1,8 @@
 """Images synthesised from label maps: geometry, contrast, acquisition.
 
 The image model follows domain randomisation (Billot et al. 2023, doi:10.1016/j.media.2023.102789)
-with two departures. Half of the images keep the tissue order of a real sequence (T1w, FLAIR,
-T2w or R1), the rest are random. And the border of the thalamus with the internal capsule is
+with two departures. Most images keep the tissue order of the sequence they stand for (T1w, FLAIR,
+T2w or R1), a few are random. And the border of the thalamus with the internal capsule is
 gradual on both sides, as it is in real T1w scans; a sharp border there teaches outlines that are
 a voxel too large.
 """
@@ -10,10 +10,12 @@ a voxel too large.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 from torch.nn import functional
 
@@ -106,11 +108,25 @@ _R1 = _T1W | {
     "pallidum": 0.86,
     "air": 0.3,
 }
-_CONTRASTS = {"T1w": _T1W, "FLAIR": _FLAIR, "T2w": _T2W, "R1map": _R1}
+_MEANS = {"T1w": _T1W, "FLAIR": _FLAIR, "T2w": _T2W, "R1map": _R1}
+CONTRASTS = tuple(_MEANS)
 # How far the thalamus lies from deep grey (0) towards white matter (1) in each contrast.
 _THALAMUS_FRACTION = (0.15, 0.75)
+# How often a contrast comes alone, in the order of CONTRASTS; else any two or more of them come.
+# T1w is what most users bring.
+_ALONE = (0.45, 0.12, 0.08, 0.10)
+# Lesions relative to white matter and ventricles: 0 is white matter, 1 as the ventricles, below 0
+# away from them.
+_LESION_FRACTION = {
+    "T1w": (0.1, 0.7),
+    "FLAIR": (-1.2, -0.3),
+    "T2w": (0.2, 0.8),
+    "R1map": (0.1, 0.7),
+}
 
 _LEFT, _RIGHT = CLASSES.index("left thalamus"), CLASSES.index("right thalamus")
+_VENTRICLES = CLASSES.index("ventricles")
+_PARENCHYMA = CLASSES.index("other parenchyma")
 _INTRACRANIAL = [i for i, name in enumerate(CLASSES) if name != "background"]
 _BRAIN = [i for i in _INTRACRANIAL if CLASSES[i] != "extraventricular CSF"]
 
@@ -121,6 +137,8 @@ class FieldOfView:
 
     Attributes
     ----------
+    channels : tuple of str
+        Contrast of each input channel; ``any`` stands for all of them.
     shape : (3,) int
         Voxels of the crop in RAS order, divisible by 8.
     spacing : float
@@ -131,49 +149,83 @@ class FieldOfView:
         Whether skull stripping and background noise are simulated.
     """
 
+    channels: tuple[str, ...]
     shape: tuple[int, int, int]
     spacing: float
     jitter: float
     whole_head: bool
 
 
-REGION = FieldOfView((64, 72, 56), 1.0, 2.0, whole_head=False)
-HEAD = FieldOfView((56, 72, 64), 3.0, 15.0, whole_head=True)
+REGION = FieldOfView(CONTRASTS, (64, 56, 48), 1.0, 2.0, whole_head=False)
+HEAD = FieldOfView(("any",), (56, 72, 64), 3.0, 15.0, whole_head=True)
 
 
 def synthesise(
-    label_map: LabelMap, view: FieldOfView, rng: np.random.Generator
+    label_map: LabelMap, view: FieldOfView, rng: np.random.Generator, *, early: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw one image and its partial-volume truth.
+    """Draw the images of one session and their partial-volume truth.
 
     Parameters
     ----------
     label_map : LabelMap
         Anatomy to start from.
     view : FieldOfView
-        Crop and voxel size.
+        Contrasts, crop and voxel size.
     rng : numpy Generator
         Source of every random choice.
+    early : bool
+        Whether the images are those that a training begins with: thalami of even brightness,
+        whose outline is easier to find, and stronger deformation.
 
     Returns
     -------
-    image : (1, 1, X, Y, Z) float32
-        Arbitrary units, non-negative; not yet normalised.
+    images : (1, K, X, Y, Z) float32
+        One channel for each of ``view.channels``, normalised; missing contrasts are zero.
     truth : (1, C, X, Y, Z) float32
         Share of each class in each voxel, summing to 1.
     """
     mirrored = rng.random() < 0.5
-    tissues, classes = _deformed(label_map, view, mirrored, rng)
+    tissues, classes = _deformed(label_map, view, mirrored, 2.5 if early else 1.5, rng)
     truth = _shares(classes, len(CLASSES))
     if mirrored:
         order = list(range(len(CLASSES)))
         order[_LEFT], order[_RIGHT] = _RIGHT, _LEFT
         truth = truth[:, order]
-    image = _tissue_image(tissues, truth, view, rng)
-    image = _lesions(image, truth, view, rng)
+    lesions = _lesions(truth, view, rng)
+    grade = None if early else _ventrolateral(truth, rng)
+    stripped = None
     if view.whole_head and rng.random() < 0.5:
-        image = image * _skull_strip(truth, rng)
-    return _acquire(image, view, rng), truth
+        stripped = _skull_strip(truth, rng)
+    images = torch.zeros(1, len(view.channels), *view.shape)
+    for order_in_session, channel in enumerate(_present(view, rng)):
+        contrast = view.channels[channel]
+        if contrast == "any":
+            contrast = str(rng.choice(CONTRASTS, p=[0.5, 0.2, 0.15, 0.15]))
+        shifted = _misaligned(tissues, rng) if order_in_session > 0 else tissues
+        image = _tissue_image(contrast, shifted, truth, grade, lesions, view, rng)
+        if stripped is not None:
+            image = image * stripped
+        images[:, [channel]] = normalise(_acquire(image, contrast, view, rng))
+    return images, truth
+
+
+def _present(view: FieldOfView, rng: np.random.Generator) -> list[int]:
+    """Channels that a session has: one alone, or several."""
+    count = len(view.channels)
+    if count == 1:
+        return [0]
+    alone = rng.random()
+    for channel, edge in enumerate(np.cumsum(_ALONE)):
+        if alone < edge:
+            return [channel]
+    several = rng.choice(count, size=int(rng.integers(2, count + 1)), replace=False)
+    return [int(channel) for channel in several]
+
+
+def _misaligned(tissues: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Moved by up to half a voxel of the image along each axis, as registration leaves it."""
+    x, y, z = (int(step) for step in rng.integers(-1, 2, 3))
+    return torch.roll(tissues, (x, y, z), (0, 1, 2))
 
 
 def normalise(image: torch.Tensor) -> torch.Tensor:
@@ -194,31 +246,34 @@ def normalise(image: torch.Tensor) -> torch.Tensor:
 
 
 def _deformed(
-    label_map: LabelMap, view: FieldOfView, mirrored: bool, rng: np.random.Generator
+    label_map: LabelMap,
+    view: FieldOfView,
+    mirrored: bool,
+    bending: float,
+    rng: np.random.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sample tissues and classes on a grid of twice the resolution (for partial volume)."""
-    fine_shape = [2 * n for n in view.shape]
-    axes = [
-        torch.arange(n, dtype=torch.float32).sub((n - 1) / 2).mul(view.spacing / 2)
-        for n in fine_shape
-    ]
-    offset = torch.stack(torch.meshgrid(*axes, indexing="ij"))
+    """Sample tissues and classes on a grid of twice the resolution (for partial volume).
+
+    ``bending`` is the largest SD in mm of displacements on the scale of a nucleus.
+    """
     angles = rng.normal(0.0, 7.0, 3).clip(-20, 20)
     scale = np.exp(rng.normal(0.0, 0.07) + rng.normal(0.0, 0.04, 3))
     matrix = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() @ np.diag(1.0 / scale)
     matrix += rng.normal(0.0, 0.02, (3, 3))
     if mirrored:
         matrix = np.diag([-1.0, 1.0, 1.0]) @ matrix
-    position = torch.einsum("ij,jxyz->ixyz", torch.tensor(matrix, dtype=torch.float32), offset)
-    extent = np.array(view.shape) * view.spacing
+    centre = label_map.thalamus * label_map.spacing + rng.normal(0.0, view.jitter, 3)
+    fine_shape = [2 * n for n in view.shape]
+    position = _placed(fine_shape, view.spacing / 2, matrix, centre)
     # The fields are smooth: they are summed on a coarse grid and brought up once.
     coarse_shape = [n // 2 for n in view.shape]
-    bend = _smooth_field(rng, extent, 14.0, rng.uniform(0.0, 2.5), coarse_shape)
+    extent = np.array(view.shape) * view.spacing
+    bend = _smooth_field(rng, extent, 14.0, rng.uniform(0.0, bending), coarse_shape)
     bend += _smooth_field(rng, extent, 40.0, rng.uniform(0.0, 4.0), coarse_shape)
+    coarse = _placed(coarse_shape, 2 * view.spacing, matrix, centre)
+    bend += _atrophy(label_map, coarse, rng)
     position += functional.interpolate(bend[None], size=fine_shape, mode="trilinear")[0]
-    centre = label_map.thalamus + rng.normal(0.0, view.jitter, 3)
-    position += torch.tensor(centre, dtype=torch.float32)[:, None, None, None]
-    index = position.round_().to(torch.int64)
+    index = (position / label_map.spacing).round_().to(torch.int64)
     limits = label_map.tissues.shape
     outside = torch.zeros(index.shape[1:], dtype=torch.bool)
     for axis, limit in enumerate(limits):
@@ -228,6 +283,56 @@ def _deformed(
     tissues = torch.from_numpy(label_map.tissues).flatten()[flat].masked_fill_(outside, 0)
     classes = torch.from_numpy(label_map.classes).flatten()[flat].masked_fill_(outside, 0)
     return tissues, classes
+
+
+def _placed(
+    shape: list[int],
+    spacing: float,
+    matrix: npt.NDArray[np.float64],
+    centre: npt.NDArray[np.float64],
+) -> torch.Tensor:
+    """Positions (3, X, Y, Z) in mm of a grid's voxels after an affine map about its middle."""
+    axes = [torch.arange(n, dtype=torch.float32).sub((n - 1) / 2).mul(spacing) for n in shape]
+    offset = torch.stack(torch.meshgrid(*axes, indexing="ij"))
+    position = torch.einsum("ij,jxyz->ixyz", torch.tensor(matrix, dtype=torch.float32), offset)
+    return position + torch.tensor(centre, dtype=torch.float32)[:, None, None, None]
+
+
+def _atrophy(label_map: LabelMap, position: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Displacements (3, X, Y, Z) in mm that widen the ventricles and change the thalami.
+
+    The outline of the thalami moves by about half a millimetre at the most.
+    """
+    towards_ventricles, towards_thalami = _pulls(label_map)
+    widening = rng.uniform(0.0, 3.0) if rng.random() < 0.5 else 0.0
+    shrinkage = rng.uniform(-0.5, 0.6)
+    pull = widening * towards_ventricles - shrinkage * towards_thalami
+    sides = torch.tensor(label_map.tissues.shape, dtype=torch.float32) * label_map.spacing
+    # grid_sample wants the last axis first, from -1 to 1 between the outer faces.
+    unit = 2 * (position + label_map.spacing / 2) / sides[:, None, None, None] - 1
+    grid = unit.flip(0).permute(1, 2, 3, 0)[None]
+    return functional.grid_sample(pull[None], grid, padding_mode="zeros", align_corners=False)[0]
+
+
+@cache
+def _pulls(label_map: LabelMap) -> tuple[torch.Tensor, torch.Tensor]:
+    """Smooth fields (3, X, Y, Z) that point to the ventricles and the thalami, 1 at the most.
+
+    They are the gradients of the structures blurred by 5 and 3 mm, on a grid four times coarser.
+    """
+    classes = label_map.classes
+    structures = (classes == _VENTRICLES, (classes == _LEFT) | (classes == _RIGHT))
+    fields = []
+    for structure, width in zip(structures, (5.0, 3.0), strict=True):
+        share = torch.from_numpy(structure.astype(np.float32))[None, None]
+        size = [max(2, round(n / 4)) for n in classes.shape]
+        coarse = functional.interpolate(share, size=size, mode="area")[0, 0].numpy()
+        steps = [label_map.spacing * n / m for n, m in zip(classes.shape, size, strict=True)]
+        smooth = gaussian_filter(coarse, [width / step for step in steps])
+        gradient = np.stack(np.gradient(smooth, *steps))
+        gradient /= max(float(np.linalg.norm(gradient, axis=0).max()), 1e-6)
+        fields.append(torch.from_numpy(gradient.astype(np.float32)))
+    return fields[0], fields[1]
 
 
 def _smooth_field(
@@ -249,15 +354,13 @@ def _shares(classes: torch.Tensor, count: int) -> torch.Tensor:
     return torch.cat(pooled, 1)
 
 
-def _means(rng: np.random.Generator) -> dict[str, float]:
+def _means(contrast: str, rng: np.random.Generator) -> dict[str, float]:
     """Mean intensity of every tissue for one image."""
-    if rng.random() < 0.4:
+    if rng.random() < 0.15:
         means = {name: rng.uniform(0.05, 1.0) for name in TISSUE_NAMES}
         means["air"] = rng.uniform(0.0, 0.1)
         return means
-    # T1w is what most users bring, so it is drawn as often as the other three together.
-    contrast = rng.choice(["T1w", "FLAIR", "T2w", "R1map"], p=[0.5, 0.2, 0.15, 0.15])
-    table = _CONTRASTS[str(contrast)]
+    table = _MEANS[contrast]
     means = {name: max(0.0, value + rng.normal(0.0, 0.035)) for name, value in table.items()}
     for name in ("bone", "soft tissue", "skin", "eye", "mucosa"):
         means[name] = max(0.0, table[name] + rng.normal(0.0, 0.2))
@@ -270,27 +373,66 @@ def _means(rng: np.random.Generator) -> dict[str, float]:
 
 
 def _tissue_image(
-    tissues: torch.Tensor, truth: torch.Tensor, view: FieldOfView, rng: np.random.Generator
+    contrast: str,
+    tissues: torch.Tensor,
+    truth: torch.Tensor,
+    grade: torch.Tensor | None,
+    lesions: torch.Tensor | None,
+    view: FieldOfView,
+    rng: np.random.Generator,
 ) -> torch.Tensor:
     """Noise-free tissue intensities on the output grid, with soft thalamic borders."""
-    means = _means(rng)
+    means = _means(contrast, rng)
     table = torch.tensor([means[name] for name in TISSUE_NAMES], dtype=torch.float32)
     image = functional.avg_pool3d(table[tissues.long()][None, None], 2)
     white_index = TISSUE_NAMES.index("white matter")
     white = functional.avg_pool3d((tissues == white_index).float()[None, None], 2)
     thalamus = truth[:, [_LEFT]] + truth[:, [_RIGHT]]
-    contrast = means["white matter"] - means["thalamus"]
+    step = means["white matter"] - means["thalamus"]
     # Outside: the capsule beside the thalamus is closer to the thalamus than other white matter.
     near = _blur(thalamus, rng.uniform(1.2, 2.5) / view.spacing)
-    image = image - white * (rng.uniform(0.0, 1.6) * near).clamp(max=1.0) * contrast
+    image = image - white * (rng.uniform(0.0, 1.6) * near).clamp(max=1.0) * step
     # Inside: the thalamus approaches white matter only close to the border.
-    near = _blur(white, 1.2 / view.spacing)
-    image = image + thalamus * rng.uniform(0.0, 0.7) * near * contrast
+    near = _blur(white, rng.uniform(0.8, 2.0) / view.spacing)
+    image = image + thalamus * rng.uniform(0.0, 0.7) * near * step
+    if grade is not None:
+        image = image + thalamus * grade * rng.uniform(0.0, 1.0) * step
     # Nuclei, and regional differences of myelination.
     texture = _texture(rng, view, 5.0)
-    image = image + thalamus * texture * rng.uniform(0.0, 0.25) * contrast
+    image = image + thalamus * texture * rng.uniform(0.0, 0.25) * step
     spread = abs(means["white matter"] - means["cortex"])
-    return image + (1 - truth[:, [0]]) * _texture(rng, view, 9.0) * rng.uniform(0.0, 0.12) * spread
+    image = image + (1 - truth[:, [0]]) * _texture(rng, view, 9.0) * rng.uniform(0, 0.12) * spread
+    if lesions is not None:
+        fraction = rng.uniform(*_LESION_FRACTION[contrast])
+        shade = means["white matter"] + fraction * (means["ventricle"] - means["white matter"])
+        image = image + lesions * (max(0.0, shade) - image)
+    return image
+
+
+def _ventrolateral(truth: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Grade (1, 1, X, Y, Z) from 0 in the dorsomedial to 1 in the ventrolateral thalamus.
+
+    The ventrolateral nuclei are rich in myelin, and on T1w hardly darker than the capsule beside
+    them; where they end has to be known from their surroundings.
+    """
+    angle = np.deg2rad(rng.normal(35.0, 20.0))
+    grade = torch.zeros_like(truth[:, [0]])
+    places = torch.meshgrid(
+        *[torch.arange(n, dtype=torch.float32) for n in truth.shape[2:]], indexing="ij"
+    )
+    for side, outwards in ((_LEFT, -1.0), (_RIGHT, 1.0)):
+        share = truth[0, side]
+        total = share.sum().clamp(min=1.0)
+        lateral, _, superior = (
+            (place - (share * place).sum() / total)
+            / ((share * place.square()).sum() / total - ((share * place).sum() / total).square())
+            .clamp(min=1.0)
+            .sqrt()
+            for place in places
+        )
+        depth = np.cos(angle) * outwards * lateral - np.sin(angle) * superior
+        grade += share * ((depth + 0.7) / 2.2).clamp(0.0, 1.0)
+    return grade
 
 
 def _texture(rng: np.random.Generator, view: FieldOfView, length: float) -> torch.Tensor:
@@ -300,22 +442,31 @@ def _texture(rng: np.random.Generator, view: FieldOfView, length: float) -> torc
 
 
 def _lesions(
-    image: torch.Tensor, truth: torch.Tensor, view: FieldOfView, rng: np.random.Generator
-) -> torch.Tensor:
-    """Paint up to six round lesions into white matter and thalamus; the truth stays."""
-    if rng.random() > 0.3:
-        return image
-    host = truth[:, [_LEFT]] + truth[:, [_RIGHT]] + truth[:, [CLASSES.index("other parenchyma")]]
+    truth: torch.Tensor, view: FieldOfView, rng: np.random.Generator
+) -> torch.Tensor | None:
+    """Opacity (1, 1, X, Y, Z) of up to eight lesions in white matter and thalamus, or None.
+
+    A third of them begin inside a thalamus. The truth does not change: a lesion of the thalamus
+    is thalamus.
+    """
+    if rng.random() > 0.35:
+        return None
+    thalamus = truth[0, _LEFT] + truth[0, _RIGHT]
+    host = thalamus + truth[0, _PARENCHYMA]
     axes = torch.meshgrid(*[torch.arange(n) for n in view.shape], indexing="ij")
     grid = torch.stack(axes).float() * view.spacing
-    intensity = float(rng.uniform(0.0, 1.2) * image.max())
-    for _ in range(int(rng.integers(1, 7))):
-        centre = torch.tensor(rng.uniform(0.2, 0.8, 3) * np.array(view.shape) * view.spacing)
-        radius = rng.uniform(1.0, 4.0)
-        distance = (grid - centre.float()[:, None, None, None]).square().sum(0).sqrt()
-        blob = torch.sigmoid((radius - distance) / 0.6)[None, None] * rng.uniform(0.3, 0.9)
-        image = image + host * blob * (intensity - image)
-    return image
+    clear = torch.ones(view.shape)
+    for _ in range(int(rng.integers(1, 9))):
+        among = torch.nonzero((thalamus if rng.random() < 1 / 3 else host) > 0.5)
+        if len(among) == 0:
+            continue
+        centre = among[int(rng.integers(len(among)))].float() * view.spacing
+        radii = torch.tensor(rng.uniform(1.0, 4.0) * np.exp(rng.normal(0.0, 0.25, 3))).float()
+        radius = radii.mean()
+        offset = (grid - centre[:, None, None, None]) / radii[:, None, None, None]
+        distance = offset.square().sum(0).sqrt() * radius
+        clear = clear * (1 - torch.sigmoid((radius - distance) / 0.6) * rng.uniform(0.3, 0.95))
+    return (host * (1 - clear))[None, None]
 
 
 def _skull_strip(truth: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
@@ -326,13 +477,15 @@ def _skull_strip(truth: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     return (generous & (intracranial > 0.2)).float()
 
 
-def _acquire(image: torch.Tensor, view: FieldOfView, rng: np.random.Generator) -> torch.Tensor:
+def _acquire(
+    image: torch.Tensor, contrast: str, view: FieldOfView, rng: np.random.Generator
+) -> torch.Tensor:
     """Bias field, point spread, slice thickness or low resolution, Rician noise."""
     extent = np.array(view.shape) * view.spacing
     shape = list(view.shape)
     bias = _smooth_field(rng, extent, 50.0, rng.uniform(0.0, 0.3), shape)[None, :1].exp()
     image = image * bias
-    zooms = _acquired_zooms(view, rng)
+    zooms = _acquired_zooms(contrast, view, rng)
     for axis, zoom in enumerate(zooms):
         sigma = np.hypot(rng.uniform(0.0, 0.6), 0.35 * zoom if zoom > 1 else 0.0)
         image = _blur_axis(image, float(sigma), axis)
@@ -350,13 +503,16 @@ def _acquire(image: torch.Tensor, view: FieldOfView, rng: np.random.Generator) -
     return image
 
 
-def _acquired_zooms(view: FieldOfView, rng: np.random.Generator) -> list[float]:
+def _acquired_zooms(contrast: str, view: FieldOfView, rng: np.random.Generator) -> list[float]:
     """Acquired voxel side relative to the network's, per axis."""
     zooms = [1.0, 1.0, 1.0]
     choice = rng.random()
-    if choice < 0.15:
-        zooms[int(rng.integers(3))] = rng.uniform(2.0, 4.5) / view.spacing
-    elif choice < 0.35:
+    # FLAIR and T2w often have thick slices, R1 maps larger voxels.
+    thick = 0.3 if contrast in ("FLAIR", "T2w") else 0.15
+    coarse = 0.5 if contrast == "R1map" else 0.2
+    if choice < thick:
+        zooms[int(rng.integers(3))] = rng.uniform(2.0, 5.0) / view.spacing
+    elif choice < thick + coarse:
         zooms = [rng.uniform(1.1, 1.8) / view.spacing] * 3
     return [max(1.0, zoom) for zoom in zooms]
 

@@ -1,15 +1,16 @@
-"""thalnet: the project's own network, for any contrast, skull on or off.
+"""thalnet: the project's own network, for one contrast or several, skull on or off.
 
 Two residual U-Nets work one after the other (weights and card: ``bids_app/assets/thalnet``). The
 *head* network looks at the whole image at 3 mm and finds the brain, the intracranial space and the
-thalami. The *region* network looks at 64 x 72 x 56 mm around them at 1 mm and draws their outline.
-Both see images normalised as in training, on grids along the world axes, so that orientation,
-voxel size and obliqueness of the input do not matter.
+thalami. The *region* network looks at 64 x 56 x 48 mm around them at 1 mm, in every contrast there
+is, and draws their outline. Both see images normalised as in training, on grids along the world
+axes, so that orientation, voxel size and obliqueness of the input do not matter.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
 
     from onnxruntime import InferenceSession
 
+CONTRASTS = ("T1w", "FLAIR", "T2w", "R1map")
 WEIGHTS = {"head": "thalnet-head.onnx", "region": "thalnet-region.onnx"}
 
 # Output channels of both networks, as in training.labels.CLASSES.
 _LEFT, _RIGHT = 1, 2
 _BRAIN = slice(1, 6)
 _HEAD_SHAPE, _HEAD_SPACING = (56, 72, 64), 3.0
-_REGION_SHAPE, _REGION_SPACING = (64, 72, 56), 1.0
+_REGION_SHAPE, _REGION_SPACING = (64, 56, 48), 1.0
 # Sides must be divisible by the network's coarsest level, and not vanish there.
 _MULTIPLE, _FEWEST_HEAD_VOXELS = 8, 24
 # Smaller or larger than any living brain or thalamus: the image is not a head scan.
@@ -43,35 +45,49 @@ _THALAMUS_RANGE_ML = (2.0, 40.0)
 # Least share of variance between classes. Real scans (T1w, FLAIR, T2w; 1 to 3 mm) have 0.48 to
 # 0.88 and 0.09 to 0.50; noise and phantoms less than these in at least one of the two.
 _LEAST_EXPLAINED_HEAD, _LEAST_EXPLAINED_REGION = 0.3, 0.06
+# Least probability of brain in its mask. The head network sees voxels of 3 mm, most of which hold
+# some CSF in the sulci; the mask shall hold the sulci too.
+_BRAIN_THRESHOLD = 0.3
 # The outline is drawn again if the region was centred worse than this (mm).
 _RECENTRE = 1.5
 
 
-def segment(image: Volume, threads: int = 1) -> Segmentation:
-    """Segment the thalami and the brain of one image.
+def segment(
+    images: Mapping[str, Volume], threads: int = 1, *, mirror: bool = False
+) -> Segmentation:
+    """Segment the thalami and the brain of one session.
 
     Parameters
     ----------
-    image : Volume
-        (X, Y, Z), any contrast, axes and voxel size.
+    images : mapping of str to Volume
+        One or more of ``CONTRASTS``, each (X, Y, Z) with any axes and voxel size, in the same
+        world space. The first is the anchor.
     threads : int
         Processors that the networks may use.
+    mirror : bool
+        Average the outline with that of the mirrored images (test-time augmentation).
 
     Returns
     -------
     Segmentation
-        On the grid of ``image``.
+        On the grid of the first image.
 
     Raises
     ------
     BadDataError
         If no brain with thalami of a plausible size is found, or the image is no head at all.
+    ValueError
+        If a contrast is not one of ``CONTRASTS``, or there is no image.
     """
+    unknown = set(images) - set(CONTRASTS)
+    if unknown or not images:
+        raise ValueError(f"thalnet takes one or more of {CONTRASTS}, got {sorted(images)}.")
+    image = next(iter(images.values()))
     head = _look_at_head(image, threads)
     brain_mask = _brain_mask(head, image)
     # Counted within the image: beyond its edge the network may imagine what it likes.
     _expect("brain", np.count_nonzero(brain_mask) * image.voxel_volume / 1000, _BRAIN_RANGE_ML)
-    region = _look_at_region(image, head, threads)
+    region = _look_at_region(images, head, threads, mirror)
     soft_volumes = region.probabilities[[_LEFT, _RIGHT]].sum((1, 2, 3), dtype=np.float64)
     _expect("thalami", float(soft_volumes.sum()) / 1000, _THALAMUS_RANGE_ML)
     for look, least in ((head, _LEAST_EXPLAINED_HEAD), (region, _LEAST_EXPLAINED_REGION)):
@@ -129,20 +145,22 @@ def _look_at_head(image: Volume, threads: int) -> _Look:
     sides = [int(np.ceil(side / _HEAD_SPACING / _MULTIPLE)) * _MULTIPLE for side in high - low]
     x, y, z = (max(side, _FEWEST_HEAD_VOXELS) for side in sides)
     affine = grid_around((low + high) / 2, (x, y, z), _HEAD_SPACING)
-    first = _look("head", image, (x, y, z), affine, threads)
+    first = _look("head", [image], (x, y, z), affine, threads)
     affine = grid_around(_centre_of_thalami(first), _HEAD_SHAPE, _HEAD_SPACING)
-    return _look("head", image, _HEAD_SHAPE, affine, threads)
+    return _look("head", [image], _HEAD_SHAPE, affine, threads)
 
 
-def _look_at_region(image: Volume, head: _Look, threads: int) -> _Look:
-    """Look at the thalami: 64 x 72 x 56 voxels of 1 mm."""
+def _look_at_region(images: Mapping[str, Volume], head: _Look, threads: int, mirror: bool) -> _Look:
+    """Look at the thalami: 64 x 56 x 48 voxels of 1 mm."""
+    channels = [images.get(contrast) for contrast in CONTRASTS]
     centre = _centre_of_thalami(head)
-    affine = grid_around(centre, _REGION_SHAPE, _REGION_SPACING)
-    region = _look("region", image, _REGION_SHAPE, affine, threads)
-    found = _centre_of_thalami(region)
-    if np.linalg.norm(found - centre) > _RECENTRE:
-        affine = grid_around(found, _REGION_SHAPE, _REGION_SPACING)
-        region = _look("region", image, _REGION_SHAPE, affine, threads)
+    for _ in range(2):
+        affine = grid_around(centre, _REGION_SHAPE, _REGION_SPACING)
+        region = _look("region", channels, _REGION_SHAPE, affine, threads, mirror=mirror)
+        found = _centre_of_thalami(region)
+        if np.linalg.norm(found - centre) <= _RECENTRE:
+            break
+        centre = found
     return region
 
 
@@ -181,20 +199,41 @@ def _centre_of_thalami(look: _Look) -> npt.NDArray[np.float64]:
 
 
 def _look(
-    network: str, image: Volume, shape: tuple[int, int, int], affine: AffineArray, threads: int
+    network: str,
+    channels: Sequence[Volume | None],
+    shape: tuple[int, int, int],
+    affine: AffineArray,
+    threads: int,
+    *,
+    mirror: bool = False,
 ) -> _Look:
-    """Resample an image, normalise it as in training, and ask a network what is where."""
-    seen = resample(image, shape, affine)
-    low, high = np.percentile(seen, [0.5, 99.5])
-    seen = np.clip(seen, float(low), float(high))
-    seen = (seen - seen.mean()) / (seen.std() + 1e-6)
+    """Resample images, normalise them as in training, and ask a network what is where."""
+    seen = np.zeros((len(channels), *shape), dtype=np.float32)
+    for channel, image in enumerate(channels):
+        if image is not None:
+            seen[channel] = _normalised(resample(image, shape, affine))
     probabilities = _ask(network, seen, threads)
+    if mirror:
+        # The grid runs from left to right: turned round, the sides change names too.
+        mirrored = _ask(network, np.ascontiguousarray(seen[:, ::-1]), threads)[:, ::-1]
+        mirrored[[_LEFT, _RIGHT]] = mirrored[[_RIGHT, _LEFT]]
+        probabilities = (probabilities + mirrored) / 2
     weights = probabilities.reshape(len(probabilities), -1)
     sizes = np.maximum(weights.sum(1), 1e-6)
-    means = weights @ seen.ravel() / sizes
     # Intensities have zero mean and unit variance here.
-    explained = float((sizes * means**2).sum() / seen.size)
+    explained = max(
+        float((sizes * (weights @ seen[channel].ravel() / sizes) ** 2).sum() / seen[channel].size)
+        for channel, image in enumerate(channels)
+        if image is not None
+    )
     return _Look(probabilities, affine, explained)
+
+
+def _normalised(image: FloatArray) -> FloatArray:
+    """Clipped to the 0.5th and 99.5th percentile, with zero mean and unit variance."""
+    low, high = np.percentile(image, [0.5, 99.5])
+    image = np.clip(image, float(low), float(high))
+    return (image - image.mean()) / (image.std() + 1e-6)
 
 
 def weights_checksums() -> dict[str, str]:
@@ -209,8 +248,8 @@ def _weights(name: str) -> Traversable:
 
 
 def _ask(network: str, seen: FloatArray, threads: int) -> FloatArray:
-    """Class probabilities (C, X, Y, Z) of a normalised image (X, Y, Z)."""
-    (logits,) = _network(network, threads).run(None, {"image": seen[None, None]})
+    """Class probabilities (C, X, Y, Z) of normalised images (K, X, Y, Z)."""
+    (logits,) = _network(network, threads).run(None, {"image": seen[None]})
     logits = logits[0] - logits[0].max(0)
     np.exp(logits, out=logits)
     probabilities: FloatArray = logits / logits.sum(0)
@@ -256,12 +295,13 @@ def _thalami(region: _Look, image: Volume) -> tuple[npt.NDArray[np.uint8], Float
 
 def _brain_mask(head: _Look, image: Volume) -> npt.NDArray[np.uint8]:
     """Brain with its sulci (X, Y, Z) on the image's grid; never outside the non-zero voxels."""
-    from scipy.ndimage import binary_fill_holes
+    from scipy.ndimage import binary_fill_holes, generate_binary_structure, grey_closing
 
     box, box_affine, size = _covered(_HEAD_SHAPE, head.affine, image)
     brain_probability = head.probabilities[_BRAIN].sum(0)
-    probability = resample(Volume(brain_probability, head.affine), size, box_affine)
-    brain = _largest_piece((probability >= 0.5) & (image.data[box] != 0))
+    closed = grey_closing(brain_probability, footprint=generate_binary_structure(3, 2))
+    probability = resample(Volume(closed, head.affine), size, box_affine)
+    brain = _largest_piece((probability >= _BRAIN_THRESHOLD) & (image.data[box] != 0))
     mask = np.zeros(image.data.shape, dtype=np.uint8)
     mask[box] = binary_fill_holes(brain)
     return mask

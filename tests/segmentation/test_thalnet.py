@@ -31,7 +31,7 @@ def head() -> tuple[Volume, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def plain(head: tuple[Volume, np.ndarray]) -> Segmentation:
-    return thalnet.segment(head[0], threads=2)
+    return thalnet.segment({"T1w": head[0]}, threads=2)
 
 
 def _total(segmentation: Segmentation) -> float:
@@ -58,7 +58,7 @@ def test_orientation_of_the_file_does_not_matter(
         nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(axes)
     )
     turned = image.as_reoriented(turn)
-    result = thalnet.segment(Volume(np.asarray(turned.dataobj), turned.affine), threads=2)
+    result = thalnet.segment({"T1w": Volume(np.asarray(turned.dataobj), turned.affine)}, threads=2)
     labels = nib.as_closest_canonical(nib.Nifti1Image(result.dseg, turned.affine))
     assert dice(plain.dseg == 1, np.asarray(labels.dataobj) == 1) > 0.99
     assert _total(result) == pytest.approx(_total(plain), rel=0.005)
@@ -70,9 +70,9 @@ def test_scale_and_offset_of_intensities_do_not_matter(
     image = head[0]
     air = image.data < 0.05 * image.data.max()
     inside = np.where(air, 0, image.data * 17 + 100).astype(np.float32)
-    scaled = thalnet.segment(Volume(image.data * np.float32(40), image.affine), threads=2)
+    scaled = thalnet.segment({"T1w": Volume(image.data * np.float32(40), image.affine)}, threads=2)
     assert _total(scaled) == pytest.approx(_total(plain), rel=1e-4)
-    shifted = thalnet.segment(Volume(inside, image.affine), threads=2)
+    shifted = thalnet.segment({"T1w": Volume(inside, image.affine)}, threads=2)
     assert _total(shifted) == pytest.approx(_total(plain), rel=0.03)
 
 
@@ -85,7 +85,7 @@ def test_oblique_anisotropic_scan(head: tuple[Volume, np.ndarray], plain: Segmen
     affine = turn @ np.diag([0.9, 0.9, 2.0, 1.0])
     shape = (190, 240, 90)
     affine[:3, 3] = centre[:3] - affine[:3, :3] @ (np.array(shape) / 2)
-    result = thalnet.segment(Volume(resample(image, shape, affine), affine), threads=2)
+    result = thalnet.segment({"T1w": Volume(resample(image, shape, affine), affine)}, threads=2)
     assert _total(result) == pytest.approx(_total(plain), rel=0.08)
     back = resample(Volume(result.dseg, affine), plain.dseg.shape, image.affine, order=0)
     assert dice(plain.dseg > 0, back > 0) > 0.9
@@ -94,10 +94,36 @@ def test_oblique_anisotropic_scan(head: tuple[Volume, np.ndarray], plain: Segmen
 def test_brain_extracted_scan(head: tuple[Volume, np.ndarray], plain: Segmentation) -> None:
     image = head[0]
     brain = Volume(np.where(plain.brain_mask > 0, image.data, 0), image.affine)
-    result = thalnet.segment(brain, threads=2)
+    result = thalnet.segment({"T1w": brain}, threads=2)
     assert dice(plain.dseg > 0, result.dseg > 0) > 0.95
     assert not result.brain_mask[brain.data == 0].any()
     assert dice(plain.brain_mask > 0, result.brain_mask > 0) > 0.95
+
+
+def test_a_mirrored_look_changes_little(
+    head: tuple[Volume, np.ndarray], plain: Segmentation
+) -> None:
+    result = thalnet.segment({"T1w": head[0]}, threads=2, mirror=True)
+    for side in (1, 2):
+        assert dice(plain.dseg == side, result.dseg == side) > 0.95
+    assert not np.array_equal(plain.probseg, result.probseg)
+
+
+def test_contrasts_complement_each_other(head: tuple[Volume, np.ndarray]) -> None:
+    """Where the first contrast holds little but noise, the second one helps."""
+    image, truth = head
+    rng = np.random.default_rng(5)
+    noise = rng.normal(0, 0.25 * image.data.max(), image.data.shape)
+    noisy = Volume(np.abs(image.data + noise).astype(np.float32), image.affine)
+    alone = thalnet.segment({"T1w": noisy}, threads=2)
+    together = thalnet.segment({"T1w": noisy, "R1map": image}, threads=2)
+    assert dice(truth > 0, together.dseg > 0) > dice(truth > 0, alone.dseg > 0)
+
+
+@pytest.mark.parametrize("contrasts", [(), ("PDw",), ("T1w", "bold")])
+def test_contrasts_it_does_not_know(head: tuple[Volume, np.ndarray], contrasts: tuple[str]) -> None:
+    with pytest.raises(ValueError, match="one or more of"):
+        thalnet.segment(dict.fromkeys(contrasts, head[0]))
 
 
 def test_each_side_is_one_piece(plain: Segmentation) -> None:
@@ -118,7 +144,7 @@ def test_what_is_not_a_head_is_refused(kind: str) -> None:
     if kind == "ramp":
         data += 4 * place[2]
     with pytest.raises(BadDataError, match=r"no brain found|does not look like a head"):
-        thalnet.segment(Volume(data, np.diag([2.0, 2.0, 2.0, 1.0])))
+        thalnet.segment({"T1w": Volume(data, np.diag([2.0, 2.0, 2.0, 1.0]))})
 
 
 def test_weights_are_small_and_known_by_their_checksums() -> None:

@@ -1,0 +1,183 @@
+"""The training at small scale: images from anatomies, resuming, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch (extra 'training') is not installed")
+pytest.importorskip("onnx", reason="onnx (extra 'training') is not installed")
+
+from training.export import export  # noqa: E402
+from training.labels import (  # noqa: E402
+    CLASSES,
+    LabelMap,
+    read_anatomies,
+    read_label_maps,
+    save_anatomy,
+)
+from training.synthesis import CONTRASTS, HEAD, FieldOfView, synthesise  # noqa: E402
+from training.train import HELD_OUT, VIEWS, loss_of, split, train  # noqa: E402
+
+# On a shared machine several threads wait for one another more than they work.
+torch.set_num_threads(1)
+
+VIEW = FieldOfView(CONTRASTS, (24, 16, 16), 2.0, 1.0, whole_head=False)
+HEAD_LIKE = FieldOfView(HEAD.channels, (16, 24, 16), 3.0, 1.0, whole_head=True)
+THALAMI = [CLASSES.index("left thalamus"), CLASSES.index("right thalamus")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A head of nested balls: bone, cortex, white matter, a ventricle and two thalami."""
+    place = np.indices((64, 64, 64), dtype=np.float32) - 31.5
+    distance = np.linalg.norm(place, axis=0)
+    labels = np.zeros(distance.shape, dtype=np.int16)
+    for radius, label in ((31, 515), (28, 3), (24, 2), (4, 4)):
+        labels[distance < radius] = label
+    for x, label in ((-9, 10), (9, 49)):
+        labels[np.linalg.norm(place - np.array([x, 0, 0]).reshape(3, 1, 1, 1), axis=0) < 7] = label
+    path = tmp_path_factory.mktemp("labelmaps")
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), path / "head.nii.gz")
+    return path
+
+
+@pytest.fixture(scope="module")
+def head(folder: Path) -> LabelMap:
+    return read_label_maps(folder)[0]
+
+
+def test_images_of_a_session(head: LabelMap) -> None:
+    counts = []
+    for seed in range(30):
+        images, truth = synthesise(head, VIEW, np.random.default_rng(seed))
+        assert images.shape == (1, 4, *VIEW.shape)
+        assert truth.shape == (1, len(CLASSES), *VIEW.shape)
+        assert torch.allclose(truth.sum(1), torch.ones(1), atol=1e-5)
+        assert torch.isfinite(images).all()
+        present = images.flatten(2).std(2)[0] > 0
+        # A contrast is there and normalised, or zero throughout.
+        assert torch.allclose(images[0, present].flatten(1).std(1), torch.ones(1), atol=1e-2)
+        assert not images[0, ~present].any()
+        counts.append(int(present.sum()))
+    assert min(counts) == 1
+    assert max(counts) > 1
+
+
+def test_the_same_seed_draws_the_same_session(head: LabelMap) -> None:
+    first, second = (synthesise(head, VIEW, np.random.default_rng(3)) for _ in range(2))
+    assert torch.equal(first[0], second[0])
+    assert torch.equal(first[1], second[1])
+
+
+def test_sides_keep_their_names_when_mirrored(head: LabelMap) -> None:
+    """Whatever is drawn, the left thalamus lies to the left: at lower x, in RAS order."""
+    for seed in range(10):
+        _, truth = synthesise(head, VIEW, np.random.default_rng(seed))
+        x = torch.arange(VIEW.shape[0], dtype=torch.float32)
+        left, right = ((truth[0, k].sum((1, 2)) * x).sum() / truth[0, k].sum() for k in THALAMI)
+        assert left < right
+
+
+def test_volumes_spread_around_that_of_the_anatomy(head: LabelMap) -> None:
+    """Growth and atrophy: neither is all there is, and the middle stays near the anatomy's."""
+    true = float(np.isin(head.classes, THALAMI).sum())
+    drawn = []
+    for seed in range(40):
+        _, truth = synthesise(head, VIEW, np.random.default_rng(seed))
+        drawn.append(float(truth[0, THALAMI].sum()) * VIEW.spacing**3 / true)
+    assert min(drawn) < 0.85
+    assert max(drawn) > 1.1
+    assert 0.85 < float(np.median(drawn)) < 1.2
+
+
+def test_the_loss_is_least_at_the_true_shares() -> None:
+    """A proper score: shares of 0.3 and 0.7 are learnt as such, not as 0 and 1."""
+    truth = torch.zeros(1, len(CLASSES), 4, 4, 4)
+    truth[:, 0], truth[:, 1] = 0.7, 0.3
+    losses = [
+        float(
+            loss_of(
+                torch.log(torch.tensor([1 - p, p, *[1e-9] * 5]))
+                .reshape(1, -1, 1, 1, 1)
+                .expand(1, 7, 4, 4, 4),
+                truth,
+                0.0,
+            )
+        )
+        for p in (0.1, 0.2, 0.3, 0.4, 0.5)
+    ]
+    assert int(np.argmin(losses)) == 2
+
+
+def test_an_interrupted_training_ends_where_an_undisturbed_one_does(
+    head: LabelMap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train([head], VIEW, tmp_path / "whole.pt", steps=4, seed=1)
+
+    def power_cut(
+        label_map: LabelMap, view: FieldOfView, rng: np.random.Generator, *, early: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if (tmp_path / "cut.pt").exists():
+            raise KeyboardInterrupt
+        return synthesise(label_map, view, rng, early=early)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("training.train.synthesise", power_cut)
+        train([head], VIEW, tmp_path / "cut.pt", steps=4, seed=1, save_every=2)
+    resumed = train([head], VIEW, tmp_path / "cut.pt", steps=4, seed=1)
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_training_learns(head: LabelMap, tmp_path: Path) -> None:
+    """Within a few dozen steps the loss on an image never seen falls clearly."""
+    images, truth = synthesise(head, VIEW, np.random.default_rng(99))
+    losses = []
+    for steps in (1, 40):
+        network = train([head], VIEW, tmp_path / f"{steps}.pt", steps=steps, seed=2)
+        with torch.no_grad():
+            losses.append(float(loss_of(network(images), truth, 0.0)))
+    assert losses[1] < 0.7 * losses[0]
+
+
+def test_an_exported_network_answers_as_the_trained_one(head: LabelMap, tmp_path: Path) -> None:
+    import onnxruntime
+
+    network = train([head], HEAD_LIKE, tmp_path / "head.pt", steps=2, seed=3)
+    export(tmp_path / "head.pt", "head", tmp_path / "head.onnx")
+    images, _ = synthesise(head, HEAD_LIKE, np.random.default_rng(5))
+    session = onnxruntime.InferenceSession((tmp_path / "head.onnx").read_bytes())
+    (logits,) = session.run(None, {"image": images.numpy()})
+    with torch.no_grad():
+        expected = network(images).numpy()
+    # Weights lose three digits when they are stored in half precision.
+    assert np.abs(logits - expected).max() < 0.02 * np.abs(expected).max()
+
+
+def test_some_anatomies_are_held_out(head: LabelMap) -> None:
+    anatomies = [LabelMap(head.tissues, head.classes, head.thalamus) for _ in range(2 * HELD_OUT)]
+    trained, held_out = split(anatomies)
+    assert len(held_out) == 2
+    assert len(trained) == 2 * HELD_OUT - 2
+    assert not set(trained) & set(held_out)
+
+
+def test_anatomies_are_read_as_written(head: LabelMap, tmp_path: Path) -> None:
+    save_anatomy(head, tmp_path / "b.npz")
+    (read,) = read_anatomies(tmp_path)
+    assert np.array_equal(read.tissues, head.tissues)
+    assert np.array_equal(read.classes, head.classes)
+    assert np.array_equal(read.thalamus, head.thalamus)
+    assert read.spacing == head.spacing
+    with pytest.raises(FileNotFoundError, match="no anatomy"):
+        read_anatomies(tmp_path / "absent")
+
+
+def test_both_networks_have_sides_that_their_levels_divide() -> None:
+    for view in VIEWS.values():
+        assert all(side % 8 == 0 for side in view.shape)
+    assert VIEWS["region"].channels == CONTRASTS
