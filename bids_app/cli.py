@@ -84,6 +84,12 @@ def build_parser() -> argparse.ArgumentParser:
         "Ibrahim et al. 2026",
     )
     add("--methods", nargs="+", choices=_METHODS, default=["thalnet"])
+    add(
+        "--longitudinal",
+        action="store_true",
+        help="also measure each subject's sessions in the space half-way between them, so that "
+        "their difference is not one of interpolation",
+    )
 
     maps = parser.add_argument_group("quantitative maps")
     add = maps.add_argument
@@ -150,6 +156,7 @@ def parse(arguments: Sequence[str]) -> Options:
         derivatives=_derivatives(values.derivatives),
         analysis_file=values.analysis_file.absolute() if values.analysis_file else None,
         methods=tuple(dict.fromkeys(values.methods)),
+        longitudinal=values.longitudinal,
         signal_form=values.signal_form,
         decay_fit=values.decay_fit,
         spoiling_correction=values.spoiling_correction,

@@ -32,6 +32,8 @@ class Options:
         What the group stage computes; None is the file that is shipped.
     methods : tuple of str
         Segmentation methods, keys of ``bids_app.segmentation.METHODS``.
+    longitudinal : bool
+        Whether each subject's sessions are also measured in one common space.
     signal_form : {'exact', 'small-angle'}
         Of the signal equation of spoiled gradient echoes.
     decay_fit : {'wls', 'ols'}
@@ -60,6 +62,7 @@ class Options:
     derivatives: Mapping[str, Path] = field(default_factory=dict)
     analysis_file: Path | None = None
     methods: tuple[str, ...] = ("thalnet",)
+    longitudinal: bool = False
     signal_form: Literal["exact", "small-angle"] = "exact"
     decay_fit: Literal["wls", "ols"] = "wls"
     spoiling_correction: str | None = None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bids_app import __version__
+from bids_app import __version__, longitudinal
 from bids_app.dataset.derivatives import Staging, prepare_output, staged
 from bids_app.dataset.description import CITATION, METHODS_PARAGRAPH, describe_dataset
 from bids_app.dataset.images import axis_codes, read_volume
@@ -82,6 +82,8 @@ def run(options: Options) -> ExitCode:
             # The record of how the results came about stays as it is if they do.
             if event.outcome.status != "unchanged" and not options.reports_only:
                 write_record(options.output_dir, event.outcome)
+    if options.longitudinal and not options.reports_only:
+        outcomes += longitudinal.run(sessions, outcomes, options)
     write_session_table(options.output_dir)
     progress.conclude(outcomes, options.output_dir)
     return exit_code_of(outcomes)

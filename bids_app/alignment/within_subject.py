@@ -64,9 +64,7 @@ class WithinSubject:
     correlations: tuple[float, ...]
 
 
-def align_within_subject(
-    images: Sequence[Volume], brain_masks: Sequence[Volume]
-) -> WithinSubject:
+def align_within_subject(images: Sequence[Volume], brain_masks: Sequence[Volume]) -> WithinSubject:
     """Move scans of one subject to the space half-way between them.
 
     Parameters
@@ -137,18 +135,14 @@ class _Level:
 
         self._centres = centres
         self._masks = brain_masks
-        half = max(
-            _extent(mask, centre) for mask, centre in zip(brain_masks, centres, strict=True)
-        )
+        half = max(_extent(mask, centre) for mask, centre in zip(brain_masks, centres, strict=True))
         side = 2 * int(np.ceil(half / spacing)) + 1
         self.shape = (side, side, side)
         self.affine = grid_around(np.zeros(3), self.shape, spacing)
         self.spacing = spacing
         blur = max(spacing / 2, _LEAST_BLUR)
         self._images = [
-            Volume(
-                gaussian_filter(_relative(image, field), blur / image.voxel_size), image.affine
-            )
+            Volume(gaussian_filter(_relative(image, field), blur / image.voxel_size), image.affine)
             for image, field in zip(images, fields, strict=True)
         ]
 
@@ -186,7 +180,7 @@ def _align_level(
         steps = []
         for image, residual in zip(seen, residuals, strict=True):
             gradient = (_gradient(image, inside, level.spacing) + mean_gradient) / 2
-            # A rotation r moves point x by r × x, and g · (r × x) = r · (x × g).
+            # A rotation by r moves a point x by cross(r, x); its product with g is r cross(x, g).
             jacobian = np.concatenate([np.cross(points, gradient, axis=0), gradient])
             weight = np.clip(1 - (residual / (_TUKEY * scale)) ** 2, 0, None) ** 2
             normal = (jacobian * weight) @ jacobian.T

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 from bids_app.dataset.index import Session
@@ -30,6 +31,8 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         sys.stdout.write("  ".join([*cells, row[3]]).rstrip() + "\n")
+    if options.longitudinal:
+        _print_courses(sessions)
     scans = sum(len(session.anchors) for session in sessions)
     minutes = scans * SESSION_SECONDS / max(1, resources.workers * resources.threads) / 60
     sys.stdout.write(
@@ -37,6 +40,14 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
         f"{resources.threads} threads each: about {max(1, round(minutes))} min and "
         f"{resources.workers * SESSION_GIB:.1f} GiB of memory.\n"
     )
+
+
+def _print_courses(sessions: Sequence[Session]) -> None:
+    """Name the subjects whose sessions would be measured together."""
+    possible = Counter(session.subject for session in sessions if not session.problem)
+    several = [subject for subject, count in possible.items() if count > 1]
+    names = " ".join(f"sub-{subject}" for subject in several) or "no subject has two sessions"
+    sys.stdout.write(f"longitudinal: {names}\n")
 
 
 def _row(session: Session, options: Options) -> tuple[str, str, str, str]:

@@ -86,9 +86,9 @@ def test_scans_of_different_voxel_size_share_one_grid_and_intensity() -> None:
     scans = [image, coarse, third]
     masks = [mask, coarse_mask, Volume(mask.data, third.affine)]
     aligned = align_within_subject(scans, masks)
-    assert _surface_error(
-        aligned.transforms[1] @ np.linalg.inv(aligned.transforms[0]), motion
-    ) < 0.3
+    assert (
+        _surface_error(aligned.transforms[1] @ np.linalg.inv(aligned.transforms[0]), motion) < 0.3
+    )
     assert len({volume.data.shape for volume in aligned.images}) == 1
     assert aligned.images[0].voxel_size == pytest.approx([2, 2, 2])
     middle = tuple(slice(n // 2 - 8, n // 2 + 8) for n in aligned.images[0].data.shape)
