@@ -1,4 +1,4 @@
-"""``--longitudinal`` from end to end, on one simulated subject with atrophy and one single visit."""
+"""``--longitudinal`` from end to end: a simulated subject with atrophy, one with a single visit."""
 
 from __future__ import annotations
 

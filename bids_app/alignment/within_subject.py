@@ -141,10 +141,13 @@ class _Level:
         self.affine = grid_around(np.zeros(3), self.shape, spacing)
         self.spacing = spacing
         blur = max(spacing / 2, _LEAST_BLUR)
-        self._images = [
-            Volume(gaussian_filter(_relative(image, field), blur / image.voxel_size), image.affine)
-            for image, field in zip(images, fields, strict=True)
-        ]
+        self._images = []
+        for image, field in zip(images, fields, strict=True):
+            smooth = gaussian_filter(_relative(image, field), blur / image.voxel_size)
+            # So blurred, every other voxel (or third, ...) holds all there is to see.
+            steps = np.maximum(1, np.floor(spacing / image.voxel_size + 0.05)).astype(int)
+            thinned = smooth[tuple(slice(None, None, step) for step in steps)]
+            self._images.append(Volume(thinned, image.affine @ np.diag([*steps, 1.0])))
 
     def image(self, index: int, motion: npt.NDArray[np.float64]) -> FloatArray:
         """One scan as it looks after its motion."""
