@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bids_app.images.volume import Volume
-from bids_app.segmentation import thalnet
+from bids_app.segmentation import atlas, thalnet
 from bids_app.segmentation.result import Segmentation
 
 METHODS: dict[str, Callable[[Mapping[str, Volume], int], Segmentation]] = {
     "thalnet": thalnet.segment,
+    "atlas": atlas.segment,
 }
