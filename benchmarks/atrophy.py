@@ -157,7 +157,9 @@ def simulate(bids_dir: Path, labels_dir: Path, scans: int | None, threads: int) 
         before = true_volume(head, 0)
         for step, aim in enumerate(CHANGES):
             rng = np.random.default_rng([number, step])
+            # Blurring the field weakens it; the volume lost is nearly proportional to it.
             loss = -aim / 100
+            loss *= loss / (1 - true_volume(head, loss) / before)
             pair = visit(head, 0, rng), visit(head, loss, rng)
             true = 100 * (true_volume(head, loss) / before - 1)
             row = {"scan": anchor.name, "true": true} | measure_pair(*pair, threads)
