@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from bids_app import __version__
 from bids_app.errors import (
@@ -39,6 +39,19 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message[0].upper()}{message[1:]}. See 'thalbids --help'.")
 
 
+class _PrintDescriptor(argparse.Action):
+    """Print how platforms can call the program, and exit."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **settings: Any) -> None:  # noqa: ANN401 (argparse's)
+        super().__init__(option_strings, dest, nargs=0, **settings)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from bids_app.boutiques import descriptor
+
+        sys.stdout.write(json.dumps(descriptor(parser), indent=2) + "\n")
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Describe every argument of ``thalbids``."""
     parser = _Parser(
@@ -52,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("output_dir", type=Path, help="where derivatives and reports go (created if absent)")
     add("level", nargs="+", metavar="{participant,group}", help="stages to run, in order")
     add("--version", action="version", version=f"thalbids {__version__}")
+    add("--bids-exec-spec", action=_PrintDescriptor, help="print the Boutiques descriptor")
 
     select = parser.add_argument_group("what to process")
     add = select.add_argument
@@ -63,6 +77,12 @@ def build_parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="JSON",
         help='pybids entities per image kind, e.g. {"t1w": {"acquisition": "mprage"}}',
+    )
+    add(
+        "--bids-database-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep the index of the dataset here for later runs; remove it if the dataset changes",
     )
     add("--skip-bids-validation", "--skip-bids-validator", action="store_true")
     add(
@@ -89,6 +109,14 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="also measure each subject's sessions in the space half-way between them, so that "
         "their difference is not one of interpolation",
+    )
+    add(
+        "--ensembles",
+        nargs="*",
+        choices=("union", "majority", "mean", "staple"),
+        default=["union", "majority"],
+        help="how masks of several contrasts are fused: unions of two, majorities of three, "
+        "mean probability or STAPLE of all (default: union majority)",
     )
 
     maps = parser.add_argument_group("quantitative maps")
@@ -136,7 +164,7 @@ def parse(arguments: Sequence[str]) -> Options:
         With the sentence to print and the exit code.
     """
     parser = build_parser()
-    values = parser.parse_args(_positionals_first(_dashed(arguments)))
+    values = parser.parse_args(spelled_out(arguments))
     unknown = [level for level in values.level if level not in _LEVELS]
     if unknown:
         raise UnknownLevelError(
@@ -153,10 +181,14 @@ def parse(arguments: Sequence[str]) -> Options:
         session_labels=_labels(values.session_label, "ses-"),
         exclude_participant_labels=_labels(values.exclude_participant_label, "sub-") or (),
         bids_filters=_read_filters(values.bids_filter_file),
+        bids_database_dir=(
+            values.bids_database_dir.absolute() if values.bids_database_dir else None
+        ),
         derivatives=_derivatives(values.derivatives),
         analysis_file=values.analysis_file.absolute() if values.analysis_file else None,
         methods=tuple(dict.fromkeys(values.methods)),
         longitudinal=values.longitudinal,
+        ensembles=tuple(dict.fromkeys(values.ensembles)),
         signal_form=values.signal_form,
         decay_fit=values.decay_fit,
         spoiling_correction=values.spoiling_correction,
@@ -173,8 +205,9 @@ def parse(arguments: Sequence[str]) -> Options:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``thalbids`` and return its exit code."""
-    # A polite kill ends like Ctrl-C: sessions are stopped and nothing is left half done.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Schedulers send SIGTERM, or SIGUSR1 a while before the time is up.
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, _stop)
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         with _scratch(options.work_dir):
@@ -182,9 +215,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ThalbidsError as error:
         sys.stderr.write(f"thalbids: {error}\n")
         return int(error.exit_code)
+    except _Stopped:
+        sys.stderr.write(
+            "thalbids: told to stop; what is finished is kept. Start it again to go on.\n"
+        )
+        return int(ExitCode.STOPPED)
     except KeyboardInterrupt:
         sys.stderr.write("thalbids: interrupted; start it again to go on where it stopped.\n")
         return 130
+
+
+class _Stopped(BaseException):
+    """A signal asked the program to stop. No handler of errors is to catch it on its way."""
+
+
+def _stop(*_: object) -> NoReturn:
+    # Only once: what follows are clean-ups, which must not be interrupted.
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    raise _Stopped
 
 
 def _run(level: Level, options: Options) -> ExitCode:
@@ -222,6 +271,14 @@ def _scratch(work_dir: Path | None) -> Iterator[None]:
                 del os.environ["TMPDIR"]
             else:
                 os.environ["TMPDIR"] = before
+
+
+def spelled_out(arguments: Sequence[str]) -> list[str]:
+    """Bring the words of a command line into the form that the parser takes.
+
+    The folders and levels come first, and every option has dashes for underscores.
+    """
+    return _positionals_first(_dashed(arguments))
 
 
 def _dashed(arguments: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     BAD_DATA = 65
     MISSING_INPUT = 66
     CANNOT_CREATE = 73
+    STOPPED = 75
 
 
 class ThalbidsError(Exception):

@@ -22,7 +22,7 @@ from bids_app.options import Options
 from bids_app.report.pages import CohortReport, Section, SessionStatus, cohort_page
 from bids_app.report.plots import figure_files
 from bids_app.run.outcome import Outcome
-from bids_app.run.records import read_records
+from bids_app.run.records import read_records, write_session_table
 
 # More rows than this make a page that no browser likes; the tables themselves are whole.
 MOST_ROWS = 2000
@@ -55,6 +55,8 @@ def run(options: Options) -> ExitCode:
     records = read_records(options.output_dir)
     cohort = read_cohort(options, plan.columns, plan.sessions.time, _reasons(records))
     prepare_output(options.output_dir)
+    if records:
+        write_session_table(options.output_dir)
     given = options.derivatives
     study = Study(cohort, plan, options.output_dir, given.get(plan.reference), given.get("siena"))
     results = {name: attempt(name, study) for name in plan.analyses}

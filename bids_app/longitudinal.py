@@ -9,6 +9,7 @@ subject's and not that of the interpolation.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from itertools import groupby
 
 from bids_app import __version__
@@ -17,9 +18,9 @@ from bids_app.dataset.derivatives import staged
 from bids_app.dataset.index import Session
 from bids_app.dataset.outputs import (
     read_conformed,
-    write_aligned,
-    write_aligned_segmentation,
-    write_aligned_volumes,
+    write_within_subject,
+    write_within_subject_segmentation,
+    write_within_subject_volumes,
 )
 from bids_app.errors import BadDataError
 from bids_app.options import Options
@@ -58,13 +59,14 @@ def run(
     resources = share(len(to_measure), options.nprocs, options.omp_nthreads, options.memory_gib)
     progress = Progress(len(courses), options.verbosity)
     ended = []
-    for event in run_sessions(measure_course, courses, options, resources):
-        progress.tell(event)
-        if event.outcome is not None:
-            ended.append(event.outcome)
-            # Nothing to compare is no result, and has no record that could hide a session's.
-            if event.outcome.status in ("done", "failed"):
-                write_record(options.output_dir, event.outcome)
+    with closing(run_sessions(measure_course, courses, options, resources)) as events:
+        for event in events:
+            progress.tell(event)
+            if event.outcome is not None:
+                ended.append(event.outcome)
+                # Nothing to compare is no result, and has no record that could hide a session's.
+                if event.outcome.status in ("done", "failed"):
+                    write_record(options.output_dir, event.outcome)
     return ended
 
 
@@ -81,18 +83,23 @@ def courses_of(sessions: Sequence[Session], measured: set[str]) -> list[Session]
     Returns
     -------
     list of Session
-        One for each subject, named ``sub-01``, with the scans of all its sessions in order. Where
-        there are not two sessions to compare, ``problem`` says so.
+        One for each subject, named ``sub-01``, with the scans of all its sessions in order, of the
+        contrast that most of them were measured on (T1w where two are as frequent). Where there
+        are not two sessions to compare, ``problem`` says so.
     """
     courses = []
     for subject, own in groupby(sessions, key=lambda session: session.subject):
-        usable = [session for session in own if session.name in measured]
+        ended = [session for session in own if session.name in measured]
+        # Without T1w a session is measured on its FLAIR; contrasts cannot be mixed.
+        seen = [session.anchors[0].contrast for session in ended]
+        contrast = max(seen, key=lambda name: (seen.count(name), name), default="")
+        usable = [session for session in ended if session.anchors[0].contrast == contrast]
         scans = tuple(scan for session in usable for scan in session.anchors)
         problem = ""
         if len(usable) < 2:
             problem = (
-                f"{len(usable)} of its sessions could be measured: no change over time to measure "
-                "(--longitudinal needs two)."
+                f"{len(usable)} of its sessions could be measured on one contrast: no "
+                "change over time to measure (--longitudinal needs two)."
             )
         courses.append(Session(subject, None, scans, problem))
     return courses
@@ -127,17 +134,17 @@ def measure_course(
         for scan, image, transform in zip(
             course.anchors, aligned.images, aligned.transforms, strict=True
         ):
-            write_aligned(staging, scan, image, transform)
+            write_within_subject(staging, scan, image, transform)
             for method in options.methods:
                 stage(f"segment {scan.path.name} with {method}")
                 try:
                     result = METHODS[method]({scan.contrast: image}, threads)
                 except BadDataError as error:
                     raise BadDataError(f"{scan.path}, aligned: {error}") from error
-                write_aligned_segmentation(staging, scan, method, result, image.affine)
+                write_within_subject_segmentation(staging, scan, method, result, image.affine)
                 volumes = measure(result, image.voxel_volume)
                 measurements.append((scan, method, volumes))
-        write_aligned_volumes(staging, measurements)
+        write_within_subject_volumes(staging, measurements)
     return Outcome(course.name, "done", reason, stamp=stamp, outputs=tuple(sorted(staging.names)))
 
 

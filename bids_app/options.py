@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 Level = Literal["participant", "group"]
+Rule = Literal["union", "majority", "mean", "staple"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Options:
         Taken away from the selection.
     bids_filters : mapping
         Query name (``t1w``) to pybids entities and the values they must have.
+    bids_database_dir : Path or None
+        Where pybids keeps its index for later runs; None keeps none.
     derivatives : mapping of str to Path
         Finished results by name, for example ``manual``.
     analysis_file : Path or None
@@ -34,6 +37,9 @@ class Options:
         Segmentation methods, keys of ``bids_app.segmentation.METHODS``.
     longitudinal : bool
         Whether each subject's sessions are also measured in one common space.
+    ensembles : tuple of str
+        Rules by which the masks of several contrasts are fused, keys of
+        ``bids_app.segmentation.fusion.RULES``.
     signal_form : {'exact', 'small-angle'}
         Of the signal equation of spoiled gradient echoes.
     decay_fit : {'wls', 'ols'}
@@ -59,10 +65,12 @@ class Options:
     session_labels: tuple[str, ...] | None = None
     exclude_participant_labels: tuple[str, ...] = ()
     bids_filters: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    bids_database_dir: Path | None = None
     derivatives: Mapping[str, Path] = field(default_factory=dict)
     analysis_file: Path | None = None
     methods: tuple[str, ...] = ("thalnet",)
     longitudinal: bool = False
+    ensembles: tuple[Rule, ...] = ("union", "majority")
     signal_form: Literal["exact", "small-angle"] = "exact"
     decay_fit: Literal["wls", "ols"] = "wls"
     spoiling_correction: str | None = None

@@ -3,43 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_app import __version__, longitudinal
+from bids_app.alignment.strategies import STRATEGIES, align, apply
+from bids_app.alignment.transforms import itk_text
 from bids_app.dataset.derivatives import Staging, prepare_output, staged
-from bids_app.dataset.description import CITATION, METHODS_PARAGRAPH, describe_dataset
+from bids_app.dataset.description import (
+    CITATION,
+    METHODS_PARAGRAPH,
+    describe_dataset,
+    write_configuration,
+)
 from bids_app.dataset.images import axis_codes, read_volume
 from bids_app.dataset.index import Scan, Session, check_dataset, index_sessions
 from bids_app.dataset.outputs import (
+    AlignedContrast,
     MeasuredScan,
     Measurement,
+    QuantitativeMap,
+    joint_name,
+    map_source,
+    qualities,
+    raw_source,
     read_measured_scan,
+    write_aligned,
     write_brain_mask,
+    write_ensemble,
     write_image,
     write_maps,
+    write_scaled,
     write_segmentation,
     write_volumes,
 )
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
-from bids_app.errors import BadDataError, ExitCode, MissingInputError
+from bids_app.errors import BadDataError, ExitCode, MissingInputError, ThalbidsError
+from bids_app.images.intensity import scaled_in_mask
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
 from bids_app.quantification import quantify
 from bids_app.run.outcome import Outcome, exit_code_of
 from bids_app.run.plan import print_plan
 from bids_app.run.progress import Progress
-from bids_app.run.records import read_record, reason_to_run, write_record, write_session_table
+from bids_app.run.records import read_record, reason_to_run, update_session_table, write_record
 from bids_app.run.resources import share
 from bids_app.run.stamps import Stamp, sha256
 from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
-from bids_app.segmentation.methods import METHODS
+from bids_app.segmentation.fusion import ensembles, fuse
+from bids_app.segmentation.methods import JOINT_METHODS, METHODS
+from bids_app.segmentation.result import Segmentation
 from bids_app.segmentation.volumes import measure
 
 if TYPE_CHECKING:
-    from bids_app.report.pages import Anchor
+    from bids_app.report.pages import AlignmentReport, Anchor
+
+
+@dataclass(frozen=True, eq=False)
+class OtherContrast:
+    """An image that can be aligned: BIDS suffix, voxels (RAS) and BIDS URI."""
+
+    contrast: str
+    image: Volume
+    source: str
+
+
+@dataclass(frozen=True, eq=False)
+class AnchorResult:
+    """A measured anchor with its segmentations by method, for the ensembles."""
+
+    measured: MeasuredScan
+    segmentations: dict[str, Segmentation]
+
 
 # Above this the shape between slices is mostly interpolated.
 THICK_SLICE_MM = 2.0
@@ -73,18 +111,22 @@ def run(options: Options) -> ExitCode:
 
     prepare_output(options.output_dir)
     describe_dataset(options)
+    write_configuration(options, thalnet.weights_checksums())
     progress = Progress(len(sessions), options.verbosity)
     outcomes = []
-    for event in run_sessions(measure_session, sessions, options, resources):
-        progress.tell(event)
-        if event.outcome is not None:
-            outcomes.append(event.outcome)
-            # The record of how the results came about stays as it is if they do.
-            if event.outcome.status != "unchanged" and not options.reports_only:
-                write_record(options.output_dir, event.outcome)
-    if options.longitudinal and not options.reports_only:
-        outcomes += longitudinal.run(sessions, outcomes, options)
-    write_session_table(options.output_dir)
+    try:
+        with closing(run_sessions(measure_session, sessions, options, resources)) as events:
+            for event in events:
+                progress.tell(event)
+                if event.outcome is not None:
+                    outcomes.append(event.outcome)
+                    # The record of how the results came about stays as it is if they do.
+                    if event.outcome.status != "unchanged" and not options.reports_only:
+                        write_record(options.output_dir, event.outcome)
+        if options.longitudinal and not options.reports_only:
+            outcomes += longitudinal.run(sessions, outcomes, options)
+    finally:
+        update_session_table(options.output_dir)
     progress.conclude(outcomes, options.output_dir)
     return exit_code_of(outcomes)
 
@@ -121,12 +163,23 @@ def measure_session(
         return Outcome(session.name, "unchanged", stamp=stamp)
 
     with staged(options.output_dir, session.name) as staging:
-        scans = [
+        anchors = [
             measure_scan(scan, session, options, threads, stage, staging)
             for scan in session.anchors
         ]
         stage("quantify")
-        warnings = quantify_session(session, options, scans[0].brain_mask, staging)
+        maps, warnings = quantify_session(session, options, anchors[0].measured.brain_mask, staging)
+        others, unread = other_contrasts(session, maps)
+        warnings += unread
+        scans = []
+        for anchor in anchors:
+            stage(f"align to {anchor.measured.scan.path.name}")
+            aligned, unaligned = align_contrasts(anchor.measured, others, session, staging)
+            scan, unsegmented = measure_contrasts(
+                anchor, aligned, session, options, threads, stage, staging
+            )
+            scans.append(scan)
+            warnings += unaligned + unsegmented
         stage("report")
         write_volumes(staging, session, scans)
         write_session_page(staging, session, scans, stamp, warnings)
@@ -142,7 +195,7 @@ def measure_session(
 
 def quantify_session(
     session: Session, options: Options, brain_mask: Volume, staging: Staging
-) -> tuple[str, ...]:
+) -> tuple[tuple[QuantitativeMap, ...], tuple[str, ...]]:
     """Compute and write R1 and its companions; say what could not be used, or limits them."""
     quantified = quantify(
         find_sources(session, options),
@@ -151,7 +204,111 @@ def quantify_session(
         unprocessed_field_maps(session, options),
     )
     write_maps(staging, session, quantified.maps)
-    return quantified.warnings
+    return quantified.maps, quantified.warnings
+
+
+def other_contrasts(
+    session: Session, maps: tuple[QuantitativeMap, ...]
+) -> tuple[tuple[OtherContrast, ...], tuple[str, ...]]:
+    """Read what can be aligned to the anchors: other scans, and R1; say what cannot be read."""
+    others = []
+    warnings = [f"{scan.path.name} is not used: one {scan.contrast} is." for scan in session.unused]
+    for scan in session.others:
+        try:
+            image = to_ras(read_volume(scan.path))
+        except ThalbidsError as error:
+            warnings.append(f"{scan.contrast} is left out: {error}")
+            continue
+        others.append(OtherContrast(scan.contrast, image, raw_source(session, scan)))
+    others += [
+        OtherContrast(item.quantity, item.volume, map_source(session, item))
+        for item in maps
+        if item.quantity == "R1map"
+    ]
+    return tuple(others), tuple(warnings)
+
+
+def align_contrasts(
+    anchor: MeasuredScan, others: tuple[OtherContrast, ...], session: Session, staging: Staging
+) -> tuple[tuple[AlignedContrast, ...], tuple[str, ...]]:
+    """Bring every other contrast onto the anchor's grid; say which could not be aligned."""
+    aligned, warnings = [], []
+    grid = anchor.image
+    x, y, z = grid.data.shape
+    for other in others:
+        found = align(grid, anchor.brain_mask, other.image, STRATEGIES[other.contrast])
+        if found.chosen is None:
+            warnings.append(
+                f"{other.contrast} is left out: it could not be aligned to "
+                f"{anchor.scan.path.name} ({found.reason})."
+            )
+            continue
+        transform = found.chosen.transform
+        image = Volume(apply(other.image, transform, (x, y, z), grid.affine), grid.affine)
+        contrast = AlignedContrast(other.contrast, image, qualities(found), found.chosen.strategy)
+        write_aligned(staging, session, anchor.scan, contrast, other.source, itk_text(transform))
+        aligned.append(contrast)
+    return tuple(aligned), tuple(warnings)
+
+
+def measure_contrasts(
+    anchor: AnchorResult,
+    aligned: tuple[AlignedContrast, ...],
+    session: Session,
+    options: Options,
+    threads: int,
+    stage: Callable[[str], None],
+    staging: Staging,
+) -> tuple[MeasuredScan, tuple[str, ...]]:
+    """Segment the aligned contrasts with every method, fuse the masks, measure all of them."""
+    scan, image = anchor.measured.scan, anchor.measured.image
+    measurements, warnings = list(anchor.measured.measurements), []
+    images = {}
+    for item in aligned:
+        try:
+            images[item.contrast] = image_to_segment(item, anchor.measured, session, staging)
+        except ValueError as error:
+            warnings.append(f"{item.contrast} is not segmented: {error}.")
+    for method, own in anchor.segmentations.items():
+        found = {scan.contrast: own}
+        for contrast, other in images.items():
+            stage(f"segment {contrast} with {method}")
+            try:
+                found[contrast] = METHODS[method]({contrast: other}, threads)
+            except BadDataError as error:
+                warnings.append(f"{contrast} gives no mask by {method}: {error}")
+                continue
+            write_segmentation(
+                staging, session, scan, method, (contrast,), found[contrast], image.affine
+            )
+            measurements.append(_measurement(method, contrast, found[contrast], image))
+        if method in JOINT_METHODS and len(found) > 1:
+            contrasts = tuple(found)
+            stage(f"segment {', '.join(contrasts)} at once with {method}")
+            together = {scan.contrast: image} | {name: images[name] for name in contrasts[1:]}
+            joint = METHODS[method](together, threads)
+            write_segmentation(staging, session, scan, method, contrasts, joint, image.affine)
+            measurements.append(_measurement(method, joint_name(contrasts), joint, image))
+        for ensemble in ensembles(tuple(found), options.ensembles):
+            parts = [found[contrast] for contrast in ensemble.contrasts]
+            dseg, soft_volumes = fuse(parts, ensemble.rule)
+            fused = replace(own, dseg=dseg, soft_volumes=soft_volumes)
+            write_ensemble(staging, session, scan, method, ensemble, Volume(dseg, image.affine))
+            measurements.append(_measurement(method, ensemble.name, fused, image))
+    measured = replace(anchor.measured, measurements=tuple(measurements), aligned=aligned)
+    return measured, tuple(warnings)
+
+
+def image_to_segment(
+    aligned: AlignedContrast, anchor: MeasuredScan, session: Session, staging: Staging
+) -> Volume:
+    """The image that methods see: R1 scaled as in Ibrahim et al. 2026, others as they are."""
+    if aligned.contrast != "R1map":
+        return aligned.image
+    scaled = scaled_in_mask(aligned.image.data, anchor.brain_mask.data > 0)
+    image = Volume(scaled, aligned.image.affine)
+    write_scaled(staging, session, anchor.scan, aligned.contrast, image)
+    return image
 
 
 def measure_scan(
@@ -161,30 +318,36 @@ def measure_scan(
     threads: int,
     stage: Callable[[str], None],
     staging: Staging,
-) -> MeasuredScan:
+) -> AnchorResult:
     """Conform one scan, segment it with every method, measure the masks, write the images."""
     stage(f"read {scan.path.name}")
     image = to_ras(read_volume(scan.path))
     write_image(staging, session, scan, image)
-    measurements = []
+    segmentations = {}
     for method in options.methods:
         stage(f"segment {scan.contrast} with {method}")
         try:
             segmentation = METHODS[method]({scan.contrast: image}, threads)
         except BadDataError as error:
             raise BadDataError(f"{scan.path}: {error}") from error
-        write_segmentation(staging, session, scan, method, segmentation, image.affine)
-        measurements.append(
-            Measurement(
-                method,
-                scan.contrast,
-                Volume(segmentation.dseg, image.affine),
-                measure(segmentation, image.voxel_volume),
-            )
+        write_segmentation(
+            staging, session, scan, method, (scan.contrast,), segmentation, image.affine
         )
+        segmentations[method] = segmentation
     brain_mask = Volume(segmentation.brain_mask, image.affine)
     write_brain_mask(staging, session, scan, brain_mask)
-    return MeasuredScan(scan, image, brain_mask, tuple(measurements))
+    measurements = tuple(
+        _measurement(method, scan.contrast, segmentation, image)
+        for method, segmentation in segmentations.items()
+    )
+    return AnchorResult(MeasuredScan(scan, image, brain_mask, measurements), segmentations)
+
+
+def _measurement(
+    method: str, contrast: str, segmentation: Segmentation, image: Volume
+) -> Measurement:
+    volumes = measure(segmentation, image.voxel_volume)
+    return Measurement(method, contrast, Volume(segmentation.dseg, image.affine), volumes)
 
 
 def write_session_page(
@@ -247,9 +410,32 @@ def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
             )
             for item in measured.measurements
         ),
+        alignments=tuple(_alignment(measured, item) for item in measured.aligned),
         brain=Overlay("Brain mask", brain_overlay(image.data, measured.brain_mask.data, size)),
         warnings=tuple(warnings),
     )
+
+
+def _alignment(measured: MeasuredScan, aligned: AlignedContrast) -> AlignmentReport:
+    from bids_app.report.overlays import alignment_overlay, brain_overlay
+    from bids_app.report.pages import AlignmentReport, Overlay
+    from bids_app.report.relaxation import r1_histogram
+
+    image, brain, size = measured.image.data, measured.brain_mask.data, measured.image.voxel_size
+    other, anchor = aligned.image.data, measured.scan.contrast
+    figures = [
+        Overlay(
+            f"{anchor} and {aligned.contrast} in turn, with the outline of the brain",
+            alignment_overlay(image, other, brain, size),
+        ),
+        Overlay(
+            f"{aligned.contrast} with the outline of the brain in {anchor}",
+            brain_overlay(other, brain, size),
+        ),
+    ]
+    if aligned.contrast == "R1map":
+        figures.append(Overlay(*r1_histogram(other[brain > 0])))
+    return AlignmentReport(aligned.contrast, aligned.strategy, aligned.quality, tuple(figures))
 
 
 def redraw_session(session: Session, options: Options) -> Outcome:
@@ -271,7 +457,9 @@ def stamp_of(session: Session, options: Options) -> Stamp:
     inputs = {
         str(scan.path.relative_to(options.bids_dir)): sha256(scan.path) for scan in session.anchors
     }
-    parameters = {"methods": " ".join(options.methods)}
+    for scan in session.others:
+        inputs[str(scan.path.relative_to(options.bids_dir))] = _sha256_if_readable(scan.path)
+    parameters = {"methods": " ".join(options.methods), "ensembles": " ".join(options.ensembles)}
     sources = find_sources(session, options)
     for image in sources:
         for path in (image.path, *image.sidecars):

@@ -142,3 +142,23 @@ def t1w_contrast() -> dict[str, float]:
     """
     signals = {name: mprage_signal(*values) for name, values in _RELAXATION.items()}
     return {name: signal / signals["white matter"] for name, signal in signals.items()}
+
+
+def flair_contrast() -> dict[str, float]:
+    """Signal of every tissue in a FLAIR at 3 T.
+
+    No sequence is modelled: grey matter is set a third brighter than white matter and fluid almost
+    dark, as in real images.
+
+    Returns
+    -------
+    dict of str to float
+        Relative to white matter, by the names of the anatomy's tissues.
+    """
+    signals = dict.fromkeys(_RELAXATION, 1.25)
+    white = ("white matter", "cerebellar white matter", "brainstem", "pallidum")
+    signals.update(dict.fromkeys(white, 1.0))
+    signals.update(dict.fromkeys(("left thalamus", "right thalamus"), 1.12))
+    signals.update(dict.fromkeys(("ventricle", "cerebrospinal fluid", "eye"), 0.2))
+    outside = {"skin": 1.1, "soft tissue": 0.7, "mucosa": 0.6, "choroid plexus": 0.7, "bone": 0.15}
+    return {**signals, **outside, "background": 0.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -153,3 +154,36 @@ def test_version_and_help_import_nothing_heavy() -> None:
         )
         assert result.returncode == 0, result.stderr
         assert text in result.stdout
+
+
+def test_start_up_takes_less_than_a_third_of_a_second() -> None:
+    """Of the processor, the best of five: a busy machine is no reason to fail."""
+    for flag in ("--version", "--help"):
+        took = []
+        for _ in range(5):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            command = [sys.executable, "-m", "bids_app", flag]
+            subprocess.run(command, check=True, capture_output=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        assert min(took) <= 0.3, (flag, took)
+
+
+def test_the_boutiques_descriptor_offers_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--bids-exec-spec"])
+    assert caught.value.code == 0
+    described = json.loads(capsys.readouterr().out)
+    inputs = {item["id"]: item for item in described["inputs"]}
+    assert list(inputs)[:3] == ["bids_dir", "output_dir", "level"]
+    assert inputs["bids_dir"]["type"] == "File"
+    # It is made by the program; Boutiques expects of files that they exist.
+    assert inputs["output_dir"]["type"] == "String"
+    assert inputs["participant_label"]["command-line-flag"] == "--participant-label"
+    assert inputs["participant_label"]["list"]
+    assert inputs["dry_run"]["type"] == "Flag"
+    keys = [item["value-key"] for item in described["inputs"]]
+    assert described["command-line"] == " ".join(["thalbids", *keys])
+    assert {code["code"] for code in described["error-codes"]} >= {16, 17, 18, 64, 73, 75}
+    known = json.loads((Path(__file__).parents[1] / "examples/nipoppy/invocation.json").read_text())
+    assert set(known) <= set(inputs)

@@ -11,7 +11,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -56,7 +56,7 @@ def _threshold(images: Mapping[str, Volume], threads: int) -> Segmentation:
 
 def _in_this_process(
     work: Callable[..., Outcome], sessions: Sequence[Session], options: Options, resources: object
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """What ``run_sessions`` does, without processes."""
     assert resources
     for session in sessions:

@@ -182,8 +182,12 @@ def test_dry_run_prints_a_plan_and_writes_nothing(
     output = tmp_path / "out"
     assert main([str(cohort), str(output), "participant", "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["session", "scans", "methods", "action"]
-    assert lines[1].split() == ["sub-01_ses-01", "sub-01_ses-01_T1w.nii.gz", "thalnet", "run"]
+    assert lines[0].split() == ["session", "scans", "methods", "seconds", "MiB", "action"]
+    first = lines[1].split()
+    assert first[:3] == ["sub-01_ses-01", "sub-01_ses-01_T1w.nii.gz", "thalnet"]
+    assert int(first[3]) > 0
+    assert int(first[4]) > 0
+    assert first[5:] == ["run"]
     assert lines[-1].startswith("4 sessions, 4 scans")
     assert not output.exists()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 from bids_app.cli import main
@@ -47,6 +48,21 @@ def test_maps_join_the_session_and_problems_become_warnings(
     mask = r1.with_name("sub-01_ses-01_desc-brain_mask.nii.gz")
     inside = np.asarray(nib.load(mask).dataobj) > 0
     assert 0.5 < np.median(np.asarray(nib.load(r1).dataobj)[inside]) < 1.5
+
+    table = pd.read_csv(r1.with_name("sub-01_ses-01_desc-thalamus_volumes.tsv"), sep="\t")
+    assert list(table["contrast"]) == ["T1w", "R1map", "T1wR1map"]
+    volumes = table.set_index("contrast")["total_ml"]
+    assert volumes["T1wR1map"] >= volumes[["T1w", "R1map"]].max()
+    assert table["total_soft_ml"].isna().tolist() == [False, False, True]
+    stem = "sub-01_ses-01_space-T1w"
+    aligned = json.loads(r1.with_name(f"{stem}_desc-preproc_R1map.json").read_text())
+    assert aligned["Attempts"][0]["Verdict"] == "passed"
+    fused = r1.with_name(f"{stem}_seg-thalamus_desc-thalnetT1wR1map_dseg.json")
+    assert json.loads(fused.read_text())["Fusion"].startswith("union")
+    scaled = np.asarray(nib.load(r1.with_name(f"{stem}_desc-scaled_R1map.nii.gz")).dataobj)
+    assert scaled[inside].max() == 1000
+    assert (scaled[~inside] == 0).all()
+    assert r1.with_name("sub-01_ses-01_from-R1map_to-T1w_mode-image_xfm.txt").is_file()
 
     record = read_record(output, "sub-01_ses-01")
     assert record is not None

@@ -52,6 +52,7 @@ class Staging:
         if relative.is_absolute() or ".." in relative.parts:
             raise CannotCreateError(f"The output name {name} leaves the output folder.")
         path = self._folder / relative
+        self._folder.stat()  # an output folder that has vanished is not made anew
         path.parent.mkdir(parents=True, exist_ok=True)
         self.names.append(str(relative))
         return path
@@ -100,9 +101,9 @@ class Staging:
         """Move every file into place."""
         for name in self.names:
             source, target = self._folder / name, self._output_dir / name
-            target.parent.mkdir(parents=True, exist_ok=True)
             with source.open("rb") as stream:
                 os.fsync(stream.fileno())
+            target.parent.mkdir(parents=True, exist_ok=True)
             source.replace(target)
 
 
@@ -123,15 +124,13 @@ def staged(output_dir: Path, name: str) -> Iterator[Staging]:
     """
     folder = None
     try:
-        parent = output_dir / PARTIAL
-        parent.mkdir(parents=True, exist_ok=True)
-        owner = f"{name}@{socket.gethostname()}@{os.getpid()}@"
-        folder = Path(tempfile.mkdtemp(prefix=owner, dir=parent))
+        folder = _private_folder(output_dir, f"{name}@{socket.gethostname()}@{os.getpid()}@")
         staging = Staging(folder, output_dir)
         yield staging
         staging.publish()
     except OSError as error:
-        if error.errno not in _WRITE_ERRORS:
+        vanished = error.errno in _VANISHED_ERRORS and (folder is None or not folder.is_dir())
+        if error.errno not in _WRITE_ERRORS and not vanished:
             raise
         raise CannotCreateError(cannot_write(output_dir, error)) from error
     finally:
@@ -141,6 +140,20 @@ def staged(output_dir: Path, name: str) -> Iterator[Staging]:
                 (output_dir / PARTIAL).rmdir()
 
 
+def _private_folder(output_dir: Path, owner: str) -> Path:
+    """Make a staging folder; never the output folder itself, which may have been unmounted."""
+    while True:
+        try:
+            (output_dir / PARTIAL).mkdir(exist_ok=True)
+            return Path(tempfile.mkdtemp(prefix=owner, dir=output_dir / PARTIAL))
+        except FileNotFoundError:
+            # Another process may just have removed the empty folder.
+            if not output_dir.is_dir():
+                raise
+
+
+# Said of a file below a folder that is gone, or whose network filesystem is.
+_VANISHED_ERRORS = {errno.ENOENT, errno.ESTALE, errno.ENOTCONN}
 _WRITE_ERRORS = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -160,6 +173,8 @@ def cannot_write(output_dir: Path, error: OSError) -> str:
         advice = "Free some space (a session needs about 30 MB) and start again."
     elif error.errno == errno.EROFS:
         advice = "It lies on a read-only mount; mount it writable or choose another folder."
+    elif error.errno in _VANISHED_ERRORS:
+        advice = "It has vanished during the run. Bring it back and start again to go on."
     else:
         advice = "Check its owner and permissions, or choose another folder."
     return f"Cannot write to {output_dir}: {error.strerror}. {advice}"
@@ -186,11 +201,15 @@ def prepare_output(output_dir: Path) -> None:
     for folder in (output_dir / PARTIAL).glob("*@*@*@*"):
         if _abandoned(folder):
             shutil.rmtree(folder, ignore_errors=True)
+    for above in (output_dir, output_dir / "logs"):
+        for file in above.glob(f".*@*@*@*{PARTIAL}"):
+            if _abandoned(file):
+                file.unlink(missing_ok=True)
 
 
-def _abandoned(folder: Path) -> bool:
-    """Whether the process that staged files here is gone; on other hosts, a day tells."""
-    _, host, process, _ = folder.name.rsplit("@", 3)
+def _abandoned(partial: Path) -> bool:
+    """Whether the process that makes a file or folder is gone; on other hosts, a day tells."""
+    _, host, process, _ = partial.name.rsplit("@", 3)
     if host == socket.gethostname():
         try:
             state = Path(f"/proc/{process}/stat").read_text("ascii").rsplit(")", 1)[1].split()[0]
@@ -199,7 +218,7 @@ def _abandoned(folder: Path) -> bool:
         # A killed process whose parent does not ask for it stays as a zombie, in containers mostly.
         return state in ("Z", "X")
     with contextlib.suppress(OSError):
-        return time.time() - folder.stat().st_mtime > 86400
+        return time.time() - partial.stat().st_mtime > 86400
     return False
 
 
@@ -214,8 +233,10 @@ def write_if_different(path: Path, text: str) -> None:
     try:
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(prefix=".", suffix=".partial", dir=path.parent)
+        # Not its parents: an output folder that has vanished is not made anew.
+        path.parent.mkdir(exist_ok=True)
+        owner = f".{path.name}@{socket.gethostname()}@{os.getpid()}@"
+        handle, partial = tempfile.mkstemp(prefix=owner, suffix=PARTIAL, dir=path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
                 stream.write(text)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bids_app import __version__
@@ -22,6 +24,8 @@ CITATION.md
 *.html
 *_volumes.tsv
 *_volumes.json
+*_xfm.txt
+*_xfm.json
 """
 
 _LABELS = """\
@@ -38,6 +42,9 @@ _README = """\
 | `sub-*.html` | one page per session: masks over the scan, volumes, provenance |
 | `group.html`, `group/` | the cohort: tables and figures (after `thalbids ... group`) |
 | `*_desc-preproc_T1w` | the scan with its axes in RAS order; voxels are not interpolated |
+| `*_space-*_desc-preproc_*` | another contrast on the grid of the anchor; its JSON says how |
+| `*_from-*_to-*_mode-image_xfm.txt` | the transform, for `antsApplyTransforms` |
+| `*_space-*_desc-scaled_R1map` | R1 clipped and scaled to 0-1000 in the brain |
 | `*_R1map`, `*_R2starmap`, `*_MTsat`, `*_PDmap` | quantitative maps; 0 where undetermined |
 | `*_seg-thalamus_desc-<method><contrast>_dseg` | 1 left, 2 right thalamus |
 | `*_seg-thalamus_desc-<method><contrast>_probseg` | probabilities, left and right |
@@ -100,7 +107,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     "session_id": _column("Session identifier"),
     "scan": _column("The scan that was measured"),
     "method": _column("Segmentation method"),
-    "contrast": _column("Contrast that was segmented (BIDS suffix)"),
+    "contrast": _column("Contrast that was segmented (BIDS suffix), or contrasts that were fused"),
     "left_ml": _column("Left thalamus: voxels times voxel volume", "mL"),
     "right_ml": _column("Right thalamus: voxels times voxel volume", "mL"),
     "total_ml": _column("Both thalami: voxels times voxel volume", "mL"),
@@ -182,8 +189,8 @@ def describe_dataset(options: Options) -> None:
         "DatasetType": "derivative",
         # Derivatives inherit the licence of the raw data.
         "License": _description_field(options.bids_dir, "License") or "n/a",
-        "GeneratedBy": [{"Name": "thalbids", "Version": __version__, "CodeURL": CODE_URL}],
-        "SourceDatasets": [{"URL": options.bids_dir.as_uri()}],
+        "GeneratedBy": [generated_by()],
+        "SourceDatasets": [_source_dataset(options.bids_dir)],
         "DatasetLinks": links,
         "HowToAcknowledge": "Please cite the works in CITATION.md.",
     }
@@ -198,6 +205,58 @@ def describe_dataset(options: Options) -> None:
         del files["CITATION.md"]
     for name, text in files.items():
         write_if_different(options.output_dir / name, text)
+
+
+def generated_by() -> dict[str, object]:
+    """The program for ``GeneratedBy``, with the container it runs in, if it does.
+
+    The image names itself in ``THALBIDS_IMAGE``; thalbids-docker and thalbids-slurm, which see it
+    from outside, add its digest. Apptainer sets ``APPTAINER_CONTAINER`` and ``APPTAINER_NAME``.
+    """
+    program: dict[str, object] = {
+        "Name": "thalbids",
+        "Version": __version__,
+        "CodeURL": CODE_URL,
+    }
+    environment = os.environ
+    container = {
+        "Type": "singularity" if "APPTAINER_CONTAINER" in environment else "docker",
+        "Tag": environment.get("THALBIDS_IMAGE") or environment.get("APPTAINER_NAME", ""),
+        "URI": environment.get("THALBIDS_IMAGE_DIGEST", ""),
+    }
+    if container["Tag"]:
+        program["Container"] = {key: value for key, value in container.items() if value}
+    return program
+
+
+def write_configuration(options: Options, weights: Mapping[str, str]) -> None:
+    """Keep how the program was called in ``logs/config-<checksum>.json``.
+
+    Runs that differ only in what they were asked to process share one file: a job array of ten
+    thousand tasks leaves one.
+
+    Parameters
+    ----------
+    options : Options
+    weights : mapping of str to str
+        SHA-256 of each file of network weights.
+
+    Raises
+    ------
+    CannotCreateError
+        If it cannot be written.
+    """
+    selection = {"participant_labels", "session_labels", "exclude_participant_labels", "levels"}
+    used = {name: value for name, value in vars(options).items() if name not in selection}
+    content = {"GeneratedBy": generated_by(), "Weights": dict(weights), "Options": used}
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
+    checksum = hashlib.sha256(text.encode()).hexdigest()[:12]
+    write_if_different(options.output_dir / "logs" / f"config-{checksum}.json", text)
+
+
+def _source_dataset(bids_dir: Path) -> dict[str, str]:
+    doi = _description_field(bids_dir, "DatasetDOI")
+    return {"URL": bids_dir.as_uri(), **({"DOI": doi} if doi else {})}
 
 
 def _has_findings(citation: Path) -> bool:

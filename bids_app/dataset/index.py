@@ -9,17 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bids_app.errors import InvalidBIDSError, MissingInputError, NothingSelectedError
+from bids_app.errors import (
+    CannotCreateError,
+    InvalidBIDSError,
+    MissingInputError,
+    NothingSelectedError,
+)
 from bids_app.options import Options
 
 # Entities that tell several scans of one session apart, in the order of BIDS names.
-_SCAN_ENTITIES = {
-    "acquisition": "acq",
-    "ceagent": "ce",
-    "reconstruction": "rec",
-    "run": "run",
-}
+_SCAN_ENTITIES = ("acq", "ce", "rec", "run")
+# SQL has its limits; above this all subjects are asked for.
+_MOST_IN_QUERY = 500
 _IMAGE_EXTENSIONS = [".nii.gz", ".nii"]
+# What is measured, the first that a session has; the later ones are aligned to it.
+_CONTRASTS = ("T1w", "FLAIR", "T2w")
+_ANCHORS = ("T1w", "FLAIR")
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,15 @@ class Session:
     session : str or None
         Label without ``ses-``; None in datasets without sessions.
     anchors : tuple of Scan
-        The images that are measured; empty where there is none.
+        The images that are measured, every T1w or else every FLAIR; empty where there is none.
     problem : str
         Why the session cannot be processed; empty where it can.
     exists : bool
         False for a label that was asked for and is not in the dataset.
+    others : tuple of Scan
+        One image of every other contrast, to be aligned to the anchors.
+    unused : tuple of Scan
+        Further images of those contrasts.
     """
 
     subject: str
@@ -69,6 +78,8 @@ class Session:
     anchors: tuple[Scan, ...]
     problem: str = ""
     exists: bool = True
+    others: tuple[Scan, ...] = ()
+    unused: tuple[Scan, ...] = ()
 
     @property
     def name(self) -> str:
@@ -156,10 +167,17 @@ def index_sessions(options: Options) -> list[Session]:
         Session(label, None, (), f"There is no folder {options.bids_dir / f'sub-{label}'}.", False)
         for label in absent
     ]
-    layout = _layout(options.bids_dir, selected)
-    filters = options.bids_filters.get("t1w", {})
+    layout = _layout(options, None if len(selected) == len(present) else selected)
+    everything = _by_subject(layout, selected, {})
+    scans = {
+        contrast: _by_subject(
+            layout, selected, {"suffix": contrast, **options.bids_filters.get(contrast.lower(), {})}
+        )
+        for contrast in _CONTRASTS
+    }
     for subject in selected:
-        sessions.extend(_sessions_of(options, layout, subject, filters))
+        own = {contrast: found.get(subject, []) for contrast, found in scans.items()}
+        sessions.extend(_sessions_of(options, subject, everything.get(subject, []), own))
     if not sessions:
         raise NothingSelectedError(
             f"The session labels asked for ({', '.join(options.session_labels or ())}) "
@@ -168,24 +186,60 @@ def index_sessions(options: Options) -> list[Session]:
     return sorted(sessions, key=lambda session: (session.subject, session.session or ""))
 
 
-def _layout(bids_dir: Path, subjects: Iterable[str]) -> Any:  # noqa: ANN401 (pybids is untyped)
+def _layout(options: Options, subjects: Iterable[str] | None) -> Any:  # noqa: ANN401 (pybids is untyped)
+    """Index the folders of some subjects, or with None of all."""
     from bids import BIDSLayout, BIDSLayoutIndexer
 
-    wanted = "|".join(re.escape(subject) for subject in subjects)
+    if subjects is None or options.bids_database_dir is not None:
+        # A database serves later runs too, which may want other subjects.
+        wanted = "[0-9a-zA-Z]+"
+    else:
+        wanted = "|".join(re.escape(subject) for subject in subjects)
     # Everything but the wanted subjects' folders is left unread: large datasets stay quick.
     others = re.compile(rf"^/(?!sub-(?:{wanted})(?:/|$))[^/]+/")
-    indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=[others])
-    return BIDSLayout(bids_dir, validate=False, derivatives=False, indexer=indexer)
+    no_images = re.compile(r"/[^/.]+\.(?!nii(?:\.gz)?$)[^/]*$")
+    indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=[others, no_images])
+    database = options.bids_database_dir
+    try:
+        if database is not None:
+            database.mkdir(parents=True, exist_ok=True)
+        return BIDSLayout(
+            options.bids_dir,
+            validate=False,
+            derivatives=False,
+            indexer=indexer,
+            database_path=database,
+        )
+    except OSError as error:
+        if database is None:
+            raise
+        raise CannotCreateError(
+            f"Cannot write to the database folder {database}: {error.strerror}."
+        ) from error
+
+
+def _by_subject(
+    layout: Any,  # noqa: ANN401 (pybids is untyped)
+    subjects: list[str],
+    filters: Mapping[str, object],
+) -> dict[str, list[Path]]:
+    """Images that pass the filters, by subject: one query for all, as each takes its time."""
+    asked = {"subject": subjects} if len(subjects) <= _MOST_IN_QUERY else {}
+    query = {"extension": _IMAGE_EXTENSIONS, **asked, **filters}
+    found: dict[str, list[Path]] = {}
+    # Paths only: an image's entities would be one more query each, and they stand in its name.
+    for path in map(Path, layout.get(**query, return_type="filename")):
+        found.setdefault(_entity(path, "sub") or "", []).append(path)
+    return found
 
 
 def _sessions_of(
     options: Options,
-    layout: Any,  # noqa: ANN401 (pybids is untyped)
     subject: str,
-    filters: Mapping[str, object],
+    images: list[Path],
+    scans: Mapping[str, list[Path]],
 ) -> list[Session]:
-    images = layout.get(subject=subject, extension=_IMAGE_EXTENSIONS)
-    labels = {image.entities.get("session") for image in images}
+    labels = {_entity(image, "ses") for image in images}
     folders = {
         folder.name.removeprefix("ses-")
         for folder in (options.bids_dir / f"sub-{subject}").glob("ses-*")
@@ -196,48 +250,55 @@ def _sessions_of(
         labels = {label for label in labels if label in options.session_labels}
     sessions = []
     for label in sorted(labels, key=lambda value: value or ""):
-        own = [image for image in images if image.entities.get("session") == label]
-        t1w = layout.get(
-            **{
-                "subject": subject,
-                "session": label if label is not None else _none(),
-                "suffix": "T1w",
-                "extension": _IMAGE_EXTENSIONS,
-                **filters,
-            }
+        own = [image for image in images if _entity(image, "ses") == label]
+        found = {
+            contrast: tuple(_scan(path) for path in sorted(paths) if _entity(path, "ses") == label)
+            for contrast, paths in scans.items()
+        }
+        measured = next((contrast for contrast in _ANCHORS if found[contrast]), None)
+        if measured is None:
+            sessions.append(Session(subject, label, (), _no_anchor(subject, label, own, options)))
+            continue
+        others = [some for contrast, some in found.items() if contrast != measured and some]
+        sessions.append(
+            Session(
+                subject,
+                label,
+                found[measured],
+                others=tuple(some[0] for some in others),
+                unused=tuple(scan for some in others for scan in some[1:]),
+            )
         )
-        anchors = tuple(_scan(image) for image in sorted(t1w, key=lambda image: image.path))
-        problem = "" if anchors else _no_anchor(subject, label, own, filters)
-        sessions.append(Session(subject, label, anchors, problem))
     return sessions
 
 
-def _none() -> object:
-    from bids.layout import Query
-
-    return Query.NONE
-
-
-def _scan(image: Any) -> Scan:  # noqa: ANN401 (pybids is untyped)
-    entities = [("sub", str(image.entities["subject"]))]
-    if "session" in image.entities:
-        entities.append(("ses", str(image.entities["session"])))
-    # The label as it stands in the name: pybids turns run-01 into a number.
-    for name, short in _SCAN_ENTITIES.items():
-        if name in image.entities:
-            found = re.search(rf"_{short}-([0-9a-zA-Z]+)", image.filename)
-            entities.append((short, found[1] if found else str(image.entities[name])))
-    return Scan(Path(image.path), str(image.entities["suffix"]), tuple(entities))
+def _entity(path: Path, short: str) -> str | None:
+    """Label of an entity as it stands in a file's name: pybids turns run-01 into a number."""
+    found = re.search(rf"(?:^|_){short}-([0-9a-zA-Z]+)", path.name)
+    return found[1] if found else None
 
 
-def _no_anchor(
-    subject: str, label: str | None, images: list[Any], filters: Mapping[str, object]
-) -> str:
+def _suffix(path: Path) -> str:
+    return path.name.partition(".")[0].rpartition("_")[2]
+
+
+def _scan(path: Path) -> Scan:
+    entities = [(short, _entity(path, short)) for short in ("sub", "ses", *_SCAN_ENTITIES)]
+    present = tuple((short, label) for short, label in entities if label is not None)
+    return Scan(path, _suffix(path), present)
+
+
+def _no_anchor(subject: str, label: str | None, images: list[Path], options: Options) -> str:
     folder = Session(subject, label, ()).folder
-    searched = f"No T1w image: searched {folder}/anat/*_T1w.nii[.gz]"
+    searched = f"No T1w or FLAIR image: searched {folder}/anat/*_T1w.nii[.gz] and *_FLAIR.nii[.gz]"
+    filters = {
+        name: dict(options.bids_filters[name])
+        for name in ("t1w", "flair")
+        if options.bids_filters.get(name)
+    }
     if filters:
-        searched += f" with the filter {json.dumps(dict(filters), default=str)}"
-    found = sorted({str(image.entities.get("suffix")) for image in images})
+        searched += f" with the filter {json.dumps(filters, default=str)}"
+    found = sorted({_suffix(image) for image in images})
     return f"{searched}; found {', '.join(found) if found else 'no image at all'}."
 
 

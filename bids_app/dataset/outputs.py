@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, cast
 
 from bids_app import __version__
+from bids_app.alignment.strategies import Alignment
 from bids_app.dataset.derivatives import Staging
 from bids_app.dataset.description import VOLUME_COLUMNS, data_dictionary
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.metadata import merged
 from bids_app.images.volume import AffineArray, Volume
+from bids_app.segmentation.fusion import RULES, Ensemble
 from bids_app.segmentation.volumes import ThalamusVolumes
 
 if TYPE_CHECKING:
@@ -46,6 +47,28 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class AlignedContrast:
+    """Another contrast of the session on the grid of the anchor.
+
+    Attributes
+    ----------
+    contrast : str
+        BIDS suffix.
+    image : Volume
+        (X, Y, Z) float32 on the scan's RAS grid.
+    quality : tuple of mapping
+        Strategy, mutual information, threshold and problem of every attempt.
+    strategy : str
+        The one that was taken.
+    """
+
+    contrast: str
+    image: Volume
+    quality: tuple[Mapping[str, object], ...]
+    strategy: str
+
+
+@dataclass(frozen=True)
 class MeasuredScan:
     """Everything the report of a scan needs.
 
@@ -57,12 +80,14 @@ class MeasuredScan:
     brain_mask : Volume
         Same grid, uint8.
     measurements : tuple of Measurement
+    aligned : tuple of AlignedContrast
     """
 
     scan: Scan
     image: Volume
     brain_mask: Volume
     measurements: tuple[Measurement, ...]
+    aligned: tuple[AlignedContrast, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +118,7 @@ def write_image(staging: Staging, session: Session, scan: Scan, image: Volume) -
         _anat(session, f"{scan.name}_desc-preproc_{scan.contrast}.nii.gz"),
         image,
         Description="Axes reordered to RAS; intensities and voxel size as acquired",
-        Sources=[_source(session, scan)],
+        Sources=[raw_source(session, scan)],
         SkullStripped=False,
     )
 
@@ -104,7 +129,7 @@ def write_brain_mask(staging: Staging, session: Session, scan: Scan, mask: Volum
         _anat(session, f"{scan.name}_desc-brain_mask.nii.gz"),
         mask,
         Type="Brain",
-        Sources=[_source(session, scan)],
+        Sources=[raw_source(session, scan)],
         GeneratedBy=_generated_by("thalnet"),
     )
 
@@ -114,15 +139,20 @@ def write_segmentation(
     session: Session,
     scan: Scan,
     method: str,
+    contrasts: tuple[str, ...],
     segmentation: Segmentation,
-    affine: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    affine: AffineArray,
 ) -> None:
-    """Write labels and probabilities of one method on one scan."""
-    stem = _segmentation_stem(scan, method)
+    """Write labels and probabilities that a method drew on one contrast, or several at once."""
+    stem = _segmentation_stem(scan, method, joint_name(contrasts))
     common = {
-        "Sources": [_source(session, scan)],
-        "SpatialReference": f"bids::{_anat(session, f'{scan.name}_desc-preproc_')}"
-        f"{scan.contrast}.nii.gz",
+        "Sources": [
+            raw_source(session, scan)
+            if contrast == scan.contrast
+            else _derived(session, _aligned_name(scan, contrast))
+            for contrast in contrasts
+        ],
+        "SpatialReference": _reference(session, scan),
         "Manual": False,
         "GeneratedBy": _generated_by(method),
     }
@@ -137,11 +167,116 @@ def write_segmentation(
     )
 
 
+def joint_name(contrasts: tuple[str, ...]) -> str:
+    """One contrast's name, or that of several seen at once: ``T1wR1mapJoint``."""
+    return "".join(contrasts) + ("Joint" if len(contrasts) > 1 else "")
+
+
+def write_ensemble(
+    staging: Staging,
+    session: Session,
+    scan: Scan,
+    method: str,
+    ensemble: Ensemble,
+    dseg: Volume,
+) -> None:
+    """Write the fused labels of several contrasts; the JSON names masks and rule."""
+    stems = [_segmentation_stem(scan, method, contrast) for contrast in ensemble.contrasts]
+    staging.image(
+        _anat(session, f"{_segmentation_stem(scan, method, ensemble.name)}_dseg.nii.gz"),
+        dseg,
+        Sources=[_derived(session, f"{stem}_dseg.nii.gz") for stem in stems],
+        SpatialReference=_reference(session, scan),
+        Manual=False,
+        Fusion=RULES[ensemble.rule],
+        Contrasts=list(ensemble.contrasts),
+        GeneratedBy=_generated_by(f"fusion of {method}"),
+    )
+
+
+def write_aligned(
+    staging: Staging,
+    session: Session,
+    scan: Scan,
+    aligned: AlignedContrast,
+    source: str,
+    transform: str,
+) -> None:
+    """Write a contrast on the grid of the scan and the transform that brought it there.
+
+    Parameters
+    ----------
+    staging : Staging
+    session : Session
+    scan : Scan
+        The anchor.
+    aligned : AlignedContrast
+    source : str
+        BIDS URI of the image before alignment.
+    transform : str
+        ITK text, from `bids_app.alignment.transforms.itk_text`.
+    """
+    name = _transform_name(scan, aligned.contrast)
+    staging.text(_anat(session, f"{name}.txt"), transform)
+    described = {
+        "Sources": [source],
+        "SpatialReference": _reference(session, scan),
+        "Strategy": aligned.strategy,
+        "Attempts": list(aligned.quality),
+    }
+    staging.json(_anat(session, f"{name}.json"), described)
+    staging.image(
+        _anat(session, _aligned_name(scan, aligned.contrast)),
+        aligned.image,
+        **described,
+        Transform=_derived(session, f"{name}.txt"),
+        SkullStripped=False,
+    )
+
+
+def write_scaled(
+    staging: Staging, session: Session, scan: Scan, contrast: str, image: Volume
+) -> None:
+    """Write an aligned map with its intensities scaled in the brain, as it is segmented."""
+    staging.image(
+        _anat(session, _aligned_name(scan, contrast, "scaled")),
+        image,
+        Description="Clipped at the 99th percentile of the brain and scaled to 0-1000 there; "
+        "zero outside",
+        Sources=[_derived(session, _aligned_name(scan, contrast))],
+        SpatialReference=_reference(session, scan),
+        SkullStripped=True,
+    )
+
+
+def qualities(alignment: Alignment) -> tuple[dict[str, object], ...]:
+    """The attempts of an alignment as they stand in the JSON beside the image."""
+    return tuple(
+        {
+            "Strategy": attempt.strategy,
+            "MutualInformation": round(attempt.mutual_information, 4),
+            "Threshold": attempt.threshold,
+            "Verdict": attempt.problem or "passed",
+        }
+        for attempt in alignment.attempts
+    )
+
+
 def write_maps(staging: Staging, session: Session, maps: Iterable[QuantitativeMap]) -> None:
     """Write the quantitative maps of a session."""
     for item in maps:
-        name = _anat(session, f"{item.name}_{item.quantity}.nii.gz")
+        name = _anat(session, map_name(item))
         staging.image(name, item.volume, **item.sidecar, GeneratedBy=_generated_by("quantify"))
+
+
+def map_source(session: Session, item: QuantitativeMap) -> str:
+    """BIDS URI of a quantitative map among the results."""
+    return _derived(session, map_name(item))
+
+
+def map_name(item: QuantitativeMap) -> str:
+    """File name of a quantitative map."""
+    return f"{item.name}_{item.quantity}.nii.gz"
 
 
 def write_volumes(staging: Staging, session: Session, scans: list[MeasuredScan]) -> None:
@@ -207,14 +342,20 @@ def read_measured_scan(
         own = (table["scan"] == f"{scan.name}_{scan.contrast}") & (table["method"] == method)
         if not own.any():
             raise MissingInputError(f"{table_path} has no row for {scan.path.name} and {method}.")
-        volumes = ThalamusVolumes(*(float(value) for value in table.loc[own, names].iloc[0]))
-        dseg = read_volume(folder / f"{_segmentation_stem(scan, method)}_dseg.nii.gz")
-        measurements.append(Measurement(method, scan.contrast, dseg, volumes))
+        for row in table[own].to_dict("records"):
+            volumes = ThalamusVolumes(*(float(row[name]) for name in names))
+            dseg = read_volume(output_dir / dseg_path(row), may_be_constant=True)
+            measurements.append(Measurement(method, str(row["contrast"]), dseg, volumes))
     return MeasuredScan(
         scan,
         read_volume(folder / f"{scan.name}_desc-preproc_{scan.contrast}.nii.gz"),
         read_volume(folder / f"{scan.name}_desc-brain_mask.nii.gz"),
         tuple(measurements),
+        tuple(
+            _read_aligned(folder, scan, contrast)
+            for contrast in dict.fromkeys(item.contrast for item in measurements)
+            if (folder / _aligned_name(scan, contrast)).is_file()
+        ),
     )
 
 
@@ -233,23 +374,25 @@ def read_conformed(output_dir: Path, scan: Scan) -> tuple[Volume, Volume]:
     )
 
 
-def write_aligned(staging: Staging, scan: Scan, image: Volume, transform: AffineArray) -> None:
+def write_within_subject(
+    staging: Staging, scan: Scan, image: Volume, transform: AffineArray
+) -> None:
     """Write a scan as it lies in its subject's common space."""
     session = _session_of(scan)
     staging.image(
-        _aligned_image(scan),
+        _within_subject_image(scan),
         image,
         Description="Half-way between all scans of the subject; interpolated once (cubic spline), "
         "smooth intensity differences between the scans removed",
-        Sources=[_source(session, scan)],
-        SpatialReference=f"bids::{_aligned_image(scan)}",
+        Sources=[raw_source(session, scan)],
+        SpatialReference=f"bids::{_within_subject_image(scan)}",
         SkullStripped=False,
         ToOriginalSpace={"Description": "World coordinates, mm, RAS", "Matrix": transform},
         GeneratedBy=_generated_by("longitudinal"),
     )
 
 
-def write_aligned_segmentation(
+def write_within_subject_segmentation(
     staging: Staging, scan: Scan, method: str, segmentation: Segmentation, affine: AffineArray
 ) -> None:
     """Write labels of one method in the subject's common space."""
@@ -258,14 +401,14 @@ def write_aligned_segmentation(
     staging.image(
         _anat(session, f"{stem}_dseg.nii.gz"),
         Volume(segmentation.dseg, affine),
-        Sources=[f"bids::{_aligned_image(scan)}"],
-        SpatialReference=f"bids::{_aligned_image(scan)}",
+        Sources=[f"bids::{_within_subject_image(scan)}"],
+        SpatialReference=f"bids::{_within_subject_image(scan)}",
         Manual=False,
         GeneratedBy=_generated_by(f"{method}, longitudinal"),
     )
 
 
-def write_aligned_volumes(
+def write_within_subject_volumes(
     staging: Staging, measurements: Iterable[tuple[Scan, str, ThalamusVolumes]]
 ) -> None:
     """Write the volumes measured in the common space, one table for each session.
@@ -299,18 +442,25 @@ def _session_of(scan: Scan) -> Session:
     return Session(entities["sub"], entities.get("ses"), (scan,))
 
 
-def _aligned_image(scan: Scan) -> PurePosixPath:
+def _within_subject_image(scan: Scan) -> PurePosixPath:
     name = f"{scan.name}_space-{_WITHIN}_desc-preproc_{scan.contrast}.nii.gz"
     return _anat(_session_of(scan), name)
 
 
+def _read_aligned(folder: Path, scan: Scan, contrast: str) -> AlignedContrast:
+    path = folder / _aligned_name(scan, contrast)
+    sidecar = merged((path.with_name(path.name.removesuffix(".nii.gz") + ".json"),))
+    attempts = cast("list[Mapping[str, object]]", sidecar["Attempts"])
+    return AlignedContrast(contrast, read_volume(path), tuple(attempts), str(sidecar["Strategy"]))
+
+
 def dseg_path(row: Mapping[Hashable, Any]) -> PurePosixPath:
     """Where the labels of one row of the volumes table lie, relative to the output folder."""
-    scan = str(row["scan"]).removesuffix(f"_{row['contrast']}")
+    scan, _, anchor = str(row["scan"]).rpartition("_")
     folder = PurePosixPath(str(row["participant_id"]))
     if isinstance(row["session_id"], str):
         folder = folder / row["session_id"]
-    space = f"{scan}_space-{row['contrast']}_seg-thalamus"
+    space = f"{scan}_space-{anchor}_seg-thalamus"
     return folder / "anat" / f"{space}_desc-{row['method']}{row['contrast']}_dseg.nii.gz"
 
 
@@ -318,12 +468,29 @@ def _anat(session: Session, name: str) -> PurePosixPath:
     return PurePosixPath(session.folder.as_posix(), "anat", name)
 
 
-def _segmentation_stem(scan: Scan, method: str) -> str:
+def _segmentation_stem(scan: Scan, method: str, contrast: str) -> str:
     space = f"{scan.name}_space-{scan.contrast}"
-    return f"{space}_seg-thalamus_desc-{method}{scan.contrast}"
+    return f"{space}_seg-thalamus_desc-{method}{contrast}"
 
 
-def _source(session: Session, scan: Scan) -> str:
+def _aligned_name(scan: Scan, contrast: str, description: str = "preproc") -> str:
+    return f"{scan.name}_space-{scan.contrast}_desc-{description}_{contrast}.nii.gz"
+
+
+def _transform_name(scan: Scan, contrast: str) -> str:
+    return f"{scan.name}_from-{contrast}_to-{scan.contrast}_mode-image_xfm"
+
+
+def _derived(session: Session, name: str) -> str:
+    return f"bids::{_anat(session, name)}"
+
+
+def _reference(session: Session, scan: Scan) -> str:
+    return _derived(session, f"{scan.name}_desc-preproc_{scan.contrast}.nii.gz")
+
+
+def raw_source(session: Session, scan: Scan) -> str:
+    """BIDS URI of a raw scan."""
     return f"bids:raw:{session.folder.as_posix()}/anat/{scan.path.name}"
 
 

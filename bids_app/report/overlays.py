@@ -30,6 +30,7 @@ THALAMUS_SLICES = 6
 THALAMUS_FIELD = 90.0
 BRAIN_SLICES = 3
 BRAIN_MARGIN = 1.2
+CHECKER_MM = 20.0
 
 _TEXT: Colour = (225, 225, 225)
 _ALERT: Colour = (255, 120, 90)
@@ -177,6 +178,51 @@ def brain_overlay(
     scene = _Scene(image, layers, spacing, bounds.mean(axis=1), field, window)
     rows = [_spread(bounds[plane.through], BRAIN_SLICES) for plane in _PLANES]
     return _figure(scene, rows, BRAIN_SLICES, notes + _gaps(image))
+
+
+def alignment_overlay(
+    image: npt.NDArray[Any],
+    aligned: npt.NDArray[Any],
+    mask: npt.NDArray[Any],
+    voxel_size: Sequence[float] | npt.NDArray[np.floating],
+) -> bytes:
+    """Draw two images in turn, square by square, with the outline of the brain.
+
+    Three axial, coronal and sagittal slices; each square is 20 mm wide. Where the two are aligned,
+    edges run on from one square to the next.
+
+    Parameters
+    ----------
+    image, aligned : (X, Y, Z) array
+        On one grid; axes run right, anterior, superior.
+    mask : (X, Y, Z) bool or uint8
+        Brain of ``image`` where not zero.
+    voxel_size : (3,) float
+        Sides of a voxel in mm.
+
+    Returns
+    -------
+    bytes
+        PNG, RGB.
+
+    Raises
+    ------
+    ValueError
+        As `brain_overlay`.
+    """
+    spacing = _check(image, mask, voxel_size)
+    _check(aligned, mask, voxel_size)
+    brain = mask != 0
+    scaled = []
+    for part in (image, aligned):
+        (low, high), _ = _window(part[brain] if brain.any() else part)
+        scaled.append(np.clip((part.astype(np.float32) - low) / (high - low), 0.01, 1))
+    squares = [
+        (np.arange(size) * side // CHECKER_MM).astype(int)
+        for size, side in zip(image.shape, spacing, strict=True)
+    ]
+    odd = sum(np.ix_(*squares)) % 2 == 1
+    return brain_overlay(np.where(odd, scaled[1], scaled[0]), brain, spacing)
 
 
 def _check(

@@ -67,6 +67,25 @@ class Overlay:
 
 
 @dataclass(frozen=True)
+class AlignmentReport:
+    """How another contrast was aligned.
+
+    Attributes
+    ----------
+    contrast, strategy : str
+        What was aligned, and the strategy that was taken.
+    attempts : tuple of mapping
+        Columns of the table of attempts.
+    figures : tuple of Overlay
+    """
+
+    contrast: str
+    strategy: str
+    attempts: tuple[Mapping[str, object], ...]
+    figures: tuple[Overlay, ...] = ()
+
+
+@dataclass(frozen=True)
 class Anchor:
     """The image that was measured, and what was found in it.
 
@@ -87,6 +106,7 @@ class Anchor:
         One per method and contrast.
     brain : Overlay or None
     warnings : tuple of str
+    alignments : tuple of AlignmentReport
     """
 
     name: str
@@ -98,6 +118,7 @@ class Anchor:
     thalamus: tuple[Overlay, ...] = ()
     brain: Overlay | None = None
     warnings: tuple[str, ...] = ()
+    alignments: tuple[AlignmentReport, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -228,7 +249,14 @@ def session_page(report: SessionReport) -> str:
         HTML that loads nothing from anywhere; everything from `report` is escaped.
     """
     title = _name(report.subject, report.session)
-    anchors = [(anchor, _volume_table(anchor.volumes)) for anchor in report.anchors]
+    anchors = [
+        (
+            anchor,
+            _volume_table(anchor.volumes),
+            [(each, format_table(pd.DataFrame(each.attempts))) for each in anchor.alignments],
+        )
+        for anchor in report.anchors
+    ]
     template = _environment().get_template("session.html.jinja")
     return template.render(title=title, report=report, anchors=anchors)
 

@@ -12,6 +12,25 @@ Status = Literal["done", "unchanged", "skipped", "failed"]
 
 
 @dataclass(frozen=True)
+class StageCost:
+    """What one stage of a session took.
+
+    Attributes
+    ----------
+    stage : str
+        Its first word: read, segment, ...; several of the same name are one.
+    seconds : float
+        Wall time.
+    peak_mib : float
+        Highest resident memory while it ran.
+    """
+
+    stage: str
+    seconds: float
+    peak_mib: float
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The result of one session, as it stands in ``logs/sessions.tsv``.
 
@@ -35,6 +54,8 @@ class Outcome:
         Its files, relative to the output folder.
     warnings : tuple of str
         What could not be made or limits the results, though the session is done.
+    stages : tuple of StageCost
+        In the order in which they began.
     """
 
     name: str
@@ -46,6 +67,7 @@ class Outcome:
     stamp: Stamp | None = None
     outputs: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    stages: tuple[StageCost, ...] = ()
 
 
 def exit_code_of(outcomes: list[Outcome]) -> ExitCode:

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 
 from bids_app.dataset.index import Session
 from bids_app.options import Options
+from bids_app.run.cost import Cost, predict_sessions
 from bids_app.run.records import read_record
-from bids_app.run.resources import SESSION_GIB, Resources
-
-# Wall time of one session with one thread and a 1 mm scan; measured by benchmarks/one_scan.py.
-SESSION_SECONDS = 15.0
+from bids_app.run.resources import Resources
 
 
 def print_plan(sessions: Sequence[Session], options: Options, resources: Resources) -> None:
@@ -25,20 +23,23 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
     resources : Resources
         Workers and threads that the run would get.
     """
-    rows = [("session", "scans", "methods", "action")]
-    rows += [_row(session, options) for session in sessions]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    costs = predict_sessions(sessions, resources.threads, options.output_dir)
+    rows = [("session", "scans", "methods", "seconds", "MiB", "action")]
+    rows += [_row(session, options, costs.get(session.name)) for session in sessions]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-        sys.stdout.write("  ".join([*cells, row[3]]).rstrip() + "\n")
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
     if options.longitudinal:
         _print_courses(sessions)
     scans = sum(len(session.anchors) for session in sessions)
-    minutes = scans * SESSION_SECONDS / max(1, resources.workers * resources.threads) / 60
+    minutes = sum(cost.seconds for cost in costs.values()) / resources.workers / 60
+    peaks = sorted((cost.peak_mib for cost in costs.values()), reverse=True)
+    gib = sum(peaks[: resources.workers]) / 1024
     sys.stdout.write(
         f"{len(sessions)} sessions, {scans} scans; {resources.workers} at a time with "
         f"{resources.threads} threads each: about {max(1, round(minutes))} min and "
-        f"{resources.workers * SESSION_GIB:.1f} GiB of memory.\n"
+        f"{gib:.1f} GiB of memory.\n"
     )
 
 
@@ -50,14 +51,14 @@ def _print_courses(sessions: Sequence[Session]) -> None:
     sys.stdout.write(f"longitudinal: {names}\n")
 
 
-def _row(session: Session, options: Options) -> tuple[str, str, str, str]:
+def _row(session: Session, options: Options, cost: Cost | None) -> tuple[str, ...]:
     scans = " ".join(scan.path.name for scan in session.anchors) or "-"
     methods = " ".join(options.methods) if session.anchors else "-"
-    if session.problem:
-        return session.name, scans, methods, f"skip: {session.problem}"
+    if cost is None:
+        return session.name, scans, methods, "-", "-", f"skip: {session.problem}"
     record = read_record(options.output_dir, session.name)
-    if record is None:
-        return session.name, scans, methods, "run"
-    if record.status != "done":
-        return session.name, scans, methods, f"run ({record.status} before)"
-    return session.name, scans, methods, "run if anything changed"
+    action = "run"
+    if record is not None:
+        done = record.status == "done"
+        action = "run if anything changed" if done else f"run ({record.status} before)"
+    return session.name, scans, methods, f"{cost.seconds:.0f}", f"{cost.peak_mib:.0f}", action

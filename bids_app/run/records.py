@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
 from bids_app.dataset.derivatives import write_if_different
 from bids_app.errors import ExitCode
-from bids_app.run.outcome import Outcome
+from bids_app.run.outcome import Outcome, StageCost
 from bids_app.run.stamps import Stamp
 
 
@@ -34,17 +35,35 @@ def read_records(output_dir: Path) -> list[Outcome]:
     return [record for record in records if record is not None]
 
 
+def update_session_table(output_dir: Path) -> None:
+    """Write the table at the end of a run, unless the run is one task of a SLURM array.
+
+    Ten thousand tasks would each read ten thousand records; the group stage writes it for them.
+    """
+    if not os.environ.get("SLURM_ARRAY_TASK_ID"):
+        write_session_table(output_dir)
+
+
 def write_session_table(output_dir: Path) -> None:
-    """Write ``logs/sessions.tsv``: how every session of the output folder ended."""
-    rows = ["name\tstatus\texit_code\tseconds\tpeak_mib\treason\twarnings"]
-    for record in read_records(output_dir):
-        reason = " ".join(record.reason.split()) or "n/a"
-        warnings = " ".join(" ".join(record.warnings).split()) or "n/a"
-        rows.append(
-            f"{record.name}\t{record.status}\t{int(record.exit_code)}\t{record.seconds:.1f}"
-            f"\t{record.peak_mib:.0f}\t{reason}\t{warnings}"
-        )
-    write_if_different(output_dir / "logs" / "sessions.tsv", "\n".join(rows) + "\n")
+    """Write ``logs/sessions.tsv``: how every session of the output folder ended, and its cost."""
+    records = read_records(output_dir)
+    stages = list(dict.fromkeys(cost.stage for record in records for cost in record.stages))
+    header = ["name", "status", "exit_code", "seconds", "peak_mib", "reason", "warnings"]
+    for stage in stages:
+        header += [f"{stage}_seconds", f"{stage}_peak_mib"]
+    rows = [header]
+    for record in records:
+        row = [record.name, record.status, str(int(record.exit_code))]
+        row += [f"{record.seconds:.1f}", f"{record.peak_mib:.0f}"]
+        texts = (record.reason, " ".join(record.warnings))
+        row += [" ".join(text.split()) or "n/a" for text in texts]
+        costs = {cost.stage: cost for cost in record.stages}
+        for stage in stages:
+            cost = costs.get(stage)
+            row += [f"{cost.seconds:.1f}", f"{cost.peak_mib:.0f}"] if cost else ["n/a", "n/a"]
+        rows.append(row)
+    text = "".join("\t".join(row) + "\n" for row in rows)
+    write_if_different(output_dir / "logs" / "sessions.tsv", text)
 
 
 def reason_to_run(output_dir: Path, name: str, stamp: Stamp) -> str:
@@ -87,6 +106,7 @@ def read_record(output_dir: Path, name: str) -> Outcome | None:
             stamp=Stamp(**kept["stamp"]) if kept["stamp"] else None,
             outputs=tuple(kept["outputs"]),
             warnings=tuple(kept.get("warnings", ())),
+            stages=tuple(StageCost(**stage) for stage in kept.get("stages", ())),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

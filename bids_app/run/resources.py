@@ -32,24 +32,41 @@ def available_processors() -> int:
     granted = os.environ.get("SLURM_CPUS_PER_TASK", "")
     if granted.isdecimal() and int(granted) > 0:
         bounds.append(int(granted))
-    quota = _read("/sys/fs/cgroup/cpu.max").split()
-    if len(quota) == 2 and quota[0].isdecimal() and quota[1].isdecimal():
-        bounds.append(max(1, int(quota[0]) // int(quota[1])))
+    for group in _cgroups():
+        quota = _read(group / "cpu.max").split()
+        if len(quota) == 2 and quota[0].isdecimal() and quota[1].isdecimal():
+            bounds.append(max(1, int(quota[0]) // int(quota[1])))
     return min(bounds)
 
 
 def available_memory_gib() -> float:
-    """Memory free for use in GiB, within the limit of the cgroup."""
+    """Memory free for use in GiB, within the limits of the cgroups and SLURM's word."""
     bounds = [
         int(line.split()[1]) / 1024**2
-        for line in _read("/proc/meminfo").splitlines()
+        for line in _read(Path("/proc/meminfo")).splitlines()
         if line.startswith("MemAvailable:")
     ]
-    limit = _read("/sys/fs/cgroup/memory.max").strip()
-    if limit.isdecimal():
-        used = _read("/sys/fs/cgroup/memory.current").strip()
-        bounds.append((int(limit) - int(used or 0)) / 1024**3)
+    for group in _cgroups():
+        limit = _read(group / "memory.max").strip()
+        if limit.isdecimal():
+            used = _read(group / "memory.current").strip()
+            bounds.append((int(limit) - int(used or 0)) / 1024**3)
+    granted = os.environ.get("SLURM_MEM_PER_NODE", "")
+    if granted.isdecimal() and int(granted) > 0:
+        bounds.append(int(granted) / 1024)
     return max(0.0, min(bounds)) if bounds else SESSION_GIB
+
+
+def _cgroups() -> list[Path]:
+    """The cgroup (version 2) of this process and those above it, each with limits of its own."""
+    root = Path("/sys/fs/cgroup")
+    own = next(
+        (line[3:] for line in _read(Path("/proc/self/cgroup")).splitlines() if line[:3] == "0::"),
+        "/",
+    )
+    # In a container the path may be the host's, and then lead nowhere.
+    group = root / own.lstrip("/")
+    return [folder for folder in (group, *group.parents) if folder.is_relative_to(root)]
 
 
 def share(
@@ -79,8 +96,8 @@ def share(
     return Resources(at_once, threads)
 
 
-def _read(path: str) -> str:
+def _read(path: Path) -> str:
     try:
-        return Path(path).read_text(encoding="ascii")
+        return path.read_text(encoding="ascii")
     except OSError:
         return ""

@@ -6,27 +6,31 @@ Each session gets a fresh process: its memory is returned when it ends, and one 
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
-import re
 import signal
+import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 
 from bids_app.dataset.index import Session
 from bids_app.errors import ExitCode, ThalbidsError
 from bids_app.options import Options
+from bids_app.run.claims import BEAT, Claims
+from bids_app.run.meter import Meter
 from bids_app.run.outcome import Outcome, Status
 from bids_app.run.resources import Resources
 
 # (session, options, threads, report of the current stage) -> outcome
 Work = Callable[[Session, Options, int, Callable[[str], None]], Outcome]
 
+# Seconds in which a session that is told to stop clears up.
+_GRACE = 10.0
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -56,7 +60,7 @@ class Event:
 
 def run_sessions(
     work: Work, sessions: Sequence[Session], options: Options, resources: Resources
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Run ``work`` on every session and report as it goes.
 
     Parameters
@@ -80,23 +84,31 @@ def run_sessions(
             waiting.insert(0, session)
     # Libraries read these when they are first imported, in the new processes.
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(resources.threads)))
+    # ONNX Runtime would keep a device number in the home folder, and report to its makers.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     context = multiprocessing.get_context("spawn")
     running: dict[Connection, tuple[Session, SpawnProcess, float]] = {}
+    claims = Claims(options.output_dir)
     try:
         while waiting or running:
-            while waiting and len(running) < resources.workers:
-                session = waiting.pop()
+            free = resources.workers - len(running)
+            for session in _claimed(waiting, claims, free):
                 receiver, sender = context.Pipe(duplex=False)
                 process = context.Process(
                     target=_run_one,
-                    args=(sender, work, session, options, resources.threads),
+                    args=(sender, work, session, options, resources.threads, os.getpid()),
                     daemon=True,
                 )
                 process.start()
                 sender.close()
                 running[receiver] = (session, process, time.monotonic())
                 yield Event(session.name, "starts")
-            for connection in [c for c in wait(list(running)) if isinstance(c, Connection)]:
+            if not running:
+                yield Event(waiting[-1].name, "another run is working on it")
+            # With nothing of its own to do, a run looks again for what others have finished.
+            ready = wait(list(running), timeout=BEAT if running else 1.0)
+            claims.beat()
+            for connection in [c for c in ready if isinstance(c, Connection)]:
                 session, process, began = running[connection]
                 event = _receive(connection, session, process)
                 if event.outcome is not None:
@@ -105,9 +117,28 @@ def run_sessions(
                     seconds = time.monotonic() - began
                     event = replace(event, outcome=replace(event.outcome, seconds=seconds))
                 yield event
+                if event.outcome is not None:
+                    # Not before the record is written, lest another run does it all again.
+                    claims.give_back(session.name)
     finally:
         for _, process, _ in running.values():
             process.terminate()
+        for _, process, _ in running.values():
+            process.join(_GRACE)
+            process.kill()
+            process.join()
+        claims.give_all_back()
+
+
+def _claimed(waiting: list[Session], claims: Claims, most: int) -> Iterator[Session]:
+    """Take up to ``most`` sessions that no other run is working on off the end of a list."""
+    for session in reversed(list(waiting)):
+        if most <= 0:
+            return
+        if claims.take(session.name):
+            waiting.remove(session)
+            most -= 1
+            yield session
 
 
 def _cannot_run(session: Session) -> Outcome:
@@ -139,26 +170,38 @@ def _died(session: Session, exit_status: int | None) -> Outcome:
 
 
 def _run_one(
-    sender: Connection, work: Work, session: Session, options: Options, threads: int
+    sender: Connection, work: Work, session: Session, options: Options, threads: int, parent: int
 ) -> None:
     """Entry point of a session's process."""
+    _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    # A polite kill unwinds: what is staged is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.STOPPED))
+    meter = Meter()
+
+    def stage(name: str) -> None:
+        meter.start(name)
+        sender.send(name)
+
     try:
-        outcome = work(session, options, threads, sender.send)
+        outcome = work(session, options, threads, stage)
     except ThalbidsError as error:
         outcome = Outcome(session.name, "failed", str(error), error.exit_code)
     except Exception as error:
         trace = traceback.format_exc()
         reason = _unexpected(session, options, error, trace)
         outcome = Outcome(session.name, "failed", reason, ExitCode.SOME_SESSIONS_FAILED)
-    sender.send(replace(outcome, peak_mib=_peak_mib()))
+    meter.stop()
+    sender.send(replace(outcome, peak_mib=meter.peak_mib, stages=meter.costs))
 
 
-def _peak_mib() -> float:
-    """Highest resident memory of this process (getrusage would count its parent's as well)."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
-    return int(found[1]) / 1024 if found else float("nan")
+def _die_with(parent: int) -> None:
+    """Let the kernel kill this process if the run that started it is killed (Linux)."""
+    set_death_signal = 1
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit(ExitCode.STOPPED)
 
 
 def _unexpected(session: Session, options: Options, error: Exception, trace: str) -> str:

@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 from bids_app.dataset.index import Session, check_dataset, index_sessions
-from bids_app.errors import InvalidBIDSError, MissingInputError, NothingSelectedError
+from bids_app.errors import (
+    CannotCreateError,
+    InvalidBIDSError,
+    MissingInputError,
+    NothingSelectedError,
+)
 from bids_app.options import Options
 from tests.conftest import describe, save_image
 
@@ -49,12 +54,37 @@ def test_sessions_and_scans_of_a_dataset(bids: Path) -> None:
     ]
 
 
-def test_a_session_without_t1w_says_what_was_searched_and_found(bids: Path) -> None:
+def test_a_session_without_t1w_is_measured_on_its_flair(bids: Path) -> None:
     found = {session.name: session for session in _index(bids)}
-    assert "sub-03/anat/*_T1w" in found["sub-03"].problem
-    assert "found FLAIR" in found["sub-03"].problem
+    assert [scan.contrast for scan in found["sub-03"].anchors] == ["FLAIR"]
+    assert not found["sub-03"].problem
+
+
+def test_a_session_with_neither_says_what_was_searched_and_found(
+    bids: Path, noise: np.ndarray
+) -> None:
+    save_image(bids / "sub-05/anat/sub-05_T2w.nii.gz", noise)
+    found = {session.name: session for session in _index(bids)}
+    assert "sub-05/anat/*_T1w" in found["sub-05"].problem
+    assert "*_FLAIR" in found["sub-05"].problem
+    assert "found T2w" in found["sub-05"].problem
     assert "no image at all" in found["sub-04"].problem
     assert found["sub-04"].exists
+
+
+def test_one_image_of_every_other_contrast_is_aligned(bids: Path, noise: np.ndarray) -> None:
+    for name in ("run-1_FLAIR", "run-2_FLAIR", "T2w"):
+        save_image(bids / f"sub-02/anat/sub-02_{name}.nii.gz", noise)
+    (session,) = _index(bids, participant_labels=("02",))
+    assert [scan.contrast for scan in session.anchors] == ["T1w", "T1w"]
+    assert [scan.path.name for scan in session.others] == [
+        "sub-02_run-1_FLAIR.nii.gz",
+        "sub-02_T2w.nii.gz",
+    ]
+    assert [scan.path.name for scan in session.unused] == ["sub-02_run-2_FLAIR.nii.gz"]
+    (picked,) = _index(bids, participant_labels=("02",), bids_filters={"flair": {"run": 2}})
+    assert picked.others[0].path.name == "sub-02_run-2_FLAIR.nii.gz"
+    assert picked.unused == ()
 
 
 def test_labels_select(bids: Path) -> None:
@@ -127,3 +157,37 @@ def test_the_description_is_what_makes_a_dataset(bids: Path, tmp_path: Path) -> 
     path.unlink()
     with pytest.raises(InvalidBIDSError, match="missing"):
         check_dataset(bids)
+
+
+def test_an_index_that_is_kept_serves_other_subjects_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import bids
+
+    folder = describe(tmp_path / "bids")
+    for subject in ("01", "02"):
+        path = folder / f"sub-{subject}" / "anat" / f"sub-{subject}_run-01_T1w.nii.gz"
+        save_image(path, np.ones((4, 4, 4), dtype=np.uint8))
+    database = tmp_path / "new" / "database"
+    options = Options(folder, tmp_path / "out", ("participant",), bids_database_dir=database)
+    one = replace(options, participant_labels=("01",))
+    assert [session.name for session in index_sessions(one)] == ["sub-01"]
+    assert (database / "layout_index.sqlite").is_file()
+
+    def indexed_again(*_: object) -> None:
+        pytest.fail("the dataset was indexed again")
+
+    monkeypatch.setattr(bids.BIDSLayoutIndexer, "_index_dir", indexed_again)
+    other = replace(options, participant_labels=("02",))
+    (session,) = index_sessions(other)
+    assert session.anchors[0].name == "sub-02_run-01"
+
+
+def test_a_database_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    folder = describe(tmp_path / "bids")
+    save_image(folder / "sub-01" / "anat" / "sub-01_T1w.nii.gz", np.ones((2, 2, 2), np.uint8))
+    (tmp_path / "file").touch()
+    database = tmp_path / "file" / "database"
+    options = Options(folder, tmp_path / "out", ("participant",), bids_database_dir=database)
+    with pytest.raises(CannotCreateError, match="database folder"):
+        index_sessions(options)

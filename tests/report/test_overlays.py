@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from bids_app.report import overlays
-from bids_app.report.overlays import brain_overlay, thalamus_overlay
+from bids_app.report.overlays import alignment_overlay, brain_overlay, thalamus_overlay
 
 ROWS_HEIGHT = 3 * overlays.PANEL + 2 * overlays.GAP
 FOOTER = overlays.LINE + 2 * overlays.GAP
@@ -147,6 +147,19 @@ def test_nan_is_told_and_drawn_black() -> None:
 def test_empty_brain_mask_is_told() -> None:
     image, dseg = head()
     assert "brain mask is empty" in decode(brain_overlay(image, dseg * 0, (1, 1, 1)))[1]
+
+
+def test_two_images_take_turns() -> None:
+    """Of two flat images every square shows one; moved edges would show at their borders."""
+    image, dseg = head()
+    brain = dseg * 0 + 1
+    ramp = np.linspace(0, 1, image.size, dtype=np.float32).reshape(image.shape)
+    same = decode(alignment_overlay(ramp, 3 * ramp + 2, brain, (1, 1, 1)))[0]
+    alone = decode(brain_overlay(ramp, brain, (1, 1, 1)))[0]
+    assert np.abs(same.astype(int) - alone.astype(int)).mean() < 3
+    other = decode(alignment_overlay(ramp, -ramp, brain, (1, 1, 1)))[0]
+    share = np.mean(np.abs(other.astype(int) - same.astype(int)) > 20)
+    assert 0.1 < share < 0.9
 
 
 def test_memory_order_does_not_matter() -> None:

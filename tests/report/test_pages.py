@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from bids_app.report.pages import (
+    AlignmentReport,
     Anchor,
     CohortReport,
     InputFile,
@@ -67,6 +68,14 @@ def session_report(text: str = "T1w") -> SessionReport:
         thalamus=(Overlay(f"Outlines on {text}", b"\x89PNG"),),
         brain=Overlay("Brain mask", b"\x89PNG"),
         warnings=(f"thick slices in {text}",),
+        alignments=(
+            AlignmentReport(
+                text,
+                f"strategy {text}",
+                ({"Strategy": text, "MutualInformation": 0.41, "Verdict": f"failed {text}"},),
+                (Overlay(f"In turn {text}", b"\x89PNG"),),
+            ),
+        ),
     )
     return SessionReport(
         subject=text,

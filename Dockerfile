@@ -1,0 +1,56 @@
+# thalbids in a container.
+#   docker build -t thalbids .
+#   docker build -t thalbids:gpu --build-arg RUNTIME=gpu .      (NVIDIA; the image grows by about 3 GB)
+# A site with its own package index or certificates gives pip's usual settings as build arguments
+# (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_CERT); Docker itself knows HTTP_PROXY and its kin.
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BASE} AS build
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_CERT
+ARG RUNTIME=cpu
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+RUN python -m venv /opt/thalbids
+ENV PATH=/opt/thalbids/bin:$PATH
+WORKDIR /src
+COPY requirements.lock ./
+RUN pip install -r requirements.lock
+# Both packages provide the module onnxruntime, so one has to go before the other comes.
+RUN case "$RUNTIME" in \
+      cpu) ;; \
+      gpu) version=$(sed -n 's/^onnxruntime==//p' requirements.lock) \
+           && pip uninstall -y onnxruntime \
+           && pip install "onnxruntime-gpu[cuda,cudnn]==$version" ;; \
+      *) echo "RUNTIME is cpu or gpu, not $RUNTIME" >&2; exit 64 ;; \
+    esac
+COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY bids_app bids_app
+RUN pip install --no-deps . \
+ && pip uninstall -y pip
+
+FROM ${BASE}
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="thalbids" \
+      org.opencontainers.image.description="BIDS App that measures the thalamus in MS" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.source="https://github.com/thalbids/thalbids" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=build /opt/thalbids /opt/thalbids
+# Where the GPU variant's CUDA libraries are; none in the CPU variant.
+RUN find /opt/thalbids -path '*/nvidia/*/lib' > /etc/ld.so.conf.d/thalbids.conf && ldconfig
+# Any user id may run it: nothing outside /tmp and the output folder is written.
+ENV PATH=/opt/thalbids/bin:$PATH \
+    LANG=C.UTF-8 \
+    HOME=/tmp \
+    MPLCONFIGDIR=/tmp/matplotlib \
+    PYTHONNOUSERSITE=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    ORT_DISABLE_TELEMETRY=1 \
+    THALBIDS_IMAGE="thalbids:$VERSION"
+USER 1000:1000
+WORKDIR /tmp
+HEALTHCHECK --interval=5m --timeout=10s CMD ["thalbids", "--version"]
+ENTRYPOINT ["thalbids"]

@@ -1,0 +1,65 @@
+"""Time and memory of indexing a large dataset: one subject, and all.
+
+``python -m benchmarks.index_scale [--subjects 10000] [--dataset DIR]``
+
+The dataset is made of empty files: one session with T1w, FLAIR and their sidecars per subject. Each
+figure comes from a process of its own, imports included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+_PROGRAM = """
+import resource, sys, time
+from pathlib import Path
+began = time.monotonic()
+from bids_app.dataset.index import index_sessions
+from bids_app.options import Options
+labels = tuple(sys.argv[2:]) or None
+found = index_sessions(Options(Path(sys.argv[1]), Path("out"), ("participant",), labels))
+assert all(session.anchors for session in found)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+wall, processor = time.monotonic() - began, time.process_time()
+print(f"{len(found)} sessions in {wall:.2f} s ({processor:.2f} s of processor), {peak:.0f} MiB")
+"""
+
+
+def make_dataset(folder: Path, subjects: int) -> None:
+    """Write a dataset of empty images."""
+    folder.mkdir(parents=True)
+    description = '{"Name": "empty", "BIDSVersion": "1.10.0"}\n'
+    (folder / "dataset_description.json").write_text(description)
+    for number in range(subjects):
+        anat = folder / f"sub-{number:05d}" / "ses-01" / "anat"
+        anat.mkdir(parents=True)
+        for name in ("T1w.nii.gz", "T1w.json", "FLAIR.nii.gz", "FLAIR.json"):
+            (anat / f"sub-{number:05d}_ses-01_{name}").touch()
+
+
+def index(folder: Path, *labels: str) -> str:
+    """Index a dataset in a fresh process; no label is all of it."""
+    command = [sys.executable, "-c", _PROGRAM, str(folder), *labels]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def main() -> None:
+    """Read the arguments, make the dataset, measure, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--subjects", type=int, default=10_000)
+    parser.add_argument("--dataset", type=Path, help="made if absent, and kept")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.dataset or Path(temporary) / "bids"
+        if not folder.is_dir():
+            make_dataset(folder, arguments.subjects)
+        print(f"one of {arguments.subjects}: {index(folder, f'{arguments.subjects // 2:05d}')}")
+        print(f"all of {arguments.subjects}: {index(folder)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,347 @@
+"""Bringing an image onto the anatomical one: three strategies, their quality, the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from bids_app.alignment.correlation import register_by_correlation
+from bids_app.alignment.quality import Mask, mutual_information
+from bids_app.alignment.registration import Stage, register
+from bids_app.images.resampling import FloatArray, resample
+from bids_app.images.volume import AffineArray, Volume
+
+# Alignment is estimated at this voxel size or the moving image's own, whichever is coarser: at
+# 0.8 mm ANTs takes ten times as long for the same accuracy.
+SPACING_MM = 1.6
+# What surrounds the brain helps to find its outline; the neck, which bends, does not.
+_MARGIN_MM = 15.0
+# Less of the brain than this in the moving image cannot be judged.
+_LEAST_COVERAGE = 0.5
+# The first strategy is taken without trying others if it exceeds its threshold by this factor.
+_CLEARLY = 1.25
+
+# Starting positions that are compared: shifts along each axis in mm, and nods in degrees.
+_SHIFTS = (-15.0, 0.0, 15.0)
+_NODS = (-12.0, 0.0, 12.0)
+_START_SPACING_MM = 6.4
+
+_COARSE = (Stage("Rigid", 0.1, 0.5, (60,), (4,), (2,), tolerance=1e-5),)
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One way to align.
+
+    Attributes
+    ----------
+    name : str
+    estimate : function
+        Takes fixed and moving image, brain mask and the coarse solution that all strategies share;
+        returns the transform.
+    threshold : float
+        Mutual information (`bids_app.alignment.quality`, nats) below which it has failed.
+    """
+
+    name: str
+    estimate: Callable[[Volume, Volume, Volume, AffineArray], AffineArray]
+    threshold: float
+
+
+def _by_ants(*stages: Stage) -> Callable[[Volume, Volume, Volume, AffineArray], AffineArray]:
+    return partial(register, stages=stages)
+
+
+_RIGID_BY_INFORMATION = (Stage("Rigid", 0.1, 1.0, (40,), (2,), (1,), True, 1e-7),)
+THRESHOLD = 0.30
+
+INFORMATION = Strategy(
+    "mutual information, then affine refinement",
+    _by_ants(
+        *_RIGID_BY_INFORMATION,
+        Stage("Affine", 0.05, 1.0, (15,), (2,), (1,), True, 1e-6),
+    ),
+    THRESHOLD,
+)
+CORRELATION = Strategy("correlation within the brain", register_by_correlation, THRESHOLD)
+ANTS_DEFAULTS = Strategy(
+    "ANTs defaults",
+    _by_ants(Stage("Rigid", 0.25, 0.2, (2100, 1200, 1200, 10), (6, 4, 2, 1), (3, 2, 1, 0))),
+    THRESHOLD,
+)
+RIGID = Strategy("mutual information", _by_ants(*_RIGID_BY_INFORMATION), THRESHOLD)
+
+# R1 is aligned as in Ibrahim et al. 2026, section 2.5. Correlation suits R1, which rises with T1w;
+# in FLAIR it changes its sign between tissues, so that only mutual information is left.
+STRATEGIES: dict[str, tuple[Strategy, ...]] = {
+    "R1map": (INFORMATION, CORRELATION, ANTS_DEFAULTS),
+    "FLAIR": (RIGID, ANTS_DEFAULTS),
+    "T2w": (RIGID, ANTS_DEFAULTS),
+    "T1w": (RIGID, ANTS_DEFAULTS),
+}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What one strategy reached.
+
+    Attributes
+    ----------
+    strategy : str
+    mutual_information : float
+        In nats; 0 if it found nothing.
+    threshold : float
+    transform : (4, 4) float64
+        World coordinates in the fixed image to those in the moving one, mm, RAS.
+    problem : str
+        Why it failed; empty if it passed.
+    """
+
+    strategy: str
+    mutual_information: float
+    threshold: float
+    transform: AffineArray
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The attempts at one pair of images, and the one that was taken.
+
+    Attributes
+    ----------
+    attempts : tuple of Attempt
+        In the order in which they were made.
+    chosen : Attempt or None
+        None if all failed.
+    """
+
+    attempts: tuple[Attempt, ...]
+    chosen: Attempt | None
+
+    @property
+    def reason(self) -> str:
+        """Why nothing was chosen; empty if something was."""
+        if self.chosen is not None:
+            return ""
+        return "; ".join(f"{each.strategy}: {each.problem}" for each in self.attempts)
+
+
+def align(
+    fixed: Volume, brain: Volume, moving: Volume, strategies: Sequence[Strategy]
+) -> Alignment:
+    """Find where a moving image lies relative to a fixed one of the same head.
+
+    The strategies are tried in order and start from the same coarse solution. If the first exceeds
+    its threshold clearly, it is taken. Otherwise `choose` decides.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        (X, Y, Z) finite, RAS.
+    brain : Volume
+        Brain mask on the grid of ``fixed``.
+    strategies : sequence of Strategy
+        At least one.
+
+    Returns
+    -------
+    Alignment
+        Nothing raises: what failed says why.
+    """
+    pair = _Pair.of(fixed, brain, moving)
+    start = pair.start()
+    attempts: list[Attempt] = []
+    try:
+        start = pair.register(start, _COARSE)
+    except ValueError as error:
+        failed = Attempt(strategies[0].name, 0.0, strategies[0].threshold, start, str(error))
+        return Alignment((failed,), None)
+    for strategy in strategies:
+        attempt = pair.attempt(strategy, start)
+        attempts.append(attempt)
+        clear = attempt.mutual_information >= _CLEARLY * strategy.threshold
+        if (clear and not attempt.problem and len(attempts) == 1) or (
+            len(attempts) == 2 and choose(attempts) is not None
+        ):
+            break
+    chosen = choose(attempts)
+    return Alignment(tuple(attempts), chosen)
+
+
+def choose(attempts: Sequence[Attempt]) -> Attempt | None:
+    """Choose among attempts as Ibrahim et al. 2026 do, with the gap in their rule filled.
+
+    Of the first two, the one with more mutual information if both passed; if exactly one passed
+    (which they leave open), that one; otherwise the third if it passed.
+
+    Parameters
+    ----------
+    attempts : sequence of Attempt
+
+    Returns
+    -------
+    Attempt or None
+        None if none passed.
+    """
+    for group in (attempts[:2], attempts[2:]):
+        passed = [attempt for attempt in group if not attempt.problem]
+        if passed:
+            return max(passed, key=lambda attempt: attempt.mutual_information)
+    return None
+
+
+def apply(
+    moving: Volume, transform: AffineArray, shape: tuple[int, int, int], affine: AffineArray
+) -> FloatArray:
+    """Resample a moving image on the fixed grid, linearly, 0 outside its field of view.
+
+    Parameters
+    ----------
+    moving : Volume
+    transform : (4, 4) float64
+        From `Attempt`.
+    shape : (3,) int
+        Of the fixed grid.
+    affine : (4, 4) float64
+        Of the fixed grid.
+
+    Returns
+    -------
+    (X, Y, Z) float32
+    """
+    return resample(moving, shape, transform @ affine)
+
+
+def coarsened(volume: Volume, spacing: float) -> Volume:
+    """Average a volume to voxels of at least ``spacing`` mm along each of its own axes.
+
+    Parameters
+    ----------
+    volume : Volume
+        (X, Y, Z).
+    spacing : float
+        In mm; axes that are coarser already stay as they are.
+
+    Returns
+    -------
+    Volume
+        float32, with the same field of view.
+    """
+    factors = np.maximum(spacing / volume.voxel_size, 1.0)
+    x, y, z = (max(1, int(n / f)) for n, f in zip(volume.data.shape, factors, strict=True))
+    scale = np.diag([*factors, 1.0])
+    # Outer faces stay where they are.
+    scale[:3, 3] = (factors - 1) / 2
+    affine = volume.affine @ scale
+    return Volume(resample(volume, (x, y, z), affine), affine)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Both images as they are compared, with the brain mask of the fixed one."""
+
+    fixed: Volume
+    brain: Volume
+    moving: Volume
+
+    @classmethod
+    def of(cls, fixed: Volume, brain: Volume, moving: Volume) -> _Pair:
+        box = _box(brain)
+        affine = fixed.affine.copy()
+        affine[:3, 3] += affine[:3, :3] @ np.array([part.start for part in box])
+        spacing = max(SPACING_MM, float(moving.voxel_size.min()))
+        mask = coarsened(Volume(brain.data[box] > 0, affine), spacing)
+        return cls(
+            coarsened(Volume(fixed.data[box], affine), spacing),
+            Volume((mask.data >= 0.5).astype(np.float32), mask.affine),
+            coarsened(moving, spacing),
+        )
+
+    def register(self, start: AffineArray, stages: Sequence[Stage]) -> AffineArray:
+        return register(self.fixed, self.moving, self.brain, start, stages)
+
+    def attempt(self, strategy: Strategy, start: AffineArray) -> Attempt:
+        try:
+            found = strategy.estimate(self.fixed, self.moving, self.brain, start)
+        except ValueError as error:
+            return Attempt(strategy.name, 0.0, strategy.threshold, start, str(error))
+        information, coverage = self.quality(found)
+        problem = ""
+        if coverage < _LEAST_COVERAGE:
+            problem = f"only {100 * coverage:.0f} % of the brain lies in the image"
+        elif information < strategy.threshold:
+            problem = (
+                f"mutual information {information:.3f} is below the threshold "
+                f"{strategy.threshold:.2f}"
+            )
+        elif self.mirrored_fits_better(found, information):
+            problem = "the image fits better with left and right swapped"
+        return Attempt(strategy.name, information, strategy.threshold, found, problem)
+
+    def quality(self, transform: AffineArray) -> tuple[float, float]:
+        """Mutual information in the brain, and the share of the brain that is covered."""
+        x, y, z = self.fixed.data.shape
+        placed = resample(self.moving, (x, y, z), transform @ self.fixed.affine, fill=float("nan"))
+        inside = self.brain.data > 0
+        covered: Mask = inside & np.isfinite(placed)
+        fixed = np.asarray(self.fixed.data, dtype=np.float32)
+        share = np.count_nonzero(covered) / max(1, np.count_nonzero(inside))
+        return mutual_information(fixed, placed, covered), share
+
+    def start(self) -> AffineArray:
+        """The best of some positions around the one that the headers tell."""
+        small = _Pair(
+            *(coarsened(v, _START_SPACING_MM) for v in (self.fixed, self.brain)),
+            coarsened(self.moving, _START_SPACING_MM),
+        )
+        centre = _centre(self.brain)
+        best, start = -1.0, np.eye(4)
+        for nod, *shift in product(_NODS, _SHIFTS, _SHIFTS, _SHIFTS):
+            candidate = _turned(nod, centre)
+            candidate[:3, 3] += shift
+            information, coverage = small.quality(candidate)
+            if information * coverage > best:
+                best, start = information * coverage, candidate
+        return start
+
+    def mirrored_fits_better(self, transform: AffineArray, information: float) -> bool:
+        """Whether the mirror image of the fixed one, aligned anew, shares more information."""
+        mirrored = _Pair(
+            Volume(self.fixed.data[::-1], self.fixed.affine),
+            Volume(self.brain.data[::-1], self.brain.affine),
+            self.moving,
+        )
+        found = mirrored.register(transform, (*_COARSE, _RIGID_BY_INFORMATION[0]))
+        return mirrored.quality(found)[0] > information
+
+
+def _box(brain: Volume) -> tuple[slice, ...]:
+    """The part of the grid that holds the brain and what is near it."""
+    box = []
+    for axis, size in enumerate(brain.voxel_size):
+        others = tuple(other for other in range(3) if other != axis)
+        occupied = np.flatnonzero((brain.data > 0).any(others))
+        margin = int(np.ceil(_MARGIN_MM / size))
+        first, last = (occupied[0], occupied[-1]) if occupied.size else (0, brain.data.shape[axis])
+        box.append(slice(max(0, int(first) - margin), int(last) + 1 + margin))
+    return tuple(box)
+
+
+def _centre(brain: Volume) -> npt.NDArray[np.float64]:
+    middle = np.argwhere(brain.data > 0).mean(0)
+    return np.asarray(brain.affine[:3, :3] @ middle + brain.affine[:3, 3])
+
+
+def _turned(nod: float, centre: npt.NDArray[np.float64]) -> AffineArray:
+    """Turn by some degrees about the left-right axis through a point."""
+    cosine, sine = np.cos(np.deg2rad(nod)), np.sin(np.deg2rad(nod))
+    matrix = np.eye(4)
+    matrix[1:3, 1:3] = [[cosine, -sine], [sine, cosine]]
+    matrix[:3, 3] = centre - matrix[:3, :3] @ centre
+    return matrix

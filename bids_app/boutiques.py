@@ -1,0 +1,91 @@
+"""The Boutiques descriptor of the command line, for ``--bids-exec-spec``.
+
+It is derived from the parser itself, so that platforms that read it offer what the program takes.
+Schema 0.5, https://github.com/boutiques/boutiques.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from bids_app import __version__
+from bids_app.errors import ExitCode
+
+_Field = str | bool | int | list[str]
+
+
+def descriptor(parser: argparse.ArgumentParser) -> dict[str, object]:
+    """Describe a parser as a Boutiques tool.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Of thalbids.
+
+    Returns
+    -------
+    dict
+        JSON object.
+    """
+    # argparse has no public way to list its arguments.
+    actions = [
+        action
+        for action in parser._actions
+        if not isinstance(action, argparse._HelpAction | argparse._VersionAction)
+        and action.dest != "bids_exec_spec"
+    ]
+    positional = [action for action in actions if not action.option_strings]
+    ordered = [*positional, *(action for action in actions if action.option_strings)]
+    return {
+        "name": "thalbids",
+        "tool-version": __version__,
+        "schema-version": "0.5",
+        "description": parser.description or "",
+        "command-line": " ".join(["thalbids", *(_key(action) for action in ordered)]),
+        "container-image": {"type": "docker", "image": f"thalbids:{__version__}"},
+        "inputs": [_input(action) for action in ordered],
+        "output-files": [
+            {
+                "id": "output",
+                "name": "Derivatives and reports",
+                "path-template": "[OUTPUT_DIR]",
+            }
+        ],
+        "error-codes": [
+            {"code": int(code), "description": code.name.replace("_", " ").lower()}
+            for code in _error_codes()
+        ],
+    }
+
+
+def _input(action: argparse.Action) -> dict[str, _Field]:
+    # An output folder need not exist, which Boutiques expects of a file.
+    is_file = action.type is Path and action.dest not in ("output_dir", "work_dir")
+    described: dict[str, _Field] = {
+        "id": action.dest,
+        "name": action.dest.replace("_", " "),
+        "type": "File" if is_file else "String",
+        "value-key": _key(action),
+        "optional": bool(action.option_strings),
+    }
+    if action.help:
+        described["description"] = re.sub(r"%\(default\)s", str(action.default), action.help)
+    if action.nargs == 0:
+        described["type"] = "Flag"
+    if action.nargs == "+":
+        described["list"] = True
+    if action.choices:
+        described["value-choices"] = [str(choice) for choice in action.choices]
+    if action.option_strings:
+        described["command-line-flag"] = max(action.option_strings[:2], key=len)
+    return described
+
+
+def _key(action: argparse.Action) -> str:
+    return f"[{action.dest.upper()}]"
+
+
+def _error_codes() -> list[ExitCode]:
+    return [code for code in ExitCode if code is not ExitCode.DONE]

@@ -1,0 +1,57 @@
+"""Time and memory of the stages of one session, measured in its own process."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from pathlib import Path
+
+from bids_app.run.outcome import StageCost
+
+
+class Meter:
+    """Measures one stage after the other."""
+
+    def __init__(self) -> None:
+        self.peak_mib = 0.0
+        self._costs: dict[str, StageCost] = {}
+        self._stage = ""
+        self._began = 0.0
+
+    @property
+    def costs(self) -> tuple[StageCost, ...]:
+        """What every stage took, in the order in which they began."""
+        return tuple(self._costs.values())
+
+    def start(self, stage: str) -> None:
+        """End the stage before and begin another; its first word is its name."""
+        self.stop()
+        self._stage = stage.split(maxsplit=1)[0]
+        self._began = time.monotonic()
+
+    def stop(self) -> None:
+        """End the stage that runs, if one does."""
+        peak = _peak_mib()
+        self.peak_mib = max(self.peak_mib, peak)
+        if self._stage:
+            seconds = time.monotonic() - self._began
+            kept = self._costs.get(self._stage, StageCost(self._stage, 0.0, 0.0))
+            self._costs[self._stage] = StageCost(
+                self._stage, kept.seconds + seconds, max(kept.peak_mib, peak)
+            )
+            self._stage = ""
+        _forget_peak()
+
+
+def _peak_mib() -> float:
+    """Highest resident memory of this process (getrusage would count its parent's as well)."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) / 1024 if found else float("nan")
+
+
+def _forget_peak() -> None:
+    """Let the kernel start a new peak; where it does not, a stage shows the highest so far."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

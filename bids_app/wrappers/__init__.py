@@ -1,0 +1,1 @@
+"""Programs that start thalbids elsewhere: in a container, on a cluster."""

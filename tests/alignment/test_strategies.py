@@ -1,0 +1,131 @@
+"""Alignment of simulated heads with known positions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.alignment import Head, draw_displacement, draw_head, error_mm, moved
+from bids_app.alignment.strategies import (
+    STRATEGIES,
+    Attempt,
+    align,
+    apply,
+    choose,
+    coarsened,
+)
+from bids_app.alignment.transforms import itk_text
+from bids_app.images.volume import Volume
+
+
+@pytest.fixture(scope="module")
+def head() -> Head:
+    """One simulated head at 2 mm, to be quick."""
+    return draw_head(0, voxel_size=2.0)
+
+
+def test_known_displacements_are_found(head: Head) -> None:
+    """Rotations up to 15 degrees and shifts up to 20 mm, noise, a partial field of view."""
+    rng = np.random.default_rng(5)
+    for contrast in ("R1map", "FLAIR"):
+        displacement = draw_displacement(rng)
+        moving = moved(head, contrast, displacement, rng)
+        partial = Volume(moving.data[:, :, 8:], _shifted(moving.affine, (0, 0, 8)))
+        found = align(head.t1w, head.brain, partial, STRATEGIES[contrast])
+        assert found.chosen is not None, found.reason
+        assert error_mm(head, found.chosen.transform, displacement) <= 0.3
+    again = align(head.t1w, head.brain, partial, STRATEGIES[contrast])
+    assert again.chosen is not None
+    np.testing.assert_array_equal(again.chosen.transform, found.chosen.transform)
+
+
+def test_wrong_images_are_refused(head: Head) -> None:
+    rng = np.random.default_rng(6)
+    right = moved(head, "R1map", np.eye(4), rng)
+    noise = Volume(rng.normal(size=right.data.shape).astype(np.float32), right.affine)
+    elsewhere = Volume(right.data, _shifted(right.affine, (200, 0, 0)))
+    for wrong in (noise, Volume(np.zeros_like(right.data), right.affine), elsewhere):
+        found = align(head.t1w, head.brain, wrong, STRATEGIES["R1map"])
+        assert found.chosen is None
+        assert found.reason
+
+
+def test_left_and_right_swapped_is_refused(head: Head) -> None:
+    rng = np.random.default_rng(7)
+    right = moved(head, "R1map", np.eye(4), rng)
+    found = align(head.t1w, head.brain, Volume(right.data[::-1], right.affine), STRATEGIES["R1map"])
+    assert found.chosen is None
+    assert "left and right swapped" in found.reason
+
+
+def _attempt(name: str, information: float, problem: str = "") -> Attempt:
+    return Attempt(name, information, 0.3, np.eye(4), problem)
+
+
+@pytest.mark.parametrize(
+    ("problems", "chosen"),
+    [
+        (("", "", ""), "b"),
+        (("", "low", ""), "a"),
+        (("low", "", ""), "b"),
+        (("low", "low", ""), "c"),
+        (("low", "low", "low"), None),
+        (("low",), None),
+    ],
+)
+def test_the_rule_of_choice(problems: tuple[str, ...], chosen: str | None) -> None:
+    information = {"a": 0.5, "b": 0.6, "c": 0.9}
+    attempts = [
+        _attempt(name, information[name], problem)
+        for name, problem in zip("abc", problems, strict=False)
+    ]
+    found = choose(attempts)
+    assert (None if found is None else found.strategy) == chosen
+
+
+def test_coarse_voxels_keep_the_field_of_view() -> None:
+    data = np.random.default_rng(0).random((20, 24, 6)).astype(np.float32)
+    affine = np.diag([-0.8, 0.8, 5.0, 1.0])
+    affine[:3, 3] = (3.0, -7.0, 11.0)
+    coarse = coarsened(Volume(data, affine), 1.6)
+    assert coarse.data.shape == (10, 12, 6)
+    assert coarse.voxel_size == pytest.approx([1.6, 1.6, 5.0])
+    faces = [v.affine @ (-0.5, -0.5, -0.5, 1.0) for v in (coarse, Volume(data, affine))]
+    assert faces[0] == pytest.approx(faces[1])
+    assert coarse.data[0, 0, 0] == pytest.approx(data[:2, :2, 0].mean(), rel=1e-5)
+
+
+def test_the_itk_file_does_what_was_applied(head: Head, tmp_path: Path) -> None:
+    """ANTs, reading the file, resamples as the app does."""
+    import ants
+
+    rng = np.random.default_rng(8)
+    displacement = draw_displacement(rng)
+    moving = coarsened(moved(head, "R1map", displacement, rng), 4.0)
+    fixed = coarsened(head.t1w, 4.0)
+    path = tmp_path / "xfm.txt"
+    path.write_text(itk_text(displacement))
+    images = []
+    for volume in (fixed, moving):
+        name = tmp_path / f"image{len(images)}.nii.gz"
+        _save(volume, name)
+        images.append(ants.image_read(str(name)))
+    x, y, z = fixed.data.shape
+    ours = apply(moving, displacement, (x, y, z), fixed.affine)
+    theirs = ants.apply_transforms(*images, [str(path)]).numpy()
+    inside = coarsened(head.brain, 4.0).data > 0.9
+    assert np.abs(ours - theirs)[inside].max() < 1e-3 * np.ptp(ours[inside])
+
+
+def _save(volume: Volume, path: Path) -> None:
+    from tests.conftest import save_image
+
+    save_image(path, volume.data, volume.affine)
+
+
+def _shifted(affine: np.ndarray, voxels: tuple[int, int, int]) -> np.ndarray:
+    moved_affine = affine.copy()
+    moved_affine[:3, 3] += affine[:3, :3] @ np.array(voxels)
+    return moved_affine

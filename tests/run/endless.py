@@ -1,0 +1,39 @@
+"""A participant stage whose sessions do not end, or end one after the other; run by tests."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bids_app import cli, participant
+from bids_app.dataset.derivatives import staged
+from bids_app.dataset.index import Session
+from bids_app.options import Options
+from bids_app.run.outcome import Outcome
+from bids_app.run.records import reason_to_run
+from bids_app.run.stamps import Stamp
+
+
+def work(session: Session, options: Options, threads: int, stage: Callable[[str], None]) -> Outcome:
+    """Write two files in half a second; sub-2 takes forever as long as there is a file 'slow'."""
+    del threads
+    stage("write")
+    if not reason_to_run(options.output_dir, session.name, Stamp()):
+        return Outcome(session.name, "unchanged")
+    slow = Path(options.bids_dir / "slow").exists() and session.subject == "2"
+    with (options.bids_dir / "work.log").open("a") as log:
+        log.write(f"{session.name}\n")
+    with staged(options.output_dir, session.name) as staging:
+        staging.text(f"{session.name}_1.txt", "whole")
+        time.sleep(60 if slow else 0.5)
+        staging.text(f"{session.name}_2.txt", "whole")
+    return Outcome(session.name, "done", stamp=Stamp(), outputs=tuple(staging.names))
+
+
+if __name__ == "__main__":
+    # By its importable name, for the sessions' processes.
+    participant.measure_session = importlib.import_module("tests.run.endless").work
+    sys.exit(cli.main())
