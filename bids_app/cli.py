@@ -105,6 +105,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--methods", nargs="+", choices=_METHODS, default=["thalnet"])
     add(
+        "--longitudinal",
+        action="store_true",
+        help="also measure each subject's sessions in the space half-way between them, so that "
+        "their difference is not one of interpolation",
+    )
+    add(
         "--ensembles",
         nargs="*",
         choices=("union", "majority", "mean", "staple"),
@@ -181,6 +187,7 @@ def parse(arguments: Sequence[str]) -> Options:
         derivatives=_derivatives(values.derivatives),
         analysis_file=values.analysis_file.absolute() if values.analysis_file else None,
         methods=tuple(dict.fromkeys(values.methods)),
+        longitudinal=values.longitudinal,
         ensembles=tuple(dict.fromkeys(values.ensembles)),
         signal_form=values.signal_form,
         decay_fit=values.decay_fit,

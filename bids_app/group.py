@@ -215,10 +215,12 @@ def _note(table: pd.DataFrame) -> str:
 def _status(record: Outcome) -> SessionStatus:
     subject, _, session = record.name.removeprefix("sub-").partition("_ses-")
     done = record.status in ("done", "unchanged")
+    page = f"{record.name}.html"
     return SessionStatus(
         subject,
         session,
         status="done" if done else "failed" if record.status == "failed" else "skipped",
         reason=record.reason,
-        page=f"{record.name}.html" if done else "",
+        # What is measured over all sessions of a subject has no page.
+        page=page if done and page in record.outputs else "",
     )

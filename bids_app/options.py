@@ -35,6 +35,8 @@ class Options:
         What the group stage computes; None is the file that is shipped.
     methods : tuple of str
         Segmentation methods, keys of ``bids_app.segmentation.METHODS``.
+    longitudinal : bool
+        Whether each subject's sessions are also measured in one common space.
     ensembles : tuple of str
         Rules by which the masks of several contrasts are fused, keys of
         ``bids_app.segmentation.fusion.RULES``.
@@ -67,6 +69,7 @@ class Options:
     derivatives: Mapping[str, Path] = field(default_factory=dict)
     analysis_file: Path | None = None
     methods: tuple[str, ...] = ("thalnet",)
+    longitudinal: bool = False
     ensembles: tuple[Rule, ...] = ("union", "majority")
     signal_form: Literal["exact", "small-angle"] = "exact"
     decay_fit: Literal["wls", "ols"] = "wls"

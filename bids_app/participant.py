@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bids_app import __version__
+from bids_app import __version__, longitudinal
 from bids_app.alignment.strategies import STRATEGIES, align, apply
 from bids_app.alignment.transforms import itk_text
 from bids_app.dataset.derivatives import Staging, prepare_output, staged
@@ -125,6 +125,8 @@ def run(options: Options) -> ExitCode:
                     # The record of how the results came about stays as it is if they do.
                     if event.outcome.status != "unchanged" and not options.reports_only:
                         write_record(options.output_dir, event.outcome)
+        if options.longitudinal and not options.reports_only:
+            outcomes += longitudinal.run(sessions, outcomes, options)
     finally:
         update_session_table(options.output_dir)
     progress.conclude(outcomes, options.output_dir)

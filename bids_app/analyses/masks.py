@@ -12,7 +12,7 @@ import pandas as pd
 
 from bids_app.dataset.cohort import SCAN
 from bids_app.dataset.images import read_volume
-from bids_app.dataset.outputs import dseg_path
+from bids_app.dataset.outputs import dseg_path, on_scan_grid
 from bids_app.dataset.reference import find_reference, read_reference
 from bids_app.errors import ThalbidsError
 from bids_app.images.resampling import resample
@@ -47,7 +47,7 @@ def overlap_with_reference(
     """
     tables: list[pd.DataFrame] = []
     problems: list[str] = []
-    for keys, rows in volumes.groupby(SCAN, sort=False, dropna=False):
+    for keys, rows in on_scan_grid(volumes).groupby(SCAN, sort=False, dropna=False):
         scan = str(keys[2])
         try:
             path = find_reference(reference_dir, scan)
@@ -93,7 +93,7 @@ def containment_matrices(
     DataFrame
         See `bids_app.statistics.overlap.containment_matrix`.
     """
-    for _, rows in volumes.groupby(SCAN, sort=False, dropna=False):
+    for _, rows in on_scan_grid(volumes).groupby(SCAN, sort=False, dropna=False):
         masks: dict[str, npt.NDArray[Any]] = {}
         grid: Volume | None = None
         for row in rows.to_dict("records"):

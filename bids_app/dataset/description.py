@@ -48,6 +48,7 @@ _README = """\
 | `*_R1map`, `*_R2starmap`, `*_MTsat`, `*_PDmap` | quantitative maps; 0 where undetermined |
 | `*_seg-thalamus_desc-<method><contrast>_dseg` | 1 left, 2 right thalamus |
 | `*_seg-thalamus_desc-<method><contrast>_probseg` | probabilities, left and right |
+| `*_space-withinSubject_*` | the same half-way between all scans of a subject (`--longitudinal`) |
 | `*_desc-brain_mask` | brain with ventricles and sulci |
 | `*_desc-thalamus_volumes.tsv` | volumes in mL; its JSON explains the columns |
 | `logs/sessions.tsv` | how every session ended, with time and memory |

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from bids_app.segmentation.result import Segmentation
 
+# Names of what is measured with all scans of a subject in one space.
+_WITHIN, _LONGITUDINAL = "withinSubject", "Longitudinal"
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -288,18 +291,30 @@ def volumes_table(session: Session, scans: list[MeasuredScan]) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
-        {
-            "participant_id": f"sub-{session.subject}",
-            "session_id": f"ses-{session.session}" if session.session else "n/a",
-            "scan": f"{measured.scan.name}_{measured.scan.contrast}",
-            "method": measurement.method,
-            "contrast": measurement.contrast,
-            **asdict(measurement.volumes),
-        }
+        _volumes_row(
+            session,
+            measured.scan,
+            measurement.method,
+            measurement.contrast,
+            measurement.volumes,
+        )
         for measured in scans
         for measurement in measured.measurements
     ]
     return pd.DataFrame(rows, columns=list(VOLUME_COLUMNS))
+
+
+def _volumes_row(
+    session: Session, scan: Scan, method: str, contrast: str, volumes: ThalamusVolumes
+) -> dict[str, object]:
+    return {
+        "participant_id": f"sub-{session.subject}",
+        "session_id": f"ses-{session.session}" if session.session else "n/a",
+        "scan": f"{scan.name}_{scan.contrast}",
+        "method": method,
+        "contrast": contrast,
+        **asdict(volumes),
+    }
 
 
 def read_measured_scan(
@@ -342,6 +357,94 @@ def read_measured_scan(
             if (folder / _aligned_name(scan, contrast)).is_file()
         ),
     )
+
+
+def read_conformed(output_dir: Path, scan: Scan) -> tuple[Volume, Volume]:
+    """Read a measured scan and its brain mask back.
+
+    Raises
+    ------
+    MissingInputError, BadDataError
+        If one is not there or damaged.
+    """
+    folder = output_dir / _session_of(scan).folder / "anat"
+    return (
+        read_volume(folder / f"{scan.name}_desc-preproc_{scan.contrast}.nii.gz"),
+        read_volume(folder / f"{scan.name}_desc-brain_mask.nii.gz"),
+    )
+
+
+def write_within_subject(
+    staging: Staging, scan: Scan, image: Volume, transform: AffineArray
+) -> None:
+    """Write a scan as it lies in its subject's common space."""
+    session = _session_of(scan)
+    staging.image(
+        _within_subject_image(scan),
+        image,
+        Description="Half-way between all scans of the subject; interpolated once (cubic spline), "
+        "smooth intensity differences between the scans removed",
+        Sources=[raw_source(session, scan)],
+        SpatialReference=f"bids::{_within_subject_image(scan)}",
+        SkullStripped=False,
+        ToOriginalSpace={"Description": "World coordinates, mm, RAS", "Matrix": transform},
+        GeneratedBy=_generated_by("longitudinal"),
+    )
+
+
+def write_within_subject_segmentation(
+    staging: Staging, scan: Scan, method: str, segmentation: Segmentation, affine: AffineArray
+) -> None:
+    """Write labels of one method in the subject's common space."""
+    session = _session_of(scan)
+    stem = f"{scan.name}_space-{_WITHIN}_seg-thalamus_desc-{method}{_LONGITUDINAL}{scan.contrast}"
+    staging.image(
+        _anat(session, f"{stem}_dseg.nii.gz"),
+        Volume(segmentation.dseg, affine),
+        Sources=[f"bids::{_within_subject_image(scan)}"],
+        SpatialReference=f"bids::{_within_subject_image(scan)}",
+        Manual=False,
+        GeneratedBy=_generated_by(f"{method}, longitudinal"),
+    )
+
+
+def write_within_subject_volumes(
+    staging: Staging, measurements: Iterable[tuple[Scan, str, ThalamusVolumes]]
+) -> None:
+    """Write the volumes measured in the common space, one table for each session.
+
+    To the group stage they are those of one more method, ``<method>Longitudinal``.
+    """
+    import pandas as pd
+
+    tables: dict[str, tuple[Session, list[dict[str, object]]]] = {}
+    for scan, method, volumes in measurements:
+        session = _session_of(scan)
+        _, rows = tables.setdefault(session.name, (session, []))
+        rows.append(_volumes_row(session, scan, method + _LONGITUDINAL, scan.contrast, volumes))
+    for session, rows in tables.values():
+        stem = f"{session.name}_space-{_WITHIN}_desc-thalamus_volumes"
+        table = pd.DataFrame(rows, columns=list(VOLUME_COLUMNS))
+        staging.table(_anat(session, f"{stem}.tsv"), table)
+        staging.json(_anat(session, f"{stem}.json"), data_dictionary(VOLUME_COLUMNS))
+
+
+def on_scan_grid(volumes: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the rows whose masks lie in the common space of several scans.
+
+    They cannot be laid over labels drawn on the scan without interpolating them once more.
+    """
+    return volumes[~volumes["method"].str.endswith(_LONGITUDINAL)]
+
+
+def _session_of(scan: Scan) -> Session:
+    entities = dict(scan.entities)
+    return Session(entities["sub"], entities.get("ses"), (scan,))
+
+
+def _within_subject_image(scan: Scan) -> PurePosixPath:
+    name = f"{scan.name}_space-{_WITHIN}_desc-preproc_{scan.contrast}.nii.gz"
+    return _anat(_session_of(scan), name)
 
 
 def _read_aligned(folder: Path, scan: Scan, contrast: str) -> AlignedContrast:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 from bids_app.dataset.index import Session
@@ -29,6 +30,8 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    if options.longitudinal:
+        _print_courses(sessions)
     scans = sum(len(session.anchors) for session in sessions)
     minutes = sum(cost.seconds for cost in costs.values()) / resources.workers / 60
     peaks = sorted((cost.peak_mib for cost in costs.values()), reverse=True)
@@ -38,6 +41,14 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
         f"{resources.threads} threads each: about {max(1, round(minutes))} min and "
         f"{gib:.1f} GiB of memory.\n"
     )
+
+
+def _print_courses(sessions: Sequence[Session]) -> None:
+    """Name the subjects whose sessions would be measured together."""
+    possible = Counter(session.subject for session in sessions if not session.problem)
+    several = [subject for subject, count in possible.items() if count > 1]
+    names = " ".join(f"sub-{subject}" for subject in several) or "no subject has two sessions"
+    sys.stdout.write(f"longitudinal: {names}\n")
 
 
 def _row(session: Session, options: Options, cost: Cost | None) -> tuple[str, ...]:

@@ -1,0 +1,340 @@
+"""All scans of one subject in one space that lies half-way between them.
+
+Change is measured without bias only if no scan is treated differently: registering the second
+visit to the first interpolates the one and not the other, and the blur looks like change (Reuter
+and Fischl 2011). Here every scan moves, the motions of all scans average to none, and each is
+interpolated once, in the same way, onto the same grid (Reuter et al. 2012).
+
+References
+----------
+Reuter M, Fischl B. Avoiding asymmetry-induced bias in longitudinal image processing. NeuroImage
+2011;57:19-21. doi:10.1016/j.neuroimage.2011.02.076
+
+Reuter M, Schmansky NJ, Rosas HD, Fischl B. Within-subject template estimation for unbiased
+longitudinal image analysis. NeuroImage 2012;61:1402-1418. doi:10.1016/j.neuroimage.2012.02.084
+
+Lewis EB, Fox NC. Correction of differential intensity inhomogeneity in longitudinal MR images.
+NeuroImage 2004;23:75-83. doi:10.1016/j.neuroimage.2004.04.030
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bids_app.errors import BadDataError
+from bids_app.images.resampling import FloatArray, grid_around, resample
+from bids_app.images.volume import AffineArray, Volume
+
+# Grid spacings in mm, coarse to fine, and the most iterations on each.
+_PYRAMID = ((4.0, 20), (2.0, 8))
+# Motion of a point at the brain's surface (mm) below which an iteration changes nothing.
+_SETTLED = 0.01
+_BRAIN_RADIUS = 70.0
+# Tukey's constant: 95 % efficiency where residuals are normal (Holland and Welsch 1977).
+_TUKEY = 4.685
+# The field that local intensities are compared over (mm): wider than any sulcus or lesion.
+_FIELD_SD, _FIELD_SPACING = 20.0, 4.0
+# Half the width that the finest level is blurred by: interpolation then has no favourite phase.
+_LEAST_BLUR = 0.7
+# Aligned T1w scans of one head correlate with 0.8 or more; those of two heads with 0.6 at most.
+_LEAST_CORRELATION = 0.7
+
+
+@dataclass(frozen=True)
+class WithinSubject:
+    """Scans of one subject in the space between them.
+
+    Attributes
+    ----------
+    transforms : tuple of (4, 4) float64
+        For each scan, rigid, from world coordinates (mm) of the common space to the scan's own.
+        Rotation vectors sum to zero.
+    images : tuple of Volume
+        Each scan on the common grid, float32; intensities are equalised.
+    correlations : tuple of float
+        Pearson correlation of each aligned scan with the mean of the others inside the brain.
+    """
+
+    transforms: tuple[AffineArray, ...]
+    images: tuple[Volume, ...]
+    correlations: tuple[float, ...]
+
+
+def align_within_subject(images: Sequence[Volume], brain_masks: Sequence[Volume]) -> WithinSubject:
+    """Move scans of one subject to the space half-way between them.
+
+    Parameters
+    ----------
+    images : sequence of Volume
+        (X, Y, Z), two or more, of one contrast; grids and voxel sizes may differ.
+    brain_masks : sequence of Volume
+        Non-zero in the brain, each on the grid of its scan. What moves against the brain (scalp,
+        neck, jaw) plays no part.
+
+    Returns
+    -------
+    WithinSubject
+        On an isotropic grid along the world axes with the voxel size of the finest scan, so that
+        none loses detail. The order of the scans makes no difference.
+
+    Raises
+    ------
+    BadDataError
+        If fewer than two scans are given, a mask is empty, or a scan cannot be aligned.
+    """
+    if len(images) < 2:
+        raise BadDataError("a within-subject space needs two scans or more.")
+    if not all(mask.data.any() for mask in brain_masks):
+        raise BadDataError("a brain mask is empty: there is nothing to align.")
+    centres = [_centroid(mask) for mask in brain_masks]
+    fields = [_field(image, mask) for image, mask in zip(images, brain_masks, strict=True)]
+    motions = [np.zeros(6) for _ in images]
+    for spacing, iterations in _PYRAMID:
+        level = _Level(images, brain_masks, fields, centres, spacing)
+        motions, correlations = _align_level(level, motions, iterations)
+    worst = int(np.argmin(correlations))
+    if correlations[worst] < _LEAST_CORRELATION:
+        raise BadDataError(
+            f"scan {worst + 1} of {len(images)} cannot be aligned with the others: correlation "
+            f"{correlations[worst]:.2f}, expected at least {_LEAST_CORRELATION}. Do all show the "
+            "same person in the same contrast?"
+        )
+    middle = np.mean(centres, axis=0)
+    transforms = tuple(
+        _shift(centre) @ _matrix(motion) @ _shift(-middle)
+        for centre, motion in zip(centres, motions, strict=True)
+    )
+    return WithinSubject(transforms, _on_common_grid(images, fields, transforms), correlations)
+
+
+class _Level:
+    """Scans at one resolution, with their mean space's origin in the middle of the brain.
+
+    Parameters
+    ----------
+    images, brain_masks, fields : sequence of Volume
+    centres : sequence of (3,) float64
+        World coordinates of the middle of each brain.
+    spacing : float
+        Of the grid, in mm.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[Volume],
+        brain_masks: Sequence[Volume],
+        fields: Sequence[Volume],
+        centres: Sequence[npt.NDArray[np.float64]],
+        spacing: float,
+    ) -> None:
+        from scipy.ndimage import gaussian_filter
+
+        self._centres = centres
+        self._masks = brain_masks
+        half = max(_extent(mask, centre) for mask, centre in zip(brain_masks, centres, strict=True))
+        side = 2 * int(np.ceil(half / spacing)) + 1
+        self.shape = (side, side, side)
+        self.affine = grid_around(np.zeros(3), self.shape, spacing)
+        self.spacing = spacing
+        blur = max(spacing / 2, _LEAST_BLUR)
+        self._images = []
+        for image, field in zip(images, fields, strict=True):
+            smooth = gaussian_filter(_relative(image, field), blur / image.voxel_size)
+            # So blurred, every other voxel (or third, ...) holds all there is to see.
+            steps = np.maximum(1, np.floor(spacing / image.voxel_size + 0.05)).astype(int)
+            thinned = smooth[tuple(slice(None, None, step) for step in steps)]
+            self._images.append(Volume(thinned, image.affine @ np.diag([*steps, 1.0])))
+
+    def image(self, index: int, motion: npt.NDArray[np.float64]) -> FloatArray:
+        """One scan as it looks after its motion."""
+        return resample(self._images[index], self.shape, self._grid(index, motion))
+
+    def mask(self, index: int, motion: npt.NDArray[np.float64]) -> FloatArray:
+        """Its brain mask, moved alike."""
+        return resample(self._masks[index], self.shape, self._grid(index, motion))
+
+    def _grid(self, index: int, motion: npt.NDArray[np.float64]) -> AffineArray:
+        return np.asarray(_shift(self._centres[index]) @ _matrix(motion) @ self.affine)
+
+
+def _align_level(
+    level: _Level, motions: list[npt.NDArray[np.float64]], iterations: int
+) -> tuple[list[npt.NDArray[np.float64]], tuple[float, ...]]:
+    """Move every scan towards the mean of all, until none moves.
+
+    Iteratively reweighted Gauss-Newton steps with the mean of both images' gradients, which
+    converge with second order (efficient second-order minimisation, Malis 2004). Differences that
+    no motion explains, atrophy among them, lose their weight (Tukey's biweight), as in Reuter et
+    al. 2010 (NeuroImage 53:1181-1196).
+    """
+    scans = range(len(motions))
+    inside = np.mean([level.mask(i, motions[i]) for i in scans], axis=0) > 0.5
+    points = level.affine[:3, :3] @ np.argwhere(inside).T + level.affine[:3, 3:]
+    for _ in range(iterations):
+        seen = [level.image(i, motions[i]) for i in scans]
+        mean = np.mean(seen, axis=0)
+        mean_gradient = _gradient(mean, inside, level.spacing)
+        residuals = [(image - mean)[inside] for image in seen]
+        scale = 1.4826 * float(np.median(np.abs(residuals))) + 1e-9
+        steps = []
+        for image, residual in zip(seen, residuals, strict=True):
+            gradient = (_gradient(image, inside, level.spacing) + mean_gradient) / 2
+            # A rotation by r moves a point x by cross(r, x); its product with g is r cross(x, g).
+            jacobian = np.concatenate([np.cross(points, gradient, axis=0), gradient])
+            weight = np.clip(1 - (residual / (_TUKEY * scale)) ** 2, 0, None) ** 2
+            normal = (jacobian * weight) @ jacobian.T
+            steps.append(-np.linalg.solve(normal, jacobian @ (weight * residual)))
+        moved = [
+            _parameters(_matrix(motion) @ _matrix(step))
+            for motion, step in zip(motions, steps, strict=True)
+        ]
+        moved = _centred(moved)
+        change = max(
+            np.linalg.norm(new[3:] - old[3:]) + _BRAIN_RADIUS * np.linalg.norm(new[:3] - old[:3])
+            for new, old in zip(moved, motions, strict=True)
+        )
+        motions = moved
+        if change < _SETTLED:
+            break
+    return motions, _correlations([level.image(i, motions[i])[inside] for i in scans])
+
+
+def _centred(motions: list[npt.NDArray[np.float64]]) -> list[npt.NDArray[np.float64]]:
+    """The same motions relative to each other, with rotations and shifts that sum to zero."""
+    for _ in range(5):
+        back = np.linalg.inv(_matrix(np.mean(motions, axis=0)))
+        motions = [_parameters(_matrix(motion) @ back) for motion in motions]
+    return motions
+
+
+def _correlations(seen: Sequence[FloatArray]) -> tuple[float, ...]:
+    total = np.sum(seen, axis=0)
+    return tuple(float(np.corrcoef(image, total - image)[0, 1]) for image in seen)
+
+
+def _gradient(
+    image: FloatArray, inside: npt.NDArray[np.bool_], spacing: float
+) -> npt.NDArray[np.float64]:
+    """Central differences per mm at the points inside, (3, N)."""
+    return np.stack([part[inside] for part in np.gradient(image, spacing)]).astype(np.float64)
+
+
+def _matrix(motion: npt.NDArray[np.float64]) -> AffineArray:
+    """Rotation vector (rad) and translation (mm), (6,), as a matrix (4, 4)."""
+    from scipy.spatial.transform import Rotation
+
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_rotvec(motion[:3]).as_matrix()
+    matrix[:3, 3] = motion[3:]
+    return matrix
+
+
+def _parameters(matrix: AffineArray) -> npt.NDArray[np.float64]:
+    """The inverse of ``_matrix``."""
+    from scipy.spatial.transform import Rotation
+
+    return np.concatenate([Rotation.from_matrix(matrix[:3, :3]).as_rotvec(), matrix[:3, 3]])
+
+
+def _shift(vector: npt.NDArray[np.float64]) -> AffineArray:
+    matrix = np.eye(4)
+    matrix[:3, 3] = vector
+    return matrix
+
+
+def _centroid(mask: Volume) -> npt.NDArray[np.float64]:
+    """World coordinates (mm) of the middle of a mask."""
+    index = np.argwhere(mask.data).mean(0)
+    return np.asarray(mask.affine[:3, :3] @ index + mask.affine[:3, 3])
+
+
+def _extent(mask: Volume, centre: npt.NDArray[np.float64]) -> float:
+    """Largest distance along a world axis (mm) of a mask from its middle."""
+    places = mask.affine[:3, :3] @ np.argwhere(mask.data).T + mask.affine[:3, 3:]
+    return float(np.abs(places - centre[:, None]).max())
+
+
+def _field(image: Volume, mask: Volume) -> Volume:
+    """Local mean intensity of the brain, smooth, and continued beyond it.
+
+    The ratio of an image to it is free of receive field and scaling; the ratio of the fields of
+    two scans is their differential bias (Lewis and Fox 2004).
+    """
+    from scipy.ndimage import gaussian_filter
+
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in image.data.shape], indexing="ij"))
+    world = image.affine[:3, :3] @ corners.reshape(3, -1) + image.affine[:3, 3:]
+    low, high = world.min(1), world.max(1)
+    x, y, z = (int(np.ceil(side / _FIELD_SPACING)) + 1 for side in high - low)
+    affine = grid_around((low + high) / 2, (x, y, z), _FIELD_SPACING)
+    brain = (mask.data != 0).astype(np.float32)
+    weighted = Volume(np.asarray(image.data, dtype=np.float32) * brain, image.affine)
+    sigma = _FIELD_SD / _FIELD_SPACING
+    total = gaussian_filter(resample(weighted, (x, y, z), affine), sigma, truncate=3)
+    weight = gaussian_filter(
+        resample(Volume(brain, mask.affine), (x, y, z), affine), sigma, truncate=3
+    )
+    # Far from the brain the mean over all of it takes over.
+    least = 1e-3
+    mean = total.sum() / weight.sum()
+    return Volume((total + least * mean) / (weight + least), affine)
+
+
+def _relative(image: Volume, field: Volume) -> FloatArray:
+    """An image in units of the local mean of its brain."""
+    on_grid = _sampled(field, image.data.shape, image.affine)
+    return np.asarray(image.data, dtype=np.float32) / on_grid
+
+
+def _sampled(field: Volume, shape: tuple[int, ...], affine: AffineArray) -> FloatArray:
+    """A smooth field at the voxels of a grid; beyond its edge it stays what it is there."""
+    from scipy.ndimage import affine_transform
+
+    matrix = np.linalg.inv(field.affine) @ affine
+    sampled = affine_transform(
+        field.data,
+        matrix[:3, :3],
+        matrix[:3, 3].tolist(),
+        output_shape=shape,
+        order=1,
+        mode="nearest",
+    )
+    return np.asarray(np.maximum(sampled, 1e-6 * float(field.data.max())), dtype=np.float32)
+
+
+def _on_common_grid(
+    images: Sequence[Volume], fields: Sequence[Volume], transforms: Sequence[AffineArray]
+) -> tuple[Volume, ...]:
+    """Interpolate every scan once (cubic spline) and equalise their smooth intensities."""
+    from scipy.ndimage import affine_transform
+
+    corners = []
+    for image, transform in zip(images, transforms, strict=True):
+        ends = np.array(np.meshgrid(*[(0, n - 1) for n in image.data.shape], indexing="ij"))
+        to_common = np.linalg.inv(transform) @ image.affine
+        corners.append(to_common[:3, :3] @ ends.reshape(3, -1) + to_common[:3, 3:])
+    low, high = np.concatenate(corners, axis=1).min(1), np.concatenate(corners, axis=1).max(1)
+    spacing = min(image.voxel_volume ** (1 / 3) for image in images)
+    x, y, z = (int(np.ceil(side / spacing)) + 1 for side in high - low)
+    affine = grid_around((low + high) / 2, (x, y, z), spacing)
+    shape = (x, y, z)
+    local = [
+        _sampled(field, shape, transform @ affine)
+        for field, transform in zip(fields, transforms, strict=True)
+    ]
+    mean = np.exp(np.mean(np.log(local), axis=0))
+    resampled = []
+    for image, transform, own in zip(images, transforms, local, strict=True):
+        matrix = np.linalg.inv(image.affine) @ transform @ affine
+        data = np.asarray(image.data, dtype=np.float32)
+        on_grid = affine_transform(
+            data, matrix[:3, :3], matrix[:3, 3].tolist(), output_shape=shape, order=3
+        )
+        # Splines overshoot at sharp edges; no tissue is darker or brighter than all that was seen.
+        on_grid = np.clip(on_grid, data.min(), data.max())
+        resampled.append(Volume((on_grid * mean / own).astype(np.float32), affine))
+    return tuple(resampled)
