@@ -296,14 +296,14 @@ def _sampled(field: Volume, shape: tuple[int, ...], affine: AffineArray) -> Floa
 
     matrix = np.linalg.inv(field.affine) @ affine
     sampled = affine_transform(
-        field.data,
+        np.asarray(field.data, dtype=np.float32),
         matrix[:3, :3],
         matrix[:3, 3].tolist(),
         output_shape=shape,
         order=1,
         mode="nearest",
     )
-    return np.asarray(np.maximum(sampled, 1e-6 * float(field.data.max())), dtype=np.float32)
+    return np.asarray(np.maximum(sampled, 1e-6 * float(sampled.max())), dtype=np.float32)
 
 
 def _on_common_grid(
