@@ -75,9 +75,13 @@ class Apptainer:
         if status != 0:
             raise failure(name, status_meaning(status), log)
         seconds = time.monotonic() - start
-        is_file = Path(image).is_file()
-        version = f"sha256:{sha256(Path(image))}" if is_file else image
-        return ToolRun("apptainer", command, version, log, seconds)
+        return ToolRun("apptainer", command, _version(image), log, seconds)
+
+
+def _version(image: str) -> str:
+    """Digest of an image file; an address or an unpacked folder stands for itself."""
+    path = Path(image)
+    return f"sha256:{sha256(path)}" if path.is_file() else image
 
 
 def _mount(bind: Bind) -> str:

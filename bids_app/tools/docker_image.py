@@ -60,7 +60,7 @@ class Docker:
             memory = None if limits.memory_gib is None else int(limits.memory_gib * 1024**3)
             try:
                 container = client.containers.create(
-                    image.id,
+                    str(image.id),
                     arguments,
                     entrypoint=None if call.program is None else [call.program],
                     user=f"{os.getuid()}:{os.getgid()}",
