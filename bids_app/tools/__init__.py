@@ -1,0 +1,1 @@
+"""Running an external program: installed here, in a Docker image, or in an Apptainer image."""

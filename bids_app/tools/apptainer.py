@@ -1,0 +1,94 @@
+"""Programs in an Apptainer (Singularity) image."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+import time
+from pathlib import Path
+
+from bids_app.errors import MissingInputError
+from bids_app.run.stamps import sha256
+from bids_app.tools.call import Bind, Call, Limits, ToolRun, failure, inside, status_meaning
+from bids_app.tools.process import run_process
+
+
+class Apptainer:
+    """Runs an image.
+
+    Parameters
+    ----------
+    image : str
+        A ``.sif`` file, or an address such as ``docker://name@sha256:…``.
+    """
+
+    def __init__(self, image: str) -> None:
+        self.image = image
+
+    def run(self, call: Call, limits: Limits, log: Path) -> ToolRun:
+        """Run to the end; see `Runner`."""
+        engine = shutil.which("apptainer") or shutil.which("singularity")
+        if engine is None:
+            raise MissingInputError(
+                f"Neither apptainer nor singularity is on the PATH, but {self.image} needs one."
+            )
+        is_address = "://" in self.image
+        if not is_address and not Path(self.image).exists():
+            raise MissingInputError(
+                f"{self.image}: no such Apptainer image. Build it with "
+                "'apptainer build FILE.sif docker://IMAGE', or give the address of one."
+            )
+        image = self.image if is_address else str(Path(self.image).absolute())
+        name = call.program or image
+        options = [f"--mount={_mount(bind)}" for bind in call.binds]
+        if limits.gpu:
+            options.append("--nv")
+        command = (
+            engine,
+            "run" if call.program is None else "exec",
+            "--cleanenv",
+            "--containall",
+            *options,
+            f"--pwd={inside(call.folder, call.binds)}",
+            image,
+            *(() if call.program is None else (call.program,)),
+            *(
+                inside(argument, call.binds) if isinstance(argument, Path) else argument
+                for argument in call.arguments
+            ),
+        )
+        wanted = {"OMP_NUM_THREADS": str(limits.threads), **call.environment}
+        # Not --env, which takes a comma in a value for the end of it.
+        environment = {
+            **os.environ,
+            **{f"APPTAINERENV_{key}": value for key, value in wanted.items()},
+        }
+        start = time.monotonic()
+        try:
+            status = run_process(command, call.folder, environment, limits.seconds, log)
+        except TimeoutError:
+            raise failure(name, f"was stopped after {limits.seconds:g} s", log) from None
+        except OSError as error:
+            raise MissingInputError(f"{engine} cannot be started: {error.strerror}.") from error
+        if status != 0:
+            raise failure(name, status_meaning(status), log)
+        seconds = time.monotonic() - start
+        return ToolRun("apptainer", command, _version(image), log, seconds)
+
+
+def _version(image: str) -> str:
+    """Digest of an image file; an address or an unpacked folder stands for itself."""
+    path = Path(image)
+    return f"sha256:{sha256(path)}" if path.is_file() else image
+
+
+def _mount(bind: Bind) -> str:
+    """A bind as the fields of one CSV line, so that commas and colons in paths are safe."""
+    fields = ["type=bind", f"source={bind.source}", f"destination={bind.target}"]
+    if not bind.writable:
+        fields.append("ro")
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()
