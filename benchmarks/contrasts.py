@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bids_app.dataset.images import read_volume
+from bids_app.images.intensity import scaled_in_mask
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume, to_ras
 from bids_app.segmentation import thalnet
@@ -60,6 +61,7 @@ def simulated(subjects: int, threads: int) -> pd.DataFrame:
         noise = rng.normal(0.0, _R1_NOISE, maps["R1map"].shape)
         r1map = Volume((maps["R1map"] + noise).astype(np.float32), affine)
         t1w = Volume(head.image.astype(np.float32), head.affine)
+        r1map = _scaled(r1map, t1w, thalnet.segment({"T1w": t1w}, threads).brain_mask)
         lesioned, lesion = _with_lesions(t1w, head.thalamus)
         for name, images, truth in (
             ("T1w", {"T1w": t1w}, head.thalamus),
@@ -75,6 +77,12 @@ def simulated(subjects: int, threads: int) -> pd.DataFrame:
                 row["lesion_kept"] = float(mask[lesion].mean())
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _scaled(r1map: Volume, t1w: Volume, brain_mask: Labels) -> Volume:
+    """The R1 map as the participant stage shows it to a method."""
+    mask = resample(Volume(brain_mask, t1w.affine), r1map.data.shape, r1map.affine, order=0)
+    return Volume(scaled_in_mask(r1map.data, mask > 0), r1map.affine)
 
 
 def _with_lesions(image: Volume, thalami: Labels) -> tuple[Volume, npt.NDArray[np.bool_]]:

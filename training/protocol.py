@@ -84,9 +84,9 @@ def mean_thalami(
             total[side] += warped.numpy()
         for path in {*transform["fwdtransforms"], *transform["invtransforms"]}:
             Path(path).unlink()
-    mean = total / len(anatomies)
-    symmetric: Array = (mean + mean[::-1, ::-1]) / 2
-    return symmetric
+    total += total[::-1, ::-1].copy()
+    total /= np.float32(2 * len(anatomies))
+    return total
 
 
 def redraw(tissues: npt.NDArray[np.uint8], thalami: Array) -> npt.NDArray[np.uint8]:
@@ -139,7 +139,7 @@ def main() -> None:
     anatomies = read_anatomies(arguments.anatomies)
     chosen = [anatomies[k] for k in np.linspace(0, len(anatomies) - 1, arguments.maps).astype(int)]
     path = arguments.folder / f"{FILE_STEM}.nii.gz"
-    image = nib.load(path)
+    image = nib.Nifti1Image.from_filename(path)
     tissues = np.asarray(image.dataobj).astype(np.uint8)
     thalami = mean_thalami(chosen, tissues, image.affine[:3, 3])
     redrawn = redraw(tissues, thalami)
