@@ -50,10 +50,10 @@ def test_maps_join_the_session_and_problems_become_warnings(
     assert 0.5 < np.median(np.asarray(nib.load(r1).dataobj)[inside]) < 1.5
 
     table = pd.read_csv(r1.with_name("sub-01_ses-01_desc-thalamus_volumes.tsv"), sep="\t")
-    assert list(table["contrast"]) == ["T1w", "R1map", "T1wR1map"]
+    assert list(table["contrast"]) == ["T1w", "R1map", "T1wR1mapJoint", "T1wR1map"]
     volumes = table.set_index("contrast")["total_ml"]
     assert volumes["T1wR1map"] >= volumes[["T1w", "R1map"]].max()
-    assert table["total_soft_ml"].isna().tolist() == [False, False, True]
+    assert table["total_soft_ml"].isna().tolist() == [False, False, False, True]
     stem = "sub-01_ses-01_space-T1w"
     aligned = json.loads(r1.with_name(f"{stem}_desc-preproc_R1map.json").read_text())
     assert aligned["Attempts"][0]["Verdict"] == "passed"
