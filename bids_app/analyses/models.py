@@ -10,7 +10,7 @@ from bids_app.analyses.study import Study
 from bids_app.dataset.analysis_file import ModelSet, Outcome
 from bids_app.statistics.ordinal import change_category
 from bids_app.statistics.regression import Model, winsorise
-from bids_app.statistics.samples import numeric_column
+from bids_app.statistics.samples import numeric_column, varies
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def prepare(study: Study, models: ModelSet) -> PreparedSet:
         If there is no follow-up session, or the subset is empty.
     """
     data = study.select(_data(study, models), models)
-    left_out = tuple(name for name in models.optional if not _varies(data, name))
+    left_out = tuple(name for name in models.optional if name not in data or not varies(data[name]))
     numeric = tuple(name for name in models.numeric if name not in left_out)
     declared = tuple(
         Model(
@@ -110,7 +110,3 @@ def _difference(later: pd.DataFrame, first: pd.DataFrame, column: str) -> pd.Ser
         return numeric_column(later, column) - numeric_column(first, column)
     except ValueError:
         return later[column]
-
-
-def _varies(data: pd.DataFrame, column: str) -> bool:
-    return column in data and data[column].nunique() > 1

@@ -38,6 +38,22 @@ ANALYSES: Mapping[str, Callable[[Study], Result]] = {
     "stratification": stratification.analyse,
 }
 
+# Headings of the group page.
+HEADINGS = {
+    **{name: name.replace("_", " ").capitalize() for name in ANALYSES},
+    "flow": "Participants",
+    "overlap": "Overlap with the reference",
+    "containment": "Containment of masks",
+    "agreement": "Agreement of volumes",
+    "clinical": "Clinical associations",
+    "change": "Change between sessions",
+    "pbvc": "Brain volume change",
+    "reliability": "Measurement error",
+    "ranking": "Ranking of methods",
+    "groups": "Change by group",
+    "stratification": "Stratification by disability",
+}
+
 
 def attempt(name: str, study: Study) -> Result:
     """Run an analysis; if it cannot give a result, say why instead of stopping the others.

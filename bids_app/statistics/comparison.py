@@ -15,6 +15,7 @@ from bids_app.statistics.samples import (
     FloatArray,
     Interval,
     complete_cases,
+    is_constant,
     numeric_column,
     require_columns,
     require_unique,
@@ -256,7 +257,7 @@ def bootstrap_interval(
         return Interval(np.nan, np.nan, np.nan)
     compute = np.median if statistic == "median" else np.mean
     estimate = float(compute(values))
-    if np.ptp(values) == 0:
+    if is_constant(values):
         end = estimate if values.size > 1 else np.nan
         return Interval(estimate, end, end)
     ends = stats.bootstrap(
@@ -362,7 +363,7 @@ def pairwise_levene(
             rows.append(row | {"reason": "a sample has fewer than two values"})
             continue
         row |= {"sd_first": x.std(ddof=1), "sd_second": y.std(ddof=1)}
-        if np.ptp(x) == np.ptp(y) == 0:
+        if is_constant(x) and is_constant(y):
             rows.append(row | {"reason": "both samples are constant"})
             continue
         for centre in ("median", "mean"):

@@ -11,7 +11,7 @@ from scipy import linalg, stats
 from statsmodels.stats.diagnostic import het_breuschpagan
 
 from bids_app.statistics.comparison import adjust
-from bids_app.statistics.samples import numeric_column, require_columns
+from bids_app.statistics.samples import numeric_column, require_columns, varies
 
 Transform = Literal["identity", "log"]
 Covariance = Literal["classical", "HC3"]
@@ -147,8 +147,8 @@ def build_design(data: pd.DataFrame, model: Model) -> Design:
     ModelError
         If the model uses a column twice or standardises one that is no numeric covariate; a
         column is absent, holds text instead of numbers or has no value; no case is complete;
-        the logarithm is undefined; the outcome or a term is constant; there are no more
-        cases than parameters; or terms are collinear.
+        the logarithm is undefined; the outcome or a term is constant but for rounding; there
+        are no more cases than parameters; or terms are collinear.
     """
     numeric = (model.predictor, *model.numeric)
     names = [model.outcome, *numeric, *model.categorical]
@@ -178,7 +178,7 @@ def build_design(data: pd.DataFrame, model: Model) -> Design:
     if n <= parameters:
         raise ModelError(f"{n} complete cases do not exceed the {parameters} parameters")
     for name, values in {model.outcome: outcome, **cases}.items():
-        if values.nunique() == 1:
+        if not varies(values):
             raise ModelError(f"'{name}' is constant")
     for name in model.standardised:
         terms[name] = (terms[name] - terms[name].mean()) / terms[name].std()
