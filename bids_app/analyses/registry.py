@@ -11,6 +11,7 @@ from bids_app.analyses import (
     containment,
     flow,
     groups,
+    normative,
     overlap,
     pbvc,
     ranking,
@@ -36,6 +37,7 @@ ANALYSES: Mapping[str, Callable[[Study], Result]] = {
     "ranking": ranking.analyse,
     "groups": groups.analyse,
     "stratification": stratification.analyse,
+    "normative": normative.analyse,
 }
 
 # Headings of the group page.
@@ -52,6 +54,7 @@ HEADINGS = {
     "ranking": "Ranking of methods",
     "groups": "Change by group",
     "stratification": "Stratification by disability",
+    "normative": "Single participants against a norm",
 }
 
 

@@ -366,7 +366,11 @@ def pairwise_levene(
         if is_constant(x) and is_constant(y):
             rows.append(row | {"reason": "both samples are constant"})
             continue
-        for centre in ("median", "mean"):
+        for centre, compute in (("median", np.median), ("mean", np.mean)):
+            if all(is_constant(np.abs(values - compute(values))) for values in (x, y)):
+                # Also any two values: they lie equally far from their centre.
+                row["reason"] = "deviations from the centre do not vary"
+                continue
             result = stats.levene(x, y, center=centre)
             row |= {f"f_{centre}": result.statistic, f"p_{centre}": result.pvalue}
         rows.append(row)

@@ -17,7 +17,8 @@ def mean_scores(scores: FloatArray) -> FloatArray:
 def concordance_scores(volumes: FloatArray) -> FloatArray:
     """Return Lin's concordance of each column with the first, shape (n, 1 + k) to (k,).
 
-    Moments have ddof 0; the coefficient of a constant method is 0.
+    Moments have ddof 0; the coefficient of a constant method is 0, and NaN where it is also
+    equal to a constant reference.
 
     References
     ----------
@@ -27,7 +28,8 @@ def concordance_scores(volumes: FloatArray) -> FloatArray:
     shared = 2 * (centred[:, 1:] * centred[:, :1]).mean(axis=0)
     variance = (centred**2).mean(axis=0)
     shift = volumes[:, 1:].mean(axis=0) - volumes[:, 0].mean()
-    return np.asarray(shared / (variance[1:] + variance[0] + shift**2))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(shared / (variance[1:] + variance[0] + shift**2))
 
 
 def rank_methods(
@@ -56,7 +58,8 @@ def rank_methods(
         Whether the highest score has rank 1.
     confidence : float
     resamples, seed : int
-        Number of bootstrap samples and the seed of their drawing.
+        Number of bootstrap samples and the seed of their drawing. Samples with an undefined
+        score do not count.
 
     Returns
     -------
@@ -69,7 +72,8 @@ def rank_methods(
     Raises
     ------
     ValueError
-        If no subject is complete or the statistic does not return one score per method.
+        If no subject is complete, or the statistic does not return one defined score per
+        method.
 
     References
     ----------
@@ -86,6 +90,9 @@ def rank_methods(
     resampled = np.array(
         [statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(resamples)]
     )
+    resampled = resampled[np.isfinite(resampled).all(axis=1)]
+    if not np.isfinite(scores).all() or len(resampled) == 0:
+        raise ValueError("a score is undefined, so there are no ranks")
     rank = stats.rankdata(sign * scores)
     ranks = stats.rankdata(sign * resampled, axis=1)
     low, high = np.quantile(ranks, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
