@@ -48,7 +48,7 @@ def analyse(study: Study) -> Result:
             _title(models), _caption(models, prepared), data, _settings(models, prepared)
         )
         methods.append(_methods(models, prepared))
-        findings.append(_findings(models, data))
+        findings.append(_findings(models, data, study.plan.confidence))
         if data["beta"].notna().any():
             figures |= _figures(name, models, prepared, data, study.plan.confidence)
     return Result(
@@ -166,7 +166,7 @@ def _methods(models: ModelSet, prepared: PreparedSet) -> str:
     )
 
 
-def _findings(models: ModelSet, table: pd.DataFrame) -> str:
+def _findings(models: ModelSet, table: pd.DataFrame, confidence: float) -> str:
     fitted = table[table["p_adj"].notna()]
     if fitted.empty:
         reasons = "; ".join(dict.fromkeys(table["reason"]))
@@ -176,8 +176,8 @@ def _findings(models: ModelSet, table: pd.DataFrame) -> str:
     return (
         f"{models.name}: {significant} of {len(fitted)} models had an adjusted p below 0.05; the "
         f"smallest belonged to {best['outcome']} and {best['segmentation']} "
-        f"(beta = {best['beta']:.3g} per mL, 95% CI [{best['ci_low']:.3g}, {best['ci_high']:.3g}], "
-        f"adjusted p = {best['p_adj']:.3g}, n = {int(best['n'])})."
+        f"(beta = {best['beta']:.3g} per mL, {100 * confidence:g}% CI [{best['ci_low']:.3g}, "
+        f"{best['ci_high']:.3g}], adjusted p = {best['p_adj']:.3g}, n = {int(best['n'])})."
     )
 
 
