@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bids_app.statistics.comparison import DIFFERENCE_DECIMALS
 from bids_app.statistics.samples import FloatArray, complete_cases
 
 
@@ -64,10 +65,10 @@ def rank_methods(
     Returns
     -------
     DataFrame
-        One row per method, best first: ``method``, ``n``, ``score``, ``rank`` (ties share the
-        mean rank), ``rank_ci_low``, ``rank_ci_high`` (percentiles), ``first`` and ``same``
-        (fraction of the bootstrap samples in which it is among the best, and in which it has
-        this rank).
+        One row per method, best first: ``method``, ``n``, ``score``, ``rank`` (scores that are
+        equal to 10 decimals share the mean rank), ``rank_ci_low``, ``rank_ci_high``
+        (percentiles), ``first`` and ``same`` (fraction of the bootstrap samples in which it is
+        among the best, and in which it has this rank).
 
     Raises
     ------
@@ -93,8 +94,9 @@ def rank_methods(
     resampled = resampled[np.isfinite(resampled).all(axis=1)]
     if not np.isfinite(scores).all() or len(resampled) == 0:
         raise ValueError("a score is undefined, so there are no ranks")
-    rank = stats.rankdata(sign * scores)
-    ranks = stats.rankdata(sign * resampled, axis=1)
+    # Equal scores summed in another order are ties.
+    rank = stats.rankdata(sign * scores.round(DIFFERENCE_DECIMALS))
+    ranks = stats.rankdata(sign * resampled.round(DIFFERENCE_DECIMALS), axis=1)
     low, high = np.quantile(ranks, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
     table = pd.DataFrame(
         {

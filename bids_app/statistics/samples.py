@@ -122,10 +122,12 @@ def numeric_column(table: pd.DataFrame, column: str) -> pd.Series:
         If it holds text that is no number, or infinite values.
     """
     require_columns(table, [column])
-    values = pd.to_numeric(table[column], errors="coerce").astype(np.float64)
-    text = values.isna() & table[column].notna()
-    if text.any():
-        raise ValueError(f"column '{column}' holds text: {table.loc[text, column].iloc[0]!r}")
-    if np.isinf(values).any():
+    values = table[column]
+    if values.dtype != np.float64:
+        values = pd.to_numeric(values, errors="coerce").astype(np.float64)
+        text = values.isna() & table[column].notna()
+        if text.any():
+            raise ValueError(f"column '{column}' holds text: {table.loc[text, column].iloc[0]!r}")
+    if np.isinf(values.to_numpy()).any():
         raise ValueError(f"column '{column}' holds infinite values")
     return values

@@ -37,7 +37,7 @@ results$bootstrap <- list(
 # --- ranking ----------------------------------------------------------------------------------
 ranking <- function(data, statistic) {
   values <- statistic(data)
-  rank_of <- function(s) rank(-s, ties.method = "average")
+  rank_of <- function(s) rank(-round(s, 10), ties.method = "average")
   ranks <- t(apply(drawn, 1, function(i) rank_of(statistic(data[i, ]))))
   observed <- rank_of(values)
   list(
