@@ -10,10 +10,20 @@ import pandas as pd
 import pytest
 
 from bids_app.analyses import groups, normative, reliability
-from bids_app.analyses.result import NotApplicableError
+from bids_app.analyses.result import NotApplicableError, Result
 from bids_app.analyses.study import Study
+from bids_app.dataset.clinical import Column
+from bids_app.dataset.dictionary import describe_columns
 from bids_app.statistics.normative import fit_normative
 from bids_app.statistics.regression import Model, fit_linear
+
+
+def described(result: Result) -> bool:
+    """Tell whether every column of every table is in the data dictionary."""
+    columns = [name for table in result.tables.values() for name in table.data.columns]
+    clinical = {"diagnosis": Column("participants.tsv", "diagnosis")}
+    return all(entry["Description"] for entry in describe_columns(columns, clinical).values())
+
 
 Declare = Callable[..., Study]
 
@@ -29,6 +39,7 @@ def with_controls(table: pd.DataFrame) -> pd.DataFrame:
 def test_patients_are_tested_against_the_norm_of_the_healthy(declare: Declare) -> None:
     study = declare("[normative]\nscanner_sd = { thalnet = 0.1 }", with_controls)
     result = normative.analyse(study)
+    assert described(result)
     summary = result.tables["normative_summary"].data.set_index("segmentation")
     assert (summary["n"] + summary["outliers"] == 20).all()
     assert summary["assessed"].tolist() == [20, 20]
@@ -69,6 +80,7 @@ def new_scanners(table: pd.DataFrame) -> pd.DataFrame:
 def test_change_is_compared_between_better_and_worse(declare: Declare) -> None:
     study = declare("", new_scanners)
     result = groups.analyse(study)
+    assert described(result)
     tests = result.tables["groups"].data
     assert set(zip(tests["by"], tests["method"], strict=True)) == {
         (by, method)
@@ -111,10 +123,12 @@ def test_variances_of_repeat_scans_are_compared(declare: Declare) -> None:
         return pd.concat([table, again], ignore_index=True)
 
     study = declare("", repeat)
-    tests = reliability.analyse(study).tables["measurement_error_tests"].data
+    result = reliability.analyse(study)
+    assert described(result)
+    tests = result.tables["measurement_error_tests"].data
     assert tests["n_first"].tolist() == [80]
     assert tests["p_median_adj"].iloc[0] < 1e-6
-    errors = reliability.analyse(study).tables["measurement_error"].data.set_index("method")
+    errors = result.tables["measurement_error"].data.set_index("method")
     ratio = errors.loc["first T1w", "within_sd"] / errors.loc["thalnet T1w", "within_sd"]
     assert tests["sd_first"].iloc[0] / tests["sd_second"].iloc[0] == pytest.approx(ratio, rel=0.1)
 

@@ -16,7 +16,11 @@ ends <- function(x) unname(quantile(x, c(0.025, 0.975), type = 7))
 
 # --- bootstrap of a median and of a mean ------------------------------------------------------
 scores <- read.csv("scores.csv")
-percentile <- function(x, statistic) c(statistic(x), ends(apply(drawn, 1, function(i) statistic(x[i]))))
+percentile <- function(x, statistic) {
+  # The places of the ordered sample are drawn.
+  x <- sort(x)
+  c(statistic(x), ends(apply(drawn, 1, function(i) statistic(x[i]))))
+}
 bca <- function(x, statistic) {
   # Efron & Tibshirani 1993, equations 14.10, 14.14 and 14.15; ties count half in z0.
   t0 <- statistic(x)
