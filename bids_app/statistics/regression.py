@@ -334,15 +334,32 @@ def linear_table(
         ``variance_inflation`` (largest), ``cooks_distance`` (largest), ``standardised_over``
         and ``reason``. A model that cannot be fitted is a row with its reason.
     """
-    rows: list[dict[str, Any]] = []
+    return tabulate_fits(fit_all(data, models, confidence), family)
+
+
+def fit_all(
+    data: pd.DataFrame, models: Sequence[Model], confidence: float = 0.95
+) -> list[tuple[Model, LinearFit | str]]:
+    """Fit many linear models; in the place of one that cannot be fitted stands the reason."""
+    fits: list[tuple[Model, LinearFit | str]] = []
     for model in models:
+        try:
+            fits.append((model, fit_linear(data, model, confidence)))
+        except ModelError as error:
+            fits.append((model, str(error)))
+    return fits
+
+
+def tabulate_fits(
+    fits: Sequence[tuple[Model, LinearFit | str]], family: Family = "all"
+) -> pd.DataFrame:
+    """Report the results of `fit_all` as `linear_table` does."""
+    rows: list[dict[str, Any]] = []
+    for model, fit in fits:
         row: dict[str, Any] = {"outcome": model.outcome, "predictor": model.predictor}
         row |= {"transform": model.transform, "covariance": model.covariance, "reason": ""}
         row["standardised_over"] = "complete cases" if model.standardised else ""
-        try:
-            rows.append(row | _linear_columns(fit_linear(data, model, confidence)))
-        except ModelError as error:
-            rows.append(row | {"reason": str(error)})
+        rows.append(row | ({"reason": fit} if isinstance(fit, str) else _linear_columns(fit)))
     columns = ["outcome", "predictor", "transform", "covariance", "distribution", "n", "df"]
     columns += ["beta", "se", "ci_low", "ci_high", "t", "p", "p_adj", "family", "r2"]
     columns += ["r2_adjusted", "partial_r2", "residual_sd", "breusch_pagan_p", "shapiro_wilk_p"]
