@@ -73,6 +73,7 @@ def test_figures_are_there_as_svg_and_png(results: Path) -> None:
         "flow",
         "volumes",
         "overlap",
+        "overlap_distances",
         "containment",
         "scatter_thalnetT1w",
         "bland-altman_thalnetT1w",
