@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from bids_app.analyses import (
     agreement,
+    calibration,
     change,
     clinical,
     containment,
@@ -28,6 +29,7 @@ ANALYSES: Mapping[str, Callable[[Study], Result]] = {
     "overlap": overlap.analyse,
     "containment": containment.analyse,
     "agreement": agreement.analyse,
+    "calibration": calibration.analyse,
     "clinical": clinical.analyse,
     "change": change.analyse,
     "pbvc": pbvc.analyse,

@@ -464,6 +464,12 @@ def dseg_path(row: Mapping[Hashable, Any]) -> PurePosixPath:
     return folder / "anat" / f"{space}_desc-{row['method']}{row['contrast']}_dseg.nii.gz"
 
 
+def probseg_path(row: Mapping[Hashable, Any]) -> PurePosixPath:
+    """Where the probabilities of one row lie; masks that were fused have none."""
+    path = dseg_path(row)
+    return path.with_name(path.name.replace("_dseg.", "_probseg."))
+
+
 def _anat(session: Session, name: str) -> PurePosixPath:
     return PurePosixPath(session.folder.as_posix(), "anat", name)
 
