@@ -14,6 +14,7 @@ from bids_app.analyses import (
     groups,
     overlap,
     pbvc,
+    qc,
     ranking,
     reliability,
     sample_size,
@@ -25,6 +26,7 @@ from bids_app.analyses.study import Study
 
 ANALYSES: Mapping[str, Callable[[Study], Result]] = {
     "flow": flow.analyse,
+    "qc": qc.analyse,
     "volumes": volumes.analyse,
     "overlap": overlap.analyse,
     "containment": containment.analyse,

@@ -72,8 +72,18 @@ class Study:
 
     @cached_property
     def scans(self) -> pd.DataFrame:
-        """The cohort's table for the segmentations of the plan, repeat scans included."""
+        """What is analysed: segmentations of the plan, but flagged ones if so asked.
+
+        Raises
+        ------
+        NotApplicableError
+            If nothing is left.
+        """
         table = self.table
+        if self.plan.flagged == "leave out":
+            table = table[table["qc"] != "check"].reset_index(drop=True)
+            if table.empty:
+                raise NotApplicableError("the quality check flags every volume")
         wanted = self.plan.segmentations
         if not wanted:
             return table
@@ -119,7 +129,8 @@ class Study:
         the second session where times are unknown.
         """
         plan = self.plan.sessions
-        later = self.sessions[self.sessions["visit"] > 0]
+        known = self.sessions["participant_id"].isin(self.baseline["participant_id"])
+        later = self.sessions[known & (self.sessions["visit"] > 0)]
         low, high = plan.followup_range
         fits = later["interval"].isna() | later["interval"].between(low, high)
         distance = (later["interval"] - plan.followup_years).abs().fillna(later["visit"])

@@ -33,6 +33,12 @@ class Volumes:
         Thalamus, mL.
     icv_ml, brain_ml : float
         Intracranial and brain volume, mL; NaN if not measured.
+    low_ml, high_ml : float
+        Interval of the volume of both thalami, mL; NaN if unknown.
+    confidence : float
+        Overlap with the truth that the method expects of itself; NaN if unknown.
+    qc : str
+        ``ok``, ``check``, or empty.
     """
 
     method: str
@@ -41,6 +47,10 @@ class Volumes:
     right_ml: float
     icv_ml: float = float("nan")
     brain_ml: float = float("nan")
+    low_ml: float = float("nan")
+    high_ml: float = float("nan")
+    confidence: float = float("nan")
+    qc: str = ""
 
     @property
     def total_ml(self) -> float:
@@ -333,9 +343,13 @@ def _volume_table(volumes: tuple[Volumes, ...]) -> Table:
             "Left (mL)": row.left_ml,
             "Right (mL)": row.right_ml,
             "Total (mL)": row.total_ml,
+            "95% from (mL)": row.low_ml,
+            "to (mL)": row.high_ml,
             "ICV (mL)": row.icv_ml,
             "Brain (mL)": row.brain_ml,
             "Total of ICV (%)": row.icv_share,
+            "Confidence": row.confidence,
+            "QC": row.qc,
         }
         for row in volumes
     ]
