@@ -40,7 +40,7 @@ def analyse(study: Study) -> Result:
             "calibration_evaluation": ResultTable(
                 "Calibration judged on participants left out",
                 "Mapping (its kind included) and threshold of each participant come from all "
-                "others; all scans with a reference, mL.",
+                "others; first scan with a reference of each participant, mL.",
                 evaluation,
                 {"Unseen": "all scans of the participant are left out together"},
             ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bids_app.analyses.masks import LabelledScans
+from bids_app.analyses.masks import THRESHOLDS, LabelledScans
 from bids_app.dataset.calibration import PARAMETERS
 from bids_app.statistics.agreement import bland_altman, concordance, fit_line
 from bids_app.statistics.calibration import (
@@ -53,7 +53,7 @@ def calibration_table(labelled: LabelledScans, confidence: float) -> pd.DataFram
         row["coefficient_covariance"] = covariance
         curves = labelled.volumes.loc[own.index].dropna()
         if curves.index.equals(own.index):
-            boundary = choose_threshold(curves, own["reference_ml"], subjects, list(curves))
+            boundary = choose_threshold(curves, own["reference_ml"], subjects, THRESHOLDS)
             row["boundary_threshold"] = boundary.threshold
         rows.append(row)
     columns = ["segmentation", "mapping", "subjects", "n"]
@@ -63,12 +63,15 @@ def calibration_table(labelled: LabelledScans, confidence: float) -> pd.DataFram
     return pd.DataFrame(rows, columns=columns)
 
 
-def evaluation_table(labelled: LabelledScans) -> pd.DataFrame:
+def evaluation_table(labelled: LabelledScans, *, first_only: bool = True) -> pd.DataFrame:
     """Compare volumes with the reference before and after calibration by all other subjects.
 
     Parameters
     ----------
     labelled : LabelledScans
+    first_only : bool
+        Compare the first scan of each participant only, so that what is compared is independent.
+        All scans take part in the calibration.
 
     Returns
     -------
@@ -86,29 +89,32 @@ def evaluation_table(labelled: LabelledScans) -> pd.DataFrame:
         except ValueError:
             continue
         ways = {"as measured": own["total_ml"].to_numpy(), "mapped": mapped}
-        overlap: dict[str, float] = {}
+        overlap = {}
         curves = labelled.volumes.loc[own.index].dropna()
         if curves.index.equals(own.index):
             dice = labelled.dice.loc[own.index]
-            places = choose_threshold(curves, reference, subjects, list(curves)).left_out
+            places = choose_threshold(curves, reference, subjects, THRESHOLDS).left_out
             scans = np.arange(len(own))
             ways["threshold"] = curves.to_numpy()[scans, places]
             overlap = {
-                "as measured": float(dice[_USUAL_THRESHOLD].mean()),
-                "threshold": float(dice.to_numpy()[scans, places].mean()),
+                "as measured": dice[_USUAL_THRESHOLD].to_numpy(),
+                "threshold": dice.to_numpy()[scans, places],
             }
-        for way, volumes in ways.items():
+        compared = ~own["participant_id"].duplicated().to_numpy() | (not first_only)
+        reference = reference[compared]
+        for way, every in ways.items():
+            volumes = every[compared]
             differences = bland_altman(reference, volumes)
             rows.append(
                 {
                     "segmentation": name,
                     "volumes": way,
-                    "n": len(own),
+                    "n": len(reference),
                     "ccc": concordance(reference, volumes).estimate,
                     "bias": differences.bias.estimate,
                     "sd": differences.sd,
                     "slope": fit_line(reference, volumes).slope.estimate,
-                    "dice": overlap.get(way, np.nan),
+                    "dice": overlap[way][compared].mean() if way in overlap else np.nan,
                 }
             )
     columns = ["segmentation", "volumes", "n", "ccc", "bias", "sd", "slope", "dice"]

@@ -123,11 +123,11 @@ def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path)
     if not tables and not problems:
         problems.append(_no_reference(reference_dir))
     pairs = pd.concat(tables) if tables else pd.DataFrame()
-    curves = (
+    within, overlaps = (
         pd.DataFrame.from_dict(each, orient="index", columns=list(THRESHOLDS)).reindex(pairs.index)
         for each in (inside, dice)
     )
-    return LabelledScans(pairs, *curves, tuple(problems))
+    return LabelledScans(pairs, within, overlaps, tuple(problems))
 
 
 def containment_matrices(
