@@ -300,7 +300,7 @@ def cohort_page(report: CohortReport) -> str:
     sections = [
         (
             section,
-            None if section.table is None else format_table(section.table, report.dictionary),
+            None if section.table is None else _section_table(section.table, report),
             _inline_svg(section, f"figure{number}-") if section.svg else "",
         )
         for number, section in enumerate(report.sections, start=1)
@@ -359,17 +359,31 @@ def _volume_table(volumes: tuple[Volumes, ...]) -> Table:
 def _linked_volumes(report: CohortReport) -> Table:
     """Format the table of volumes, each row linked to the page of its session."""
     require_columns(report.volumes, ["subject", "session"])
+    labels = report.volumes[["subject", "session"]].fillna("").astype(str)
+    subjects, sessions = labels["subject"].tolist(), labels["session"].tolist()
+    labelled = report.volumes.assign(subject=subjects, session=sessions)
+    hrefs = _pages(subjects, sessions, report)
+    return format_table(labelled, report.dictionary, subjects, hrefs)
+
+
+def _section_table(table: pd.DataFrame, report: CohortReport) -> Table:
+    """Format a table of results; what is said of single sessions is linked to their pages."""
+    if "participant_id" not in table or "session_id" not in table:
+        return format_table(table, report.dictionary)
+    subjects = table["participant_id"].str.removeprefix("sub-").tolist()
+    sessions = table["session_id"].fillna("").str.removeprefix("ses-").tolist()
+    return format_table(table, report.dictionary, subjects, _pages(subjects, sessions, report))
+
+
+def _pages(subjects: list[str], sessions: list[str], report: CohortReport) -> list[str]:
+    """Addresses of the pages of sessions; empty where there is none."""
     # The leading dot keeps a path from being read as a host or a scheme.
-    pages = {
+    known = {
         (session.subject, session.session): "./" + quote(session.page)
         for session in report.sessions
         if session.page
     }
-    labels = report.volumes[["subject", "session"]].fillna("").astype(str)
-    subjects, sessions = labels["subject"].tolist(), labels["session"].tolist()
-    hrefs = [pages.get(key, "") for key in zip(subjects, sessions, strict=True)]
-    labelled = report.volumes.assign(subject=subjects, session=sessions)
-    return format_table(labelled, report.dictionary, subjects, hrefs)
+    return [known.get(key, "") for key in zip(subjects, sessions, strict=True)]
 
 
 def _inline_svg(section: Section, prefix: str) -> Markup:
