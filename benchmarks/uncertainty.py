@@ -168,13 +168,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     table: Path | None = arguments.table
-    rows = pd.read_csv(table, sep="\t").to_dict("records") if table and table.is_file() else []
+    heads = pd.read_csv(table, sep="\t") if table and table.is_file() else pd.DataFrame()
     anatomy = load_anatomy()
-    for number in range(len(rows), arguments.heads):
-        rows.append(simulate(anatomy, number, arguments.threads))
+    for number in range(len(heads), arguments.heads):
+        row = pd.DataFrame([simulate(anatomy, number, arguments.threads)])
+        heads = pd.concat([heads, row], ignore_index=True)
         if table:
-            pd.DataFrame(rows).to_csv(table, sep="\t", index=False)
-    heads = pd.DataFrame(rows)
+            heads.to_csv(table, sep="\t", index=False)
     print(heads.round(3).to_string(index=False))
     print(summarise(heads))
     if arguments.real:
