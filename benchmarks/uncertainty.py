@@ -154,8 +154,7 @@ def summarise_real(scans: pd.DataFrame) -> str:
         f"{len(scans)} real scans: error {error.mean():+.2f} ± {error.std():.2f} mL, interval "
         f"± {width.mean():.2f} mL, coverage {(error.abs() <= width).mean():.2f}, about the mean "
         f"difference {about.mean():.2f}\n"
-        f"confidence {confidence.mean():.3f} ± {confidence.std():.3f}, least "
-        f"{confidence.min():.3f}, mean less three SD {confidence.mean() - 3 * confidence.std():.3f}"
+        f"confidence {confidence.mean():.3f} ± {confidence.std():.3f}, least {confidence.min():.3f}"
     )
 
 
