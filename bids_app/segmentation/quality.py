@@ -13,10 +13,10 @@ from bids_app.segmentation.result import LEFT, RIGHT, Segmentation
 # slices differed by 14 % (model card of thalnet).
 THICK_SLICE_MM = 2.0
 # Just below what thalnet expects of 17 real scans (T1w, FLAIR and T2w of 1 to 3 mm: 0.895 and more)
-# and of simulated heads (`benchmarks.uncertainty`: 0.907 and more). Below 0.82 it refuses the image.
+# and of simulated heads (`benchmarks.uncertainty`: 0.907 and more). Below 0.82 it refuses images.
 LOW_CONFIDENCE = 0.89
 # Left minus right in percent of their mean: 1.3 ± three times 4.2, mean and standard deviation of
-# manual labels of 97 healthy adults (Rushmore et al. 2022, doi:10.3389/fnana.2022.894606).
+# manual labels of 97 healthy adults (Rushmore et al. 2022; `benchmarks.asymmetry`).
 ASYMMETRY_RANGE = (-11.0, 14.0)
 
 
