@@ -121,7 +121,8 @@ def _write_session(
         total = volume + 0.3 * place + rng.normal(0, 0.2)
         rows.append(
             f"{subject}\t{session}\t{subject}_{session}_T1w\t{method}\t{contrast}\t{total / 2:.4f}"
-            f"\t{total / 2:.4f}\t{total:.4f}\tn/a\tn/a\tn/a\tn/a\t{icv:.1f}"
+            f"\t{total / 2:.4f}\t{total:.4f}\tn/a\tn/a\tn/a\tn/a\tn/a\tn/a\t{icv:.1f}"
+            "\t0.9200\tok\tn/a"
         )
     path = out / subject / session / "anat" / f"{subject}_{session}_desc-thalamus_volumes.tsv"
     path.parent.mkdir(parents=True)

@@ -103,6 +103,18 @@ def build_parser() -> argparse.ArgumentParser:
         help="what the group stage computes; the shipped bids_app/assets/analysis.toml repeats "
         "Ibrahim et al. 2026",
     )
+    calibration = select.add_mutually_exclusive_group()
+    calibration.add_argument(
+        "--calibrate",
+        action="store_true",
+        help="add volumes calibrated to the manual labels to the cohort's tables",
+    )
+    calibration.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="TSV",
+        help="the same by the group/calibration.tsv of an earlier run",
+    )
     add("--methods", nargs="+", choices=_METHODS, default=["thalnet"])
     add(
         "--longitudinal",
@@ -186,6 +198,8 @@ def parse(arguments: Sequence[str]) -> Options:
         ),
         derivatives=_derivatives(values.derivatives),
         analysis_file=values.analysis_file.absolute() if values.analysis_file else None,
+        calibrate=values.calibrate or values.calibration is not None,
+        calibration_file=values.calibration.absolute() if values.calibration else None,
         methods=tuple(dict.fromkeys(values.methods)),
         longitudinal=values.longitudinal,
         ensembles=tuple(dict.fromkeys(values.ensembles)),

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pandas as pd
 
 from bids_app import __version__
+from bids_app.analyses.calibration import weights_label
+from bids_app.analyses.mapping import CALIBRATED
 from bids_app.analyses.references import REFERENCES
 from bids_app.analyses.registry import ANALYSES, HEADINGS, attempt
-from bids_app.analyses.result import Result
+from bids_app.analyses.result import NotApplicableError, Result
 from bids_app.analyses.study import Study
 from bids_app.dataset.analysis_file import AnalysisPlan, read_analysis_file
+from bids_app.dataset.calibration import read_calibration
 from bids_app.dataset.cohort import Cohort, read_cohort
 from bids_app.dataset.derivatives import prepare_output, staged
 from bids_app.dataset.description import CITATION, METHODS_PARAGRAPH, dataset_name
@@ -52,13 +56,27 @@ def run(options: Options) -> ExitCode:
         If there is nothing to read, or the results cannot be written.
     """
     plan = _known(read_analysis_file(options.analysis_file))
+    stored = options.calibration_file
+    calibration = read_calibration(stored, weights_label()) if stored else None
     records = read_records(options.output_dir)
     cohort = read_cohort(options, plan.columns, plan.sessions.time, _reasons(records))
+    given = options.derivatives
+    study = Study(
+        cohort,
+        plan,
+        options.output_dir,
+        given.get(plan.reference),
+        given.get("siena"),
+        options.calibrate,
+        calibration,
+    )
+    try:
+        cohort = replace(cohort, table=study.table)
+    except NotApplicableError as error:
+        raise BadDataError(f"Volumes cannot be calibrated: {error}.") from error
     prepare_output(options.output_dir)
     if records:
         write_session_table(options.output_dir)
-    given = options.derivatives
-    study = Study(cohort, plan, options.output_dir, given.get(plan.reference), given.get("siena"))
     results = {name: attempt(name, study) for name in plan.analyses}
     write(options, cohort, results, records)
     problems = problem_table(cohort, results)["problem"].tolist()
@@ -210,8 +228,16 @@ def _volumes(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _note(table: pd.DataFrame) -> str:
+    notes = []
+    if CALIBRATED[0] in table:
+        notes.append(
+            f"{CALIBRATED[0]} is calibrated to reference labels, with its prediction interval; all "
+            "other volumes, and all analyses of volumes, are as measured."
+        )
     rest = len(table) - MOST_ROWS
-    return f"{rest} more rows are in group/volumes.tsv." if rest > 0 else ""
+    if rest > 0:
+        notes.append(f"{rest} more rows are in group/volumes.tsv.")
+    return " ".join(notes)
 
 
 def _status(record: Outcome) -> SessionStatus:

@@ -32,6 +32,7 @@ from bids_app.run.stamps import Stamp, sha256
 from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.methods import METHODS
+from bids_app.segmentation.quality import assess
 from bids_app.segmentation.volumes import measure
 
 
@@ -143,7 +144,8 @@ def measure_course(
                     raise BadDataError(f"{scan.path}, aligned: {error}") from error
                 write_within_subject_segmentation(staging, scan, method, result, image.affine)
                 volumes = measure(result, image.voxel_volume)
-                measurements.append((scan, method, volumes))
+                quality = assess(result, image.voxel_size)
+                measurements.append((scan, method, volumes, quality))
         write_within_subject_volumes(staging, measurements)
     return Outcome(course.name, "done", reason, stamp=stamp, outputs=tuple(sorted(staging.names)))
 

@@ -33,6 +33,10 @@ class Options:
         Finished results by name, for example ``manual``.
     analysis_file : Path or None
         What the group stage computes; None is the file that is shipped.
+    calibrate : bool
+        Whether the group stage adds volumes calibrated to the reference labels.
+    calibration_file : Path or None
+        A stored calibration to apply instead of one fitted in this run.
     methods : tuple of str
         Segmentation methods, keys of ``bids_app.segmentation.METHODS``.
     longitudinal : bool
@@ -68,6 +72,8 @@ class Options:
     bids_database_dir: Path | None = None
     derivatives: Mapping[str, Path] = field(default_factory=dict)
     analysis_file: Path | None = None
+    calibrate: bool = False
+    calibration_file: Path | None = None
     methods: tuple[str, ...] = ("thalnet",)
     longitudinal: bool = False
     ensembles: tuple[Rule, ...] = ("union", "majority")

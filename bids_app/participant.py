@@ -57,6 +57,7 @@ from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.fusion import ensembles, fuse
 from bids_app.segmentation.methods import JOINT_METHODS, METHODS
+from bids_app.segmentation.quality import assess
 from bids_app.segmentation.result import Segmentation
 from bids_app.segmentation.volumes import measure
 
@@ -79,10 +80,6 @@ class AnchorResult:
 
     measured: MeasuredScan
     segmentations: dict[str, Segmentation]
-
-
-# Above this the shape between slices is mostly interpolated.
-THICK_SLICE_MM = 2.0
 
 
 def run(options: Options) -> ExitCode:
@@ -294,7 +291,13 @@ def measure_contrasts(
         for ensemble in ensembles(tuple(found), options.ensembles):
             parts = [found[contrast] for contrast in ensemble.contrasts]
             dseg, soft_volumes = fuse(parts, ensemble.rule)
-            fused = replace(own, dseg=dseg, soft_volumes=soft_volumes)
+            fused = replace(
+                own,
+                dseg=dseg,
+                soft_volumes=soft_volumes,
+                confidence=np.nan,
+                volume_error=np.nan,
+            )
             write_ensemble(staging, session, scan, method, ensemble, Volume(dseg, image.affine))
             measurements.append(_measurement(method, ensemble.name, fused, image))
     measured = replace(anchor.measured, measurements=tuple(measurements), aligned=aligned)
@@ -349,7 +352,8 @@ def _measurement(
     method: str, contrast: str, segmentation: Segmentation, image: Volume
 ) -> Measurement:
     volumes = measure(segmentation, image.voxel_volume)
-    return Measurement(method, contrast, Volume(segmentation.dseg, image.affine), volumes)
+    quality = assess(segmentation, image.voxel_size)
+    return Measurement(method, contrast, Volume(segmentation.dseg, image.affine), volumes, quality)
 
 
 def write_session_page(
@@ -381,12 +385,10 @@ def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
 
     image = measured.image
     size = image.voxel_size
-    warnings = []
-    if size.max() > THICK_SLICE_MM:
-        warnings.append(
-            f"Slices of {size.max():.1f} mm: the outline between slices is interpolated, "
-            "and volumes are less certain than with 1 mm voxels."
-        )
+    concerns: dict[str, list[str]] = {}
+    for item in measured.measurements:
+        for reason in item.quality.reasons:
+            concerns.setdefault(reason, []).append(f"{item.method} on {item.contrast}")
     return Anchor(
         name=measured.scan.name.removeprefix(f"{session.name}_").removeprefix(session.name)
         + f" {measured.scan.contrast}",
@@ -402,6 +404,10 @@ def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
                 right_ml=item.volumes.right_ml,
                 icv_ml=item.volumes.icv_ml,
                 brain_ml=item.volumes.brain_ml,
+                low_ml=item.volumes.total_low_ml,
+                high_ml=item.volumes.total_high_ml,
+                confidence=item.quality.confidence,
+                qc=item.quality.verdict,
             )
             for item in measured.measurements
         ),
@@ -414,7 +420,10 @@ def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
         ),
         alignments=tuple(_alignment(measured, item) for item in measured.aligned),
         brain=Overlay("Brain mask", brain_overlay(image.data, measured.brain_mask.data, size)),
-        warnings=tuple(warnings),
+        warnings=tuple(
+            f"Look before use: {reason} ({', '.join(segmentations)})."
+            for reason, segmentations in concerns.items()
+        ),
     )
 
 

@@ -80,6 +80,14 @@ def test_filters_and_derivatives(bids: Path, tmp_path: Path) -> None:
     assert options.derivatives == {"manual": tmp_path, "bids": bids}
 
 
+def test_calibration(bids: Path, tmp_path: Path) -> None:
+    assert not _parse(bids).calibrate
+    assert _parse(bids, "--calibrate").calibrate
+    options = _parse(bids, "--calibration", str(tmp_path / "calibration.tsv"))
+    assert options.calibrate
+    assert options.calibration_file == tmp_path / "calibration.tsv"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [

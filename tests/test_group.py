@@ -219,3 +219,64 @@ def test_results_without_any_table_or_reference(tmp_path: Path) -> None:
     assert set(volumes["participant_id"]) == {"sub-001"}
     models = read(folders.out / "group" / "models_cross-sectional.tsv")
     assert models["reason"].str.contains("absent").all()
+
+
+def test_volumes_are_calibrated_when_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = simulate(tmp_path, count=5, masks=4)
+    group = folders.out / "group"
+    analyses, reference = "['volumes', 'calibration']", ["-d", f"manual={folders.manual}"]
+    assert run(folders, analyses, *reference) == 0
+    assert "total_calibrated_ml" not in read(group / "volumes.tsv")
+    assert "total_calibrated_ml is calibrated" not in (folders.out / "group.html").read_text()
+
+    assert run(folders, analyses, *reference, "--calibrate") == 0
+    fitted = read(group / "volumes.tsv")
+    assert (fitted["total_calibrated_low_ml"] < fitted["total_calibrated_ml"]).all()
+    assert (
+        "calibrated"
+        in json.loads((group / "volumes.json").read_text())["total_calibrated_ml"]["Description"]
+    )
+    assert "total_calibrated_ml is calibrated" in (folders.out / "group.html").read_text()
+    assert "total_calibrated_ml" in set(read(group / "volumes_summary.tsv")["measure"])
+
+    # What was stored gives the same without the labels.
+    stored = tmp_path / "stored.tsv"
+    stored.write_bytes((group / "calibration.tsv").read_bytes())
+    assert run(folders, "['volumes']", "--calibration", str(stored)) == 0
+    pd.testing.assert_frame_equal(read(group / "volumes.tsv"), fitted)
+
+    capsys.readouterr()
+    assert run(folders, "['volumes']", "--calibrate") == 65
+    assert "cannot be calibrated: no reference was given" in capsys.readouterr().err
+    assert run(folders, "['volumes']", "--calibrate", "--calibration", str(stored)) == 64
+    assert run(folders, "['volumes']", "--calibration", str(tmp_path / "none.tsv")) == 66
+
+
+def test_sessions_to_look_at_first(tmp_path: Path) -> None:
+    folders = simulate(tmp_path, count=3, masks=0)
+    flag = {"qc": "check", "qc_reason": "slices of 3.0 mm; <b>confidence</b>", "confidence": 0.8}
+    for session, reasons in (("ses-01", flag), ("ses-02", flag | {"qc_reason": "edge"})):
+        row = volume_row(f"sub-002_{session}_T1w", "thalnet", "T1w", 13.0, 1500.0)
+        write_volumes(folders.out, "sub-002", session, [row | reasons])
+    assert run(folders, "['flow', 'qc', 'volumes']") == 0
+    table = read(folders.out / "group" / "qc.tsv")
+    assert list(table["session_id"]) == ["ses-01", "ses-02"]
+    assert list(table["qc_reason"]) == [flag["qc_reason"], "edge"]
+    page = (folders.out / "group.html").read_text()
+    assert "Look at these first" in page
+    assert "2 of 6 scans" in page
+    assert "<b>confidence" not in page
+    assert len(read(folders.out / "group" / "volumes.tsv")) == 10
+    assert list(read(folders.out / "group" / "volumes_summary.tsv")["n"]) == [2, 3]
+
+    plan = folders.out.parent / "left-out.toml"
+    plan.write_text("resamples = 20\nanalyses = ['flow', 'qc', 'volumes']\nflagged = 'leave out'")
+    words = [str(folders.bids), str(folders.out), "group", "--analysis-file", str(plan)]
+    assert main(words) == 0
+    # All that was measured stays in the table of volumes, but not in what is made of it.
+    assert len(read(folders.out / "group" / "volumes.tsv")) == 10
+    assert list(read(folders.out / "group" / "volumes_summary.tsv")["n"]) == [2, 2]
+    flow = pd.read_csv(folders.out / "group" / "flow.tsv", sep="\t", keep_default_na=False)
+    assert "first session left out by the quality check" in set(flow["reason"])

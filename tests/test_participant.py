@@ -139,6 +139,9 @@ def test_the_tables_agree_with_the_masks(results: Path) -> None:
         assert row["right_ml"] == pytest.approx((dseg == 2).sum() * voxel, abs=1e-3)
         assert row["total_ml"] == pytest.approx(row["left_ml"] + row["right_ml"], abs=1e-3)
         assert row["total_soft_ml"] == pytest.approx(row["total_ml"], rel=0.15)
+        assert row["total_low_ml"] < row["total_soft_ml"] < row["total_high_ml"]
+        assert row["confidence"] > 0.8
+        assert (row["qc"] == "check") == isinstance(row["qc_reason"], str)
         assert 800 < row["brain_ml"] < row["icv_ml"] < 2200
     described = json.loads((results / "group" / "volumes.json").read_text())
     assert set(described) == set(table.columns)

@@ -54,6 +54,8 @@ def test_maps_join_the_session_and_problems_become_warnings(
     volumes = table.set_index("contrast")["total_ml"]
     assert volumes["T1wR1map"] >= volumes[["T1w", "R1map"]].max()
     assert table["total_soft_ml"].isna().tolist() == [False, False, False, True]
+    assert table["total_low_ml"].isna().tolist() == [False, False, False, True]
+    assert table["confidence"].isna().tolist() == [False, False, False, True]
     stem = "sub-01_ses-01_space-T1w"
     aligned = json.loads(r1.with_name(f"{stem}_desc-preproc_R1map.json").read_text())
     assert aligned["Attempts"][0]["Verdict"] == "passed"

@@ -45,6 +45,12 @@ def _steps(study: Study, models: list[tuple[ModelSet, FlowStep]]) -> list[FlowSt
     sessions, followup = study.sessions, study.followup
     repeats = len(study.scans) - len(study.volumes)
     lines = [f"{len(sessions)} sessions", f"{len(study.segmentations)} segmentations"]
+    lost = dict(cohort.lost)
+    if study.plan.flagged == "leave out":
+        count = int((cohort.table["qc"] == "check").sum())
+        lines.append(f"{count} volumes left out by the quality check")
+        gone = cohort.table["participant_id"].nunique() - len(study.baseline)
+        lost |= {"first session left out by the quality check": gone} if gone else {}
     if repeats:
         lines.append(f"{repeats} volumes of repeat scans set aside")
     if study.reference_dir is not None:
@@ -68,7 +74,7 @@ def _steps(study: Study, models: list[tuple[ModelSet, FlowStep]]) -> list[FlowSt
         FlowStep(
             "With thalamus volumes: first session",
             len(study.baseline),
-            cohort.lost,
+            lost,
             (*lines, *_outcome_lines(models, "cross-sectional")),
         ),
         FlowStep(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,39 @@ import pandas as pd
 
 from bids_app.dataset.cohort import SCAN
 from bids_app.dataset.images import read_volume
-from bids_app.dataset.outputs import dseg_path, on_scan_grid
+from bids_app.dataset.outputs import dseg_path, on_scan_grid, probseg_path
 from bids_app.dataset.reference import find_reference, read_reference
 from bids_app.errors import ThalbidsError
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume, same_grid
 from bids_app.segmentation.result import LEFT, RIGHT
+from bids_app.statistics.calibration import boundary_curve
 from bids_app.statistics.overlap import containment_matrix, overlap_table
 
 RESAMPLED = "reference resampled (nearest neighbour)"
+# Probabilities at which the boundary is tried.
+THRESHOLDS = tuple(percent / 100 for percent in range(10, 91, 2))
+
+
+@dataclass(frozen=True)
+class LabelledScans:
+    """Volumes of scans that have a reference.
+
+    Attributes
+    ----------
+    pairs : DataFrame
+        One row per scan and segmentation: the volumes measured, and ``reference_ml``.
+    volumes, dice : DataFrame
+        Volume (mL) inside each of `THRESHOLDS` of the probabilities, and its Dice coefficient with
+        the reference; rows as in `pairs`, columns the thresholds, NaN where nothing was stored.
+    problems : tuple of str
+        Images that could not be used, and why.
+    """
+
+    pairs: pd.DataFrame
+    volumes: pd.DataFrame
+    dice: pd.DataFrame
+    problems: tuple[str, ...]
 
 
 def overlap_with_reference(
@@ -47,29 +72,62 @@ def overlap_with_reference(
     """
     compared: list[dict[Hashable, Any]] = []
     problems: list[str] = []
-    for keys, rows in on_scan_grid(volumes).groupby(SCAN, sort=False, dropna=False):
-        scan = str(keys[2])
-        try:
-            path = find_reference(reference_dir, scan)
-            if path is None:
-                continue
-            reference = read_reference(path, reference_dir)
-        except ThalbidsError as error:
-            problems.append(f"{scan}: {error}")
-            continue
+    for rows, reference in _with_reference(on_scan_grid(volumes), reference_dir, problems):
         for row in rows.to_dict("records"):
             try:
                 mask = _read_mask(output_dir, row)
             except ThalbidsError as error:
-                problems.append(f"{scan}: {error}")
+                problems.append(f"{row['scan']}: {error}")
             else:
                 compared += _compare(row, mask, reference)
     if not compared and not problems:
-        problems.append(
-            f"{reference_dir} holds no reference for any scan: searched "
-            "sub-*/[ses-*/]anat/*_dseg.nii[.gz]."
-        )
+        problems.append(_no_reference(reference_dir))
     return pd.DataFrame(compared), problems
+
+
+def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path) -> LabelledScans:
+    """Put the volume of the reference beside those measured, and try other boundaries.
+
+    Parameters
+    ----------
+    volumes : DataFrame
+        One row per scan, method and contrast.
+    output_dir : Path
+        Holds the probabilities.
+    reference_dir : Path
+        Derivatives dataset with the reference labels.
+
+    Returns
+    -------
+    LabelledScans
+    """
+    tables: list[pd.DataFrame] = []
+    inside: dict[Hashable, npt.NDArray[np.float64]] = {}
+    dice: dict[Hashable, npt.NDArray[np.float64]] = {}
+    problems: list[str] = []
+    for rows, reference in _with_reference(volumes, reference_dir, problems):
+        reference_ml = _volumes_ml(reference.data, reference.voxel_volume)[-1]
+        tables.append(rows.assign(reference_ml=reference_ml))
+        for index, row in on_scan_grid(rows).to_dict("index").items():
+            path = output_dir / probseg_path(row)
+            if not path.is_file():
+                continue
+            try:
+                sides = read_volume(path, may_be_constant=True, volumes=2)
+            except ThalbidsError as error:
+                problems.append(f"{row['scan']}: {error}")
+                continue
+            both = Volume(sides.data.sum(-1), sides.affine)
+            voxels, dice[index] = boundary_curve(both.data, _on_grid(reference, both), THRESHOLDS)
+            inside[index] = voxels * both.voxel_volume / 1000
+    if not tables and not problems:
+        problems.append(_no_reference(reference_dir))
+    pairs = pd.concat(tables) if tables else pd.DataFrame()
+    within, overlaps = (
+        pd.DataFrame.from_dict(each, orient="index", columns=list(THRESHOLDS)).reindex(pairs.index)
+        for each in (inside, dice)
+    )
+    return LabelledScans(pairs, within, overlaps, tuple(problems))
 
 
 def containment_matrices(
@@ -113,6 +171,27 @@ def containment_matrices(
             yield containment_matrix(
                 {name: labels > 0 for name, labels in zip(masks, cropped, strict=True)}
             )
+
+
+def _with_reference(
+    volumes: pd.DataFrame, reference_dir: Path, problems: list[str]
+) -> Iterator[tuple[pd.DataFrame, Volume]]:
+    """Yield the rows of each scan that has a reference, with its labels."""
+    for keys, rows in volumes.groupby(SCAN, sort=False, dropna=False):
+        scan = str(keys[2])
+        try:
+            path = find_reference(reference_dir, scan)
+            if path is not None:
+                yield rows, read_reference(path, reference_dir)
+        except ThalbidsError as error:
+            problems.append(f"{scan}: {error}")
+
+
+def _no_reference(reference_dir: Path) -> str:
+    return (
+        f"{reference_dir} holds no reference for any scan: searched "
+        "sub-*/[ses-*/]anat/*_dseg.nii[.gz]."
+    )
 
 
 def _read_mask(output_dir: Path, row: Mapping[Hashable, Any]) -> Volume:

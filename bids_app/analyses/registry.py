@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from bids_app.analyses import (
     agreement,
+    calibration,
     change,
     clinical,
     containment,
@@ -14,6 +15,7 @@ from bids_app.analyses import (
     normative,
     overlap,
     pbvc,
+    qc,
     ranking,
     reliability,
     sample_size,
@@ -25,10 +27,12 @@ from bids_app.analyses.study import Study
 
 ANALYSES: Mapping[str, Callable[[Study], Result]] = {
     "flow": flow.analyse,
+    "qc": qc.analyse,
     "volumes": volumes.analyse,
     "overlap": overlap.analyse,
     "containment": containment.analyse,
     "agreement": agreement.analyse,
+    "calibration": calibration.analyse,
     "clinical": clinical.analyse,
     "change": change.analyse,
     "pbvc": pbvc.analyse,

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bids_app.analyses.masks import overlap_with_reference
+from bids_app.analyses.mapping import calibrated, calibration_table
+from bids_app.analyses.masks import LabelledScans, labelled_scans, overlap_with_reference
 from bids_app.analyses.result import NotApplicableError
 from bids_app.dataset.analysis_file import AnalysisPlan
 from bids_app.dataset.cohort import SESSION, Cohort
@@ -37,6 +38,10 @@ class Study:
         Derivatives dataset with reference labels.
     siena_dir : Path or None
         Results of SIENA.
+    calibrate : bool
+        Whether calibrated volumes are asked for.
+    stored_calibration : DataFrame or None
+        Applied instead of one that is fitted to the reference labels.
     """
 
     cohort: Cohort
@@ -44,11 +49,41 @@ class Study:
     output_dir: Path
     reference_dir: Path | None = None
     siena_dir: Path | None = None
+    calibrate: bool = False
+    stored_calibration: pd.DataFrame | None = None
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The cohort's table, with the calibrated volumes if they are asked for.
+
+        Raises
+        ------
+        NotApplicableError
+            If they are, and there is no calibration.
+        """
+        table = self.cohort.table
+        if not self.calibrate:
+            return table
+        stored = self.stored_calibration
+        known = self.calibration if stored is None else stored
+        volumes = calibrated(table, known, self.plan.confidence)
+        place = int(np.argmax(table.columns == "total_ml")) + 1
+        return pd.concat([table.iloc[:, :place], volumes, table.iloc[:, place:]], axis="columns")
 
     @cached_property
     def scans(self) -> pd.DataFrame:
-        """The cohort's table for the segmentations of the plan, repeat scans included."""
-        table = self.cohort.table
+        """What is analysed: segmentations of the plan, but flagged ones if so asked.
+
+        Raises
+        ------
+        NotApplicableError
+            If nothing is left.
+        """
+        table = self.table
+        if self.plan.flagged == "leave out":
+            table = table[table["qc"] != "check"].reset_index(drop=True)
+            if table.empty:
+                raise NotApplicableError("the quality check flags every volume")
         wanted = self.plan.segmentations
         if not wanted:
             return table
@@ -94,7 +129,8 @@ class Study:
         the second session where times are unknown.
         """
         plan = self.plan.sessions
-        later = self.sessions[self.sessions["visit"] > 0]
+        known = self.sessions["participant_id"].isin(self.baseline["participant_id"])
+        later = self.sessions[known & (self.sessions["visit"] > 0)]
         low, high = plan.followup_range
         fits = later["interval"].isna() | later["interval"].between(low, high)
         distance = (later["interval"] - plan.followup_years).abs().fillna(later["visit"])
@@ -155,6 +191,38 @@ class Study:
             )
         table, problems = overlap_with_reference(self.scans, self.output_dir, self.reference_dir)
         return table, problems
+
+    @cached_property
+    def labelled(self) -> LabelledScans:
+        """Volumes of the scans with a reference, repeat scans included.
+
+        Raises
+        ------
+        NotApplicableError
+            If no reference is given, or it fits no scan.
+        """
+        if self.reference_dir is None:
+            raise NotApplicableError(
+                f"no reference was given (-d {self.plan.reference}=PATH names one)"
+            )
+        found = labelled_scans(self.cohort.table, self.output_dir, self.reference_dir)
+        if found.pairs.empty:
+            raise NotApplicableError(found.problems[0], found.problems)
+        return found
+
+    @cached_property
+    def calibration(self) -> pd.DataFrame:
+        """The calibration to the reference, see `calibration_table`.
+
+        Raises
+        ------
+        NotApplicableError
+            If no reference is given, or it fits too few participants.
+        """
+        table = calibration_table(self.labelled, self.plan.confidence)
+        if table["mapping"].isna().all():
+            raise NotApplicableError(table["reason"].iloc[0], self.labelled.problems)
+        return table
 
     def reference_overlap(self) -> pd.DataFrame:
         """Return the overlap of the first scan with a reference of each participant.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bids_app.analyses.mapping import CALIBRATED
 from bids_app.analyses.result import Result, ResultFigure, ResultTable
 from bids_app.analyses.study import Study
 from bids_app.report.cohort_plots import grouped_boxplot
@@ -14,12 +15,14 @@ MOST_POINTS = 4000
 def analyse(study: Study) -> Result:
     """Describe the volume of both thalami at the first session."""
     first = study.volumes[study.volumes["visit"] == 0].assign(method=lambda t: t["segmentation"])
+    calibrated = CALIBRATED[0] in first
+    measures = ["total_ml", CALIBRATED[0]] if calibrated else ["total_ml"]
     tables = {
-        "volumes": ResultTable("Volumes", "", study.cohort.table, shown=False),
+        "volumes": ResultTable("Volumes", "", study.table, shown=False),
         "volumes_summary": ResultTable(
             "Volumes at the first session",
             "Volume of both thalami, mL; percentile bootstrap intervals.",
-            study.summarise(first, ["total_ml"]),
+            study.summarise(first, measures),
         ),
     }
     by_diagnosis = study.by_diagnosis(first)
@@ -41,5 +44,6 @@ def analyse(study: Study) -> Result:
     return Result(
         tables=tables,
         figures={"volumes": ResultFigure("Volumes", caption, figure)},
-        methods="Volumes are voxel counts times voxel volume, in mL.",
+        methods="Volumes are voxel counts times voxel volume, in mL."
+        + (f" {CALIBRATED[0]} was calibrated to reference labels." if calibrated else ""),
     )

@@ -127,6 +127,8 @@ class AnalysisPlan:
         Names in ``bids_app.analyses.ANALYSES``.
     segmentations : tuple of str
         Empty for all.
+    flagged : {'keep', 'leave out'}
+        What becomes of volumes that the quality check flags.
     reference : str
     confidence : float
         In (0, 1).
@@ -141,6 +143,7 @@ class AnalysisPlan:
 
     analyses: tuple[str, ...]
     segmentations: tuple[str, ...]
+    flagged: Literal["keep", "leave out"]
     reference: str
     confidence: float
     resamples: int

@@ -196,6 +196,11 @@ def _checked(row: Mapping[str, str], path: Path) -> dict[str, object]:
                 "It seems to be in µL (mm³); expected mL."
             )
         values[name] = value
+    # Results of an earlier version have no such columns.
+    values["confidence"] = pd.to_numeric(row.get("confidence", "n/a"), errors="coerce")
+    for name in ("qc", "qc_reason"):
+        text = row.get(name, "n/a")
+        values[name] = None if text == "n/a" else text
     return values
 
 

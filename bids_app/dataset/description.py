@@ -61,7 +61,9 @@ Thalami were segmented with thalbids {__version__}. Its network thalnet, a resid
 trained on images synthesised from label maps (domain randomisation after Billot et al. 2023, \
 architecture after Opfer et al. 2022), located the brain at 3 mm and outlined the left and right \
 thalamus at 1 mm. Volumes are voxel counts times voxel volume; volumes from summed probabilities \
-are reported beside them. The design of the study follows Ibrahim et al. 2026.
+are reported beside them, with 95 % intervals in proportion to the volume over which the network \
+hesitates, scaled to its errors in simulated heads. The design of the study follows Ibrahim et al. \
+2026.
 """
 
 CITATION = """\
@@ -92,8 +94,13 @@ VOLUME_COLUMNS = (
     "left_soft_ml",
     "right_soft_ml",
     "total_soft_ml",
+    "total_low_ml",
+    "total_high_ml",
     "brain_ml",
     "icv_ml",
+    "confidence",
+    "qc",
+    "qc_reason",
 )
 
 
@@ -114,6 +121,15 @@ COLUMNS: dict[str, dict[str, str]] = {
     "left_soft_ml": _column("Left thalamus: summed probabilities", "mL"),
     "right_soft_ml": _column("Right thalamus: summed probabilities", "mL"),
     "total_soft_ml": _column("Both thalami: summed probabilities", "mL"),
+    "total_low_ml": _column(
+        "Lower end of the 95% interval of total_soft_ml: the error expected in simulated heads of "
+        "like outlines. It does not hold differences between labelling protocols",
+        "mL",
+    ),
+    "total_high_ml": _column("Upper end of the same interval", "mL"),
+    "confidence": _column("Dice coefficient with the truth that the method expects of itself"),
+    "qc": _column("check: someone should look at the mask before using the volumes; otherwise ok"),
+    "qc_reason": _column("Why someone should look at it"),
     "brain_ml": _column("Brain parenchyma and ventricles", "mL"),
     "icv_ml": _column("Intracranial volume", "mL"),
     "side": _column("Left, right or both thalami (bilateral)"),

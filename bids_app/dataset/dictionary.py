@@ -134,6 +134,15 @@ GROUP_COLUMNS: dict[str, dict[str, str]] = {
         balanced_accuracy="Mean of sensitivity and specificity",
         specificity="Share of the others that were recognised",
         auc="Area under the ROC curve",
+        mapping="Form of the calibration: offset (slope 1), ratio (intercept 0) or line",
+        calibration_slope="Slope of the reference's volume on the method's",
+        intercept_variance="Variance of calibration_intercept, mL²",
+        slope_variance="Variance of calibration_slope",
+        coefficient_covariance="Covariance of calibration_intercept and calibration_slope, mL",
+        boundary_threshold="Probability of both thalami from which on a voxel counts as inside",
+        weights="Network weights that the calibration holds for, by their checksums",
+        volumes="As measured, or calibrated by all other participants: by the mapping of volumes "
+        "(mapped), or the boundary's probability (threshold)",
         problem="What could not be used, and why",
         analysis="Analysis",
         status="done, or not possible",
@@ -146,6 +155,11 @@ GROUP_COLUMNS: dict[str, dict[str, str]] = {
     ),
     **_columns(
         "mL",
+        calibration_intercept="Reference's volume less calibration_slope times the method's",
+        total_calibrated_ml="Both thalami as the reference labels would have them: calibrated "
+        "total_ml",
+        total_calibrated_low_ml="Lower end of its prediction interval, for a single scan",
+        total_calibrated_high_ml="Upper end of its prediction interval, for a single scan",
         baseline_ml="Volume at the first session",
         followup_ml="Volume at the follow-up",
         change_ml="Follow-up minus first session",

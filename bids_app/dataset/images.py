@@ -15,8 +15,10 @@ MOST_VOXELS = 1_000_000_000
 _FEWEST_VOXELS_PER_AXIS = 8
 
 
-def read_volume(path: Path, *, may_be_constant: bool = False, may_hold_nan: bool = False) -> Volume:
-    """Read a three-dimensional NIfTI image.
+def read_volume(
+    path: Path, *, may_be_constant: bool = False, may_hold_nan: bool = False, volumes: int = 1
+) -> Volume:
+    """Read a three-dimensional NIfTI image, or a known number of them in one file.
 
     A fourth dimension of length one is dropped. Integer images without scaling keep their dtype,
     all others become float32.
@@ -29,6 +31,8 @@ def read_volume(path: Path, *, may_be_constant: bool = False, may_hold_nan: bool
         Whether an image without variation is accepted, such as an empty mask.
     may_hold_nan : bool
         Whether values that are not finite are accepted, as maps have where nothing was measured.
+    volumes : int
+        Images that the file must hold, such as the probabilities of two classes.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def read_volume(path: Path, *, may_be_constant: bool = False, may_hold_nan: bool
         image = nib.load(path)
         if not isinstance(image, SpatialImage):  # a surface, say
             raise BadDataError(f"{path} is not a volume. Expected a NIfTI image.")
-        _check_header(path, image.shape, image.affine)
+        _check_header(path, image.shape, image.affine, volumes)
         data = np.asanyarray(image.dataobj)
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise MissingInputError(f"Cannot read {path}: {error.strerror or error}.") from error
@@ -63,7 +67,7 @@ def read_volume(path: Path, *, may_be_constant: bool = False, may_hold_nan: bool
         ) from error
     except MemoryError as error:
         raise BadDataError(f"{path} does not fit into memory.") from error
-    data = data.reshape(data.shape[:3])
+    data = data.reshape(data.shape[:3] if volumes == 1 else (*data.shape[:3], volumes))
     if data.dtype.kind == "f":
         data = data.astype(np.float32)
         if not may_hold_nan and not np.isfinite(data).all():
@@ -87,15 +91,15 @@ def axis_codes(path: Path) -> str:
     return "".join(str(code) for code in nib.aff2axcodes(image.affine))
 
 
-def _check_header(path: Path, shape: tuple[int, ...], affine: object) -> None:
+def _check_header(path: Path, shape: tuple[int, ...], affine: object, expected: int) -> None:
     """Refuse what the header alone shows to be unusable, before any memory is taken."""
     volumes = int(np.prod(shape[3:], dtype=np.int64))
     if len(shape) < 3 or min(shape[:3]) < _FEWEST_VOXELS_PER_AXIS:
         raise BadDataError(f"{path} is not three-dimensional: its size is {_size(shape)} voxels.")
-    if volumes != 1:
+    if volumes != expected:
+        wanted = "a single anatomical volume" if expected == 1 else f"{expected} volumes"
         raise BadDataError(
-            f"{path} is a series of {volumes} volumes ({_size(shape)}). "
-            "Expected a single anatomical volume."
+            f"{path} is a series of {volumes} volumes ({_size(shape)}). Expected {wanted}."
         )
     if int(np.prod(shape, dtype=np.int64)) > MOST_VOXELS:
         raise BadDataError(

@@ -16,6 +16,7 @@ from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.metadata import merged
 from bids_app.images.volume import AffineArray, Volume
 from bids_app.segmentation.fusion import RULES, Ensemble
+from bids_app.segmentation.quality import Quality
 from bids_app.segmentation.volumes import ThalamusVolumes
 
 if TYPE_CHECKING:
@@ -38,12 +39,14 @@ class Measurement:
     dseg : Volume
         (X, Y, Z) uint8 on the scan's RAS grid; 1 left, 2 right.
     volumes : ThalamusVolumes
+    quality : Quality
     """
 
     method: str
     contrast: str
     dseg: Volume
     volumes: ThalamusVolumes
+    quality: Quality
 
 
 @dataclass(frozen=True)
@@ -297,6 +300,7 @@ def volumes_table(session: Session, scans: list[MeasuredScan]) -> pd.DataFrame:
             measurement.method,
             measurement.contrast,
             measurement.volumes,
+            measurement.quality,
         )
         for measured in scans
         for measurement in measured.measurements
@@ -305,7 +309,12 @@ def volumes_table(session: Session, scans: list[MeasuredScan]) -> pd.DataFrame:
 
 
 def _volumes_row(
-    session: Session, scan: Scan, method: str, contrast: str, volumes: ThalamusVolumes
+    session: Session,
+    scan: Scan,
+    method: str,
+    contrast: str,
+    volumes: ThalamusVolumes,
+    quality: Quality,
 ) -> dict[str, object]:
     return {
         "participant_id": f"sub-{session.subject}",
@@ -314,6 +323,9 @@ def _volumes_row(
         "method": method,
         "contrast": contrast,
         **asdict(volumes),
+        "confidence": round(quality.confidence, 4),
+        "qc": quality.verdict,
+        "qc_reason": "; ".join(quality.reasons) or "n/a",
     }
 
 
@@ -336,6 +348,12 @@ def read_measured_scan(
     if not table_path.is_file():
         raise MissingInputError(f"There are no results yet: {table_path} is missing.")
     table = pd.read_csv(table_path, sep="\t")
+    absent = [name for name in VOLUME_COLUMNS if name not in table]
+    if absent:
+        raise MissingInputError(
+            f"{table_path} lacks the column '{absent[0]}': an earlier version wrote it. "
+            "Measure its session again."
+        )
     names = list(ThalamusVolumes.__dataclass_fields__)
     measurements = []
     for method in methods:
@@ -345,7 +363,13 @@ def read_measured_scan(
         for row in table[own].to_dict("records"):
             volumes = ThalamusVolumes(*(float(row[name]) for name in names))
             dseg = read_volume(output_dir / dseg_path(row), may_be_constant=True)
-            measurements.append(Measurement(method, str(row["contrast"]), dseg, volumes))
+            reasons = row["qc_reason"]
+            quality = Quality(
+                float(row["confidence"]),
+                tuple(reasons.split("; ")) if isinstance(reasons, str) else (),
+            )
+            contrast = str(row["contrast"])
+            measurements.append(Measurement(method, contrast, dseg, volumes, quality))
     return MeasuredScan(
         scan,
         read_volume(folder / f"{scan.name}_desc-preproc_{scan.contrast}.nii.gz"),
@@ -409,7 +433,7 @@ def write_within_subject_segmentation(
 
 
 def write_within_subject_volumes(
-    staging: Staging, measurements: Iterable[tuple[Scan, str, ThalamusVolumes]]
+    staging: Staging, measurements: Iterable[tuple[Scan, str, ThalamusVolumes, Quality]]
 ) -> None:
     """Write the volumes measured in the common space, one table for each session.
 
@@ -418,10 +442,11 @@ def write_within_subject_volumes(
     import pandas as pd
 
     tables: dict[str, tuple[Session, list[dict[str, object]]]] = {}
-    for scan, method, volumes in measurements:
+    for scan, method, volumes, quality in measurements:
         session = _session_of(scan)
         _, rows = tables.setdefault(session.name, (session, []))
-        rows.append(_volumes_row(session, scan, method + _LONGITUDINAL, scan.contrast, volumes))
+        name = method + _LONGITUDINAL
+        rows.append(_volumes_row(session, scan, name, scan.contrast, volumes, quality))
     for session, rows in tables.values():
         stem = f"{session.name}_space-{_WITHIN}_desc-thalamus_volumes"
         table = pd.DataFrame(rows, columns=list(VOLUME_COLUMNS))
@@ -462,6 +487,12 @@ def dseg_path(row: Mapping[Hashable, Any]) -> PurePosixPath:
         folder = folder / row["session_id"]
     space = f"{scan}_space-{anchor}_seg-thalamus"
     return folder / "anat" / f"{space}_desc-{row['method']}{row['contrast']}_dseg.nii.gz"
+
+
+def probseg_path(row: Mapping[Hashable, Any]) -> PurePosixPath:
+    """Where the probabilities of one row lie; masks that were fused have none."""
+    path = dseg_path(row)
+    return path.with_name(path.name.replace("_dseg.", "_probseg."))
 
 
 def _anat(session: Session, name: str) -> PurePosixPath:

@@ -34,6 +34,12 @@ class Volumes:
         Thalamus, mL.
     icv_ml, brain_ml : float
         Intracranial and brain volume, mL; NaN if not measured.
+    low_ml, high_ml : float
+        Interval of the volume of both thalami, mL; NaN if unknown.
+    confidence : float
+        Overlap with the truth that the method expects of itself; NaN if unknown.
+    qc : str
+        ``ok``, ``check``, or empty.
     """
 
     method: str
@@ -42,6 +48,10 @@ class Volumes:
     right_ml: float
     icv_ml: float = float("nan")
     brain_ml: float = float("nan")
+    low_ml: float = float("nan")
+    high_ml: float = float("nan")
+    confidence: float = float("nan")
+    qc: str = ""
 
     @property
     def total_ml(self) -> float:
@@ -305,7 +315,7 @@ def cohort_page(report: CohortReport) -> str:
         _Drawn(
             f"section-{number}",
             section,
-            None if section.table is None else format_table(section.table, report.dictionary),
+            None if section.table is None else _section_table(section.table, report),
             _inline_svg(section, f"figure{number}-") if section.svg else "",
         )
         for number, section in enumerate(report.sections, start=1)
@@ -354,9 +364,13 @@ def _volume_table(volumes: tuple[Volumes, ...]) -> Table:
             "Left (mL)": row.left_ml,
             "Right (mL)": row.right_ml,
             "Total (mL)": row.total_ml,
+            "95% from (mL)": row.low_ml,
+            "to (mL)": row.high_ml,
             "ICV (mL)": row.icv_ml,
             "Brain (mL)": row.brain_ml,
             "Total of ICV (%)": row.icv_share,
+            "Confidence": row.confidence,
+            "QC": row.qc,
         }
         for row in volumes
     ]
@@ -366,17 +380,31 @@ def _volume_table(volumes: tuple[Volumes, ...]) -> Table:
 def _linked_volumes(report: CohortReport) -> Table:
     """Format the table of volumes, each row linked to the page of its session."""
     require_columns(report.volumes, ["subject", "session"])
+    labels = report.volumes[["subject", "session"]].fillna("").astype(str)
+    subjects, sessions = labels["subject"].tolist(), labels["session"].tolist()
+    labelled = report.volumes.assign(subject=subjects, session=sessions)
+    hrefs = _pages(subjects, sessions, report)
+    return format_table(labelled, report.dictionary, subjects, hrefs)
+
+
+def _section_table(table: pd.DataFrame, report: CohortReport) -> Table:
+    """Format a table of results; what is said of single sessions is linked to their pages."""
+    if "participant_id" not in table or "session_id" not in table:
+        return format_table(table, report.dictionary)
+    subjects = table["participant_id"].str.removeprefix("sub-").tolist()
+    sessions = table["session_id"].fillna("").str.removeprefix("ses-").tolist()
+    return format_table(table, report.dictionary, subjects, _pages(subjects, sessions, report))
+
+
+def _pages(subjects: list[str], sessions: list[str], report: CohortReport) -> list[str]:
+    """Addresses of the pages of sessions; empty where there is none."""
     # The leading dot keeps a path from being read as a host or a scheme.
-    pages = {
+    known = {
         (session.subject, session.session): "./" + quote(session.page)
         for session in report.sessions
         if session.page
     }
-    labels = report.volumes[["subject", "session"]].fillna("").astype(str)
-    subjects, sessions = labels["subject"].tolist(), labels["session"].tolist()
-    hrefs = [pages.get(key, "") for key in zip(subjects, sessions, strict=True)]
-    labelled = report.volumes.assign(subject=subjects, session=sessions)
-    return format_table(labelled, report.dictionary, subjects, hrefs)
+    return [known.get(key, "") for key in zip(subjects, sessions, strict=True)]
 
 
 def _inline_svg(section: Section, prefix: str) -> Markup:

@@ -28,6 +28,12 @@ class Segmentation:
         Parenchyma and ventricles in mm³.
     icv : float
         Intracranial volume in mm³.
+    confidence : float
+        Overlap (Dice) with the truth that the method expects of itself; NaN if it expects nothing.
+    volume_error : float
+        Standard error of the sum of ``soft_volumes`` in mm³; NaN if unknown.
+    cut_off : bool
+        Whether the thalami reach the edge of what the method looked at.
     """
 
     dseg: npt.NDArray[np.uint8]
@@ -36,3 +42,6 @@ class Segmentation:
     soft_volumes: npt.NDArray[np.float64]
     brain_volume: float
     icv: float
+    confidence: float = float("nan")
+    volume_error: float = float("nan")
+    cut_off: bool = False

@@ -8,6 +8,9 @@ import numpy as np
 
 from bids_app.segmentation.result import LEFT, RIGHT, Segmentation
 
+# Of the standard normal distribution, for 95 % intervals.
+_QUANTILE = 1.96
+
 
 @dataclass(frozen=True)
 class ThalamusVolumes:
@@ -19,6 +22,8 @@ class ThalamusVolumes:
         Voxels in the mask times the volume of a voxel (Ibrahim et al. 2026, section 2.6.3).
     left_soft_ml, right_soft_ml, total_soft_ml : float
         Summed probabilities, free of the voxel size.
+    total_low_ml, total_high_ml : float
+        95 % interval of the total, around the summed probabilities; NaN if unknown.
     brain_ml : float
         Parenchyma and ventricles.
     icv_ml : float
@@ -31,6 +36,8 @@ class ThalamusVolumes:
     left_soft_ml: float
     right_soft_ml: float
     total_soft_ml: float
+    total_low_ml: float
+    total_high_ml: float
     brain_ml: float
     icv_ml: float
 
@@ -52,6 +59,7 @@ def measure(segmentation: Segmentation, voxel_volume: float) -> ThalamusVolumes:
     counts = np.bincount(segmentation.dseg.ravel(), minlength=3)
     left, right = (float(counts[side]) * voxel_volume / 1000 for side in (LEFT, RIGHT))
     left_soft, right_soft = (float(volume) / 1000 for volume in segmentation.soft_volumes)
+    half = _QUANTILE * segmentation.volume_error / 1000
     volumes = ThalamusVolumes(
         left_ml=left,
         right_ml=right,
@@ -59,6 +67,8 @@ def measure(segmentation: Segmentation, voxel_volume: float) -> ThalamusVolumes:
         left_soft_ml=left_soft,
         right_soft_ml=right_soft,
         total_soft_ml=left_soft + right_soft,
+        total_low_ml=max(left_soft + right_soft - half, 0.0),
+        total_high_ml=left_soft + right_soft + half,
         brain_ml=segmentation.brain_volume / 1000,
         icv_ml=segmentation.icv / 1000,
     )

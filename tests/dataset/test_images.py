@@ -78,7 +78,11 @@ def test_two_dimensions(tmp_path: Path, noise: np.ndarray) -> None:
 
 def test_time_series(tmp_path: Path, noise: np.ndarray) -> None:
     series = np.stack([noise] * 5, -1)
-    _refused(save_image(tmp_path / "bold_T1w.nii.gz", series), "series of 5 volumes")
+    path = save_image(tmp_path / "bold_T1w.nii.gz", series)
+    _refused(path, "series of 5 volumes")
+    assert read_volume(path, volumes=5).data.shape == series.shape
+    with pytest.raises(BadDataError, match="Expected 2 volumes"):
+        read_volume(path, volumes=2)
 
 
 def test_affine_without_volume(tmp_path: Path, noise: np.ndarray) -> None:

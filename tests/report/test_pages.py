@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 
@@ -281,3 +282,27 @@ def test_share_of_unknown_icv_is_missing(icv: float) -> None:
     volumes = Volumes("thalnet", "T1w", 6.0, 6.0, icv)
     assert volumes.total_ml == 12.0
     assert volumes.icv_share != volumes.icv_share
+
+
+def test_results_of_a_session_are_linked_to_its_page() -> None:
+    table = pd.DataFrame(
+        {
+            "participant_id": ["sub-01", "sub-02", "sub-03"],
+            "session_id": ["ses-01", None, "ses-01"],
+            "qc_reason": ["edge", "edge", "edge"],
+        }
+    )
+    report = replace(cohort_report(), sections=(Section("Look at these first", "", table),))
+    links = [attributes["href"] for attributes in Page(cohort_page(report)).all("a")]
+    # Two of the volumes, two of the section: the third subject has no page.
+    assert links == ["./sub-01_ses-01.html", "./a%20b%23c%3Fd%3Ae.html"] * 2
+
+
+def test_session_page_shows_interval_and_flag() -> None:
+    volumes = Volumes(
+        "thalnet", "T1w", 6.5, 6.4, low_ml=12.2, high_ml=13.8, confidence=0.871, qc="check"
+    )
+    anchor = Anchor("T1w", "a.nii.gz", (9, 9, 9), (1.0, 1.0, 1.0), "RAS", (volumes,))
+    text = Page(session_page(replace(MINIMAL_SESSION, anchors=(anchor,)))).text
+    for shown in ("12.20", "13.80", "0.871", "check"):
+        assert shown in text

@@ -7,6 +7,7 @@ from importlib.resources import files
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from bids_app.errors import BadDataError
@@ -47,6 +48,20 @@ def test_the_truth_is_found(head: tuple[Volume, np.ndarray], plain: Segmentation
     assert volumes.total_ml == pytest.approx(volumes.left_ml + volumes.right_ml, abs=2e-4)
     assert 900 < volumes.brain_ml < volumes.icv_ml < 2000
     assert plain.brain_mask[truth > 0].mean() > 0.999
+    assert volumes.total_low_ml < volumes.total_soft_ml < volumes.total_high_ml
+    # Half the interval is a few percent of the volume, neither nothing nor everything.
+    assert 0.01 < volumes.total_high_ml / volumes.total_soft_ml - 1 < 0.15
+    assert plain.confidence == pytest.approx(dice(truth > 0, plain.dseg > 0), abs=0.1)
+    assert not plain.cut_off
+
+
+def test_a_blurred_image_is_less_certain(
+    head: tuple[Volume, np.ndarray], plain: Segmentation
+) -> None:
+    image = Volume(gaussian_filter(head[0].data, 2.0), head[0].affine)
+    blurred = thalnet.segment({"T1w": image}, threads=2)
+    assert blurred.confidence < plain.confidence
+    assert blurred.volume_error > plain.volume_error
 
 
 @pytest.mark.parametrize("axes", ["LPI", "PSR", "AIL"])

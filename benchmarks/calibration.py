@@ -1,0 +1,42 @@
+"""Volumes calibrated to manual labels, every subject by all others.
+
+``python -m benchmarks.calibration OUTPUT_DIR LABELS_DIR``
+
+OUTPUT_DIR is that of a finished participant stage, LABELS_DIR a BIDS derivatives dataset with a
+``_dseg`` of the thalami for some of its scans. Prints the mapping, every scan as measured and
+calibrated by the other subjects, and the agreement before and after; the bar is a CCC of 0.95.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bids_app.analyses.mapping import calibration_table, evaluation_table
+from bids_app.analyses.masks import labelled_scans
+from bids_app.dataset.cohort import read_volumes
+from bids_app.statistics.calibration import predict_left_out
+
+
+def main() -> None:
+    """Read the arguments, calibrate, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("output_dir", type=Path)
+    parser.add_argument("labels_dir", type=Path)
+    arguments = parser.parse_args()
+    volumes, _ = read_volumes(arguments.output_dir)
+    volumes.insert(2, "segmentation", volumes["method"] + " " + volumes["contrast"])
+    labelled = labelled_scans(volumes, arguments.output_dir, arguments.labels_dir)
+    for name, own in labelled.pairs.groupby("segmentation", sort=False):
+        subjects = own["participant_id"].tolist()
+        mapped = predict_left_out(own["total_ml"], own["reference_ml"], subjects)
+        shown = own[["scan", "total_ml", "reference_ml"]].assign(left_out_ml=mapped)
+        print(f"{name}\n{shown.round(2).to_string(index=False)}")
+    print(calibration_table(labelled, 0.95).round(3).T.to_string(header=False))
+    for first_only, which in ((True, "first scan of each subject"), (False, "all scans")):
+        table = evaluation_table(labelled, first_only=first_only)
+        print(f"{which}\n{table.round(3).to_string(index=False)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,322 @@
+"""Calibration of a method to reference labels, judged on subjects that it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from bids_app.statistics.samples import FloatArray, Interval, complete_cases
+
+Kind = Literal["offset", "ratio", "line"]
+# The simplest first: it wins where two are equally good.
+KINDS: tuple[Kind, ...] = get_args(Kind)
+COEFFICIENTS = {"offset": 1, "ratio": 1, "line": 2}
+MINIMUM_SUBJECTS = 3
+
+
+@dataclass(frozen=True)
+class VolumeMapping:
+    """reference = intercept + slope · method, with what is needed for intervals.
+
+    Attributes
+    ----------
+    kind : {'offset', 'ratio', 'line'}
+        Slope 1, intercept 0, or both free.
+    intercept, slope : float
+        In the unit of the volumes, and without unit.
+    covariance : (2, 2) float64
+        Of intercept and slope; 0 where one is fixed.
+    residual_sd : float
+        Of single scans about the mapping, in the unit of the volumes.
+    subjects : int
+    """
+
+    kind: Kind
+    intercept: float
+    slope: float
+    covariance: npt.NDArray[np.float64]
+    residual_sd: float
+    subjects: int
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom of the residuals: subjects less fitted coefficients."""
+        return self.subjects - COEFFICIENTS[self.kind]
+
+    def coefficients(self, confidence: float = 0.95) -> tuple[Interval, Interval]:
+        """Intercept and slope with t-based confidence intervals."""
+        quantile = stats.t.ppf((1 + confidence) / 2, self.df)
+        half = quantile * np.sqrt(np.diag(self.covariance))
+        values = (self.intercept, self.slope)
+        intercept, slope = (
+            Interval(value, value - float(width), value + float(width))
+            for value, width in zip(values, half, strict=True)
+        )
+        return intercept, slope
+
+    def predict(self, method: npt.ArrayLike, confidence: float = 0.95) -> FloatArray:
+        """Give the volumes that the reference would have, with prediction intervals.
+
+        Parameters
+        ----------
+        method : array_like, shape (n,)
+            Volumes by the method; NaN stays NaN.
+        confidence : float
+            Level of the interval for a single scan of a new subject.
+
+        Returns
+        -------
+        (3, n) float64
+            Estimate, lower and upper end.
+
+        References
+        ----------
+        Draper & Smith 1998, Applied Regression Analysis, section 3.1: the variance of a new
+        observation is that of the residuals plus that of the fitted value.
+        """
+        volumes = np.asarray(method, dtype=np.float64)
+        terms = np.stack([np.ones_like(volumes), volumes])
+        fitted = np.einsum("in,ij,jn->n", terms, self.covariance, terms)
+        half = stats.t.ppf((1 + confidence) / 2, self.df) * np.sqrt(self.residual_sd**2 + fitted)
+        estimate = self.intercept + self.slope * volumes
+        return np.stack([estimate, estimate - half, estimate + half])
+
+
+def fit_mapping(
+    method: npt.ArrayLike, reference: npt.ArrayLike, subjects: Sequence[object], kind: Kind
+) -> VolumeMapping:
+    """Fit one kind of mapping by least squares.
+
+    Parameters
+    ----------
+    method, reference : array_like, shape (n,)
+        Volumes of the same scans.
+    subjects : sequence of length n
+        Whose scan it is. Every subject has the same weight, divided among its scans.
+    kind : {'offset', 'ratio', 'line'}
+
+    Returns
+    -------
+    VolumeMapping
+
+    Raises
+    ------
+    ValueError
+        If a volume is missing, there are fewer than three subjects, or the method's volumes are
+        too much alike for a line.
+    """
+    x, y, groups = _checked(method, reference, subjects)
+    count = int(groups.max()) + 1
+    weights = 1 / np.bincount(groups)[groups]
+    intercept, slope = _coefficients(kind, _moments(x, y, groups).sum(0))
+    if np.isnan(slope):
+        raise ValueError("the method's volumes are all alike")
+    free = {"offset": [0], "ratio": [1], "line": [0, 1]}[kind]
+    terms = np.stack([np.ones_like(x), x], axis=1)[:, free]
+    residual = y - intercept - slope * x
+    variance = float(weights @ residual**2) / (count - len(free))
+    covariance = np.zeros((2, 2))
+    inverse = np.linalg.inv(terms.T @ (weights[:, None] * terms))
+    covariance[np.ix_(free, free)] = variance * inverse
+    return VolumeMapping(
+        kind, float(intercept), float(slope), covariance, float(np.sqrt(variance)), count
+    )
+
+
+def choose_mapping(
+    method: npt.ArrayLike, reference: npt.ArrayLike, subjects: Sequence[object]
+) -> VolumeMapping:
+    """Fit the kind of mapping with the least leave-one-subject-out error.
+
+    Parameters
+    ----------
+    method, reference, subjects
+        As in `fit_mapping`.
+
+    Returns
+    -------
+    VolumeMapping
+        The simplest of those that are equally good; never a line that falls, which would turn
+        loss into growth.
+
+    Raises
+    ------
+    ValueError
+        If a volume is missing or there are fewer than three subjects.
+    """
+    x, y, groups = _checked(method, reference, subjects)
+    kind = _best_kind(_moments(x, y, groups), x, y, groups)
+    return fit_mapping(x, y, groups.tolist(), kind)
+
+
+def predict_left_out(
+    method: npt.ArrayLike, reference: npt.ArrayLike, subjects: Sequence[object]
+) -> FloatArray:
+    """Calibrate every subject by all others, the kind of mapping chosen by them too.
+
+    Parameters
+    ----------
+    method, reference, subjects
+        As in `fit_mapping`.
+
+    Returns
+    -------
+    (n,) float64
+        Calibrated volumes, in the order of the scans.
+
+    Raises
+    ------
+    ValueError
+        If a volume is missing or there are fewer than three subjects.
+    """
+    x, y, groups = _checked(method, reference, subjects)
+    moments = _moments(x, y, groups)
+    predicted = np.empty_like(x)
+    for own in range(len(moments)):
+        others = groups != own
+        # Numbers of the subjects without gaps, as the rows of their moments.
+        renumbered = groups[others] - (groups[others] > own)
+        kept = np.delete(moments, own, axis=0)
+        kind = _best_kind(kept, x[others], y[others], renumbered)
+        intercept, slope = _coefficients(kind, kept.sum(0))
+        predicted[~others] = intercept + slope * x[~others]
+    return predicted
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """Probability from which on a voxel counts as inside.
+
+    Attributes
+    ----------
+    threshold : float
+        With the least volume error over all subjects.
+    left_out : (n,) int64
+        For every scan, the index of the threshold that all other subjects choose.
+    """
+
+    threshold: float
+    left_out: npt.NDArray[np.int64]
+
+
+def choose_threshold(
+    volumes: npt.ArrayLike,
+    reference: npt.ArrayLike,
+    subjects: Sequence[object],
+    thresholds: Sequence[float],
+) -> Boundary:
+    """Choose the threshold whose volumes lie nearest to the reference.
+
+    Parameters
+    ----------
+    volumes : array_like, shape (n, t)
+        Volume of every scan at every threshold, see `boundary_curve`.
+    reference : array_like, shape (n,)
+    subjects : sequence of length n
+        Every subject has the same weight, divided among its scans.
+    thresholds : sequence of length t
+
+    Returns
+    -------
+    Boundary
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than three subjects.
+    """
+    curves = np.asarray(volumes, dtype=np.float64)
+    _, y, groups = _checked(curves[:, 0], reference, subjects)
+    counts = np.bincount(groups)
+    squared = np.zeros((counts.size, len(thresholds)))
+    np.add.at(squared, groups, (curves - y[:, None]) ** 2)
+    squared /= counts[:, None]
+    left_out = (squared.sum(0) - squared).argmin(1)
+    return Boundary(float(thresholds[squared.sum(0).argmin()]), left_out[groups])
+
+
+def boundary_curve(
+    probability: npt.ArrayLike, reference: npt.ArrayLike, thresholds: Sequence[float]
+) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """Count the voxels inside each threshold, and their overlap with the reference.
+
+    Parameters
+    ----------
+    probability : array_like, shape (X, Y, Z)
+        Of both thalami together.
+    reference : array_like, shape (X, Y, Z)
+        Not zero inside.
+    thresholds : sequence of float
+        Above 0.
+
+    Returns
+    -------
+    voxels : (t,) int64
+        At or above each threshold.
+    dice : (t,) float64
+        Dice coefficient with the reference; NaN where both are empty.
+    """
+    values = np.asarray(probability, dtype=np.float32)
+    inside = np.asarray(reference) != 0
+    steps = np.asarray(thresholds, dtype=np.float32)
+    some = values > 0
+    voxels, shared = (
+        chosen.size - np.searchsorted(np.sort(chosen), steps)
+        for chosen in (values[some], values[some & inside])
+    )
+    total = voxels + np.count_nonzero(inside)
+    return voxels, np.divide(2 * shared, total, out=np.full(steps.size, np.nan), where=total > 0)
+
+
+def _checked(
+    method: npt.ArrayLike, reference: npt.ArrayLike, subjects: Sequence[object]
+) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
+    """Volumes, and a number for the subject of each, from 0 in order of the names."""
+    x, y = complete_cases(method, reference)
+    if x.size != len(subjects):
+        raise ValueError("a volume is missing")
+    names, groups = np.unique([str(subject) for subject in subjects], return_inverse=True)
+    if len(names) < MINIMUM_SUBJECTS:
+        raise ValueError(f"{len(names)} subjects, at least {MINIMUM_SUBJECTS} are needed")
+    return x, y, groups
+
+
+def _moments(x: FloatArray, y: FloatArray, groups: npt.NDArray[np.int64]) -> FloatArray:
+    """Means of 1, x, y, x² and xy over the scans of each subject, (G, 5)."""
+    terms = (np.ones_like(x), x, y, x * x, x * y)
+    sums = np.stack([np.bincount(groups, term) for term in terms], axis=1)
+    return np.asarray(sums / sums[:, :1])
+
+
+def _coefficients(kind: Kind, sums: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Least-squares intercept and slope from sums of moments (..., 5); NaN if undetermined."""
+    n, x, y, xx, xy = np.moveaxis(sums, -1, 0)
+    if kind == "offset":
+        return np.asarray((y - x) / n), np.ones_like(n)
+    if kind == "ratio":
+        return np.zeros_like(n), np.asarray(xy / np.where(xx > 0, xx, np.nan))
+    spread = n * xx - x * x
+    # Less is rounding.
+    slope = (n * xy - x * y) / np.where(spread > 1e-12 * n * xx, spread, np.nan)
+    return np.asarray((y - slope * x) / n), np.asarray(slope)
+
+
+def _best_kind(
+    moments: FloatArray, x: FloatArray, y: FloatArray, groups: npt.NDArray[np.int64]
+) -> Kind:
+    """The kind with the least squared error of subjects that the fit has not seen."""
+    errors = []
+    for kind in KINDS:
+        intercept, slope = _coefficients(kind, moments.sum(0) - moments)
+        squared = (y - intercept[groups] - slope[groups] * x) ** 2
+        error = float((np.bincount(groups, squared) / np.bincount(groups)).mean())
+        falls = not (slope > 0).all()
+        errors.append(np.inf if np.isnan(error) or falls else error)
+    # What rounding makes of errors that are equal decides nothing.
+    good = np.array(errors) <= min(errors) + 1e-12 * float((y * y).mean())
+    return KINDS[int(np.argmax(good))]
