@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from bids_app.segmentation.result import LEFT, RIGHT, Segmentation
+from bids_app.segmentation.result import LEFT, RIGHT, Thalami
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class ThalamusVolumes:
     left_ml, right_ml, total_ml : float
         Voxels in the mask times the volume of a voxel (Ibrahim et al. 2026, section 2.6.3).
     left_soft_ml, right_soft_ml, total_soft_ml : float
-        Summed probabilities, free of the voxel size.
+        Summed probabilities, free of the voxel size, or FreeSurfer's partial volumes.
     brain_ml : float
         Parenchyma and ventricles.
     icv_ml : float
@@ -35,12 +35,12 @@ class ThalamusVolumes:
     icv_ml: float
 
 
-def measure(segmentation: Segmentation, voxel_volume: float) -> ThalamusVolumes:
+def measure(segmentation: Thalami, voxel_volume: float) -> ThalamusVolumes:
     """Measure one segmentation.
 
     Parameters
     ----------
-    segmentation : Segmentation
+    segmentation : Thalami
     voxel_volume : float
         In mm³, the determinant of the affine.
 
