@@ -11,6 +11,8 @@ from pathlib import Path
 from bids_app import __version__
 from bids_app.dataset.derivatives import write_if_different
 from bids_app.options import Options
+from bids_app.segmentation.external import ExternalMethod
+from bids_app.segmentation.methods import EXTERNAL
 
 CODE_URL = "https://github.com/thalbids/thalbids"
 BIDS_VERSION = "1.10.0"
@@ -56,7 +58,7 @@ _README = """\
 For research. Not for clinical decisions.
 """
 
-METHODS_PARAGRAPH = f"""\
+_METHODS_PARAGRAPH = f"""\
 Thalami were segmented with thalbids {__version__}. Its network thalnet, a residual 3D U-Net \
 trained on images synthesised from label maps (domain randomisation after Billot et al. 2023, \
 architecture after Opfer et al. 2022), located the brain at 3 mm and outlined the left and right \
@@ -64,7 +66,7 @@ thalamus at 1 mm. Volumes are voxel counts times voxel volume; volumes from summ
 are reported beside them. The design of the study follows Ibrahim et al. 2026.
 """
 
-CITATION = """\
+_CITATION = """\
 Billot B, Greve DN, Puonti O, et al. SynthSeg: segmentation of brain MRI scans of any contrast \
 and resolution without retraining. Medical Image Analysis 2023;86:102789. \
 doi:10.1016/j.media.2023.102789
@@ -78,7 +80,49 @@ trained 3D convolutional neural network: higher sensitivity for the detection of
 volume by improved inter-scanner stability. European Radiology 2022.
 """
 
-_CITATION_FILE = f"# Methods\n\n{METHODS_PARAGRAPH}\n## References\n\n{CITATION}"
+
+def methods_text(used: Iterable[str]) -> str:
+    """Write the methods section.
+
+    Parameters
+    ----------
+    used : iterable of str
+        Names of methods as they stand in the tables.
+
+    Returns
+    -------
+    str
+        One paragraph; what other programs did, with their licences, follows thalnet.
+    """
+    sentences = [_METHODS_PARAGRAPH.strip()]
+    sentences += [method.methods for method in _external(used)]
+    return " ".join(sentences) + "\n"
+
+
+def works(used: Iterable[str]) -> str:
+    """List the works to cite, separated by empty lines, each once.
+
+    Parameters
+    ----------
+    used : iterable of str
+        Names of methods as they stand in the tables.
+    """
+    entries = _CITATION.strip().split("\n\n")
+    entries += [work for method in _external(used) for work in method.references]
+    # The same work may be cited in more or less detail.
+    return "\n\n".join(sorted({entry[:20]: entry for entry in entries}.values())) + "\n"
+
+
+def _external(used: Iterable[str]) -> list[ExternalMethod]:
+    names = dict.fromkeys(name.removesuffix("Long") for name in used)
+    return [EXTERNAL[name] for name in names if name in EXTERNAL]
+
+
+def _citation_file(options: Options) -> str:
+    used = (*options.methods, *options.derivatives)
+    methods = methods_text(used)
+    return f"# Methods\n\n{methods}\n## References\n\n{works(used)}"
+
 
 VOLUME_COLUMNS = (
     "participant_id",
@@ -198,10 +242,10 @@ def describe_dataset(options: Options) -> None:
         "dataset_description.json": json.dumps(description, indent=2, ensure_ascii=False) + "\n",
         ".bidsignore": _BIDSIGNORE,
         "README": _README,
-        "CITATION.md": _CITATION_FILE,
+        "CITATION.md": _citation_file(options),
         "seg-thalamus_dseg.tsv": _LABELS,
     }
-    if _has_findings(options.output_dir / "CITATION.md"):
+    if _has_findings(options.output_dir / "CITATION.md", files["CITATION.md"]):
         del files["CITATION.md"]
     for name, text in files.items():
         write_if_different(options.output_dir / name, text)
@@ -259,14 +303,14 @@ def _source_dataset(bids_dir: Path) -> dict[str, str]:
     return {"URL": bids_dir.as_uri(), **({"DOI": doi} if doi else {})}
 
 
-def _has_findings(citation: Path) -> bool:
+def _has_findings(citation: Path, without: str) -> bool:
     """Whether the group stage has written what it found below the same methods."""
-    methods = _CITATION_FILE.partition("\n## References")[0]
+    methods = without.partition("\n## References")[0]
     try:
         text = citation.read_text(encoding="utf-8")
     except OSError:
         return False
-    return text.startswith(methods) and text != _CITATION_FILE
+    return text.startswith(methods) and text != without
 
 
 def _description_field(bids_dir: Path, field: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from bids_app.dataset import layouts, precomputed
 from bids_app.dataset.analysis_file import read_analysis_file
+from bids_app.dataset.derivatives import write_if_different
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.layouts import Finished, Place
@@ -169,6 +171,23 @@ def match_table(sessions: Iterable[Session], options: Options) -> list[tuple[str
         rows += [(name, "n/a", "n/a", "n/a", entry, "belongs to no session") for entry in unused]
     header = ("dataset", "session", "method", "contrast", "file", "problem")
     return [header, *sorted(rows)]
+
+
+def write_match_table(sessions: Iterable[Session], options: Options) -> None:
+    """Write ``logs/derivatives.tsv``, unless the run is one task of a SLURM array.
+
+    Raises
+    ------
+    CannotCreateError
+        If it cannot be written.
+    """
+    if not datasets(options) or os.environ.get("SLURM_ARRAY_TASK_ID"):
+        return
+    lines = (
+        "\t".join(" ".join(cell.split()) for cell in row) + "\n"
+        for row in match_table(sessions, options)
+    )
+    write_if_different(options.output_dir / "logs" / "derivatives.tsv", "".join(lines))
 
 
 def _unused(root: Path, used: set[str], subjects: set[str], options: Options) -> Sequence[str]:

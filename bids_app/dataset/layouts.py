@@ -10,7 +10,8 @@ from pathlib import Path
 from bids_app.dataset.index import Scan, Session
 from bids_app.errors import BadDataError
 
-_CONTRASTS = ("T1w", "FLAIR", "T2w", "R1map")
+# In the order in which they are fused: anchors first.
+CONTRASTS = ("T1w", "FLAIR", "T2w", "R1map")
 _SCAN_ENTITIES = ("acq", "ce", "rec", "run")
 _ENTITY = re.compile(r"(?:^|[_/])(sub|ses|acq|ce|rec|run|space)-([0-9a-zA-Z]+)")
 _IMAGE = re.compile(r"\.(?:nii(?:\.gz)?|mgz)$")
@@ -178,7 +179,7 @@ def in_subjects_dir(name: str, root: Path, place: Place) -> list[Finished]:
             if agreement is None or place.scan.contrast != "T1w":
                 continue
             given = subject / statistics
-            transforms = subject.with_name(base) / "mri" / "transforms"
+            transforms = subject.parent / base / "mri" / "transforms"
             result = Finished(
                 dataset=name,
                 root=root,
@@ -227,8 +228,8 @@ def _contrast(name: str, endings: Sequence[str]) -> str | None:
     if stem == name or ending is None:
         return None
     words = stem.removesuffix(ending).split("_")
-    named = [word for word in words if word in _CONTRASTS]
+    named = [word for word in words if word in CONTRASTS]
     if not ending:
         # Where names have no ending of their own, the contrast must end them.
-        return words[-1] if words[-1] in _CONTRASTS else None
+        return words[-1] if words[-1] in CONTRASTS else None
     return named[-1] if named else "T1w"

@@ -16,12 +16,11 @@ from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.metadata import merged
 from bids_app.images.volume import AffineArray, Volume
 from bids_app.segmentation.fusion import RULES, Ensemble
+from bids_app.segmentation.result import Segmentation, Thalami
 from bids_app.segmentation.volumes import ThalamusVolumes
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from bids_app.segmentation.result import Segmentation
 
 # Names of what is measured with all scans of a subject in one space.
 _WITHIN, _LONGITUDINAL = "withinSubject", "Longitudinal"
@@ -60,12 +59,15 @@ class AlignedContrast:
         Strategy, mutual information, threshold and problem of every attempt.
     strategy : str
         The one that was taken.
+    transform : (4, 4) float64 or None
+        World coordinates of the anchor to those of the image before; None when read back.
     """
 
     contrast: str
     image: Volume
     quality: tuple[Mapping[str, object], ...]
     strategy: str
+    transform: AffineArray | None = None
 
 
 @dataclass(frozen=True)
@@ -140,10 +142,25 @@ def write_segmentation(
     scan: Scan,
     method: str,
     contrasts: tuple[str, ...],
-    segmentation: Segmentation,
+    segmentation: Thalami,
     affine: AffineArray,
+    provenance: Mapping[str, object] | None = None,
 ) -> None:
-    """Write labels and probabilities that a method drew on one contrast, or several at once."""
+    """Write what a method drew on one contrast, or several at once: labels, and probabilities.
+
+    Parameters
+    ----------
+    staging : Staging
+    session : Session
+    scan : Scan
+        The anchor.
+    method : str
+    contrasts : tuple of str
+    segmentation : Thalami
+    affine : (4, 4) float64
+    provenance : mapping of str to object, optional
+        More fields of the JSON file.
+    """
     stem = _segmentation_stem(scan, method, joint_name(contrasts))
     common = {
         "Sources": [
@@ -155,16 +172,26 @@ def write_segmentation(
         "SpatialReference": _reference(session, scan),
         "Manual": False,
         "GeneratedBy": _generated_by(method),
+        **(provenance or {}),
     }
     staging.image(
         _anat(session, f"{stem}_dseg.nii.gz"), Volume(segmentation.dseg, affine), **common
     )
-    staging.image(
-        _anat(session, f"{stem}_probseg.nii.gz"),
-        Volume(segmentation.probseg, affine),
-        LabelMap=["L_Thal", "R_Thal"],
-        **common,
-    )
+    if isinstance(segmentation, Segmentation):
+        staging.image(
+            _anat(session, f"{stem}_probseg.nii.gz"),
+            Volume(segmentation.probseg, affine),
+            LabelMap=["L_Thal", "R_Thal"],
+            **common,
+        )
+
+
+def segmentation_path(
+    session: Session, scan: Scan, method: str, contrasts: tuple[str, ...]
+) -> PurePosixPath:
+    """Where the labels of a method lie, relative to the output folder."""
+    stem = _segmentation_stem(scan, method, joint_name(contrasts))
+    return _anat(session, f"{stem}_dseg.nii.gz")
 
 
 def joint_name(contrasts: tuple[str, ...]) -> str:
@@ -317,9 +344,7 @@ def _volumes_row(
     }
 
 
-def read_measured_scan(
-    output_dir: Path, session: Session, scan: Scan, methods: tuple[str, ...]
-) -> MeasuredScan:
+def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> MeasuredScan:
     """Read a scan's results back, to draw its page anew.
 
     Raises
@@ -337,15 +362,14 @@ def read_measured_scan(
         raise MissingInputError(f"There are no results yet: {table_path} is missing.")
     table = pd.read_csv(table_path, sep="\t")
     names = list(ThalamusVolumes.__dataclass_fields__)
+    own = table[table["scan"] == f"{scan.name}_{scan.contrast}"]
+    if own.empty:
+        raise MissingInputError(f"{table_path} has no row for {scan.path.name}.")
     measurements = []
-    for method in methods:
-        own = (table["scan"] == f"{scan.name}_{scan.contrast}") & (table["method"] == method)
-        if not own.any():
-            raise MissingInputError(f"{table_path} has no row for {scan.path.name} and {method}.")
-        for row in table[own].to_dict("records"):
-            volumes = ThalamusVolumes(*(float(row[name]) for name in names))
-            dseg = read_volume(output_dir / dseg_path(row), may_be_constant=True)
-            measurements.append(Measurement(method, str(row["contrast"]), dseg, volumes))
+    for row in own.to_dict("records"):
+        volumes = ThalamusVolumes(*(float(row[name]) for name in names))
+        dseg = read_volume(output_dir / dseg_path(row), may_be_constant=True)
+        measurements.append(Measurement(str(row["method"]), str(row["contrast"]), dseg, volumes))
     return MeasuredScan(
         scan,
         read_volume(folder / f"{scan.name}_desc-preproc_{scan.contrast}.nii.gz"),

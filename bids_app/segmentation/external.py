@@ -89,6 +89,8 @@ class ExternalMethod:
         the program's own statistics.
     needs_licence : bool
         Whether it refuses to work without FreeSurfer's licence file.
+    keeps_grid : bool
+        Whether it writes its labels on the grid of its image.
     needs_gpu : bool
     weights : str
         What ``--tool-weights`` must name, if anything.
@@ -109,6 +111,7 @@ class ExternalMethod:
     brain_only: bool = False
     measures: Callable[[Path], tuple[npt.NDArray[np.float64], float]] | None = None
     needs_licence: bool = False
+    keeps_grid: bool = False
     needs_gpu: bool = False
     weights: str = ""
 

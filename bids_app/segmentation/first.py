@@ -36,14 +36,18 @@ def _output(job: Job) -> Path:
 
     The exit status of run_first_all says nothing: its steps leave their errors in files.
     """
-    errors = [path for path in sorted(job.folder.glob("first.logs/*.e*")) if path.stat().st_size]
-    if errors:
-        lines = errors[0].read_text(encoding="utf-8", errors="replace").splitlines()
-        raise BadDataError(
-            f"one of its steps failed ({errors[0].name}):\n" + "\n".join(lines[-LOG_LINES:])
-        )
     found = sorted(job.folder.glob("first_all_*_firstseg.nii.gz"))
-    return found[0] if found else job.folder / "first_all_none_firstseg.nii.gz"
+    if found:
+        return found[0]
+    for path in sorted(job.folder.glob("first.logs/*.e*")):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if lines:
+            said = "\n".join(lines[-LOG_LINES:])
+            raise BadDataError(f"one of its steps failed ({path.name}):\n{said}")
+    raise BadDataError(
+        "it left no labels of both thalami (*_firstseg.nii.gz). If FSL is set up to hand its work "
+        "to a cluster, have it work at once ('method: shell' in fsl_sub.yml)."
+    )
 
 
 METHOD = ExternalMethod(
@@ -65,4 +69,5 @@ METHOD = ExternalMethod(
         "for subcortical brain segmentation. NeuroImage 2011;56:907-922.",
     ),
     brain_only=True,
+    keeps_grid=True,
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from bids_app.errors import BadDataError
+from bids_app.errors import BadDataError, MissingInputError
 from bids_app.segmentation.external import FREESURFER_LABELS, ExternalMethod, Job
 from bids_app.tools.call import Bind, Call
 
@@ -48,6 +49,51 @@ def read_statistics(path: Path) -> tuple[npt.NDArray[np.float64], float]:
     except (OSError, ValueError, IndexError) as error:
         raise BadDataError(f"{path} is not a FreeSurfer table of volumes ({error}).") from error
     return np.array(list(volumes.values())), icv
+
+
+def find_licence(given: Path | None) -> Path:
+    """Find FreeSurfer's licence file.
+
+    Parameters
+    ----------
+    given : Path or None
+        By the user; otherwise ``$FS_LICENSE``, then ``$FREESURFER_HOME/license.txt``.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    MissingInputError
+        If there is none.
+    BadDataError
+        If it is not one.
+    """
+    candidates = [given] if given else []
+    if not given and os.environ.get("FS_LICENSE"):
+        candidates.append(Path(os.environ["FS_LICENSE"]))
+    elif not given and os.environ.get("FREESURFER_HOME"):
+        candidates.append(Path(os.environ["FREESURFER_HOME"], "license.txt"))
+    for path in candidates:
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").split()
+        except OSError as error:
+            raise MissingInputError(
+                f"FreeSurfer's licence {path} cannot be read: {error.strerror}."
+            ) from error
+        # An e-mail address, a number and the keys.
+        if len(lines) < 3 or "@" not in lines[0]:
+            raise BadDataError(
+                f"{path} is not FreeSurfer's licence: expected an e-mail address, a number and "
+                "keys. Fetch it again from surfer.nmr.mgh.harvard.edu/registration.html."
+            )
+        return path
+    raise MissingInputError(
+        "FreeSurfer does not work without its licence, which is free. Get it from "
+        "surfer.nmr.mgh.harvard.edu/registration.html and give it with --fs-license-file, or "
+        "set FS_LICENSE."
+    )
 
 
 def _call(job: Job) -> Call:

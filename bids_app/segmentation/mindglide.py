@@ -62,9 +62,11 @@ METHOD = ExternalMethod(
     output=_output,
     seconds=600,
     memory_gib=8,
-    methods="MindGlide (MIT) labelled the deep grey matter, of which {envelope}'s mask on the "
-    "anatomical scan cut out the thalami (as in Ibrahim et al. 2026).",
+    methods="MindGlide (MIT) labelled the deep grey matter, of which another "
+    "method's mask on the anatomical scan, named in the JSON files, cut out the thalami (in "
+    "Ibrahim et al. 2026 FIRST's).",
     references=(_REFERENCE,),
+    keeps_grid=True,
 )
 
 METHOD_1 = ExternalMethod(
@@ -80,5 +82,6 @@ METHOD_1 = ExternalMethod(
     memory_gib=8,
     methods=METHOD.methods.replace("MindGlide (MIT)", "MindGlide 1.0 (MIT)"),
     references=(_REFERENCE,),
+    keeps_grid=True,
     needs_gpu=True,
 )
