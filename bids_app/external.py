@@ -16,7 +16,7 @@ from bids_app.dataset.derivatives import Staging
 from bids_app.dataset.finished import datasets, find_finished, read_finished
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Session
-from bids_app.dataset.layouts import CONTRASTS, Finished
+from bids_app.dataset.layouts import CONTRASTS, Finished, method_name
 from bids_app.dataset.metadata import merged
 from bids_app.dataset.outputs import (
     MeasuredScan,
@@ -39,7 +39,7 @@ from bids_app.segmentation.external import (
 )
 from bids_app.segmentation.freesurfer import find_licence, read_statistics
 from bids_app.segmentation.fusion import ensembles, fuse
-from bids_app.segmentation.methods import EXTERNAL
+from bids_app.segmentation.methods import EXTERNAL, METHODS
 from bids_app.segmentation.result import Thalami
 from bids_app.segmentation.volumes import measure
 from bids_app.tools.call import Limits
@@ -110,6 +110,12 @@ def check_programs(options: Options) -> None:
             raise UsageError(f"{method.title} works on a GPU only: add --tool-gpu.")
         if method.needs_licence:
             find_licence(options.fs_license_file)
+    names = [method_name(name) for name in datasets(options)]
+    for name in names:
+        if name in METHODS or names.count(name) > 1:
+            raise UsageError(
+                f"-d cannot give results the name '{name}': others bear it. Choose another."
+            )
     wanted = {*options.methods, *datasets(options)}
     cut = sorted(name for name in wanted if name in EXTERNAL and EXTERNAL[name].needs_envelope)
     if cut and options.envelope not in wanted:

@@ -145,6 +145,8 @@ def _column(description: str, units: str = "") -> dict[str, str]:
     return {"Description": description, **({"Units": units} if units else {})}
 
 
+_SOFT = "summed probabilities, or partial volumes as FreeSurfer itself reports them"
+
 # What every column of every table holds, for the JSON beside it and the hints on the pages.
 COLUMNS: dict[str, dict[str, str]] = {
     "participant_id": _column("Participant identifier"),
@@ -155,9 +157,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     "left_ml": _column("Left thalamus: voxels times voxel volume", "mL"),
     "right_ml": _column("Right thalamus: voxels times voxel volume", "mL"),
     "total_ml": _column("Both thalami: voxels times voxel volume", "mL"),
-    "left_soft_ml": _column("Left thalamus: summed probabilities", "mL"),
-    "right_soft_ml": _column("Right thalamus: summed probabilities", "mL"),
-    "total_soft_ml": _column("Both thalami: summed probabilities", "mL"),
+    "left_soft_ml": _column(f"Left thalamus: {_SOFT}", "mL"),
+    "right_soft_ml": _column(f"Right thalamus: {_SOFT}", "mL"),
+    "total_soft_ml": _column(f"Both thalami: {_SOFT}", "mL"),
     "brain_ml": _column("Brain parenchyma and ventricles", "mL"),
     "icv_ml": _column("Intracranial volume", "mL"),
     "side": _column("Left, right or both thalami (bilateral)"),
