@@ -104,7 +104,8 @@ def check_programs(options: Options) -> None:
         except MissingInputError as error:
             advice = f" For example: --tool-image {name}={method.image}." if image is None else ""
             raise MissingInputError(f"{name}: {error}{advice}") from error
-        if method.weights and name not in options.tool_weights:
+        given = options.tool_weights.get(name)
+        if method.weights and not (given and (given / method.weights_hold).exists()):
             raise MissingInputError(f"{name} needs --tool-weights {name}=PATH, {method.weights}.")
         if method.needs_gpu and not options.tool_gpu:
             raise UsageError(f"{method.title} works on a GPU only: add --tool-gpu.")

@@ -14,16 +14,16 @@ LABELS = {24: LEFT, 26: LEFT, 30: LEFT, 25: RIGHT, 27: RIGHT, 31: RIGHT}
 
 def _call(job: Job) -> Call:
     weights = job.weights or job.folder
-    arguments: tuple[str | Path, ...]
-    if job.contained:
-        # The image's entry point gives the folders itself, and loses its first argument.
-        arguments = ("_",)
-    else:
-        # Without the slash the program would look beside the folder.
-        arguments = ("-i", job.image.parent, "-o", job.folder, "-mp", f"{weights}/")
+    threads = str(job.threads)
+    # The image's entry point gives the folders itself, and loses its first argument. Without the
+    # slash the program would look beside the folder.
+    folders = ("-i", job.image.parent, "-o", job.folder, "-mp", f"{weights}/")
     return Call(
         None if job.contained else "DBSegment",
-        arguments,
+        (
+            *(("_",) if job.contained else folders),
+            *("--num_threads_preprocessing", threads, "--num_threads_nifti_save", threads),
+        ),
         (
             # It makes a folder beside the image.
             Bind(job.image.parent, "/input", writable=True),
@@ -64,5 +64,6 @@ METHOD = ExternalMethod(
         "deep brain structures considering domain generalization. Hum Brain Mapp "
         "2023;44:762-778.",
     ),
-    weights="the folder of its models (-mp)",
+    weights="the folder of its models, which holds deep_brain_seg_model_2f",
+    weights_hold="deep_brain_seg_model_2f",
 )

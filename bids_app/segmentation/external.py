@@ -94,6 +94,8 @@ class ExternalMethod:
     needs_gpu : bool
     weights : str
         What ``--tool-weights`` must name, if anything.
+    weights_hold : str
+        A folder in there, without which the program would fetch it.
     """
 
     name: str
@@ -114,6 +116,7 @@ class ExternalMethod:
     keeps_grid: bool = False
     needs_gpu: bool = False
     weights: str = ""
+    weights_hold: str = ""
 
     @property
     def needs_envelope(self) -> bool:
