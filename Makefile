@@ -25,7 +25,7 @@ install: $(VENV)/app
 # Made whole or not at all: an interrupted cohort is begun anew.
 $(DEMO)/bids: | $(VENV)/app
 	rm -rf $(DEMO)/bids $(DEMO)/unfinished
-	$(BIN)/python examples/make_demo_cohort.py $(DEMO)/unfinished
+	$(BIN)/python examples/make_demo_cohort.py --multicontrast 4 $(DEMO)/unfinished
 	mv $(DEMO)/unfinished $(DEMO)/bids
 
 demo: $(VENV)/app | $(DEMO)/bids

@@ -2,7 +2,8 @@
 
 ``python examples/make_demo_cohort.py DEST`` makes eight subjects with two T1w sessions each,
 clinical scores that depend on the true thalamic volume, and the truth in DEST/derivatives/truth.
-The same seed gives the same files.
+``--multicontrast 4`` gives the first four a FLAIR and multi-parameter mapping as well. The same
+seed gives the same files.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bids_app import __version__
-from examples.contrast import t1w_contrast
+from examples.contrast import flair_contrast, t1w_contrast
 from examples.simulation import Acquisition, Anatomy, Scan, draw_subject, load_anatomy, scan
 from examples.write_quantitative import write_drawn_mpm, write_mpm_metadata
 
@@ -90,11 +91,19 @@ _T1W = {
     "SequenceVariant": "SP_MP",
 }
 
+_FLAIR = {
+    "Manufacturer": "simulated",
+    "MagneticFieldStrength": 3,
+    "MRAcquisitionType": "3D",
+    "ScanningSequence": "SE_IR",
+}
+
 _README = """\
 # Simulated cohort with a known thalamus
 
-{count} simulated subjects, two T1w scans each, made by `examples/make_demo_cohort.py --seed {seed}`
-of thalbids {version}. No person was scanned. All heads are deformations of the average anatomy in
+{count} simulated subjects, two T1w scans each, {multicontrast} of them with FLAIR and
+multi-parameter mapping as well. Made by `examples/make_demo_cohort.py --seed {seed}` of thalbids
+{version}. No person was scanned. All heads are deformations of the average anatomy in
 thalbids, which derives from the SynthSeg training label maps (Billot et al. 2023,
 doi:10.1016/j.media.2023.102789; Apache-2.0).
 
@@ -209,7 +218,7 @@ def draw_scores(
 
 
 def make_cohort(
-    dest: Path, subjects: int = 8, seed: int = 1, voxel_size: float = 1.0, *, mpm: bool = False
+    dest: Path, subjects: int = 8, seed: int = 1, voxel_size: float = 1.0, multicontrast: int = 0
 ) -> None:
     """Write the dataset and its truth.
 
@@ -223,8 +232,9 @@ def make_cohort(
         Not negative.
     voxel_size : float
         Side of the isotropic voxels in mm.
-    mpm : bool
-        Also write multi-parameter mapping at 1.6 mm with a transmit field map.
+    multicontrast : int
+        So many subjects, from the first, also have a FLAIR, and multi-parameter mapping at 1.6 mm
+        with a transmit field map. In each the head lies a little differently.
 
     Raises
     ------
@@ -238,13 +248,14 @@ def make_cohort(
     if dest.exists() and any(dest.iterdir()):
         raise FileExistsError(f"{dest} is not empty.")
     anatomy = load_anatomy()
-    make = partial(_make_subject, dest, anatomy, seed, voxel_size, mpm)
+    make = partial(_make_subject, dest, anatomy, seed, voxel_size, multicontrast)
     # Two threads: interpolation and compression release the interpreter.
     with ThreadPoolExecutor(2) as pool:
         made = list(pool.map(make, range(1, subjects + 1)))
-    if mpm:
+    if multicontrast:
         write_mpm_metadata(dest)
-    _write_dataset_files(dest, [person for person, _ in made], seed)
+        _write_json(dest / "FLAIR.json", _FLAIR)
+    _write_dataset_files(dest, [person for person, _ in made], seed, multicontrast)
     _write_truth_files(dest / "derivatives" / "truth", [row for _, rows in made for row in rows])
 
 
@@ -252,7 +263,7 @@ _Rows = list[dict[str, object]]
 
 
 def _make_subject(
-    dest: Path, anatomy: Anatomy, seed: int, voxel_size: float, mpm: bool, number: int
+    dest: Path, anatomy: Anatomy, seed: int, voxel_size: float, multicontrast: int, number: int
 ) -> tuple[Person, _Rows]:
     """Write one subject's files; return the person and the true volumes."""
     rng = np.random.default_rng([seed, number])
@@ -268,13 +279,18 @@ def _make_subject(
             atrophy=loss,
             acquisition=Acquisition(voxel_size=voxel_size),
         )
-        _write_scan(dest, f"sub-{person.label}", f"ses-{session}", result)
+        folder = Path(f"sub-{person.label}", f"ses-{session}")
+        _write_scan(dest, folder, "T1w", result)
+        _write_truth(dest, folder, result)
         volumes.append(result.volumes)
-        if mpm:
+        if number <= multicontrast:
             # A generator of its own: the T1w scans stay the same with and without.
             own = np.random.default_rng([seed, number, int(session)])
-            folder = Path(f"sub-{person.label}", f"ses-{session}")
             write_drawn_mpm(dest, folder, anatomy, subject, loss, own)
+            acquisition = Acquisition(voxel_size=voxel_size)
+            contrast = flair_contrast()
+            flair = scan(anatomy, subject, contrast, own, atrophy=loss, acquisition=acquisition)
+            _write_scan(dest, folder, "FLAIR", flair)
     rows: _Rows = [
         {
             "participant_id": f"sub-{person.label}",
@@ -295,15 +311,18 @@ def _make_subject(
     return person, rows
 
 
-def _write_scan(dest: Path, subject: str, session: str, result: Scan) -> None:
+def _write_scan(dest: Path, session: Path, suffix: str, result: Scan) -> None:
     image = np.rint(result.image * _WHITE_MATTER).astype(np.int16)
-    folder = Path(subject, session, "anat")
-    stem = f"{subject}_{session}"
-    scan_path = folder / f"{stem}_T1w.nii.gz"
-    truth = dest / "derivatives" / "truth" / folder
+    name = f"{'_'.join(session.parts)}_{suffix}.nii.gz"
+    _write_image(dest / session / "anat" / name, image, result)
+
+
+def _write_truth(dest: Path, session: Path, result: Scan) -> None:
+    truth = dest / "derivatives" / "truth" / session / "anat"
+    stem = "_".join(session.parts)
     truth_stem = f"{stem}_space-orig_seg-thalamus_desc-truth_dseg"
-    _write_image(dest / scan_path, image, result)
     _write_image(truth / f"{truth_stem}.nii.gz", result.thalamus, result)
+    scan_path = session / "anat" / f"{stem}_T1w.nii.gz"
     reference = {"SpatialReference": f"bids:raw:{scan_path.as_posix()}"}
     _write_json(truth / f"{truth_stem}.json", reference)
 
@@ -330,7 +349,7 @@ def _write_json(path: Path, content: Mapping[str, object]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def _write_dataset_files(dest: Path, people: list[Person], seed: int) -> None:
+def _write_dataset_files(dest: Path, people: list[Person], seed: int, multicontrast: int) -> None:
     """Write what describes the raw dataset as a whole."""
     _write_json(
         dest / "dataset_description.json",
@@ -349,7 +368,13 @@ def _write_dataset_files(dest: Path, people: list[Person], seed: int) -> None:
         f"{within} between sessions"
         for name, (start, slope, between, within) in EFFECTS.items()
     )
-    text = _README.format(count=len(people), seed=seed, version=__version__, effects=effects)
+    text = _README.format(
+        count=len(people),
+        multicontrast=min(multicontrast, len(people)),
+        seed=seed,
+        version=__version__,
+        effects=effects,
+    )
     (dest / "README.md").write_text(text, encoding="utf-8")
     (dest / "CHANGES").write_text("1.0.0 2020-01-01\n  - Simulated.\n", encoding="utf-8")
     rows: _Rows = [
@@ -424,11 +449,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--subjects", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--voxel-size", type=float, default=1.0, metavar="MM")
-    parser.add_argument("--mpm", action="store_true", help="also multi-parameter mapping")
+    parser.add_argument(
+        "--multicontrast",
+        type=int,
+        default=0,
+        metavar="N",
+        help="so many subjects also have FLAIR and multi-parameter mapping",
+    )
     options = parser.parse_args(arguments)
     try:
         make_cohort(
-            options.dest, options.subjects, options.seed, options.voxel_size, mpm=options.mpm
+            options.dest,
+            options.subjects,
+            options.seed,
+            options.voxel_size,
+            options.multicontrast,
         )
     except (FileExistsError, ValueError) as error:
         parser.error(str(error))

@@ -1,10 +1,12 @@
 """Images synthesised from label maps: geometry, contrast, acquisition.
 
 The image model follows domain randomisation (Billot et al. 2023, doi:10.1016/j.media.2023.102789)
-with two departures. Most images keep the tissue order of the sequence they stand for (T1w, FLAIR,
-T2w or R1), a few are random. And the border of the thalamus with the internal capsule is
+with three departures. Most images keep the tissue order of the sequence they stand for (T1w, FLAIR,
+T2w or R1), a few are random. The border of the thalamus with the internal capsule is
 gradual on both sides, as it is in real T1w scans; a sharp border there teaches outlines that are
-a voxel too large.
+a voxel too large. And the thalamus brightens from the ventricle to the capsule as measured in real
+scans (``training.appearance``): one of even brightness teaches outlines that leave out its
+ventrolateral part.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 from torch.nn import functional
 
+from training.appearance import frames, pattern
 from training.labels import CLASSES, TISSUE_NAMES, LabelMap
 
 # Relative mean intensities of each tissue. T1w and R1 after the T1 times of Wansapura et al. 1999
@@ -108,10 +111,13 @@ _R1 = _T1W | {
     "pallidum": 0.86,
     "air": 0.3,
 }
-_MEANS = {"T1w": _T1W, "FLAIR": _FLAIR, "T2w": _T2W, "R1map": _R1}
-CONTRASTS = tuple(_MEANS)
+MEANS = {"T1w": _T1W, "FLAIR": _FLAIR, "T2w": _T2W, "R1map": _R1}
+CONTRASTS = tuple(MEANS)
 # How far the thalamus lies from deep grey (0) towards white matter (1) in each contrast.
 _THALAMUS_FRACTION = (0.15, 0.75)
+# Measured differences within the thalamus, relative to those of the scans they were measured on,
+# whose white matter is little brighter than the striatum.
+_PATTERN_AMOUNT = (0.1, 1.0)
 # How often a contrast comes alone, in the order of CONTRASTS; else any two or more of them come.
 # T1w is what most users bring.
 _ALONE = (0.45, 0.12, 0.08, 0.10)
@@ -185,14 +191,14 @@ def synthesise(
         Share of each class in each voxel, summing to 1.
     """
     mirrored = rng.random() < 0.5
-    tissues, classes = _deformed(label_map, view, mirrored, 2.5 if early else 1.5, rng)
+    tissues, classes, places = _deformed(label_map, view, mirrored, 2.5 if early else 1.5, rng)
     truth = _shares(classes, len(CLASSES))
     if mirrored:
         order = list(range(len(CLASSES)))
         order[_LEFT], order[_RIGHT] = _RIGHT, _LEFT
         truth = truth[:, order]
     lesions = _lesions(truth, view, rng)
-    grade = None if early else _ventrolateral(truth, rng)
+    brightness = None if early else _brightness(label_map, places, rng)
     stripped = None
     if view.whole_head and rng.random() < 0.5:
         stripped = _skull_strip(truth, rng)
@@ -202,7 +208,7 @@ def synthesise(
         if contrast == "any":
             contrast = str(rng.choice(CONTRASTS, p=[0.5, 0.2, 0.15, 0.15]))
         shifted = _misaligned(tissues, rng) if order_in_session > 0 else tissues
-        image = _tissue_image(contrast, shifted, truth, grade, lesions, view, rng)
+        image = _tissue_image(contrast, shifted, truth, brightness, lesions, view, rng)
         if stripped is not None:
             image = image * stripped
         images[:, [channel]] = normalise(_acquire(image, contrast, view, rng))
@@ -251,9 +257,10 @@ def _deformed(
     mirrored: bool,
     bending: float,
     rng: np.random.Generator,
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Sample tissues and classes on a grid of twice the resolution (for partial volume).
 
+    Also returned is where the network's voxels come from (3, X, Y, Z), in mm of the label map.
     ``bending`` is the largest SD in mm of displacements on the scale of a nucleus.
     """
     angles = rng.normal(0.0, 7.0, 3).clip(-20, 20)
@@ -273,6 +280,7 @@ def _deformed(
     coarse = _placed(coarse_shape, 2 * view.spacing, matrix, centre)
     bend += _atrophy(label_map, coarse, rng)
     position += functional.interpolate(bend[None], size=fine_shape, mode="trilinear")[0]
+    places = functional.avg_pool3d(position[None], 2)[0]
     index = (position / label_map.spacing).round_().to(torch.int64)
     limits = label_map.tissues.shape
     outside = torch.zeros(index.shape[1:], dtype=torch.bool)
@@ -282,7 +290,7 @@ def _deformed(
     flat = (index[0] * limits[1] + index[1]) * limits[2] + index[2]
     tissues = torch.from_numpy(label_map.tissues).flatten()[flat].masked_fill_(outside, 0)
     classes = torch.from_numpy(label_map.classes).flatten()[flat].masked_fill_(outside, 0)
-    return tissues, classes
+    return tissues, classes, places
 
 
 def _placed(
@@ -360,7 +368,7 @@ def _means(contrast: str, rng: np.random.Generator) -> dict[str, float]:
         means = {name: rng.uniform(0.05, 1.0) for name in TISSUE_NAMES}
         means["air"] = rng.uniform(0.0, 0.1)
         return means
-    table = _MEANS[contrast]
+    table = MEANS[contrast]
     means = {name: max(0.0, value + rng.normal(0.0, 0.035)) for name, value in table.items()}
     for name in ("bone", "soft tissue", "skin", "eye", "mucosa"):
         means[name] = max(0.0, table[name] + rng.normal(0.0, 0.2))
@@ -376,7 +384,7 @@ def _tissue_image(
     contrast: str,
     tissues: torch.Tensor,
     truth: torch.Tensor,
-    grade: torch.Tensor | None,
+    brightness: torch.Tensor | None,
     lesions: torch.Tensor | None,
     view: FieldOfView,
     rng: np.random.Generator,
@@ -385,8 +393,10 @@ def _tissue_image(
     means = _means(contrast, rng)
     table = torch.tensor([means[name] for name in TISSUE_NAMES], dtype=torch.float32)
     image = functional.avg_pool3d(table[tissues.long()][None, None], 2)
-    white_index = TISSUE_NAMES.index("white matter")
-    white = functional.avg_pool3d((tissues == white_index).float()[None, None], 2)
+    white, diencephalon = (
+        functional.avg_pool3d((tissues == TISSUE_NAMES.index(name)).float()[None, None], 2)
+        for name in ("white matter", "ventral diencephalon")
+    )
     thalamus = truth[:, [_LEFT]] + truth[:, [_RIGHT]]
     step = means["white matter"] - means["thalamus"]
     # Outside: the capsule beside the thalamus is closer to the thalamus than other white matter.
@@ -395,8 +405,13 @@ def _tissue_image(
     # Inside: the thalamus approaches white matter only close to the border.
     near = _blur(white, rng.uniform(0.8, 2.0) / view.spacing)
     image = image + thalamus * rng.uniform(0.0, 0.7) * near * step
-    if grade is not None:
-        image = image + thalamus * grade * rng.uniform(0.0, 1.0) * step
+    if brightness is not None:
+        span = means["white matter"] - 0.5 * (means["caudate"] + means["putamen"])
+        amount = rng.uniform(*_PATTERN_AMOUNT) * span
+        near = (2 * _blur(thalamus, 3.0 / view.spacing)).clamp(max=1.0)
+        for tissue in (thalamus, white * near, diencephalon * near):
+            mean = (tissue * brightness).sum() / tissue.sum().clamp(min=1.0)
+            image = image + tissue * amount * (brightness - mean)
     # Nuclei, and regional differences of myelination.
     texture = _texture(rng, view, 5.0)
     image = image + thalamus * texture * rng.uniform(0.0, 0.25) * step
@@ -409,30 +424,24 @@ def _tissue_image(
     return image
 
 
-def _ventrolateral(truth: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Grade (1, 1, X, Y, Z) from 0 in the dorsomedial to 1 in the ventrolateral thalamus.
-
-    The ventrolateral nuclei are rich in myelin, and on T1w hardly darker than the capsule beside
-    them; where they end has to be known from their surroundings.
-    """
-    angle = np.deg2rad(rng.normal(35.0, 20.0))
-    grade = torch.zeros_like(truth[:, [0]])
-    places = torch.meshgrid(
-        *[torch.arange(n, dtype=torch.float32) for n in truth.shape[2:]], indexing="ij"
-    )
-    for side, outwards in ((_LEFT, -1.0), (_RIGHT, 1.0)):
-        share = truth[0, side]
-        total = share.sum().clamp(min=1.0)
-        lateral, _, superior = (
-            (place - (share * place).sum() / total)
-            / ((share * place.square()).sum() / total - ((share * place).sum() / total).square())
-            .clamp(min=1.0)
-            .sqrt()
-            for place in places
-        )
-        depth = np.cos(angle) * outwards * lateral - np.sin(angle) * superior
-        grade += share * ((depth + 0.7) / 2.2).clamp(0.0, 1.0)
-    return grade
+def _brightness(
+    label_map: LabelMap, places: torch.Tensor, rng: np.random.Generator
+) -> torch.Tensor:
+    """Measured brightness (1, 1, X, Y, Z) in and around each thalamus, slightly out of place."""
+    measured = pattern()
+    volume = torch.from_numpy(measured.brightness)[None, None]
+    size = torch.tensor(measured.brightness.shape, dtype=torch.float32)[:, None, None, None]
+    sides = []
+    for matrix, offset in frames(label_map):
+        moved = offset + rng.normal(0.0, 1.0, 3)
+        voxel = torch.einsum("ij,jxyz->ixyz", torch.tensor(matrix, dtype=torch.float32), places)
+        voxel += torch.tensor(moved, dtype=torch.float32)[:, None, None, None]
+        unit = (2 * (voxel + 0.5) / size - 1).flip(0).permute(1, 2, 3, 0)[None]
+        sampled = functional.grid_sample(volume, unit, padding_mode="border", align_corners=False)
+        distance = voxel - torch.tensor(measured.mean, dtype=torch.float32)[:, None, None, None]
+        sides.append((sampled, distance.square().sum(0)))
+    (left, to_left), (right, to_right) = sides
+    return torch.where((to_left < to_right)[None, None], left, right)
 
 
 def _texture(rng: np.random.Generator, view: FieldOfView, length: float) -> torch.Tensor:

@@ -28,12 +28,12 @@ def cohort(centre: Anatomy, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cohort_with_mpm(centre: Anatomy, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first of these subjects with multi-parameter mapping."""
-    folder = tmp_path_factory.mktemp("mpm") / "bids"
+def multicontrast_cohort(centre: Anatomy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first of these subjects with FLAIR and multi-parameter mapping."""
+    folder = tmp_path_factory.mktemp("multicontrast") / "bids"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(make_demo_cohort, "load_anatomy", lambda: centre)
-        make_cohort(folder, subjects=1, seed=5, mpm=True)
+        make_cohort(folder, subjects=1, seed=5, multicontrast=1)
     return folder
 
 
@@ -42,7 +42,7 @@ def _table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter="\t"))
 
 
-@pytest.mark.parametrize("name", ["cohort", "cohort_with_mpm"])
+@pytest.mark.parametrize("name", ["cohort", "multicontrast_cohort"])
 @pytest.mark.parametrize("part", [".", "derivatives/truth"])
 def test_validator_finds_no_error(name: str, part: str, request: pytest.FixtureRequest) -> None:
     cohort = request.getfixturevalue(name)
@@ -80,11 +80,11 @@ def test_truth_lies_on_the_grid_of_its_scan(cohort: Path) -> None:
         assert np.unique(labels.dataobj).tolist() == [0, 1, 2]
 
 
-def test_mpm_does_not_change_the_t1w_scans(cohort: Path, cohort_with_mpm: Path) -> None:
-    scans = sorted(cohort_with_mpm.glob("sub-*/ses-*/anat/*_T1w.nii.gz"))
+def test_mpm_does_not_change_the_t1w_scans(cohort: Path, multicontrast_cohort: Path) -> None:
+    scans = sorted(multicontrast_cohort.glob("sub-*/ses-*/anat/*_T1w.nii.gz"))
     assert len(scans) == 2
     for scan in scans:
-        assert scan.read_bytes() == (cohort / scan.relative_to(cohort_with_mpm)).read_bytes()
+        assert scan.read_bytes() == (cohort / scan.relative_to(multicontrast_cohort)).read_bytes()
         assert len(list(scan.parent.glob("*_MPM.nii.gz"))) == 18
         assert len(list(scan.parent.parent.glob("fmap/*_TB1map.nii.gz"))) == 1
 
