@@ -249,7 +249,7 @@ def test_programs_join_the_session(
     monkeypatch.setattr(external, "_PATIENCE", 1)
     assert main(words) == 0
     table = measured(output)
-    assert [method for method, _ in table.index] == ["thalnet", "first", "mindglide", "synthseg"]
+    assert [method for method, _ in table.index] == ["thalnet", "first", "synthseg", "mindglide"]
     assert table.loc[("synthseg", "T1w"), "icv_ml"] == pytest.approx(1500.0005)
     assert np.array_equal(labels(output, "first"), before)
     assert main([*words, "--reports-only"]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,12 +127,17 @@ def entities_of(path: Path, root: Path) -> dict[str, str]:
 def entries(root: Path, session: Session) -> Iterator[Path]:
     """Files and folders of a session, in the layouts that occur.
 
-    Only folders that bear the subject's or session's label are listed: large datasets stay quick.
+    Only folders that bear the subject's or session's label are looked into.
     """
-    subject, label = f"sub-{session.subject}", session.session
-    yield from sorted(root.glob(f"{subject}*"))
-    if label is not None:
-        yield from sorted((root / f"ses-{label}").glob(f"{subject}*"))
+    subject = f"sub-{session.subject}"
+    folders = [root, root / f"ses-{session.session}"] if session.session else [root]
+    for folder in folders:
+        if not folder.is_dir():
+            continue
+        # Without a Path for each of ten thousand others.
+        with os.scandir(folder) as listed:
+            names = [entry.name for entry in listed if entry.name.startswith(subject)]
+        yield from (folder / name for name in sorted(names))
 
 
 def is_image(path: Path) -> bool:
