@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -104,6 +105,12 @@ def check_programs(options: Options) -> None:
         except MissingInputError as error:
             advice = f" For example: --tool-image {name}={method.image}." if image is None else ""
             raise MissingInputError(f"{name}: {error}{advice}") from error
+        scratch = os.environ.get("TMPDIR", tempfile.gettempdir())
+        if image is None and not method.takes_spaces and " " in scratch:
+            raise UsageError(
+                f"{method.title}'s scripts do not work below {scratch}, whose name holds a space. "
+                "Choose another folder with --work-dir."
+            )
         given = options.tool_weights.get(name)
         if method.weights and not (given and (given / method.weights_hold).exists()):
             raise MissingInputError(f"{name} needs --tool-weights {name}=PATH, {method.weights}.")

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from bids_app import external, longitudinal, participant
-from bids_app.cli import main, parse
+from bids_app.cli import _METHODS, main, parse
+from bids_app.dataset.layouts import FLAT, SUBJECTS_DIR
 from bids_app.dataset.tool_job import run_program
 from bids_app.errors import BadDataError, MissingInputError, UsageError
 from bids_app.external import check_programs
@@ -328,6 +329,9 @@ def test_what_is_missing_is_said_before_any_work(
     assert "expected an e-mail address" in refused(*words)
     licence.write_text(LICENCE)
     check_programs(parse(_options(bids, tmp_path, *words)))
+    with monkeypatch.context() as patch:
+        patch.setenv("TMPDIR", "/scratch of mine")
+        assert "whose name holds a space" in refused(*words)
     assert "choose another method's with --envelope" in refused("--methods", "mindglide")
     check_programs(
         parse(_options(bids, tmp_path, "--methods", "mindglide", "--envelope", "thalnet"))
@@ -357,6 +361,11 @@ def test_the_licence_is_looked_for_in_the_usual_places(
     given.unlink()
     with pytest.raises(MissingInputError, match=r"given\.txt cannot be read"):
         find_licence(given)
+
+
+def test_every_registered_method_can_be_asked_for() -> None:
+    assert set(_METHODS) == {*METHODS, *EXTERNAL}
+    assert {*SUBJECTS_DIR, *FLAT} == set(EXTERNAL)
 
 
 def test_masks_elsewhere_are_refused() -> None:

@@ -89,6 +89,8 @@ class ExternalMethod:
         the program's own statistics.
     needs_licence : bool
         Whether it refuses to work without FreeSurfer's licence file.
+    takes_spaces : bool
+        Whether it works in folders whose names hold spaces.
     keeps_grid : bool
         Whether it writes its labels on the grid of its image.
     needs_gpu : bool
@@ -113,6 +115,7 @@ class ExternalMethod:
     brain_only: bool = False
     measures: Callable[[Path], tuple[npt.NDArray[np.float64], float]] | None = None
     needs_licence: bool = False
+    takes_spaces: bool = True
     keeps_grid: bool = False
     needs_gpu: bool = False
     weights: str = ""

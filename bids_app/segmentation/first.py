@@ -69,5 +69,6 @@ METHOD = ExternalMethod(
         "for subcortical brain segmentation. NeuroImage 2011;56:907-922.",
     ),
     brain_only=True,
+    takes_spaces=False,
     keeps_grid=True,
 )

@@ -155,4 +155,5 @@ METHOD = ExternalMethod(
     ),
     measures=_measures,
     needs_licence=True,
+    takes_spaces=False,
 )
