@@ -27,7 +27,16 @@ from bids_app.errors import (
 from bids_app.options import Level, Options
 
 _LEVELS = ("participant", "group")
-_METHODS = ("thalnet",)
+_METHODS = (
+    "thalnet",
+    "freesurfer",
+    "first",
+    "fastsurfer",
+    "synthseg",
+    "dbsegment",
+    "mindglide",
+    "mindglide1",
+)
 _SPOILING_CORRECTIONS = ("v2k", "v3star", "NHResFIL", "FIL_v3star", "FIL_7T")
 _MEMORY_UNITS = {"": 1 / 1024, "M": 1 / 1024, "G": 1.0, "T": 1024.0}
 
@@ -94,7 +103,8 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME=PATH",
         help="finished results to use; 'manual=PATH' holds manual thalamus labels, "
         "the reference of the group stage, 'siena=PATH' SIENA's reports, 'qmri=PATH' R1, T1 or "
-        "TB1 maps",
+        "TB1 maps; 'freesurfer=SUBJECTS_DIR', fastsurfer, first, synthseg, dbsegment, mindglide, "
+        "or any other name for a BIDS derivative, thalami that are measured beside thalnet's",
     )
     add(
         "--analysis-file",
@@ -115,7 +125,21 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="TSV",
         help="the same by the group/calibration.tsv of an earlier run",
     )
-    add("--methods", nargs="+", choices=_METHODS, default=["thalnet"])
+    add(
+        "--methods",
+        nargs="+",
+        choices=_METHODS,
+        default=["thalnet"],
+        help="what segments the thalami: thalnet always does, as others rest on its brain mask; "
+        "the others are programs on the PATH or in an image (--tool-image). A method given with "
+        "-d NAME=PATH is read from there and not run",
+    )
+    add(
+        "--envelope",
+        default="first",
+        metavar="METHOD",
+        help="whose mask cuts the thalami out of MindGlide's deep grey matter (default: first)",
+    )
     add(
         "--longitudinal",
         action="store_true",
@@ -129,6 +153,33 @@ def build_parser() -> argparse.ArgumentParser:
         default=["union", "majority"],
         help="how masks of several contrasts are fused: unions of two, majorities of three, "
         "mean probability or STAPLE of all (default: union majority)",
+    )
+
+    tools = parser.add_argument_group("other programs")
+    add = tools.add_argument
+    add(
+        "--tool-image",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="METHOD=IMAGE",
+        help="run a method in a Docker image (by its name, from the engine here) or an Apptainer "
+        "image (a .sif file, a folder or an address) instead of from the PATH",
+    )
+    add(
+        "--tool-weights",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="METHOD=PATH",
+        help="network weights: dbsegment's folder of models, mindglide's .pt file",
+    )
+    add("--tool-gpu", action="store_true", help="let them use NVIDIA GPUs")
+    add(
+        "--fs-license-file",
+        type=Path,
+        metavar="FILE",
+        help="FreeSurfer's (default: $FS_LICENSE, then $FREESURFER_HOME/license.txt)",
     )
 
     maps = parser.add_argument_group("quantitative maps")
@@ -200,7 +251,12 @@ def parse(arguments: Sequence[str]) -> Options:
         analysis_file=values.analysis_file.absolute() if values.analysis_file else None,
         calibrate=values.calibrate or values.calibration is not None,
         calibration_file=values.calibration.absolute() if values.calibration else None,
-        methods=tuple(dict.fromkeys(values.methods)),
+        methods=tuple(dict.fromkeys(["thalnet", *values.methods])),
+        tool_images=_pairs("--tool-image", values.tool_image),
+        tool_weights=_weights(values.tool_weights),
+        tool_gpu=values.tool_gpu,
+        fs_license_file=values.fs_license_file.absolute() if values.fs_license_file else None,
+        envelope=values.envelope,
         longitudinal=values.longitudinal,
         ensembles=tuple(dict.fromkeys(values.ensembles)),
         signal_form=values.signal_form,
@@ -349,6 +405,27 @@ def _derivatives(values: Sequence[str]) -> dict[str, Path]:
         if not folder.is_dir():
             raise MissingInputError(f"There is no folder {folder} (given as -d {value}).")
         found[name] = folder
+    return found
+
+
+def _pairs(option: str, values: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        if not equals or not text or name not in _METHODS[1:]:
+            raise UsageError(
+                f"'{value}' (given as {option}) is not METHOD=… with one of "
+                f"{', '.join(_METHODS[1:])}."
+            )
+        found[name] = text
+    return found
+
+
+def _weights(values: Sequence[str]) -> dict[str, Path]:
+    found = {name: Path(path).absolute() for name, path in _pairs("--tool-weights", values).items()}
+    for path in found.values():
+        if not path.exists():
+            raise MissingInputError(f"There is no {path} (given as --tool-weights).")
     return found
 
 

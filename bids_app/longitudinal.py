@@ -136,7 +136,7 @@ def measure_course(
             course.anchors, aligned.images, aligned.transforms, strict=True
         ):
             write_within_subject(staging, scan, image, transform)
-            for method in options.methods:
+            for method in METHODS:
                 stage(f"segment {scan.path.name} with {method}")
                 try:
                     result = METHODS[method]({scan.contrast: image}, threads)
@@ -157,6 +157,6 @@ def _stamp_of(course: Session, options: Options) -> Stamp:
             str(scan.path.relative_to(options.bids_dir)): sha256(scan.path)
             for scan in course.anchors
         },
-        parameters={"methods": " ".join(options.methods), "unit": "subject"},
+        parameters={"methods": " ".join(METHODS), "unit": "subject"},
         software={"thalbids": __version__, **thalnet.weights_checksums()},
     )

@@ -38,7 +38,19 @@ class Options:
     calibration_file : Path or None
         A stored calibration to apply instead of one fitted in this run.
     methods : tuple of str
-        Segmentation methods, keys of ``bids_app.segmentation.METHODS``.
+        Segmentation methods, keys of ``METHODS`` and ``EXTERNAL`` in
+        ``bids_app.segmentation.methods``; ``thalnet`` comes first, as others rest on its brain
+        mask.
+    tool_images : mapping of str to str
+        Container image by method; those without one run what is on the PATH.
+    tool_weights : mapping of str to Path
+        Network weights by method.
+    tool_gpu : bool
+        Whether external programs may use a GPU.
+    fs_license_file : Path or None
+        FreeSurfer's licence.
+    envelope : str
+        Method whose mask cuts the thalami out of MindGlide's deep grey matter.
     longitudinal : bool
         Whether each subject's sessions are also measured in one common space.
     ensembles : tuple of str
@@ -75,6 +87,11 @@ class Options:
     calibrate: bool = False
     calibration_file: Path | None = None
     methods: tuple[str, ...] = ("thalnet",)
+    tool_images: Mapping[str, str] = field(default_factory=dict)
+    tool_weights: Mapping[str, Path] = field(default_factory=dict)
+    tool_gpu: bool = False
+    fs_license_file: Path | None = None
+    envelope: str = "first"
     longitudinal: bool = False
     ensembles: tuple[Rule, ...] = ("union", "majority")
     signal_form: Literal["exact", "small-angle"] = "exact"

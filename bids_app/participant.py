@@ -15,11 +15,12 @@ from bids_app.alignment.strategies import STRATEGIES, align, apply
 from bids_app.alignment.transforms import itk_text
 from bids_app.dataset.derivatives import Staging, prepare_output, staged
 from bids_app.dataset.description import (
-    CITATION,
-    METHODS_PARAGRAPH,
     describe_dataset,
+    methods_text,
+    works,
     write_configuration,
 )
+from bids_app.dataset.finished import datasets, write_match_table
 from bids_app.dataset.images import axis_codes, read_volume
 from bids_app.dataset.index import Scan, Session, check_dataset, index_sessions
 from bids_app.dataset.outputs import (
@@ -43,6 +44,7 @@ from bids_app.dataset.outputs import (
 )
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.errors import BadDataError, ExitCode, MissingInputError, ThalbidsError
+from bids_app.external import check_programs, finished_files, measure_external, programs_to_run
 from bids_app.images.intensity import scaled_in_mask
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
@@ -57,9 +59,7 @@ from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.fusion import ensembles, fuse
 from bids_app.segmentation.methods import JOINT_METHODS, METHODS
-from bids_app.segmentation.quality import assess
 from bids_app.segmentation.result import Segmentation
-from bids_app.segmentation.volumes import measure
 
 if TYPE_CHECKING:
     from bids_app.report.pages import AlignmentReport, Anchor
@@ -108,9 +108,12 @@ def run(options: Options) -> ExitCode:
         print_plan(sessions, options, resources)
         return ExitCode.DONE
 
+    if not options.reports_only:
+        check_programs(options)
     prepare_output(options.output_dir)
     describe_dataset(options)
     write_configuration(options, thalnet.weights_checksums())
+    write_match_table(sessions, options)
     progress = Progress(len(sessions), options.verbosity)
     outcomes = []
     try:
@@ -162,11 +165,9 @@ def measure_session(
         return Outcome(session.name, "unchanged", stamp=stamp)
 
     with staged(options.output_dir, session.name) as staging:
-        anchors = [
-            measure_scan(scan, session, options, threads, stage, staging)
-            for scan in session.anchors
-        ]
+        anchors = [measure_scan(scan, session, threads, stage, staging) for scan in session.anchors]
         stage("quantify")
+        failed: tuple[str, ...] = ()
         maps, warnings = quantify_session(session, options, anchors[0].measured.brain_mask, staging)
         others, unread = other_contrasts(session, maps)
         warnings += unread
@@ -174,11 +175,14 @@ def measure_session(
         for anchor in anchors:
             stage(f"align to {anchor.measured.scan.path.name}")
             aligned, unaligned = align_contrasts(anchor.measured, others, session, staging)
-            scan, unsegmented = measure_contrasts(
+            scan, images, unsegmented = measure_contrasts(
                 anchor, aligned, session, options, threads, stage, staging
             )
-            scans.append(scan)
-            warnings += unaligned + unsegmented
+            external = measure_external(scan, images, session, options, threads, stage, staging)
+            found = scan.measurements + external.measurements
+            scans.append(replace(scan, measurements=found))
+            warnings += unaligned + unsegmented + external.warnings
+            failed += external.failed
         stage("report")
         write_volumes(staging, session, scans)
         write_session_page(staging, session, scans, stamp, warnings)
@@ -186,7 +190,7 @@ def measure_session(
         session.name,
         "done",
         reason,
-        stamp=stamp,
+        stamp=without(stamp, failed),
         outputs=tuple(sorted(staging.names)),
         warnings=warnings,
     )
@@ -244,7 +248,9 @@ def align_contrasts(
             continue
         transform = found.chosen.transform
         image = Volume(apply(other.image, transform, (x, y, z), grid.affine), grid.affine)
-        contrast = AlignedContrast(other.contrast, image, qualities(found), found.chosen.strategy)
+        contrast = AlignedContrast(
+            other.contrast, image, qualities(found), found.chosen.strategy, transform
+        )
         write_aligned(staging, session, anchor.scan, contrast, other.source, itk_text(transform))
         aligned.append(contrast)
     return tuple(aligned), tuple(warnings)
@@ -258,8 +264,11 @@ def measure_contrasts(
     threads: int,
     stage: Callable[[str], None],
     staging: Staging,
-) -> tuple[MeasuredScan, tuple[str, ...]]:
-    """Segment the aligned contrasts with every method, fuse the masks, measure all of them."""
+) -> tuple[MeasuredScan, dict[str, Volume], tuple[str, ...]]:
+    """Segment the aligned contrasts with every method, fuse the masks, measure all of them.
+
+    The images are handed on as they were segmented, the anchor first.
+    """
     scan, image = anchor.measured.scan, anchor.measured.image
     measurements, warnings = list(anchor.measured.measurements), []
     images = {}
@@ -280,14 +289,14 @@ def measure_contrasts(
             write_segmentation(
                 staging, session, scan, method, (contrast,), found[contrast], image.affine
             )
-            measurements.append(_measurement(method, contrast, found[contrast], image))
+            measurements.append(Measurement.of(method, contrast, found[contrast], image))
         if method in JOINT_METHODS and len(found) > 1:
             contrasts = tuple(found)
             stage(f"segment {', '.join(contrasts)} at once with {method}")
             together = {scan.contrast: image} | {name: images[name] for name in contrasts[1:]}
             joint = METHODS[method](together, threads)
             write_segmentation(staging, session, scan, method, contrasts, joint, image.affine)
-            measurements.append(_measurement(method, joint_name(contrasts), joint, image))
+            measurements.append(Measurement.of(method, joint_name(contrasts), joint, image))
         for ensemble in ensembles(tuple(found), options.ensembles):
             parts = [found[contrast] for contrast in ensemble.contrasts]
             dseg, soft_volumes = fuse(parts, ensemble.rule)
@@ -299,9 +308,9 @@ def measure_contrasts(
                 volume_error=np.nan,
             )
             write_ensemble(staging, session, scan, method, ensemble, Volume(dseg, image.affine))
-            measurements.append(_measurement(method, ensemble.name, fused, image))
+            measurements.append(Measurement.of(method, ensemble.name, fused, image))
     measured = replace(anchor.measured, measurements=tuple(measurements), aligned=aligned)
-    return measured, tuple(warnings)
+    return measured, {scan.contrast: image} | images, tuple(warnings)
 
 
 def image_to_segment(
@@ -319,7 +328,6 @@ def image_to_segment(
 def measure_scan(
     scan: Scan,
     session: Session,
-    options: Options,
     threads: int,
     stage: Callable[[str], None],
     staging: Staging,
@@ -329,7 +337,7 @@ def measure_scan(
     image = to_ras(read_volume(scan.path))
     write_image(staging, session, scan, image)
     segmentations = {}
-    for method in options.methods:
+    for method in METHODS:
         stage(f"segment {scan.contrast} with {method}")
         try:
             segmentation = METHODS[method]({scan.contrast: image}, threads)
@@ -342,18 +350,10 @@ def measure_scan(
     brain_mask = Volume(segmentation.brain_mask, image.affine)
     write_brain_mask(staging, session, scan, brain_mask)
     measurements = tuple(
-        _measurement(method, scan.contrast, segmentation, image)
+        Measurement.of(method, scan.contrast, segmentation, image)
         for method, segmentation in segmentations.items()
     )
     return AnchorResult(MeasuredScan(scan, image, brain_mask, measurements), segmentations)
-
-
-def _measurement(
-    method: str, contrast: str, segmentation: Segmentation, image: Volume
-) -> Measurement:
-    volumes = measure(segmentation, image.voxel_volume)
-    quality = assess(segmentation, image.voxel_size)
-    return Measurement(method, contrast, Volume(segmentation.dseg, image.affine), volumes, quality)
 
 
 def write_session_page(
@@ -372,11 +372,15 @@ def write_session_page(
         anchors=tuple(_anchor(session, measured) for measured in scans),
         inputs=tuple(InputFile(path, checksum) for path, checksum in stamp.inputs.items()),
         software=stamp.software,
-        methods=METHODS_PARAGRAPH,
-        citation=CITATION,
+        methods=methods_text(_used(scans)),
+        citation=works(_used(scans)),
         warnings=warnings,
     )
     staging.text(f"{session.name}.html", session_page(report))
+
+
+def _used(scans: list[MeasuredScan]) -> list[str]:
+    return [item.method for measured in scans for item in measured.measurements]
 
 
 def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
@@ -451,10 +455,7 @@ def _alignment(measured: MeasuredScan, aligned: AlignedContrast) -> AlignmentRep
 
 def redraw_session(session: Session, options: Options) -> Outcome:
     """Build a session's page anew from its finished results."""
-    scans = [
-        read_measured_scan(options.output_dir, session, scan, options.methods)
-        for scan in session.anchors
-    ]
+    scans = [read_measured_scan(options.output_dir, session, scan) for scan in session.anchors]
     record = read_record(options.output_dir, session.name)
     if record is None or record.stamp is None:
         raise MissingInputError(f"{session.name} has not been measured yet; run it first.")
@@ -476,6 +477,12 @@ def stamp_of(session: Session, options: Options) -> Stamp:
         for path in (image.path, *image.sidecars):
             prefix = "" if image.dataset == "raw" else f"{image.dataset}:"
             inputs[f"{prefix}{path.relative_to(image.root)}"] = _sha256_if_readable(path)
+    for name, root, path in finished_files(session, options):
+        inputs[f"{name}:{path.relative_to(root)}"] = _sha256_if_readable(path)
+    for method in programs_to_run(options):
+        parameters[f"image of {method.name}"] = options.tool_images.get(method.name, "local")
+    if {*options.methods, *datasets(options)} & {"mindglide", "mindglide1"}:
+        parameters["envelope"] = options.envelope
     if sources:
         parameters["signal form"] = options.signal_form
         parameters["decay fit"] = options.decay_fit
@@ -485,6 +492,12 @@ def stamp_of(session: Session, options: Options) -> Stamp:
         parameters=parameters,
         software={"thalbids": __version__, **thalnet.weights_checksums()},
     )
+
+
+def without(stamp: Stamp, failed: tuple[str, ...]) -> Stamp:
+    """The stamp of results in which some programs' are missing, so that they are tried again."""
+    methods = [name for name in stamp.parameters["methods"].split() if name not in failed]
+    return replace(stamp, parameters={**stamp.parameters, "methods": " ".join(methods)})
 
 
 def _sha256_if_readable(path: Path) -> str:

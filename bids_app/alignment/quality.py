@@ -104,8 +104,8 @@ def gain_by_parts(
         product = first_variance * variance
         # Uniform blocks match nowhere; opposite contrast is no match.
         told = (product > least * number**2) & (covariance > 0)
-        square: npt.NDArray[np.float64] = covariance**2 / np.where(told, product, 1.0)
-        return np.where(told, square, 0.0)[compared]
+        square = np.where(told, covariance**2 / np.where(told, product, 1.0), 0.0)
+        return np.asarray(square[compared])
 
     in_place = explained(moving)
     best = in_place

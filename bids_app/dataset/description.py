@@ -11,6 +11,8 @@ from pathlib import Path
 from bids_app import __version__
 from bids_app.dataset.derivatives import write_if_different
 from bids_app.options import Options
+from bids_app.segmentation.external import ExternalMethod
+from bids_app.segmentation.methods import EXTERNAL
 
 CODE_URL = "https://github.com/thalbids/thalbids"
 BIDS_VERSION = "1.10.0"
@@ -56,7 +58,7 @@ _README = """\
 For research. Not for clinical decisions.
 """
 
-METHODS_PARAGRAPH = f"""\
+_METHODS_PARAGRAPH = f"""\
 Thalami were segmented with thalbids {__version__}. Its network thalnet, a residual 3D U-Net \
 trained on images synthesised from label maps (domain randomisation after Billot et al. 2023, \
 architecture after Opfer et al. 2022), located the brain at 3 mm and outlined the left and right \
@@ -66,7 +68,7 @@ hesitates, scaled to its errors in simulated heads. The design of the study foll
 2026.
 """
 
-CITATION = """\
+_CITATION = """\
 Billot B, Greve DN, Puonti O, et al. SynthSeg: segmentation of brain MRI scans of any contrast \
 and resolution without retraining. Medical Image Analysis 2023;86:102789. \
 doi:10.1016/j.media.2023.102789
@@ -80,7 +82,49 @@ trained 3D convolutional neural network: higher sensitivity for the detection of
 volume by improved inter-scanner stability. European Radiology 2022.
 """
 
-_CITATION_FILE = f"# Methods\n\n{METHODS_PARAGRAPH}\n## References\n\n{CITATION}"
+
+def methods_text(used: Iterable[str]) -> str:
+    """Write the methods section.
+
+    Parameters
+    ----------
+    used : iterable of str
+        Names of methods as they stand in the tables.
+
+    Returns
+    -------
+    str
+        One paragraph; what other programs did, with their licences, follows thalnet.
+    """
+    sentences = [_METHODS_PARAGRAPH.strip()]
+    sentences += [method.methods for method in _external(used)]
+    return " ".join(sentences) + "\n"
+
+
+def works(used: Iterable[str]) -> str:
+    """List the works to cite, separated by empty lines, each once.
+
+    Parameters
+    ----------
+    used : iterable of str
+        Names of methods as they stand in the tables.
+    """
+    entries = _CITATION.strip().split("\n\n")
+    entries += [work for method in _external(used) for work in method.references]
+    # The same work may be cited in more or less detail.
+    return "\n\n".join(sorted({entry[:20]: entry for entry in entries}.values())) + "\n"
+
+
+def _external(used: Iterable[str]) -> list[ExternalMethod]:
+    names = dict.fromkeys(name.removesuffix("Long") for name in used)
+    return [EXTERNAL[name] for name in names if name in EXTERNAL]
+
+
+def _citation_file(options: Options) -> str:
+    used = (*options.methods, *options.derivatives)
+    methods = methods_text(used)
+    return f"# Methods\n\n{methods}\n## References\n\n{works(used)}"
+
 
 VOLUME_COLUMNS = (
     "participant_id",
@@ -108,6 +152,8 @@ def _column(description: str, units: str = "") -> dict[str, str]:
     return {"Description": description, **({"Units": units} if units else {})}
 
 
+_SOFT = "summed probabilities, or partial volumes as FreeSurfer itself reports them"
+
 # What every column of every table holds, for the JSON beside it and the hints on the pages.
 COLUMNS: dict[str, dict[str, str]] = {
     "participant_id": _column("Participant identifier"),
@@ -118,9 +164,9 @@ COLUMNS: dict[str, dict[str, str]] = {
     "left_ml": _column("Left thalamus: voxels times voxel volume", "mL"),
     "right_ml": _column("Right thalamus: voxels times voxel volume", "mL"),
     "total_ml": _column("Both thalami: voxels times voxel volume", "mL"),
-    "left_soft_ml": _column("Left thalamus: summed probabilities", "mL"),
-    "right_soft_ml": _column("Right thalamus: summed probabilities", "mL"),
-    "total_soft_ml": _column("Both thalami: summed probabilities", "mL"),
+    "left_soft_ml": _column(f"Left thalamus: {_SOFT}", "mL"),
+    "right_soft_ml": _column(f"Right thalamus: {_SOFT}", "mL"),
+    "total_soft_ml": _column(f"Both thalami: {_SOFT}", "mL"),
     "total_low_ml": _column(
         "Lower end of the 95% interval of total_soft_ml: the error expected in simulated heads of "
         "like outlines. It does not hold differences between labelling protocols",
@@ -214,10 +260,10 @@ def describe_dataset(options: Options) -> None:
         "dataset_description.json": json.dumps(description, indent=2, ensure_ascii=False) + "\n",
         ".bidsignore": _BIDSIGNORE,
         "README": _README,
-        "CITATION.md": _CITATION_FILE,
+        "CITATION.md": _citation_file(options),
         "seg-thalamus_dseg.tsv": _LABELS,
     }
-    if _has_findings(options.output_dir / "CITATION.md"):
+    if _has_findings(options.output_dir / "CITATION.md", files["CITATION.md"]):
         del files["CITATION.md"]
     for name, text in files.items():
         write_if_different(options.output_dir / name, text)
@@ -275,14 +321,14 @@ def _source_dataset(bids_dir: Path) -> dict[str, str]:
     return {"URL": bids_dir.as_uri(), **({"DOI": doi} if doi else {})}
 
 
-def _has_findings(citation: Path) -> bool:
+def _has_findings(citation: Path, without: str) -> bool:
     """Whether the group stage has written what it found below the same methods."""
-    methods = _CITATION_FILE.partition("\n## References")[0]
+    methods = without.partition("\n## References")[0]
     try:
         text = citation.read_text(encoding="utf-8")
     except OSError:
         return False
-    return text.startswith(methods) and text != _CITATION_FILE
+    return text.startswith(methods) and text != without
 
 
 def _description_field(bids_dir: Path, field: str) -> str:

@@ -16,13 +16,12 @@ from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.metadata import merged
 from bids_app.images.volume import AffineArray, Volume
 from bids_app.segmentation.fusion import RULES, Ensemble
-from bids_app.segmentation.quality import Quality
-from bids_app.segmentation.volumes import ThalamusVolumes
+from bids_app.segmentation.quality import Quality, assess
+from bids_app.segmentation.result import Segmentation, Thalami
+from bids_app.segmentation.volumes import ThalamusVolumes, measure
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from bids_app.segmentation.result import Segmentation
 
 # Names of what is measured with all scans of a subject in one space.
 _WITHIN, _LONGITUDINAL = "withinSubject", "Longitudinal"
@@ -48,6 +47,13 @@ class Measurement:
     volumes: ThalamusVolumes
     quality: Quality
 
+    @classmethod
+    def of(cls, method: str, contrast: str, thalami: Thalami, image: Volume) -> Measurement:
+        """Measure and check the thalami of one image."""
+        dseg = Volume(thalami.dseg, image.affine)
+        volumes = measure(thalami, image.voxel_volume)
+        return cls(method, contrast, dseg, volumes, assess(thalami, image.voxel_size))
+
 
 @dataclass(frozen=True)
 class AlignedContrast:
@@ -63,12 +69,15 @@ class AlignedContrast:
         Strategy, mutual information, threshold and problem of every attempt.
     strategy : str
         The one that was taken.
+    transform : (4, 4) float64 or None
+        World coordinates of the anchor to those of the image before; None when read back.
     """
 
     contrast: str
     image: Volume
     quality: tuple[Mapping[str, object], ...]
     strategy: str
+    transform: AffineArray | None = None
 
 
 @dataclass(frozen=True)
@@ -143,10 +152,25 @@ def write_segmentation(
     scan: Scan,
     method: str,
     contrasts: tuple[str, ...],
-    segmentation: Segmentation,
+    segmentation: Thalami,
     affine: AffineArray,
+    provenance: Mapping[str, object] | None = None,
 ) -> None:
-    """Write labels and probabilities that a method drew on one contrast, or several at once."""
+    """Write what a method drew on one contrast, or several at once: labels, and probabilities.
+
+    Parameters
+    ----------
+    staging : Staging
+    session : Session
+    scan : Scan
+        The anchor.
+    method : str
+    contrasts : tuple of str
+    segmentation : Thalami
+    affine : (4, 4) float64
+    provenance : mapping of str to object, optional
+        More fields of the JSON file.
+    """
     stem = _segmentation_stem(scan, method, joint_name(contrasts))
     common = {
         "Sources": [
@@ -158,16 +182,26 @@ def write_segmentation(
         "SpatialReference": _reference(session, scan),
         "Manual": False,
         "GeneratedBy": _generated_by(method),
+        **(provenance or {}),
     }
     staging.image(
         _anat(session, f"{stem}_dseg.nii.gz"), Volume(segmentation.dseg, affine), **common
     )
-    staging.image(
-        _anat(session, f"{stem}_probseg.nii.gz"),
-        Volume(segmentation.probseg, affine),
-        LabelMap=["L_Thal", "R_Thal"],
-        **common,
-    )
+    if isinstance(segmentation, Segmentation):
+        staging.image(
+            _anat(session, f"{stem}_probseg.nii.gz"),
+            Volume(segmentation.probseg, affine),
+            LabelMap=["L_Thal", "R_Thal"],
+            **common,
+        )
+
+
+def segmentation_path(
+    session: Session, scan: Scan, method: str, contrasts: tuple[str, ...]
+) -> PurePosixPath:
+    """Where the labels of a method lie, relative to the output folder."""
+    stem = _segmentation_stem(scan, method, joint_name(contrasts))
+    return _anat(session, f"{stem}_dseg.nii.gz")
 
 
 def joint_name(contrasts: tuple[str, ...]) -> str:
@@ -329,9 +363,7 @@ def _volumes_row(
     }
 
 
-def read_measured_scan(
-    output_dir: Path, session: Session, scan: Scan, methods: tuple[str, ...]
-) -> MeasuredScan:
+def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> MeasuredScan:
     """Read a scan's results back, to draw its page anew.
 
     Raises
@@ -355,21 +387,21 @@ def read_measured_scan(
             "Measure its session again."
         )
     names = list(ThalamusVolumes.__dataclass_fields__)
+    own = table[table["scan"] == f"{scan.name}_{scan.contrast}"]
+    if own.empty:
+        raise MissingInputError(f"{table_path} has no row for {scan.path.name}.")
     measurements = []
-    for method in methods:
-        own = (table["scan"] == f"{scan.name}_{scan.contrast}") & (table["method"] == method)
-        if not own.any():
-            raise MissingInputError(f"{table_path} has no row for {scan.path.name} and {method}.")
-        for row in table[own].to_dict("records"):
-            volumes = ThalamusVolumes(*(float(row[name]) for name in names))
-            dseg = read_volume(output_dir / dseg_path(row), may_be_constant=True)
-            reasons = row["qc_reason"]
-            quality = Quality(
-                float(row["confidence"]),
-                tuple(reasons.split("; ")) if isinstance(reasons, str) else (),
-            )
-            contrast = str(row["contrast"])
-            measurements.append(Measurement(method, contrast, dseg, volumes, quality))
+    for row in own.to_dict("records"):
+        volumes = ThalamusVolumes(*(float(row[name]) for name in names))
+        dseg = read_volume(output_dir / dseg_path(row), may_be_constant=True)
+        reasons = row["qc_reason"]
+        quality = Quality(
+            float(row["confidence"]),
+            tuple(reasons.split("; ")) if isinstance(reasons, str) else (),
+        )
+        measurements.append(
+            Measurement(str(row["method"]), str(row["contrast"]), dseg, volumes, quality)
+        )
     return MeasuredScan(
         scan,
         read_volume(folder / f"{scan.name}_desc-preproc_{scan.contrast}.nii.gz"),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
 import numpy as np
 
 from bids_app.dataset.images import read_volume
+from bids_app.dataset.precomputed import thalamus_names
 from bids_app.errors import BadDataError
 from bids_app.images.volume import Volume, to_ras
+from bids_app.segmentation.external import FREESURFER_LABELS
 from bids_app.segmentation.result import LEFT, RIGHT
-
-_FREESURFER = {10: LEFT, 49: RIGHT}
 
 
 def find_reference(folder: Path, scan: str) -> Path | None:
@@ -83,7 +82,7 @@ def read_reference(path: Path, folder: Path) -> Volume:
     """
     volume = to_ras(read_volume(path))
     present = {int(value) for value in np.unique(volume.data)}
-    for labels in (_named_labels(path, folder), {1: LEFT, 2: RIGHT}, _FREESURFER):
+    for labels in (_named_labels(path, folder), {1: LEFT, 2: RIGHT}, FREESURFER_LABELS):
         if labels and present & labels.keys():
             dseg = np.zeros(volume.data.shape, dtype=np.uint8)
             for value, side in labels.items():
@@ -103,14 +102,7 @@ def _named_labels(path: Path, folder: Path) -> dict[int, int]:
             break
     else:
         return {}
-    labels = {}
-    with candidate.open(encoding="utf-8-sig", newline="") as stream:
-        for row in csv.DictReader(stream, delimiter="\t"):
-            name, index = row.get("name") or "", row.get("index") or ""
-            side = re.search(r"\b(left|right|l|r|lh|rh)\b", re.sub(r"[_-]", " ", name.lower()))
-            if "thal" in name.lower() and side and index.isdecimal():
-                labels[int(index)] = LEFT if side[1].startswith("l") else RIGHT
-    return labels
+    return thalamus_names(candidate)
 
 
 def _entities(name: str) -> dict[str, str]:

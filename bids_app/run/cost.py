@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bids_app.dataset.index import Session
 from bids_app.run.records import read_record
+from bids_app.segmentation.external import ExternalMethod
 
 # Least squares over simulated scans of 0.8 to 2 mm; measured by benchmarks/cost_model.py.
 _START_SECONDS = 3.0
@@ -59,12 +60,16 @@ def predict(voxels: Sequence[int], threads: int) -> Cost:
 
 
 def predict_sessions(
-    sessions: Iterable[Session], threads: int, output_dir: Path
+    sessions: Iterable[Session],
+    threads: int,
+    output_dir: Path,
+    programs: Sequence[ExternalMethod] = (),
 ) -> dict[str, Cost]:
     """Predict the cost of every session that can be measured.
 
     Where some have been measured already, by this machine and with these options most likely, the
-    prediction is scaled by the median of what they took over what was predicted for them.
+    prediction is scaled by the median of what they took over what was predicted for them. What
+    other programs take is by their own documentation, and is not scaled.
 
     Parameters
     ----------
@@ -73,17 +78,24 @@ def predict_sessions(
         Processors for each.
     output_dir : Path
         Holds the records of earlier runs, if there were any.
+    programs : sequence of ExternalMethod
+        To be run on every image that they can segment.
 
     Returns
     -------
     dict of str to Cost
         By name of the session.
     """
+    measured = [session for session in sessions if not session.problem]
     costs = {
         session.name: predict([_voxels(scan.path) for scan in session.anchors], threads)
-        for session in sessions
-        if not session.problem
+        for session in measured
     }
+    if programs:
+        return {
+            session.name: _with_programs(costs[session.name], session, programs)
+            for session in measured
+        }
     records = {name: read_record(output_dir, name) for name in costs}
     done = {name: kept for name, kept in records.items() if kept and kept.status == "done"}
     if not done:
@@ -93,6 +105,17 @@ def predict_sessions(
     return {
         name: Cost(cost.seconds * slower, cost.peak_mib * larger) for name, cost in costs.items()
     }
+
+
+def _with_programs(cost: Cost, session: Session, programs: Sequence[ExternalMethod]) -> Cost:
+    contrasts = [scan.contrast for scan in session.anchors]
+    contrasts += [scan.contrast for scan in session.others] * len(session.anchors)
+    images = [sum(each in program.contrasts for each in contrasts) for program in programs]
+    return Cost(
+        cost.seconds
+        + sum(n * program.seconds for n, program in zip(images, programs, strict=True)),
+        max(cost.peak_mib, *(1024 * program.memory_gib for program in programs)),
+    )
 
 
 def _voxels(path: Path) -> int:

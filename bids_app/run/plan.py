@@ -6,11 +6,15 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
+from bids_app.dataset.finished import datasets, match_table
 from bids_app.dataset.index import Session
+from bids_app.external import programs_to_run
 from bids_app.options import Options
 from bids_app.run.cost import Cost, predict_sessions
 from bids_app.run.records import read_record
 from bids_app.run.resources import Resources
+
+_MOST_NAMES = 10
 
 
 def print_plan(sessions: Sequence[Session], options: Options, resources: Resources) -> None:
@@ -23,7 +27,8 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
     resources : Resources
         Workers and threads that the run would get.
     """
-    costs = predict_sessions(sessions, resources.threads, options.output_dir)
+    programs = programs_to_run(options)
+    costs = predict_sessions(sessions, resources.threads, options.output_dir, programs)
     rows: list[tuple[str, ...]] = [("session", "scans", "methods", "seconds", "MiB", "action")]
     rows += [_row(session, options, costs.get(session.name)) for session in sessions]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -32,6 +37,7 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
     if options.longitudinal:
         _print_courses(sessions)
+    _print_finished(sessions, options)
     scans = sum(len(session.anchors) for session in sessions)
     minutes = sum(cost.seconds for cost in costs.values()) / resources.workers / 60
     peaks = sorted((cost.peak_mib for cost in costs.values()), reverse=True)
@@ -49,6 +55,25 @@ def _print_courses(sessions: Sequence[Session]) -> None:
     several = [subject for subject, count in possible.items() if count > 1]
     names = " ".join(f"sub-{subject}" for subject in several) or "no subject has two sessions"
     sys.stdout.write(f"longitudinal: {names}\n")
+
+
+def _print_finished(sessions: Sequence[Session], options: Options) -> None:
+    """Say how many sessions the finished results of each dataset serve, and which they do not."""
+    _, *rows = match_table(sessions, options)
+    for name in datasets(options):
+        own = [row for row in rows if row[0] == name]
+        served = {session for _, session, _, _, file, _ in own if "n/a" not in (session, file)}
+        without = [session for _, session, _, _, file, _ in own if file == "n/a"]
+        loose = [file for _, session, _, _, file, _ in own if session == "n/a"]
+        line = f"{name}: {len(served)} of {len(served) + len(without)} sessions"
+        line += f"; nothing for {_some(without)}" if without else ""
+        line += f"; of no session: {_some(loose)}" if loose else ""
+        sys.stdout.write(line + "\n")
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = len(names) - _MOST_NAMES
+    return " ".join(names[:_MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _row(session: Session, options: Options, cost: Cost | None) -> tuple[str, ...]:

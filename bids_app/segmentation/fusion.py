@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bids_app.segmentation.result import LEFT, RIGHT, Segmentation
+from bids_app.segmentation.result import LEFT, RIGHT, Segmentation, Thalami
 
 Labels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -77,15 +77,13 @@ def ensembles(contrasts: Sequence[str], rules: Sequence[Rule]) -> list[Ensemble]
     return found
 
 
-def fuse(
-    segmentations: Sequence[Segmentation], rule: Rule
-) -> tuple[Labels, npt.NDArray[np.float64]]:
+def fuse(segmentations: Sequence[Thalami], rule: Rule) -> tuple[Labels, npt.NDArray[np.float64]]:
     """Fuse segmentations of the same thalami.
 
     Parameters
     ----------
-    segmentations : sequence of Segmentation
-        On one grid, the anchor's first.
+    segmentations : sequence of Thalami
+        On one grid, the anchor's first; for ``mean`` those that know probabilities.
     rule : {'union', 'majority', 'mean', 'staple'}
 
     Returns
@@ -96,7 +94,8 @@ def fuse(
     """
     unknown = np.full(2, np.nan)
     if rule == "mean":
-        mean = mean_probability([each.probseg for each in segmentations])
+        known = [each.probseg for each in segmentations if isinstance(each, Segmentation)]
+        mean = mean_probability(known)
         return labels_of(mean), np.mean([each.soft_volumes for each in segmentations], axis=0)
     masks = [each.dseg for each in segmentations]
     rules = {"union": union, "majority": majority, "staple": staple}

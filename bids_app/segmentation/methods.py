@@ -1,11 +1,20 @@
-"""The registry: one line for each method."""
+"""The registries: one line for each method."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from bids_app.images.volume import Volume
-from bids_app.segmentation import thalnet
+from bids_app.segmentation import (
+    dbsegment,
+    fastsurfer,
+    first,
+    freesurfer,
+    mindglide,
+    synthseg,
+    thalnet,
+)
+from bids_app.segmentation.external import ExternalMethod
 from bids_app.segmentation.result import Segmentation
 
 METHODS: dict[str, Callable[[Mapping[str, Volume], int], Segmentation]] = {
@@ -14,3 +23,17 @@ METHODS: dict[str, Callable[[Mapping[str, Volume], int], Segmentation]] = {
 
 # Those that look at all contrasts of a session at once where there are several.
 JOINT_METHODS = frozenset({"thalnet"})
+
+# Those that other programs carry out.
+EXTERNAL: dict[str, ExternalMethod] = {
+    method.name: method
+    for method in (
+        freesurfer.METHOD,
+        first.METHOD,
+        fastsurfer.METHOD,
+        synthseg.METHOD,
+        dbsegment.METHOD,
+        mindglide.METHOD,
+        mindglide.METHOD_1,
+    )
+}

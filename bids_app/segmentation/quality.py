@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bids_app.segmentation.result import LEFT, RIGHT, Segmentation
+from bids_app.segmentation.result import LEFT, RIGHT, Thalami
 
 # Above this the shape between slices is mostly interpolated: two visits of a patient with 3 mm
 # slices differed by 14 % (model card of thalnet).
@@ -41,12 +41,12 @@ class Quality:
         return "check" if self.reasons else "ok"
 
 
-def assess(segmentation: Segmentation, voxel_size: npt.NDArray[np.float64]) -> Quality:
+def assess(segmentation: Thalami, voxel_size: npt.NDArray[np.float64]) -> Quality:
     """Check one segmentation.
 
     Parameters
     ----------
-    segmentation : Segmentation
+    segmentation : Thalami
     voxel_size : (3,) float64
         mm.
 

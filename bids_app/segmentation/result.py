@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -11,19 +11,16 @@ LEFT, RIGHT = 1, 2
 
 
 @dataclass(frozen=True)
-class Segmentation:
-    """Thalami of one image, on its own grid.
+class Thalami:
+    """Labels of one image, and the volumes that the method itself gives.
 
     Attributes
     ----------
     dseg : (X, Y, Z) uint8
         0 background, 1 left thalamus, 2 right thalamus.
-    probseg : (X, Y, Z, 2) float32
-        Probability of the left and the right thalamus.
-    brain_mask : (X, Y, Z) uint8
-        1 inside the brain (parenchyma, ventricles and sulci).
     soft_volumes : (2,) float64
-        Left and right volume in mm³ from summed probabilities, free of voxel quantisation.
+        Left and right volume in mm³ free of voxel quantisation, from summed probabilities or as
+        FreeSurfer corrects them for partial volumes; NaN if unknown, as are the next two.
     brain_volume : float
         Parenchyma and ventricles in mm³.
     icv : float
@@ -37,11 +34,25 @@ class Segmentation:
     """
 
     dseg: npt.NDArray[np.uint8]
-    probseg: npt.NDArray[np.float32]
-    brain_mask: npt.NDArray[np.uint8]
-    soft_volumes: npt.NDArray[np.float64]
-    brain_volume: float
-    icv: float
+    soft_volumes: npt.NDArray[np.float64] = field(default_factory=lambda: np.full(2, np.nan))
+    brain_volume: float = float("nan")
+    icv: float = float("nan")
     confidence: float = float("nan")
     volume_error: float = float("nan")
     cut_off: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmentation(Thalami):
+    """Thalami of one image and its brain, on its own grid, by a method that knows probabilities.
+
+    Attributes
+    ----------
+    probseg : (X, Y, Z, 2) float32
+        Probability of the left and the right thalamus.
+    brain_mask : (X, Y, Z) uint8
+        1 inside the brain (parenchyma, ventricles and sulci).
+    """
+
+    probseg: npt.NDArray[np.float32]
+    brain_mask: npt.NDArray[np.uint8]

@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from bids_app.segmentation.result import LEFT, RIGHT, Segmentation
+from bids_app.segmentation.result import LEFT, RIGHT, Thalami
 
 # Of the standard normal distribution, for 95 % intervals.
 _QUANTILE = 1.96
@@ -21,7 +21,7 @@ class ThalamusVolumes:
     left_ml, right_ml, total_ml : float
         Voxels in the mask times the volume of a voxel (Ibrahim et al. 2026, section 2.6.3).
     left_soft_ml, right_soft_ml, total_soft_ml : float
-        Summed probabilities, free of the voxel size.
+        Summed probabilities, free of the voxel size, or FreeSurfer's partial volumes.
     total_low_ml, total_high_ml : float
         95 % interval of the total, around the summed probabilities; NaN if unknown.
     brain_ml : float
@@ -42,12 +42,12 @@ class ThalamusVolumes:
     icv_ml: float
 
 
-def measure(segmentation: Segmentation, voxel_volume: float) -> ThalamusVolumes:
+def measure(segmentation: Thalami, voxel_volume: float) -> ThalamusVolumes:
     """Measure one segmentation.
 
     Parameters
     ----------
-    segmentation : Segmentation
+    segmentation : Thalami
     voxel_volume : float
         In mm³, the determinant of the affine.
 

@@ -27,20 +27,14 @@ class Apptainer:
     def __init__(self, image: str) -> None:
         self.image = image
 
+    def check(self, program: str | None) -> None:  # noqa: ARG002 - looked for in the image
+        """See whether engine and image are there; see `Runner`."""
+        self._engine()
+
     def run(self, call: Call, limits: Limits, log: Path) -> ToolRun:
         """Run to the end; see `Runner`."""
-        engine = shutil.which("apptainer") or shutil.which("singularity")
-        if engine is None:
-            raise MissingInputError(
-                f"Neither apptainer nor singularity is on the PATH, but {self.image} needs one."
-            )
-        is_address = "://" in self.image
-        if not is_address and not Path(self.image).exists():
-            raise MissingInputError(
-                f"{self.image}: no such Apptainer image. Build it with "
-                "'apptainer build FILE.sif docker://IMAGE', or give the address of one."
-            )
-        image = self.image if is_address else str(Path(self.image).absolute())
+        engine = self._engine()
+        image = self.image if "://" in self.image else str(Path(self.image).absolute())
         name = call.program or image
         options = [f"--mount={_mount(bind)}" for bind in call.binds]
         if limits.gpu:
@@ -76,6 +70,19 @@ class Apptainer:
             raise failure(name, status_meaning(status), log)
         seconds = time.monotonic() - start
         return ToolRun("apptainer", command, _version(image), log, seconds)
+
+    def _engine(self) -> str:
+        engine = shutil.which("apptainer") or shutil.which("singularity")
+        if engine is None:
+            raise MissingInputError(
+                f"Neither apptainer nor singularity is on the PATH, but {self.image} needs one."
+            )
+        if "://" not in self.image and not Path(self.image).exists():
+            raise MissingInputError(
+                f"{self.image}: no such Apptainer image. Build it with "
+                "'apptainer build FILE.sif docker://IMAGE', or give the address of one."
+            )
+        return engine
 
 
 def _version(image: str) -> str:

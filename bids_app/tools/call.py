@@ -108,6 +108,15 @@ class ToolRun:
 class Runner(Protocol):
     """A back end."""
 
+    def check(self, program: str | None) -> None:
+        """See whether a program can be run at all.
+
+        Raises
+        ------
+        MissingInputError
+            If the program, the engine or the image is not there.
+        """
+
     def run(self, call: Call, limits: Limits, log: Path) -> ToolRun:
         """Run to the end.
 

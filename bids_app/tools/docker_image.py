@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 INSIDE_DOCKER = Path("/.dockerenv")
 LOG_SECONDS = 10
+# PyTorch's helpers exchange images through it; the default of 64 MB does not hold one.
+_SHARED_MEMORY = "1g"
 
 
 class Docker:
@@ -36,19 +38,18 @@ class Docker:
     def __init__(self, image: str) -> None:
         self.image = image
 
+    def check(self, program: str | None) -> None:  # noqa: ARG002 - looked for in the image
+        """See whether engine and image are there; see `Runner`."""
+        with contextlib.closing(self._client()) as client:
+            self._image(client)
+
     def run(self, call: Call, limits: Limits, log: Path) -> ToolRun:
         """Run to the end; see `Runner`."""
         import docker
         from docker.types import DeviceRequest, Mount
         from requests.exceptions import RequestException
 
-        try:
-            client = docker.from_env()
-        except docker.errors.DockerException as error:
-            raise MissingInputError(
-                f"No Docker engine answers, but {self.image} needs one: {error}"
-            ) from error
-        with contextlib.closing(client):
+        with contextlib.closing(self._client()) as client:
             image = self._image(client)
             host = _host_folders(client)
             home = inside(call.folder, call.binds)
@@ -80,6 +81,7 @@ class Docker:
                         **call.environment,
                     },
                     nano_cpus=limits.threads * 10**9,
+                    shm_size=_SHARED_MEMORY,
                     mem_limit=memory,
                     memswap_limit=memory,
                     network_mode="none",
@@ -111,6 +113,16 @@ class Docker:
         entry = () if call.program is None else (call.program,)
         command = (self.image, *entry, *arguments)
         return ToolRun("docker", command, _digest(image), log, time.monotonic() - start)
+
+    def _client(self) -> DockerClient:
+        import docker
+
+        try:
+            return docker.from_env()
+        except docker.errors.DockerException as error:
+            raise MissingInputError(
+                f"No Docker engine answers, but {self.image} needs one: {error}"
+            ) from error
 
     def _image(self, client: DockerClient) -> Image:
         import docker

@@ -18,14 +18,14 @@ VERSION_SECONDS = 60
 class Local:
     """Runs what is on the PATH."""
 
+    def check(self, program: str | None) -> None:
+        """See whether it is there; see `Runner`."""
+        _found(program)
+
     def run(self, call: Call, limits: Limits, log: Path) -> ToolRun:
         """Run to the end; see `Runner`."""
-        name = call.program or "The program"
-        found = shutil.which(call.program) if call.program else None
-        if found is None:
-            raise MissingInputError(
-                f"{name} is not on the PATH. Install it, or name a Docker or Apptainer image."
-            )
+        found = _found(call.program)
+        name = call.program or found
         command = (found, *map(str, call.arguments))
         threads = str(limits.threads)
         environment = {
@@ -51,6 +51,16 @@ class Local:
             log,
             time.monotonic() - start,
         )
+
+
+def _found(program: str | None) -> str:
+    found = shutil.which(program) if program else None
+    if found is None:
+        raise MissingInputError(
+            f"{program or 'The program'} is not on the PATH. Install it, or name a Docker or "
+            "Apptainer image."
+        )
+    return found
 
 
 def _version(program: str, arguments: tuple[str, ...]) -> str:

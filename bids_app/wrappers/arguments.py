@@ -10,6 +10,9 @@ from pathlib import Path
 from bids_app.cli import build_parser, parse, spelled_out
 from bids_app.options import Options
 
+# Options whose values are NAME=PATH.
+_NAMED_PATHS = ("derivatives", "tool_weights", "tool_image")
+
 
 @dataclass(frozen=True)
 class Command:
@@ -69,10 +72,11 @@ def check_command(words: Sequence[str]) -> Command:
         action = actions.get(name, action)
         is_path = position < 2 or (value and action is not None and action.type is Path)
         label = ""
-        if action is not None and action.dest == "derivatives" and value:
-            is_path = True
+        if action is not None and action.dest in _NAMED_PATHS and value:
             label, joined, value = value.rpartition("=")
             label += joined
+            # An image is a file, or a name that some engine knows.
+            is_path = action.dest != "tool_image" or Path(value).exists()
         if is_path:
             path = Path(value).absolute()
             value = str(path)

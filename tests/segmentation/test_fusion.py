@@ -81,7 +81,7 @@ def test_only_probabilities_give_soft_volumes() -> None:
     probseg = np.full((2, 2, 2, 2), 0.3, dtype=np.float32)
     dseg = np.ones((2, 2, 2), dtype=np.uint8)
     parts = [
-        Segmentation(dseg, probseg, dseg, np.array([volume, 2.0]), 1.0, 1.0)
+        Segmentation(dseg, np.array([volume, 2.0]), probseg=probseg, brain_mask=dseg)
         for volume in (1.0, 3.0)
     ]
     labels, volumes = fuse(parts, "mean")

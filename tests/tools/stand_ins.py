@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+"""Stand-ins for the external programs: their arguments, file names and side effects, no science.
+
+One file, which does what the program does by whose name it is called. It needs nothing but Python,
+so that it runs in any image. The "segmentation" reads the intensities that the tests give to the
+left thalamus, the right one and other deep grey matter.
+
+In the environment, ``STAND_IN`` makes a program ``fail``, ``hang``, write ``nothing``, a
+``series``, or a ``wrong-grid``.
+"""
+
+from __future__ import annotations
+
+import array
+import gzip
+import os
+import struct
+import sys
+import time
+from pathlib import Path
+
+LEFT, RIGHT, DEEP, SKULL = 700, 800, 600, 900
+CODES = {2: "B", 4: "h", 8: "i", 16: "f", 64: "d", 512: "H"}
+MODE = os.environ.get("STAND_IN", "")
+
+
+class Image:
+    """Voxels, first axis fastest, and the affine of a NIfTI file."""
+
+    def __init__(self, path: Path) -> None:
+        content = gzip.decompress(path.read_bytes())
+        self.shape = struct.unpack_from("<3h", content, 42)
+        (code,) = struct.unpack_from("<h", content, 70)
+        (offset,) = struct.unpack_from("<f", content, 108)
+        self.affine = [struct.unpack_from("<4f", content, 280 + 16 * row) for row in range(3)]
+        values = array.array(CODES[code])
+        values.frombytes(content[int(offset) :][: values.itemsize * self.size])
+        self.values = [round(value) for value in values]
+
+    @property
+    def size(self) -> int:
+        x, y, z = self.shape
+        return x * y * z
+
+    def labels(self, table: dict[int, int]) -> bytes:
+        return bytes(table.get(value, 0) for value in self.values)
+
+
+def write_nifti(path: Path, image: Image, labels: bytes, volumes: int = 1) -> None:
+    header = bytearray(352)
+    dimensions = (3 if volumes == 1 else 4, *image.shape, volumes, 1, 1, 1)
+    struct.pack_into("<i", header, 0, 348)
+    struct.pack_into("<8h", header, 40, *dimensions)
+    struct.pack_into("<hh", header, 70, 2, 8)
+    struct.pack_into("<8f", header, 76, 1, 1, 1, 1, 1, 1, 1, 1)
+    struct.pack_into("<ff", header, 108, 352, 1)
+    struct.pack_into("<hh", header, 252, 0, 1)
+    for row in range(3):
+        values = [1.0 if row == column else 0.0 for column in range(4)]
+        if MODE != "wrong-grid":
+            values = list(image.affine[row])
+        struct.pack_into("<4f", header, 280 + 16 * row, *values)
+    header[344:348] = b"n+1\0"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(bytes(header) + labels * volumes, 1))
+
+
+def write_mgh(path: Path, image: Image, labels: bytes) -> None:
+    """As in FreeSurfer's conformed space, whose axes run left, inferior, anterior."""
+    x, y, z = image.shape
+    turned = bytes(
+        labels[(x - 1 - i) + x * (k + y * (z - 1 - j))]
+        for k in range(y)
+        for j in range(z)
+        for i in range(x)
+    )
+    columns = [[row[axis] for row in image.affine] for axis in range(3)]
+    sizes = [sum(value**2 for value in column) ** 0.5 for column in columns]
+    units = [
+        [value / size for value in column] for column, size in zip(columns, sizes, strict=True)
+    ]
+    axes = [[-value for value in units[0]], [-value for value in units[2]], units[1]]
+    # World position of voxel N/2 along the turned axes.
+    middle = ((x - 1) - x / 2, y / 2, (z - 1) - z / 2)
+    centre = [sum(row[n] * middle[n] for n in range(3)) + row[3] for row in image.affine]
+    header = struct.pack(">7ih", 1, x, z, y, 1, 0, 0, 1)
+    header += struct.pack(">3f", sizes[0], sizes[2], sizes[1])
+    header += struct.pack(">9f", *(value for axis in axes for value in axis))
+    header += struct.pack(">3f", *centre)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(header.ljust(284, b"\0") + turned, 1))
+
+
+def write_statistics(path: Path, etiv: bool) -> None:
+    lines = ["# Title Segmentation Statistics"]
+    if etiv:
+        lines.append(
+            "# Measure EstimatedTotalIntraCranialVol, eTIV, Estimated Total Intracranial Volume, "
+            "1573720.795071, mm^3"
+        )
+    lines += [
+        "# ColHeaders  Index SegId NVoxels Volume_mm3 StructName normMean",
+        "  5  10      7453     7601.1  Left-Thalamus   85.1",
+        " 23  49      7100     7203.4  Right-Thalamus  84.2",
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def options(words: list[str], flags: tuple[str, ...] = ()) -> dict[str, str]:
+    found, rest = {}, list(words)
+    while rest:
+        name = rest.pop(0)
+        if not name.startswith("-"):
+            sys.exit(f"unexpected argument {name}")
+        found[name] = "" if name in flags else rest.pop(0)
+    return found
+
+
+def misbehave() -> None:
+    sys.stdout.write("loading the model\n")
+    sys.stdout.flush()
+    if MODE == "fail":
+        sys.exit("Segmentation fault in stage 3")
+    if MODE == "hang":
+        time.sleep(600)
+
+
+def recon_all(words: list[str]) -> None:
+    given = options(words, ("-all",))
+    licence = os.environ.get("FS_LICENSE", "")
+    if not licence or not Path(licence).is_file():
+        sys.exit("ERROR: FreeSurfer license file /usr/local/freesurfer/license.txt not found.")
+    subject = Path(given["-sd"], given["-s"])
+    subject.mkdir()
+    if MODE != "nothing":
+        image = Image(Path(given["-i"]))
+        write_mgh(
+            subject / "mri" / "aseg.mgz", image, image.labels({LEFT: 10, RIGHT: 49, DEEP: 11})
+        )
+        write_statistics(subject / "stats" / "aseg.stats", etiv=True)
+
+
+def run_first_all(words: list[str]) -> None:
+    given = options(words, ("-b",))
+    source, prefix = Path(given["-i"]), given["-o"]
+    if os.access(source.parent, os.W_OK):
+        source.with_name("image_to_std_sub.nii.gz").write_bytes(b"registration")
+    logs = Path(f"{prefix}.logs")
+    logs.mkdir()
+    if os.environ.get("SGE_ROOT"):
+        return  # handed to the cluster
+    image = Image(source)
+    if given["-s"] != "L_Thal,R_Thal" or SKULL in image.values:
+        (logs / "first.e1").write_text("ERROR: registration failed: is there still a skull?\n")
+        return
+    labels = image.labels({LEFT: 10, RIGHT: 49})
+    volumes = 2 if MODE == "series" else 1
+    write_nifti(Path(f"{prefix}_all_none_origsegs.nii.gz"), image, labels, 2)
+    (logs / "first.e1").touch()
+    if MODE != "nothing":
+        write_nifti(Path(f"{prefix}_all_none_firstseg.nii.gz"), image, labels, volumes)
+
+
+def run_fastsurfer(words: list[str]) -> None:
+    flags = ("--seg_only", "--no_cereb", "--no_hypothal", "--allow_root")
+    given = options(words, flags)
+    if os.getuid() == 0 and "--allow_root" not in given:
+        sys.exit("You are trying to run 'run_fastsurfer.sh' as root.")
+    folder = Path(given["--sd"], given["--sid"])
+    image = Image(Path(given["--t1"]))
+    labels = image.labels({LEFT: 10, RIGHT: 49, DEEP: 11})
+    write_mgh(folder / "mri" / "aparc.DKTatlas+aseg.deep.mgz", image, labels)
+    write_statistics(folder / "stats" / "aseg+DKT.stats", etiv=False)
+
+
+def mri_synthseg(words: list[str]) -> None:
+    given = options(words, ("--cpu",))
+    image = Image(Path(given["--i"]))
+    write_nifti(Path(given["--o"]), image, image.labels({LEFT: 10, RIGHT: 49, DEEP: 11}))
+    Path(given["--vol"]).write_text(
+        "subject,total intracranial,left thalamus,right thalamus\nimage,1500000.5,6500.5,6400.25\n"
+    )
+
+
+def dbsegment(words: list[str]) -> None:
+    given = options(words)
+    folder, result, models = given["-i"], Path(given["-o"]), given["-mp"]
+    if not models.endswith("/") or not Path(models).is_dir():
+        sys.exit(f"cannot write {models}deep_brain_seg_model.zip")
+    for source in sorted(Path(folder).glob("*.nii.gz")):
+        image = Image(source)
+        own = Path(folder, "preprocessed_v3", source.name.replace(".nii.gz", "_0000.nii.gz"))
+        write_nifti(own, image, bytes(image.size))
+        # The ventral nuclei are the thalamus's first voxels; 28 is the ventricle.
+        labels = bytearray(image.labels({LEFT: 24, RIGHT: 25, DEEP: 28}))
+        for whole, nuclei in ((24, (26, 30)), (25, (27, 31))):
+            start = labels.find(whole)
+            labels[start : start + 2] = bytes(nuclei)
+        write_nifti(result / "preprocessed_v3" / source.name, image, bytes(labels))
+        # The registration to the scan is off by a voxel.
+        moved = bytes(labels[1:]) + b"\0"
+        write_nifti(result / source.name, image, moved)
+        mask = source.name.replace(".nii.gz", "_brainmask.nii.gz")
+        write_nifti(result / mask, image, bytes(min(value, 1) for value in moved))
+
+
+def mindglide(words: list[str]) -> None:
+    given = options(words)
+    source, result = Path(given["-i"]), Path(given["-o"])
+    if given.get("--device") not in ("cpu", "cuda", "auto"):
+        sys.exit("no such device")
+    if not source.is_file() or result == source:
+        sys.exit("refusing to overwrite the input")
+    if "--model-path" in given and not Path(given["--model-path"]).is_file():
+        sys.exit(f"no weights at {given['--model-path']}")
+    if MODE != "nothing":
+        image = Image(source)
+        write_nifti(result, image, image.labels({LEFT: 3, RIGHT: 3, DEEP: 3}))
+
+
+def mindglide_1(words: list[str]) -> None:
+    """Version 1.0, which works in /mnt and knows one argument."""
+    source = Path(words[0])
+    if not source.is_file():
+        sys.exit(f"{source} is not in the mounted folder")
+    image = Image(source)
+    result = source.name.removesuffix(".nii.gz") + "-seg.nii.gz"
+    write_nifti(Path(result), image, image.labels({LEFT: 3, RIGHT: 3, DEEP: 3}))
+    Path("labels.csv").write_text("Label_ID,Region_Name,Volume\n3,DGM,1\n")
+
+
+def dbsegment_image(words: list[str]) -> None:
+    """Entry point of DBSegment's image, which gives the folders and loses its first argument."""
+    dbsegment([*words[1:], "-i", "/input", "-o", "/output", "-mp", "/models/"])
+
+
+PROGRAMS = {
+    "recon-all": recon_all,
+    "run_first_all": run_first_all,
+    "run_fastsurfer.sh": run_fastsurfer,
+    "mri_synthseg": mri_synthseg,
+    "DBSegment": dbsegment,
+    "dbsegment-image": dbsegment_image,
+    "mindglide": mindglide,
+    "mindglide-1.0": mindglide_1,
+}
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--version"]:
+        sys.stdout.write(f"{Path(sys.argv[0]).name} stand-in 1\n")
+    else:
+        misbehave()
+        PROGRAMS[Path(sys.argv[0]).name](sys.argv[1:])

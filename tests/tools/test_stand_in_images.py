@@ -1,0 +1,138 @@
+"""Every adapter against an image of its stand-in, by each container engine that is here."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bids_app.dataset.tool_job import run_program
+from bids_app.images.volume import Volume
+from bids_app.segmentation.external import placed
+from bids_app.segmentation.methods import EXTERNAL
+from bids_app.tools.call import Limits, ToolError
+from bids_app.tools.choice import runner_of
+from tests.test_external import LICENCE, expected, head
+from tests.tools import stand_ins
+from tests.tools.stand_ins import DEEP, PROGRAMS, SKULL
+from tests.tools.test_runners import IMAGE, _docker
+
+# What the images start by themselves; the others are asked for a program by name.
+ENTRY_POINTS = {
+    "fastsurfer": "run_fastsurfer.sh",
+    "dbsegment": "dbsegment-image",
+    "mindglide": "mindglide",
+    "mindglide1": "mindglide-1.0",
+}
+
+
+def _context(entry_point: str) -> io.BytesIO:
+    """A Dockerfile and the stand-ins, executable."""
+    lines = [f"FROM {IMAGE}", "COPY bin /usr/local/bin"]
+    lines += [f'ENTRYPOINT ["{entry_point}"]'] if entry_point else []
+    files = {"Dockerfile": "\n".join(lines).encode()}
+    files |= {f"bin/{name}": Path(stand_ins.__file__).read_bytes() for name in PROGRAMS}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o755
+            archive.addfile(member, io.BytesIO(content))
+    packed.seek(0)
+    return packed
+
+
+@pytest.fixture(scope="session")
+def image_of() -> Callable[[str], str]:
+    """Builds the image of a method's stand-in."""
+
+    def build(method: str) -> str:
+        import docker
+
+        _docker()
+        entry_point = ENTRY_POINTS.get(method, "")
+        tag = f"thalbids-test/{entry_point.lower() or 'programs'}:1"
+        client = docker.from_env()
+        try:
+            client.images.build(fileobj=_context(entry_point), custom_context=True, tag=tag)
+        except docker.errors.DockerException as error:
+            pytest.skip(f"the Docker engine cannot build an image here: {error}")
+        finally:
+            client.close()
+        return tag
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def sandbox_of(
+    image_of: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
+    """Turns that image into one of Apptainer's."""
+    folder = tmp_path_factory.mktemp("sandboxes")
+
+    def build(method: str) -> str:
+        tag = image_of(method)
+        path = folder / (ENTRY_POINTS.get(method) or "programs")
+        if not path.exists():
+            command = ["apptainer", "build", "--sandbox", str(path), f"docker-daemon:{tag}"]
+            try:
+                subprocess.run(command, check=True, capture_output=True, timeout=300)
+            except (OSError, subprocess.SubprocessError) as error:
+                pytest.skip(f"apptainer cannot build an image here: {error}")
+        return str(path)
+
+    return build
+
+
+@pytest.mark.parametrize("engine", ["docker", "apptainer"])
+@pytest.mark.parametrize("name", list(EXTERNAL))
+def test_every_program_in_an_image(
+    name: str,
+    engine: str,
+    image_of: Callable[[str], str],
+    sandbox_of: Callable[[str], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runner = runner_of((image_of if engine == "docker" else sandbox_of)(name))
+    assert type(runner).__name__.lower() == engine
+    scratch = tmp_path / "-i, größe: 1"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    monkeypatch.setenv("SGE_ROOT", "/opt/sge")
+    method, image = EXTERNAL[name], head()
+    if method.brain_only:
+        image = Volume(np.where(image.data == SKULL, 0, image.data), image.affine)
+    licence, weights = tmp_path / "license.txt", tmp_path / "models"
+    licence.write_text(LICENCE)
+    weights.mkdir()
+    runner.check(method.program)
+    made = run_program(
+        method,
+        image,
+        runner,
+        Limits(120),
+        tmp_path / "log.txt",
+        weights=weights if method.weights else None,
+        licence=licence if method.needs_licence else None,
+    )
+    dseg = placed(made.labels, method.labels, image)
+    whole = expected(image)
+    if method.needs_envelope:
+        assert np.array_equal(dseg != 0, (whole != 0) | (image.data == DEEP))
+    else:
+        assert np.array_equal(dseg, whole)
+    assert made.run.back_end == engine
+    assert list(scratch.iterdir()) == []
+
+
+def test_a_program_that_fails_in_an_image(image_of: Callable[[str], str], tmp_path: Path) -> None:
+    runner = runner_of(image_of("first"))
+    with pytest.raises(ToolError, match="is there still a skull"):
+        run_program(EXTERNAL["first"], head(), runner, Limits(120), tmp_path / "log.txt")
