@@ -10,10 +10,13 @@ times the reliability of its volume given the covariates, which is known.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -78,15 +81,14 @@ def main() -> None:
     """Simulate, analyse and print the coverage."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulations", type=int, default=500)
-    simulations = parser.parse_args().simulations
-    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(PLAN)
-        file.flush()
-        plan = read_analysis_file(Path(file.name))
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    words = parser.parse_args()
+    simulations: int = words.simulations
     found: dict[str, list[tuple[float, float, bool]]] = defaultdict(list)
-    for seed in range(simulations):
-        for name, true, estimate, low, high in analyse(simulate(seed), plan):
-            found[name].append((true, estimate, low <= true <= high))
+    with ProcessPoolExecutor(words.processes) as pool:
+        for estimates in pool.map(estimate_all, range(simulations)):
+            for name, true, estimate, low, high in estimates:
+                found[name].append((true, estimate, low <= true <= high))
     # The methods of a cohort share its participants, so only simulations count as independent.
     low, high = (100 * end / simulations for end in stats.binom.interval(0.99, simulations, 0.95))
     print(f"{'estimate':44} {'true':>8} {'mean':>8} {'coverage %':>11}   {'expected %':>12}")
@@ -98,6 +100,20 @@ def main() -> None:
             f"{name:44} {true.mean():8.3f} {estimate.mean():8.3f} {share:11.1f}   "
             f"{low:5.1f}-{high:5.1f}{flag}"
         )
+
+
+def estimate_all(seed: int) -> list[Estimate]:
+    """Simulate a cohort and return every estimate with its true value."""
+    return list(analyse(simulate(seed), read_plan()))
+
+
+@cache
+def read_plan() -> AnalysisPlan:
+    """Read the declared models as the group stage does."""
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write(PLAN)
+        file.flush()
+        return read_analysis_file(Path(file.name))
 
 
 def simulate(seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -161,7 +177,7 @@ def analyse(data: tuple[pd.DataFrame, pd.DataFrame], plan: AnalysisPlan) -> Iter
     study = Study(cohort, plan, Path())
     planted = {"edss": EDSS, "t25fw": LOG_WALK, "sdmt": SDMT, "sdmt_change": SDMT_CHANGE}
     for models in plan.model:
-        table = fit_set(prepare(study, models), models, plan.confidence)
+        table, _ = fit_set(prepare(study, models), models, plan.confidence)
         for row in table.to_dict("records"):
             outcome, true = row["outcome"], WORSE
             if models.type != "ordinal":

@@ -12,7 +12,7 @@ from bids_app import __version__
 from bids_app.analyses.calibration import weights_label
 from bids_app.analyses.mapping import CALIBRATED
 from bids_app.analyses.references import REFERENCES
-from bids_app.analyses.registry import ANALYSES, attempt
+from bids_app.analyses.registry import ANALYSES, HEADINGS, attempt
 from bids_app.analyses.result import NotApplicableError, Result
 from bids_app.analyses.study import Study
 from bids_app.dataset.analysis_file import AnalysisPlan, read_analysis_file
@@ -201,9 +201,10 @@ def _reasons(records: list[Outcome]) -> dict[str, str]:
 def _sections(results: Mapping[str, Result], svgs: Mapping[str, str]) -> list[Section]:
     """Figures and tables of every analysis in order; what gave no result comes last."""
     sections: list[Section] = []
-    for result in results.values():
+    for analysis, result in results.items():
+        part = HEADINGS[analysis]
         sections += [
-            Section(drawn.title, caption=drawn.caption, svg=svgs[name])
+            Section(drawn.title, caption=drawn.caption, svg=svgs[name], part=part)
             for name, drawn in result.figures.items()
         ]
         for name, table in result.tables.items():
@@ -211,7 +212,8 @@ def _sections(results: Mapping[str, Result], svgs: Mapping[str, str]) -> list[Se
                 rest = len(table.data) - MOST_ROWS
                 more = f" {rest} more rows are in group/{name}.tsv." if rest > 0 else ""
                 shown = table.data.head(MOST_ROWS)
-                sections.append(Section(table.title, caption=table.caption + more, table=shown))
+                caption = table.caption + more
+                sections.append(Section(table.title, caption=caption, table=shown, part=part))
     done = overview(results)
     sections.append(Section("Analyses", "What was computed, and what was not.", done))
     return sections

@@ -49,8 +49,9 @@ def test_every_analysis_gives_a_result_or_a_reason(results: Path) -> None:
     table = pd.read_csv(results / "analyses.tsv", sep="\t", keep_default_na=False)
     assert list(table["analysis"]) == list(ANALYSES)
     reasons = table.set_index("analysis")["reason"]
-    assert set(reasons[reasons != ""].index) == {"reliability"}
+    assert set(reasons[reasons != ""].index) == {"reliability", "normative"}
     assert reasons["reliability"] == "no session has repeat scans"
+    assert reasons["normative"].startswith("no participant has diagnosis in ['HC'")
 
 
 def test_every_table_has_a_data_dictionary(results: Path) -> None:
@@ -72,6 +73,7 @@ def test_figures_are_there_as_svg_and_png(results: Path) -> None:
         "flow",
         "volumes",
         "overlap",
+        "overlap_distances",
         "containment",
         "scatter_thalnetT1w",
         "bland-altman_thalnetT1w",
@@ -122,6 +124,9 @@ def test_the_page_is_whole_and_escaped(results: Path) -> None:
     assert page.count("<svg") == len(list((results / "figures").glob("*.svg")))
     for text in ("Containment", "Sample size", "Clinical associations: longitudinal"):
         assert text in page
+    inward = re.findall(r'<a href="#([^"]+)"', page)
+    assert len(inward) > 30
+    assert all(f'id="{anchor}"' in page for anchor in inward)
     for path in (results / "figures").glob("*.svg"):
         assert ATTACK not in path.read_text()
 

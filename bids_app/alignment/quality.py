@@ -48,15 +48,15 @@ def mutual_information(fixed: Array, moving: Array, mask: Mask) -> float:
     return float((shares[present] * np.log(shares[present] / product[present])).sum())
 
 
-def displacement_of_parts(
+def gain_by_parts(
     fixed: Array, moving: Array, mask: Mask, voxel_size: npt.NDArray[np.float64]
 ) -> float:
-    """How far parts of the moving image would have to go to fit better, in mm.
+    """How much better two images would match if parts of one could move on their own.
 
-    Two images of one head, rightly aligned, fit best where they lie, everywhere; of two heads some
-    parts fit, by chance or because heads are alike, and others are millimetres away. The brain
-    is cut into blocks of 16 mm, and each is moved along each axis by up to 5 mm to where the
-    correlation of the two images is greatest (block matching; Ourselin et al. 2001,
+    Two images of one head, rightly aligned, match best where they lie, everywhere, and what they do
+    not share is noise and contrast. Two heads do not share their folds, which other places match
+    better. The brain is cut into blocks of 16 mm, and each is moved along one axis by up to 5 mm to
+    where the correlation r of the two images is greatest (block matching; Ourselin et al. 2001,
     doi:10.1016/S0262-8856(00)00052-4). So that contrasts can be compared, each intensity of the
     moving image is replaced by the mean of the fixed one where it occurs.
 
@@ -72,7 +72,8 @@ def displacement_of_parts(
     Returns
     -------
     float
-        Mean distance over the blocks; infinite if no block holds enough brain to compare.
+        Share of the variance not explained in place, 1 - r^2, that moving the blocks would explain;
+        mean over the blocks. 1 if no block holds enough brain to compare.
     """
     moving = _as_in(fixed, moving, mask)
     sides = np.maximum(2, np.round(_BLOCK_MM / voxel_size)).astype(int)
@@ -87,27 +88,32 @@ def displacement_of_parts(
     weight = mask.astype(np.float32)
     number = block_sums(weight)
     compared = number >= _FULL_BLOCK * np.prod(sides)
+    if not compared.any():
+        return 1.0
     number = np.maximum(number, 1)
     first = weight * fixed
     first_sum = block_sums(first)
     first_variance = block_sums(first * fixed) - first_sum**2 / number
-    distances = np.zeros(compared.shape)
-    for axis in range(3):
-        reach = max(1, int(_SEARCH_MM / voxel_size[axis]))
-        steps = np.arange(-reach, reach + 1)
-        fits = []
-        for step in steps:
-            shifted = np.roll(moving, -step, axis)
-            weighted = weight * shifted
-            total = block_sums(weighted)
-            covariance = block_sums(first * shifted) - first_sum * total / number
-            variance = block_sums(weighted * shifted) - total**2 / number
-            fits.append(covariance / np.sqrt(np.maximum(first_variance * variance, 1e-12)))
-        best = steps[np.argmax(fits, axis=0)] * voxel_size[axis]
-        distances += best**2
-    if not compared.any():
-        return float("inf")
-    return float(np.sqrt(distances[compared]).mean())
+    least = 1e-6 * float(np.var(fixed[mask])) * float(np.var(moving[mask])) + 1e-30
+
+    def explained(shifted: Array) -> npt.NDArray[np.float64]:
+        weighted = weight * shifted
+        total = block_sums(weighted)
+        covariance = block_sums(first * shifted) - first_sum * total / number
+        variance = block_sums(weighted * shifted) - total**2 / number
+        product = first_variance * variance
+        # Uniform blocks match nowhere; opposite contrast is no match.
+        told = (product > least * number**2) & (covariance > 0)
+        square: npt.NDArray[np.float64] = covariance**2 / np.where(told, product, 1.0)
+        return np.where(told, square, 0.0)[compared]
+
+    in_place = explained(moving)
+    best = in_place
+    for axis, size in enumerate(voxel_size):
+        reach = max(1, int(_SEARCH_MM / size))
+        for step in (*range(-reach, 0), *range(1, reach + 1)):
+            best = np.maximum(best, explained(np.roll(moving, -step, axis)))
+    return float(((best - in_place) / np.maximum(1 - in_place, 1e-3)).mean())
 
 
 def _as_in(fixed: Array, moving: Array, mask: Mask) -> Array:

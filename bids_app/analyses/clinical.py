@@ -19,7 +19,7 @@ from bids_app.dataset.analysis_file import ModelSet
 from bids_app.report.model_plots import diagnostics_plot, interval_plot
 from bids_app.statistics.mixed import mixed_table
 from bids_app.statistics.ordinal import ordinal_table
-from bids_app.statistics.regression import ModelError, diagnose, fit_linear, linear_table
+from bids_app.statistics.regression import LinearFit, Model, diagnose, fit_all, tabulate_fits
 
 _KIND = {
     "cross-sectional": "outcome ~ volume at the first session (mL)",
@@ -43,14 +43,14 @@ def analyse(study: Study) -> Result:
             tables[name] = ResultTable(_title(models), "", data, shown=False)
             findings.append(f"{models.name}: {error}.")
             continue
-        data = fit_set(prepared, models, study.plan.confidence)
+        data, fits = fit_set(prepared, models, study.plan.confidence)
         tables[name] = ResultTable(
             _title(models), _caption(models, prepared), data, _settings(models, prepared)
         )
         methods.append(_methods(models, prepared))
-        findings.append(_findings(models, data))
+        findings.append(_findings(models, data, study.plan.confidence))
         if data["beta"].notna().any():
-            figures |= _figures(name, models, prepared, data, study.plan.confidence)
+            figures |= _figures(name, models, prepared, data, fits)
     return Result(
         tables=tables,
         figures=figures,
@@ -60,16 +60,21 @@ def analyse(study: Study) -> Result:
     )
 
 
-def fit_set(prepared: PreparedSet, models: ModelSet, confidence: float) -> pd.DataFrame:
+def fit_set(
+    prepared: PreparedSet, models: ModelSet, confidence: float
+) -> tuple[pd.DataFrame, list[LinearFit]]:
     """Fit the models of a set.
 
     Returns
     -------
-    DataFrame
+    table : DataFrame
         One row per model: ``outcome``, ``segmentation`` and the columns of the table of its
         type in ``bids_app.statistics``; ``percent_per_ml`` for logarithmic outcomes. A model
         that cannot be fitted is a row with its ``reason``.
+    fits : list of LinearFit
+        The linear models that could be fitted.
     """
+    fits: list[tuple[Model, LinearFit | str]] = []
     if models.type == "ordinal":
         table = ordinal_table(prepared.data, prepared.models, models.family, confidence)
     elif models.type == "mixed":
@@ -77,14 +82,15 @@ def fit_set(prepared: PreparedSet, models: ModelSet, confidence: float) -> pd.Da
             prepared.data, prepared.models, "participant_id", models.family, confidence
         )
     else:
-        table = linear_table(prepared.data, prepared.models, models.family, confidence)
+        fits = fit_all(prepared.data, prepared.models, confidence)
+        table = tabulate_fits(fits, models.family)
     table = table.rename(columns={"predictor": "segmentation"})
     if "transform" in table:
         percent = 100 * np.expm1(table["beta"].to_numpy(dtype=np.float64))
         logarithmic = (table["transform"] == "log").to_numpy()
         place = list(table.columns).index("p")
         table.insert(place, "percent_per_ml", np.where(logarithmic, percent, np.nan))
-    return table
+    return table, [fit for _, fit in fits if not isinstance(fit, str)]
 
 
 def file_name(name: str) -> str:
@@ -166,7 +172,7 @@ def _methods(models: ModelSet, prepared: PreparedSet) -> str:
     )
 
 
-def _findings(models: ModelSet, table: pd.DataFrame) -> str:
+def _findings(models: ModelSet, table: pd.DataFrame, confidence: float) -> str:
     fitted = table[table["p_adj"].notna()]
     if fitted.empty:
         reasons = "; ".join(dict.fromkeys(table["reason"]))
@@ -176,13 +182,17 @@ def _findings(models: ModelSet, table: pd.DataFrame) -> str:
     return (
         f"{models.name}: {significant} of {len(fitted)} models had an adjusted p below 0.05; the "
         f"smallest belonged to {best['outcome']} and {best['segmentation']} "
-        f"(beta = {best['beta']:.3g} per mL, 95% CI [{best['ci_low']:.3g}, {best['ci_high']:.3g}], "
-        f"adjusted p = {best['p_adj']:.3g}, n = {int(best['n'])})."
+        f"(beta = {best['beta']:.3g} per mL, {100 * confidence:g}% CI [{best['ci_low']:.3g}, "
+        f"{best['ci_high']:.3g}], adjusted p = {best['p_adj']:.3g}, n = {int(best['n'])})."
     )
 
 
 def _figures(
-    name: str, models: ModelSet, prepared: PreparedSet, table: pd.DataFrame, confidence: float
+    name: str,
+    models: ModelSet,
+    prepared: PreparedSet,
+    table: pd.DataFrame,
+    fits: list[LinearFit],
 ) -> dict[str, ResultFigure]:
     sizes = table.groupby("outcome", sort=False)["n"].max()
     logs = set(table.loc[table["transform"] == "log", "outcome"]) if "transform" in table else ()
@@ -206,18 +216,11 @@ def _figures(
             _title(models), _caption(models, prepared), interval_plot(estimates, label)
         )
     }
-    if models.type in ("cross-sectional", "longitudinal"):
-        fits = []
-        for model in prepared.models:
-            try:
-                fit = fit_linear(prepared.data, model, confidence)
-            except ModelError:
-                continue
-            fits.append((model.outcome, fit, diagnose(fit)))
+    if fits:
         figures[f"{name}_diagnostics"] = ResultFigure(
             f"Diagnostics: {models.name}",
             "QQ plot of studentised residuals and residuals over fitted values; every method's "
             "model of an outcome in one plot. Tests stand in the table.",
-            diagnostics_plot(fits),
+            diagnostics_plot([(fit.model.outcome, fit, diagnose(fit)) for fit in fits]),
         )
     return figures

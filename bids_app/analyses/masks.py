@@ -70,7 +70,7 @@ def overlap_with_reference(
     problems : list of str
         Masks and references that could not be used, and why.
     """
-    tables: list[pd.DataFrame] = []
+    compared: list[dict[Hashable, Any]] = []
     problems: list[str] = []
     for rows, reference in _with_reference(on_scan_grid(volumes), reference_dir, problems):
         for row in rows.to_dict("records"):
@@ -79,10 +79,10 @@ def overlap_with_reference(
             except ThalbidsError as error:
                 problems.append(f"{row['scan']}: {error}")
             else:
-                tables.append(_compare(row, mask, reference))
-    if not tables and not problems:
+                compared += _compare(row, mask, reference)
+    if not compared and not problems:
         problems.append(_no_reference(reference_dir))
-    return (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()), problems
+    return pd.DataFrame(compared), problems
 
 
 def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path) -> LabelledScans:
@@ -131,7 +131,7 @@ def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path)
 
 
 def containment_matrices(
-    volumes: pd.DataFrame, output_dir: Path, problems: list[str]
+    volumes: pd.DataFrame, output_dir: Path, problems: list[str], resampled: list[str]
 ) -> Iterator[pd.DataFrame]:
     """Yield the containment of the masks of each scan in one another.
 
@@ -145,6 +145,8 @@ def containment_matrices(
         Holds the masks.
     problems : list of str
         Masks that cannot be read are added here.
+    resampled : list of str
+        Scan and segmentation of masks that had to be resampled are added here.
 
     Yields
     ------
@@ -161,6 +163,8 @@ def containment_matrices(
                 problems.append(f"{row['scan']}: {error}")
                 continue
             grid = grid or mask
+            if not same_grid(mask, grid):
+                resampled.append(f"{row['scan']} {row['segmentation']}")
             masks[str(row["segmentation"])] = _on_grid(mask, grid)
         if len(masks) > 1:
             cropped = _crop(*masks.values())
@@ -194,20 +198,19 @@ def _read_mask(output_dir: Path, row: Mapping[Hashable, Any]) -> Volume:
     return read_volume(output_dir / dseg_path(row), may_be_constant=True)
 
 
-def _compare(row: Mapping[Hashable, Any], mask: Volume, reference: Volume) -> pd.DataFrame:
+def _compare(
+    row: Mapping[Hashable, Any], mask: Volume, reference: Volume
+) -> list[dict[Hashable, Any]]:
     """Overlap of one mask with its reference, for left, right and both."""
     labels, measured = _crop(_on_grid(reference, mask), mask.data)
     identity = {key: row[key] for key in [*SCAN, "segmentation"]}
     table = overlap_table(labels, measured, mask.voxel_size.tolist())
-    return (
-        pd.DataFrame(identity, index=table.index)
-        .join(table)
-        .assign(
-            method_ml=_volumes_ml(measured, mask.voxel_volume),
-            reference_ml=_volumes_ml(labels, mask.voxel_volume),
-            note="" if same_grid(reference, mask) else RESAMPLED,
-        )
+    table = table.assign(
+        method_ml=_volumes_ml(measured, mask.voxel_volume),
+        reference_ml=_volumes_ml(labels, mask.voxel_volume),
+        note="" if same_grid(reference, mask) else RESAMPLED,
     )
+    return [identity | side for side in table.to_dict("records")]
 
 
 def _on_grid(labels: Volume, grid: Volume) -> npt.NDArray[Any]:

@@ -10,7 +10,7 @@ from bids_app.analyses.study import Study
 from bids_app.dataset.analysis_file import ModelSet, Outcome
 from bids_app.statistics.ordinal import change_category
 from bids_app.statistics.regression import Model, winsorise
-from bids_app.statistics.samples import numeric_column
+from bids_app.statistics.samples import numeric_column, varies
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ def prepare(study: Study, models: ModelSet) -> PreparedSet:
     NotApplicableError
         If there is no follow-up session, or the subset is empty.
     """
-    data = study.select(_data(study, models), models)
-    left_out = tuple(name for name in models.optional if not _varies(data, name))
+    data = study.select(_data(study, models), models.subset)
+    left_out = tuple(name for name in models.optional if name not in data or not varies(data[name]))
     numeric = tuple(name for name in models.numeric if name not in left_out)
     declared = tuple(
         Model(
@@ -97,20 +97,16 @@ def _change_data(study: Study, models: ModelSet) -> pd.DataFrame:
             data[name] = later[name]
     for outcome in models.outcomes:
         if outcome.column in first:
-            change = _difference(later, first, outcome.column)
+            change = outcome_change(later, first, outcome.column)
             if models.type == "ordinal" and pd.api.types.is_numeric_dtype(change):
                 change = change_category(change, outcome.better_below, outcome.worse_above)
             data[f"{outcome.column}_change"] = change
     return data.reset_index()
 
 
-def _difference(later: pd.DataFrame, first: pd.DataFrame, column: str) -> pd.Series:
-    """Follow-up minus first; a column with text as it is, so that its models say so."""
+def outcome_change(later: pd.DataFrame, first: pd.DataFrame, column: str) -> pd.Series:
+    """Return follow-up minus first; a column with text as it is, so that its models say so."""
     try:
         return numeric_column(later, column) - numeric_column(first, column)
     except ValueError:
         return later[column]
-
-
-def _varies(data: pd.DataFrame, column: str) -> bool:
-    return column in data and data[column].nunique() > 1

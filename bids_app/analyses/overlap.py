@@ -6,6 +6,7 @@ import pandas as pd
 
 from bids_app.analyses.result import Result, ResultFigure, ResultTable
 from bids_app.analyses.study import Study
+from bids_app.report.drawing import DISTANCE_NAMES
 from bids_app.report.plots import overlap_boxplot
 from bids_app.statistics.anova import analyse_repeated_measures
 from bids_app.statistics.comparison import pairwise_signed_rank
@@ -59,7 +60,13 @@ def analyse(study: Study) -> Result:
                 "Overlap with the reference",
                 "Both thalami. Boxes span the quartiles, whiskers 1.5 interquartile ranges.",
                 overlap_boxplot(bilateral),
-            )
+            ),
+            "overlap_distances": ResultFigure(
+                "Surface distance to the reference",
+                "Both thalami. Hausdorff distance (HD), its 95th percentile (HD95), average "
+                "symmetric surface distance (ASSD). Boxes as above.",
+                overlap_boxplot(bilateral, DISTANCE_NAMES, "Surface distance (mm)"),
+            ),
         },
         methods="Masks were compared with the reference by Dice coefficient, precision, "
         "sensitivity and surface distance, and methods with one another by Wilcoxon signed-rank "

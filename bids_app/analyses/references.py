@@ -24,6 +24,15 @@ REFERENCES = {
     "estimators with improved finite sample properties. J Econom 1985;29:305-325.",
     "mcgraw1996": "McGraw KO, Wong SP. Forming inferences about some intraclass correlation "
     "coefficients. Psychol Methods 1996;1:30-46.",
+    "deepgrai": "Zivadinov R, Bergsland N, Jakimovski D, et al. Thalamic atrophy measured by "
+    "artificial intelligence in a multicentre clinical routine real-world study is associated "
+    "with disability progression. J Neurol Neurosurg Psychiatry 2022;93:1128-1136.",
+    "levene1960": "Levene H. Robust tests for equality of variances. In: Contributions to "
+    "Probability and Statistics. Stanford University Press, 1960:278-292.",
+    "opfer2022": "Opfer R, Krüger J, Spies L, et al. Automatic segmentation of the thalamus using "
+    "a massively trained 3D convolutional neural network: higher sensitivity for the detection of "
+    "reduced thalamus volume by improved inter-scanner stability. Eur Radiol 2022, "
+    "doi:10.1007/s00330-022-09170-y.",
     "rosner1990": "Rosner B, Spiegelman D, Willett WC. Correction of logistic regression relative "
     "risk estimates and confidence intervals for measurement error. Am J Epidemiol "
     "1990;132:734-745.",

@@ -12,6 +12,7 @@ from bids_app.analyses import (
     containment,
     flow,
     groups,
+    normative,
     overlap,
     pbvc,
     qc,
@@ -40,6 +41,26 @@ ANALYSES: Mapping[str, Callable[[Study], Result]] = {
     "ranking": ranking.analyse,
     "groups": groups.analyse,
     "stratification": stratification.analyse,
+    "normative": normative.analyse,
+}
+
+# Headings of the group page.
+HEADINGS = {
+    **{name: name.replace("_", " ").capitalize() for name in ANALYSES},
+    "flow": "Participants",
+    "qc": "Quality check",
+    "calibration": "Calibration to the reference",
+    "overlap": "Overlap with the reference",
+    "containment": "Containment of masks",
+    "agreement": "Agreement of volumes",
+    "clinical": "Clinical associations",
+    "change": "Change between sessions",
+    "pbvc": "Brain volume change",
+    "reliability": "Measurement error",
+    "ranking": "Ranking of methods",
+    "groups": "Change by group",
+    "stratification": "Stratification by disability",
+    "normative": "Single participants against a norm",
 }
 
 

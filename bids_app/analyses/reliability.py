@@ -8,11 +8,13 @@ from bids_app.analyses.models import prepare
 from bids_app.analyses.result import NotApplicableError, Result, ResultTable
 from bids_app.analyses.study import Study
 from bids_app.dataset.cohort import SESSION
+from bids_app.statistics.comparison import pairwise_levene
 from bids_app.statistics.reliability import (
     MeasurementError,
     calibrated_table,
     measurement_error,
     measurement_error_table,
+    within_contrasts,
 )
 
 
@@ -31,6 +33,10 @@ def analyse(study: Study) -> Result:
         for name, rows in scans[repeated].groupby("segmentation")
     }
     known = table[table["within_sd"].notna()]
+    variances = {
+        str(name): within_contrasts(rows, "total_ml", SESSION)
+        for name, rows in scans[repeated].groupby("segmentation", sort=False)
+    }
     return Result(
         tables={
             "measurement_error": ResultTable(
@@ -39,6 +45,15 @@ def analyse(study: Study) -> Result:
                 "scans differ by less than the repeatability in 95 % of pairs.",
                 table,
             ),
+            "measurement_error_tests": ResultTable(
+                "Measurement error compared between methods",
+                "Levene's test of the within-subject variances, deviations from the median and "
+                "from the mean; p_median_adj: Bonferroni over the pairs. m scans of a session give "
+                "m - 1 independent values (Helmert contrasts). Methods that erred alike on the "
+                "same scans differ more clearly than the test says, as it takes them for "
+                "independent.",
+                pairwise_levene(variances),
+            ),
             "models_corrected": ResultTable(
                 "Clinical associations corrected for measurement error",
                 "Regression calibration: beta divided by the reliability of the volume given the "
@@ -46,12 +61,13 @@ def analyse(study: Study) -> Result:
                 _corrected(study, errors),
             ),
         },
-        methods="Measurement error was estimated from scans repeated within a session, and "
-        "regression coefficients were corrected for it by regression calibration.",
+        methods="Measurement error was estimated from scans repeated within a session and "
+        "compared between methods by Levene's test, and regression coefficients were corrected for "
+        "it by regression calibration.",
         findings="Within-subject standard deviation: "
         + ", ".join(f"{row.method} {row.within_sd:.3f} mL" for row in known.itertuples())
         + ".",
-        references=("rosner1990",),
+        references=("levene1960", "opfer2022", "rosner1990"),
     )
 
 

@@ -27,7 +27,8 @@ def analyse(study: Study) -> Result:
     caption = (
         f"Subjects per arm to detect a {100 * wanted.slowing:g} % slowing of atrophy with "
         f"{100 * wanted.power:g} % power at a two-sided level of {wanted.alpha:g}, from annual "
-        "percentage change; bootstrap intervals of participants, inf where no atrophy is seen."
+        "percentage change; bootstrap intervals of participants, inf (an arrow) where no atrophy "
+        "is seen."
     )
     return Result(
         tables={"sample_size": ResultTable("Sample size", caption, table)},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bids_app.analyses.result import NotApplicableError, Result, ResultTable
 from bids_app.analyses.study import Study
 from bids_app.statistics.regression import Model
+from bids_app.statistics.samples import varies
 from bids_app.statistics.stratification import stratification_table
 
 
@@ -14,8 +15,8 @@ def analyse(study: Study) -> Result:
     data = study.baseline
     if wanted.outcome not in data:
         raise NotApplicableError(f"no table has a column '{wanted.outcome}'")
-    numeric = tuple(name for name in ("age", "icv_ml") if name in data and data[name].notna().any())
-    categorical = tuple(name for name in ("sex",) if name in data and data[name].nunique() > 1)
+    numeric = tuple(name for name in ("age", "icv_ml") if name in data and varies(data[name]))
+    categorical = tuple(name for name in ("sex",) if name in data and varies(data[name]))
     models = [Model(wanted.outcome, name, numeric, categorical) for name in study.segmentations]
     table = stratification_table(
         data,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ import pandas as pd
 from bids_app.analyses.mapping import calibrated, calibration_table
 from bids_app.analyses.masks import LabelledScans, labelled_scans, overlap_with_reference
 from bids_app.analyses.result import NotApplicableError
-from bids_app.dataset.analysis_file import AnalysisPlan, ModelSet
+from bids_app.dataset.analysis_file import AnalysisPlan
 from bids_app.dataset.cohort import SESSION, Cohort
 from bids_app.statistics.change import change_table
 from bids_app.statistics.comparison import summary_table
@@ -240,15 +240,15 @@ class Study:
         first = table.groupby("participant_id")["scan"].transform("first")
         return table[table["scan"] == first].reset_index(drop=True)
 
-    def select(self, rows: pd.DataFrame, models: ModelSet) -> pd.DataFrame:
-        """Return the rows of a set's subset; levels match whatever their case.
+    def select(self, rows: pd.DataFrame, subset: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+        """Return the rows with the wanted levels by column, whatever their case.
 
         Raises
         ------
         NotApplicableError
             If the column is absent or nothing is left.
         """
-        for column, levels in models.subset.items():
+        for column, levels in subset.items():
             if column not in rows:
                 raise NotApplicableError(f"the subset's column '{column}' is absent")
             known = self.cohort.columns.get(column)
@@ -270,6 +270,14 @@ class Study:
             for name in self.segmentations
             if not {name.casefold(), str(methods[name]).casefold()} & names
         ]
+
+    def of_segmentation(
+        self, values: Mapping[str, float], segmentation: str, default: float
+    ) -> float:
+        """Look a value up by the name of a segmentation, else by that of its method."""
+        rows = self.scans["segmentation"] == segmentation
+        method = str(self.scans.loc[rows, "method"].iloc[0])
+        return values.get(segmentation, values.get(method, default))
 
     def summarise(
         self, rows: pd.DataFrame, measures: Sequence[str], groups: Sequence[str] = ("method",)

@@ -94,6 +94,30 @@ class Stratification:
 
 
 @dataclass(frozen=True)
+class Groups:
+    """Columns whose levels are compared in percentage change, and for what they are adjusted.
+
+    ``progression`` among them is the direction in which the outcome changed.
+    """
+
+    by: tuple[str, ...]
+    outcome: str
+    better_below: float
+    worse_above: float
+    covariates: tuple[str, ...]
+    regression: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Normative:
+    """Column and levels of the healthy, and the inter-scanner SD by segmentation, mL."""
+
+    column: str
+    controls: tuple[str, ...]
+    scanner_sd: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class AnalysisPlan:
     """A whole analysis file; the keys are explained in the one that is shipped.
 
@@ -112,7 +136,7 @@ class AnalysisPlan:
         Of the bootstrap.
     columns : mapping of str to tuple of str
         Common name of a column to its names in datasets.
-    sessions, overlap, containment, agreement, sample_size, stratification
+    sessions, overlap, containment, agreement, sample_size, groups, stratification, normative
         One object per table of the file.
     model : tuple of ModelSet
     """
@@ -130,7 +154,9 @@ class AnalysisPlan:
     containment: Containment
     agreement: Agreement
     sample_size: SampleSize
+    groups: Groups
     stratification: Stratification
+    normative: Normative
     model: tuple[ModelSet, ...]
 
 
@@ -192,6 +218,13 @@ def _check(plan: AnalysisPlan, file: str) -> None:
         raise BadDataError(
             f"{file}: 'sessions.followup_range' is [{low}, {high}]. Expected 0 ≤ low ≤ high, years."
         )
+    if plan.groups.better_below > plan.groups.worse_above:
+        raise BadDataError(f"{file}: 'groups.better_below' exceeds 'groups.worse_above'.")
+    for name, sd in plan.normative.scanner_sd.items():
+        if not sd >= 0:
+            raise BadDataError(
+                f"{file}: 'normative.scanner_sd.{name}' is {sd}. Expected mL, not negative."
+            )
     names = [models.name for models in plan.model]
     for number, models in enumerate(plan.model, start=1):
         where = f"{file}: model {number} ('{models.name}')"

@@ -262,6 +262,7 @@ def _scan_times(table: pd.DataFrame, bids_dir: Path) -> pd.Series:
     times = table["acq_time"] if "acq_time" in table else pd.Series(None, index=table.index)
     times = times.astype(object)
     absent = table.loc[times.isna(), SESSION].dropna().drop_duplicates()
+    found: dict[tuple[str, str], str | None] = {}
     for row in absent.itertuples():
         subject, session = str(row.participant_id), str(row.session_id)
         path = bids_dir / subject / session / f"{subject}_{session}_scans.tsv"
@@ -272,9 +273,11 @@ def _scan_times(table: pd.DataFrame, bids_dir: Path) -> pd.Series:
             for scan in read_rows(path)
             if scan.get("filename", "").startswith("anat/")
         ]
-        own = (table["participant_id"] == subject) & (table["session_id"] == session)
-        times[own] = min((time for time in anatomical if time != "n/a"), default=None)
-    return times
+        known = [time for time in anatomical if time != "n/a"]
+        found[subject, session] = min(known, default=None)
+    keys = zip(table["participant_id"], table["session_id"], strict=True)
+    own = pd.Series([found.get(key) for key in keys], index=table.index, dtype=object)
+    return times.where(times.notna(), own)
 
 
 def _ordered(table: pd.DataFrame, acquired: pd.Series, time: str) -> pd.DataFrame:

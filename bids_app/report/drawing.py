@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 # Okabe & Ito's palette, told apart with any common colour vision deficiency.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
-OVERLAP_COLOURS = {"dice": BLUE, "precision": ORANGE, "sensitivity": GREEN}
+OVERLAP_NAMES = {"dice": "Dice", "precision": "Precision", "sensitivity": "Sensitivity"}
+DISTANCE_NAMES = {"hd": "HD", "hd95": "HD95", "assd": "ASSD"}
 
 STYLE: Any = {
     "axes.spines.right": False,

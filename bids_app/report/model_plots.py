@@ -35,7 +35,8 @@ def interval_plot(
     ----------
     estimates : DataFrame
         One row per panel and method: ``panel`` (its title), ``method``, ``estimate``, ``low``,
-        ``high`` and ``p`` (NaN for none). Rows without an estimate are left out.
+        ``high`` (infinite for none, drawn as an arrow) and ``p`` (NaN for none). Rows without
+        an estimate are left out.
     label : str
         Text of the axis.
     none : float, optional
@@ -115,6 +116,16 @@ def _draw_estimate(axes: Axes, place: int, row: dict[str, float]) -> None:
     colour = ORANGE if significant else BLUE
     if np.isfinite([row["low"], row["high"]]).all():
         axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=1.5)
+    elif np.isfinite(row["low"]) and row["high"] == np.inf:
+        # An arrow to the edge: the interval has no upper end.
+        axes.annotate(
+            "",
+            (1, place),
+            (row["low"], place),
+            xycoords=axes.get_yaxis_transform(),
+            textcoords="data",
+            arrowprops={"arrowstyle": "->", "color": colour, "shrinkA": 0, "shrinkB": 0},
+        )
     axes.plot([row["estimate"]], [place], "o", color=colour)
     if significant:
         axes.annotate(

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import groupby
 from typing import Literal
 from urllib.parse import quote
 
@@ -193,7 +194,7 @@ class SessionStatus:
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of the cohort page.
+    """A figure or table of the cohort page.
 
     Attributes
     ----------
@@ -201,12 +202,25 @@ class Section:
     table : DataFrame or None
     svg : str
         From `bids_app.report.plots.figure_svg`. It is trusted and set into the page as it is.
+    part : str
+        Heading that it shares with the neighbours of the same part; empty for none.
     """
 
     title: str
     caption: str = ""
     table: pd.DataFrame | None = None
     svg: str = ""
+    part: str = ""
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A section as it stands on the page, and the name that links lead to."""
+
+    anchor: str
+    section: Section
+    grid: Table | None
+    svg: Markup | str
 
 
 @dataclass(frozen=True)
@@ -298,12 +312,19 @@ def cohort_page(report: CohortReport) -> str:
         **{status: counts[status] for status in ("done", "failed", "skipped")},
     }
     sections = [
-        (
+        _Drawn(
+            f"section-{number}",
             section,
             None if section.table is None else _section_table(section.table, report),
             _inline_svg(section, f"figure{number}-") if section.svg else "",
         )
         for number, section in enumerate(report.sections, start=1)
+    ]
+    parts = [
+        (f"part-{number}", name, list(members))
+        for number, (name, members) in enumerate(
+            groupby(sections, key=lambda drawn: drawn.section.part), start=1
+        )
     ]
     template = _environment().get_template("cohort.html.jinja")
     return template.render(
@@ -316,7 +337,7 @@ def cohort_page(report: CohortReport) -> str:
             if session.status != "done"
         ],
         volumes=_linked_volumes(report),
-        sections=sections,
+        parts=parts,
     )
 
 

@@ -8,7 +8,7 @@ carry its label in the SVG as ``data-subject``, so that a page can highlight the
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from bids_app.report.drawing import (
     GREEN,
     GREY,
     ORANGE,
-    OVERLAP_COLOURS,
+    OVERLAP_NAMES,
     STYLE,
     canvas,
     draw_legend,
@@ -144,7 +144,13 @@ def scatter_plot(
 
 
 @styled
-def overlap_boxplot(overlap: pd.DataFrame, *, title: str = "") -> Figure:
+def overlap_boxplot(
+    overlap: pd.DataFrame,
+    measures: Mapping[str, str] = OVERLAP_NAMES,
+    label: str = "Overlap with the reference (0 to 1)",
+    *,
+    title: str = "",
+) -> Figure:
     """Draw Tukey box plots of overlap with the reference, one box per method and measure.
 
     Boxes span the quartiles, whiskers reach the last value within 1.5 interquartile ranges.
@@ -152,8 +158,12 @@ def overlap_boxplot(overlap: pd.DataFrame, *, title: str = "") -> Figure:
     Parameters
     ----------
     overlap : DataFrame
-        One row per scan and method: ``method``, ``dice``, ``precision``, ``sensitivity``;
-        NaN where undefined.
+        One row per scan and method: ``method`` and the columns of `measures`; NaN where
+        undefined.
+    measures : mapping of str to str
+        Up to three columns to draw, and their names in the legend.
+    label : str
+        Text of the axis.
     title : str
 
     Returns
@@ -165,12 +175,13 @@ def overlap_boxplot(overlap: pd.DataFrame, *, title: str = "") -> Figure:
     KeyError
         If a column is absent.
     """
-    require_columns(overlap, ["method", *OVERLAP_COLOURS])
+    require_columns(overlap, ["method", *measures])
+    colours = dict(zip(measures, (BLUE, ORANGE, GREEN), strict=False))
     scans = overlap.groupby("method", sort=False)
     figure, axes = canvas(title, width=max(6.0, 1.5 * len(scans)))
     for place, (_, rows) in enumerate(scans):
         boxes = axes.boxplot(
-            [rows[column].dropna().to_numpy() for column in OVERLAP_COLOURS],
+            [rows[column].dropna().to_numpy() for column in measures],
             positions=place + np.array([-0.26, 0.0, 0.26]),
             widths=0.2,
             patch_artist=True,
@@ -178,13 +189,13 @@ def overlap_boxplot(overlap: pd.DataFrame, *, title: str = "") -> Figure:
             medianprops={"color": "black"},
             flierprops={"markersize": 3},
         )
-        for box, colour in zip(boxes["boxes"], OVERLAP_COLOURS.values(), strict=True):
+        for box, colour in zip(boxes["boxes"], colours.values(), strict=True):
             box.set(facecolor=colour, alpha=0.6)
-    for column, colour in OVERLAP_COLOURS.items():
-        axes.fill_between([], [], color=colour, alpha=0.6, label=column.capitalize())
+    for column, colour in colours.items():
+        axes.fill_between([], [], color=colour, alpha=0.6, label=measures[column])
     name_strips(axes, scans.size())
-    axes.set_ylabel("Overlap with the reference (0 to 1)")
-    draw_legend(axes, len(OVERLAP_COLOURS))
+    axes.set_ylabel(label)
+    draw_legend(axes, len(measures))
     return figure
 
 

@@ -9,9 +9,11 @@ import pandas as pd
 from scipy import stats
 
 from bids_app.statistics.samples import (
+    ROUNDING,
     FloatArray,
     Interval,
     complete_cases,
+    is_constant,
     numeric_column,
     require_columns,
     require_unique,
@@ -78,8 +80,10 @@ def concordance(
     Returns
     -------
     Interval
-        The coefficient and its interval by Fisher's z with n - 2 and the corrected variance.
-        NaN if both samples are constant; the interval of perfect concordance is [1, 1].
+        The coefficient and its interval by Fisher's z with n - 2 and the corrected variance;
+        the interval of perfect concordance is [1, 1]. If a sample is constant, its covariance
+        and so the coefficient are 0 without an interval (NaN); if both are constant and equal,
+        the coefficient is 0 / 0, NaN as well.
 
     Raises
     ------
@@ -94,8 +98,10 @@ def concordance(
     x, y = _pairs(reference, method)
     (var_x, cov), (_, var_y) = np.cov(x, y, ddof=ddof)
     denominator = var_x + var_y + (x.mean() - y.mean()) ** 2
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
-        return Interval(0.0 if denominator > 0 else np.nan, np.nan, np.nan)
+    if is_constant(np.concatenate([x, y])):
+        return Interval(np.nan, np.nan, np.nan)
+    if is_constant(x) or is_constant(y):
+        return Interval(0.0, np.nan, np.nan)
     ccc = float(2 * cov / denominator)
     if 1 - abs(ccc) < 1e-14:
         return Interval(ccc, ccc, ccc)
@@ -224,7 +230,7 @@ def fit_line(x: npt.ArrayLike, y: npt.ArrayLike, confidence: float = 0.95) -> Li
         If fewer than three pairs are complete.
     """
     x, y = _pairs(x, y)
-    if np.ptp(x) == 0:
+    if is_constant(x):
         undefined = Interval(np.nan, np.nan, np.nan)
         return LineFit(undefined, undefined, np.nan)
     fit = stats.linregress(x, y)
@@ -306,7 +312,8 @@ def agreement_table(
         ``icc_c1``, ``icc_a1``, ``slope`` and ``intercept`` of method on reference,
         ``residual_sd``, ``bias``, ``sd``, ``lower_limit``, ``upper_limit``,
         ``proportional_slope``; estimates are followed by their ``_ci_low`` and ``_ci_high``.
-        A method that cannot be compared has NaN and its ``reason``, otherwise empty.
+        A method that cannot be compared has NaN and its ``reason``; so has a measure that a
+        constant sample leaves undefined. Otherwise ``reason`` is empty.
 
     Raises
     ------
@@ -332,6 +339,7 @@ def agreement_table(
         row: dict[str, object] = {"method": method, "n": x.size, "reason": ""}
         try:
             row |= _agreement_columns(x, y, confidence, ddof)
+            row["reason"] = _undefined(x, y)
         except ValueError as error:
             row["reason"] = str(error)
         rows.append(row)
@@ -358,6 +366,15 @@ def _agreement_columns(
         **differences.upper_limit.columns("upper_limit"),
         **differences.proportional.slope.columns("proportional_slope"),
     }
+
+
+def _undefined(reference: FloatArray, method: FloatArray) -> str:
+    """Say what constant volumes leave undefined; empty if both vary."""
+    if is_constant(np.concatenate([reference, method])):
+        return "all volumes are equal: ccc, ICC and slopes are undefined"
+    if is_constant(reference):
+        return "the reference is constant: ccc is 0 without an interval, slope is undefined"
+    return "the method is constant: ccc is 0 without an interval" if is_constant(method) else ""
 
 
 @dataclass(frozen=True)
@@ -389,7 +406,7 @@ def _mean_squares(ratings: npt.ArrayLike) -> _MeanSquares:
         ]
     )
     # Rounding leaves traces of a variation that is not there; they would pass for a signal.
-    squares[squares <= n * k * (4 * np.finfo(np.float64).eps * np.abs(table).max()) ** 2] = 0
+    squares[squares <= (ROUNDING * np.abs(table).max()) ** 2] = 0
     rows, columns, error = squares.tolist()
     return _MeanSquares(n=n, k=k, rows=rows, columns=columns, error=error)
 

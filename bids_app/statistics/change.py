@@ -11,6 +11,7 @@ from bids_app.statistics.comparison import BATCH_VALUES
 from bids_app.statistics.samples import (
     FloatArray,
     complete_cases,
+    is_constant,
     numeric_column,
     require_columns,
     require_unique,
@@ -169,7 +170,7 @@ def sample_size_table(
     for names, members in checked.groupby(list(groups), sort=False):
         (rates,) = complete_cases(members["rate"])
         row: dict[str, object] = {**dict(zip(groups, names, strict=True)), "n": rates.size}
-        if rates.size < MINIMUM_RATES or np.ptp(rates) == 0:
+        if rates.size < MINIMUM_RATES or is_constant(rates):
             rows.append(row | {"reason": f"fewer than {MINIMUM_RATES} rates, or all are equal"})
             continue
         interval = stats.bootstrap(

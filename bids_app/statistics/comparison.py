@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import Literal
 
@@ -15,6 +16,7 @@ from bids_app.statistics.samples import (
     FloatArray,
     Interval,
     complete_cases,
+    is_constant,
     numeric_column,
     require_columns,
     require_unique,
@@ -256,9 +258,13 @@ def bootstrap_interval(
         return Interval(np.nan, np.nan, np.nan)
     compute = np.median if statistic == "median" else np.mean
     estimate = float(compute(values))
-    if np.ptp(values) == 0:
+    if is_constant(values):
         end = estimate if values.size > 1 else np.nan
         return Interval(estimate, end, end)
+    if method == "percentile":
+        resampled = _resample(values, statistic, resamples, seed)
+        low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
+        return Interval(estimate, float(low), float(high))
     ends = stats.bootstrap(
         (values,),
         compute,
@@ -362,10 +368,14 @@ def pairwise_levene(
             rows.append(row | {"reason": "a sample has fewer than two values"})
             continue
         row |= {"sd_first": x.std(ddof=1), "sd_second": y.std(ddof=1)}
-        if np.ptp(x) == np.ptp(y) == 0:
+        if is_constant(x) and is_constant(y):
             rows.append(row | {"reason": "both samples are constant"})
             continue
-        for centre in ("median", "mean"):
+        for centre, compute in (("median", np.median), ("mean", np.mean)):
+            if all(is_constant(np.abs(values - compute(values))) for values in (x, y)):
+                # Also any two values: they lie equally far from their centre.
+                row["reason"] = "deviations from the centre do not vary"
+                continue
             result = stats.levene(x, y, center=centre)
             row |= {f"f_{centre}": result.statistic, f"p_{centre}": result.pvalue}
         rows.append(row)
@@ -373,3 +383,35 @@ def pairwise_levene(
     columns += ["f_median", "p_median", "p_median_adj", "f_mean", "p_mean", "reason"]
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(p_median_adj=adjust(table["p_median"], procedure=procedure))
+
+
+def _resample(values: FloatArray, statistic: Statistic, resamples: int, seed: int) -> FloatArray:
+    """Return the statistic in each bootstrap sample.
+
+    Places in the ordered sample are drawn. So all samples of one size share the draws, and the
+    median of a draw is the value at its middle places, whatever the values are.
+    """
+    ordered = np.sort(values)
+    rows = max(1, BATCH_VALUES // values.size)
+    take = _middles if statistic == "median" else draw_places
+    batches = [
+        take(values.size, min(rows, resamples - start), seed, batch)
+        for batch, start in enumerate(range(0, resamples, rows))
+    ]
+    return np.concatenate([ordered[places].mean(axis=1) for places in batches])
+
+
+@lru_cache(maxsize=8)
+def draw_places(size: int, rows: int, seed: int, batch: int) -> npt.NDArray[np.int32]:
+    """Draw bootstrap samples of `size` places, shape (rows, size); each batch has its own."""
+    rng = np.random.default_rng([seed, batch])
+    places = np.asarray(rng.integers(size, size=(rows, size), dtype=np.int32))
+    places.setflags(write=False)
+    return places
+
+
+@lru_cache(maxsize=64)
+def _middles(size: int, rows: int, seed: int, batch: int) -> npt.NDArray[np.int32]:
+    """Return the two middle places of each draw, shape (rows, 2); equal for odd sizes."""
+    middle = [(size - 1) // 2, size // 2]
+    return np.partition(draw_places(size, rows, seed, batch), middle, axis=1)[:, middle]

@@ -10,7 +10,12 @@ import pandas as pd
 from scipy import stats
 
 from bids_app.statistics.comparison import adjust
-from bids_app.statistics.samples import Interval, complete_cases, numeric_column
+from bids_app.statistics.samples import (
+    Interval,
+    complete_cases,
+    is_constant,
+    numeric_column,
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def pearson(x: npt.ArrayLike, y: npt.ArrayLike, confidence: float = 0.95) -> Cor
     x, y = complete_cases(x, y)
     if x.size < 4:
         raise ValueError(f"{x.size} complete pairs, at least 4 are needed")
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
+    if is_constant(x) or is_constant(y):
         raise ValueError("a sample is constant")
     result = stats.pearsonr(x, y)
     ends = result.confidence_interval(confidence)

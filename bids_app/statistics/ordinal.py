@@ -113,14 +113,22 @@ def fit_ordinal(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> O
     mean, sd = terms.mean(axis=0), terms.std(axis=0)
     outcome = pd.Series(pd.Categorical(design.outcome, ordered=True), index=design.terms.index)
     optimiser = OrderedModel(outcome, (design.terms - mean) / sd, distr="logit")
-    fit = optimiser.fit(method="newton", disp=False)
+    # A trial step may overflow; the optimiser then takes another one.
+    with np.errstate(over="ignore"):
+        fit = optimiser.fit(method="newton", disp=False)
     if not fit.mle_retvals["converged"]:
         raise ModelError("the optimiser did not converge")
     parameters = np.asarray(fit.params)
     beta = parameters[: len(names)] / sd
     thresholds = optimiser.transform_threshold_params(parameters)[1:-1] + mean @ beta
     information = _information(design.outcome.to_numpy(dtype=np.int64), terms, thresholds, beta)
-    se = np.sqrt(np.diag(np.linalg.inv(information)))[len(thresholds) :]
+    try:
+        variance = np.diag(np.linalg.inv(information))[len(thresholds) :]
+    except np.linalg.LinAlgError:
+        variance = np.zeros(len(names))
+    if not (variance > 0).all():
+        raise ModelError("too few cases in a category, standard errors are undefined")
+    se = np.sqrt(variance)
     half = stats.norm.ppf((1 + confidence) / 2) * se
     coefficients = pd.DataFrame(
         {

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -113,14 +114,19 @@ def mean_containment(matrices: Iterable[pd.DataFrame]) -> pd.DataFrame:
     ----------
     Ibrahim et al. 2026, section 2.7.2: computed per subject, then averaged.
     """
+    # Scans with the same masks are added up as arrays: there are few such sets, and many scans.
+    sums: dict[tuple[str, ...], npt.NDArray[np.float64]] = {}
+    for matrix in matrices:
+        names, values = tuple(map(str, matrix.index)), matrix.to_numpy(dtype=np.float64)
+        known = ~np.isnan(values)
+        sums[names] = sums.get(names, 0) + np.stack([np.where(known, values, 0), known])
     total: dict[tuple[str, str], float] = {}
     count: dict[tuple[str, str], int] = {}
-    for matrix in matrices:
-        for contained, row in matrix.iterrows():
-            for container, value in row.items():
-                pair = (str(contained), str(container))
-                total[pair] = total.get(pair, 0.0) + (0.0 if np.isnan(value) else float(value))
-                count[pair] = count.get(pair, 0) + (not np.isnan(value))
+    for names, (added, counted) in sums.items():
+        for (i, contained), (j, container) in product(enumerate(names), repeat=2):
+            pair = (contained, container)
+            total[pair] = total.get(pair, 0.0) + float(added[i, j])
+            count[pair] = count.get(pair, 0) + int(counted[i, j])
     rows = [(*pair, _ratio(total[pair], count[pair]), count[pair]) for pair in total]
     return pd.DataFrame(rows, columns=["contained", "container", "containment", "n"])
 

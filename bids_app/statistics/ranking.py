@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bids_app.statistics.comparison import DIFFERENCE_DECIMALS
 from bids_app.statistics.samples import FloatArray, complete_cases
 
 
@@ -17,7 +18,8 @@ def mean_scores(scores: FloatArray) -> FloatArray:
 def concordance_scores(volumes: FloatArray) -> FloatArray:
     """Return Lin's concordance of each column with the first, shape (n, 1 + k) to (k,).
 
-    Moments have ddof 0; the coefficient of a constant method is 0.
+    Moments have ddof 0; the coefficient of a constant method is 0, and NaN where it is also
+    equal to a constant reference.
 
     References
     ----------
@@ -27,7 +29,8 @@ def concordance_scores(volumes: FloatArray) -> FloatArray:
     shared = 2 * (centred[:, 1:] * centred[:, :1]).mean(axis=0)
     variance = (centred**2).mean(axis=0)
     shift = volumes[:, 1:].mean(axis=0) - volumes[:, 0].mean()
-    return np.asarray(shared / (variance[1:] + variance[0] + shift**2))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(shared / (variance[1:] + variance[0] + shift**2))
 
 
 def rank_methods(
@@ -56,20 +59,22 @@ def rank_methods(
         Whether the highest score has rank 1.
     confidence : float
     resamples, seed : int
-        Number of bootstrap samples and the seed of their drawing.
+        Number of bootstrap samples and the seed of their drawing. Samples with an undefined
+        score do not count.
 
     Returns
     -------
     DataFrame
-        One row per method, best first: ``method``, ``n``, ``score``, ``rank`` (ties share the
-        mean rank), ``rank_ci_low``, ``rank_ci_high`` (percentiles), ``first`` and ``same``
-        (fraction of the bootstrap samples in which it is among the best, and in which it has
-        this rank).
+        One row per method, best first: ``method``, ``n``, ``score``, ``rank`` (scores that are
+        equal to 10 decimals share the mean rank), ``rank_ci_low``, ``rank_ci_high``
+        (percentiles), ``first`` and ``same`` (fraction of the bootstrap samples in which it is
+        among the best, and in which it has this rank).
 
     Raises
     ------
     ValueError
-        If no subject is complete or the statistic does not return one score per method.
+        If no subject is complete, or the statistic does not return one defined score per
+        method.
 
     References
     ----------
@@ -86,8 +91,12 @@ def rank_methods(
     resampled = np.array(
         [statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(resamples)]
     )
-    rank = stats.rankdata(sign * scores)
-    ranks = stats.rankdata(sign * resampled, axis=1)
+    resampled = resampled[np.isfinite(resampled).all(axis=1)]
+    if not np.isfinite(scores).all() or len(resampled) == 0:
+        raise ValueError("a score is undefined, so there are no ranks")
+    # Equal scores summed in another order are ties.
+    rank = stats.rankdata(sign * scores.round(DIFFERENCE_DECIMALS))
+    ranks = stats.rankdata(sign * resampled.round(DIFFERENCE_DECIMALS), axis=1)
     low, high = np.quantile(ranks, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
     table = pd.DataFrame(
         {

@@ -1,17 +1,23 @@
 """Linear models of clinical outcomes on thalamus volume."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import statsmodels.api as sm
 from scipy import linalg, stats
 from statsmodels.stats.diagnostic import het_breuschpagan
 
 from bids_app.statistics.comparison import adjust
-from bids_app.statistics.samples import numeric_column, require_columns
+from bids_app.statistics.samples import (
+    FloatArray,
+    is_constant,
+    numeric_column,
+    require_columns,
+)
 
 Transform = Literal["identity", "log"]
 Covariance = Literal["classical", "HC3"]
@@ -147,8 +153,8 @@ def build_design(data: pd.DataFrame, model: Model) -> Design:
     ModelError
         If the model uses a column twice or standardises one that is no numeric covariate; a
         column is absent, holds text instead of numbers or has no value; no case is complete;
-        the logarithm is undefined; the outcome or a term is constant; there are no more
-        cases than parameters; or terms are collinear.
+        the logarithm is undefined; the outcome or a term is constant but for rounding; there
+        are no more cases than parameters; or terms are collinear.
     """
     numeric = (model.predictor, *model.numeric)
     names = [model.outcome, *numeric, *model.categorical]
@@ -162,28 +168,34 @@ def build_design(data: pd.DataFrame, model: Model) -> Design:
         columns = {name: numeric_column(data, name) for name in (model.outcome, *numeric)}
     except (KeyError, ValueError) as error:
         raise ModelError(str(error.args[0])) from error
-    cases = pd.DataFrame(columns, index=data.index)
+    # Arrays by column: a table of the paper has hundreds of models, and frames are slow to make.
+    cases = {name: values.to_numpy() for name, values in columns.items()}
     for name in model.categorical:
-        cases[name] = data[name].map(str, na_action="ignore")
-    cases = _complete(cases)
+        cases[name] = data[name].map(str, na_action="ignore").to_numpy(dtype=object)
+    kept = _complete(cases)
+    cases = {name: values[kept] for name, values in cases.items()}
     outcome = cases.pop(model.outcome)
     if model.transform == "log":
         if (outcome <= 0).any():
             raise ModelError(f"log of '{model.outcome}': {int((outcome <= 0).sum())} values ≤ 0")
         outcome = np.log(outcome)
-    terms = pd.get_dummies(
-        cases, columns=list(model.categorical), drop_first=True, dtype=np.float64
-    )
-    n, parameters = len(terms), terms.shape[1] + 1
+    terms = {name: cases[name] for name in numeric}
+    for name in model.categorical:
+        for level in sorted(set(cases[name]))[1:]:
+            terms[f"{name}_{level}"] = (cases[name] == level).astype(np.float64)
+    n, parameters = len(outcome), len(terms) + 1
     if n <= parameters:
         raise ModelError(f"{n} complete cases do not exceed the {parameters} parameters")
     for name, values in {model.outcome: outcome, **cases}.items():
-        if values.nunique() == 1:
+        same = len(set(values)) == 1 if name in model.categorical else is_constant(values)
+        if same:
             raise ModelError(f"'{name}' is constant")
     for name in model.standardised:
-        terms[name] = (terms[name] - terms[name].mean()) / terms[name].std()
-    _require_full_rank(terms)
-    return Design(outcome=outcome, terms=terms)
+        terms[name] = (terms[name] - terms[name].mean()) / terms[name].std(ddof=1)
+    index = data.index[kept]
+    design = Design(pd.Series(outcome, index), pd.DataFrame(terms, index, dtype=np.float64))
+    _require_full_rank(design.terms)
+    return design
 
 
 def fit_linear(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> LinearFit:
@@ -213,7 +225,7 @@ def fit_linear(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> Li
     Partial R²: t² / (t² + df) with the classical t, Cohen et al. 2003, chapter 3.
     """
     design = build_design(data, model)
-    classical = sm.OLS(design.outcome, sm.add_constant(design.terms)).fit()
+    classical = sm.OLS(design.outcome.to_numpy(), _with_constant(design.terms)).fit()
     influence = classical.get_influence()
     leverage = influence.hat_matrix_diag
     fit = classical
@@ -222,7 +234,8 @@ def fit_linear(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> Li
             raise ModelError("a case has a leverage of 1, HC3 is undefined")
         fit = classical.get_robustcov_results("HC3", use_t=True)
     interval = np.asarray(fit.conf_int(1 - confidence))
-    t_squared = classical.tvalues[model.predictor] ** 2
+    # The predictor comes right after the constant.
+    t_squared = classical.tvalues[1] ** 2
     return LinearFit(
         model=model,
         design=design,
@@ -278,7 +291,7 @@ def diagnose(fit: LinearFit) -> Diagnostics:
     theoretical, ordered = stats.probplot(fit.observations["studentised"], fit=False)
     breusch_pagan = shapiro = (np.nan, np.nan)
     if np.ptp(residual) > 1e-12 * np.ptp(fit.design.outcome):
-        breusch_pagan = het_breuschpagan(residual, sm.add_constant(fit.design.terms))[:2]
+        breusch_pagan = het_breuschpagan(residual, _with_constant(fit.design.terms))[:2]
         if fit.n <= SHAPIRO_LIMIT:
             result = stats.shapiro(residual)
             shapiro = (float(result.statistic), float(result.pvalue))
@@ -321,15 +334,32 @@ def linear_table(
         ``variance_inflation`` (largest), ``cooks_distance`` (largest), ``standardised_over``
         and ``reason``. A model that cannot be fitted is a row with its reason.
     """
-    rows: list[dict[str, Any]] = []
+    return tabulate_fits(fit_all(data, models, confidence), family)
+
+
+def fit_all(
+    data: pd.DataFrame, models: Sequence[Model], confidence: float = 0.95
+) -> list[tuple[Model, LinearFit | str]]:
+    """Fit many linear models; in the place of one that cannot be fitted stands the reason."""
+    fits: list[tuple[Model, LinearFit | str]] = []
     for model in models:
+        try:
+            fits.append((model, fit_linear(data, model, confidence)))
+        except ModelError as error:
+            fits.append((model, str(error)))
+    return fits
+
+
+def tabulate_fits(
+    fits: Sequence[tuple[Model, LinearFit | str]], family: Family = "all"
+) -> pd.DataFrame:
+    """Report the results of `fit_all` as `linear_table` does."""
+    rows: list[dict[str, Any]] = []
+    for model, fit in fits:
         row: dict[str, Any] = {"outcome": model.outcome, "predictor": model.predictor}
         row |= {"transform": model.transform, "covariance": model.covariance, "reason": ""}
         row["standardised_over"] = "complete cases" if model.standardised else ""
-        try:
-            rows.append(row | _linear_columns(fit_linear(data, model, confidence)))
-        except ModelError as error:
-            rows.append(row | {"reason": str(error)})
+        rows.append(row | ({"reason": fit} if isinstance(fit, str) else _linear_columns(fit)))
     columns = ["outcome", "predictor", "transform", "covariance", "distribution", "n", "df"]
     columns += ["beta", "se", "ci_low", "ci_high", "t", "p", "p_adj", "family", "r2"]
     columns += ["r2_adjusted", "partial_r2", "residual_sd", "breusch_pagan_p", "shapiro_wilk_p"]
@@ -402,14 +432,20 @@ def _linear_columns(fit: LinearFit) -> dict[str, Any]:
     }
 
 
-def _complete(cases: pd.DataFrame) -> pd.DataFrame:
-    absent = [str(name) for name, values in cases.items() if values.isna().all()]
+def _complete(cases: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
+    """Return which cases have every value."""
+    missing = {name: pd.isna(values) for name, values in cases.items()}
+    absent = [name for name, gaps in missing.items() if gaps.all()]
     if absent:
         raise ModelError(f"all values of {absent} are missing")
-    complete = cases.dropna()
-    if complete.empty:
+    complete = ~np.logical_or.reduce(list(missing.values()))
+    if not complete.any():
         raise ModelError("no case is complete")
-    return complete
+    return np.asarray(complete)
+
+
+def _with_constant(terms: pd.DataFrame) -> FloatArray:
+    return np.column_stack([np.ones(len(terms)), terms.to_numpy()])
 
 
 def _require_full_rank(terms: pd.DataFrame) -> None:

@@ -109,7 +109,8 @@ def measurement_error_table(
     DataFrame
         One row per method: ``method``, ``subjects``, ``scans``, ``df``, ``within_sd`` with
         ``_ci_low`` and ``_ci_high``, ``repeatability`` (1.96·√2·within_sd: two scans differ by
-        less in 95 % of pairs), ``coefficient_of_variation`` (%), ``reason``.
+        less in 95 % of pairs), ``coefficient_of_variation`` (%; NaN unless the mean is
+        positive), ``reason``.
 
     Raises
     ------
@@ -128,11 +129,51 @@ def measurement_error_table(
         row |= {"subjects": error.subjects, "scans": error.scans, "df": error.df}
         row |= error.within_sd.columns("within_sd")
         row["repeatability"] = 1.96 * np.sqrt(2) * error.within_sd.estimate
-        row["coefficient_of_variation"] = 100 * error.within_sd.estimate / error.mean
+        if error.mean > 0:
+            row["coefficient_of_variation"] = 100 * error.within_sd.estimate / error.mean
         rows.append(row)
     columns = ["method", "subjects", "scans", "df", "within_sd", "within_sd_ci_low"]
     columns += ["within_sd_ci_high", "repeatability", "coefficient_of_variation", "reason"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def within_contrasts(
+    repeats: pd.DataFrame, value: str = "volume", keys: Sequence[str] = ("subject",)
+) -> pd.Series:
+    """Turn repeated scans into independent deviations with the variance of a single one.
+
+    The deviations of m scans from their mean depend on one another; their m - 1 Helmert
+    contrasts, each scan against the mean of those before it, do not.
+
+    Parameters
+    ----------
+    repeats, value, keys
+        As for `measurement_error`.
+
+    Returns
+    -------
+    Series of float64
+        √(j / (j + 1)) · (scan j + 1 - mean of scans 1 … j), indexed by the scan; its mean square
+        is the squared ``within_sd``.
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    ValueError
+        If the values hold text or infinite values.
+
+    References
+    ----------
+    Searle 1971, Linear Models, section 2.5 (Helmert matrix).
+    """
+    require_columns(repeats, [*keys, value])
+    values = repeats[list(keys)].assign(value=numeric_column(repeats, value)).dropna()
+    grouped = values.groupby(list(keys))["value"]
+    before = grouped.cumcount()
+    previous = (grouped.cumsum() - values["value"]) / before
+    contrasts = np.sqrt(before / (before + 1)) * (values["value"] - previous)
+    return contrasts[before > 0].rename("contrast")
 
 
 def calibrated_table(

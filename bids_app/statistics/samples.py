@@ -9,6 +9,10 @@ import pandas as pd
 
 FloatArray = npt.NDArray[np.float64]
 
+# Values that agree to this share of their size differ by rounding: sums of the same numbers in
+# another order do. No measurement of this field has ten significant digits.
+ROUNDING = 1e-10
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -59,6 +63,29 @@ def complete_cases(*samples: npt.ArrayLike) -> tuple[FloatArray, ...]:
     return tuple(stacked[:, ~np.isnan(stacked).any(axis=0)])
 
 
+def is_constant(values: npt.ArrayLike) -> bool:
+    """Tell whether a sample varies by rounding error at most.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+        Finite values; n may be 0.
+
+    Returns
+    -------
+    bool
+        Whether the range is within `ROUNDING` of the largest magnitude.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    return array.size == 0 or bool(np.ptp(array) <= ROUNDING * np.abs(array).max())
+
+
+def varies(column: pd.Series) -> bool:
+    """Tell whether a column holds two values, numbers that differ by more than rounding."""
+    known = column.dropna()
+    return not is_constant(known) if pd.api.types.is_numeric_dtype(known) else known.nunique() > 1
+
+
 def require_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:
     """Raise ``KeyError`` naming every column of `columns` that `table` lacks."""
     absent = [column for column in columns if column not in table.columns]
@@ -95,10 +122,12 @@ def numeric_column(table: pd.DataFrame, column: str) -> pd.Series:
         If it holds text that is no number, or infinite values.
     """
     require_columns(table, [column])
-    values = pd.to_numeric(table[column], errors="coerce").astype(np.float64)
-    text = values.isna() & table[column].notna()
-    if text.any():
-        raise ValueError(f"column '{column}' holds text: {table.loc[text, column].iloc[0]!r}")
-    if np.isinf(values).any():
+    values = table[column]
+    if values.dtype != np.float64:
+        values = pd.to_numeric(values, errors="coerce").astype(np.float64)
+        text = values.isna() & table[column].notna()
+        if text.any():
+            raise ValueError(f"column '{column}' holds text: {table.loc[text, column].iloc[0]!r}")
+    if np.isinf(values.to_numpy()).any():
         raise ValueError(f"column '{column}' holds infinite values")
     return values

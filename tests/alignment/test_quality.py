@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter, shift
 
-from bids_app.alignment.quality import BINS, mutual_information
+from bids_app.alignment.quality import BINS, gain_by_parts, mutual_information
 
 
 @pytest.fixture
@@ -43,3 +44,19 @@ def test_nothing_to_compare(uniform: np.ndarray) -> None:
     empty = np.zeros(uniform.shape, dtype=bool)
     assert mutual_information(uniform, uniform, empty) == 0
     assert mutual_information(uniform, np.zeros_like(uniform), ~empty) == 0
+
+
+def test_parts_that_went_elsewhere_are_noticed() -> None:
+    """A dark-bright inverted copy lies right; one with its halves pulled apart by 4 mm does not."""
+    rng = np.random.default_rng(2)
+    image = gaussian_filter(rng.normal(size=(64, 64, 64)), 1.5).astype(np.float32)
+    mask = np.zeros(image.shape, dtype=bool)
+    mask[8:-8, 8:-8, 8:-8] = True
+    size = np.ones(3)
+    noise = rng.normal(0, image.std(), image.shape).astype(np.float32)
+    assert gain_by_parts(image, 5 - 3 * image, mask, size) == pytest.approx(0, abs=1e-6)
+    assert gain_by_parts(image, image + noise, mask, size) < 0.01
+    pulled = image.copy()
+    pulled[:32], pulled[32:] = shift(image, (0, -4, 0))[:32], shift(image, (0, 4, 0))[32:]
+    assert gain_by_parts(image, pulled, mask, size) > 0.9
+    assert gain_by_parts(image, image, np.zeros_like(mask), size) == 1

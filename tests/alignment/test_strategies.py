@@ -52,6 +52,14 @@ def test_wrong_images_are_refused(head: Head) -> None:
         assert found.reason
 
 
+def test_another_head_is_refused(head: Head) -> None:
+    """Simulated heads share most of their anatomy, so that mutual information is not enough."""
+    other = moved(draw_head(1, voxel_size=2.0), "R1map", np.eye(4), np.random.default_rng(8))
+    found = align(head.t1w, head.brain, other, STRATEGIES["R1map"])
+    assert found.chosen is None
+    assert "as between two heads" in found.reason
+
+
 def test_left_and_right_swapped_is_refused(head: Head) -> None:
     rng = np.random.default_rng(7)
     right = moved(head, "R1map", np.eye(4), rng)

@@ -45,7 +45,7 @@ def declare(study: Study, tmp_path: Path) -> Callable[..., Study]:
         path = tmp_path / "analysis.toml"
         path.write_text(f"resamples = 100\n{models}")
         table = change(study.cohort.table.copy())
-        known = [*study.cohort.columns, "double"]
+        known = [*study.cohort.columns, "double", "scanner"]
         columns = {name: Column("a.tsv", name) for name in known if name in table}
         cohort = replace(study.cohort, table=table, columns=columns)
         return Study(cohort, read_analysis_file(path), study.output_dir, study.reference_dir)

@@ -24,9 +24,12 @@ from bids_app.analyses import (
     stratification,
     volumes,
 )
+from bids_app.analyses.masks import containment_matrices
 from bids_app.analyses.registry import attempt
 from bids_app.analyses.study import Study
 from bids_app.statistics.comparison import signed_rank
+from tests.analyses.simulation import AFFINE, boxes
+from tests.conftest import save_image
 
 Declare = Callable[..., Study]
 
@@ -77,6 +80,22 @@ def test_containment_is_averaged_over_participants(study: Study) -> None:
     widths = np.array([6 + number % 3 for number in range(8)])
     assert share["thalnet T1w", "first T1w"] == 1
     assert share["first T1w", "thalnet T1w"] == pytest.approx((widths / (widths + 2)).mean())
+
+
+def test_masks_on_another_grid_are_resampled_and_named(tmp_path: Path) -> None:
+    shifted = AFFINE.copy()
+    shifted[0, 3] = 2.0
+    rows = []
+    for method, affine in (("first", AFFINE), ("thalnet", shifted)):
+        name = f"sub-1_space-T1w_seg-thalamus_desc-{method}T1w_dseg.nii.gz"
+        save_image(tmp_path / "sub-1" / "anat" / name, boxes(6), affine)
+        rows.append({"participant_id": "sub-1", "session_id": None, "scan": "sub-1_T1w"})
+        rows[-1] |= {"method": method, "contrast": "T1w", "segmentation": f"{method} T1w"}
+    resampled: list[str] = []
+    (matrix,) = containment_matrices(pd.DataFrame(rows), tmp_path, [], resampled)
+    assert resampled == ["sub-1_T1w thalnet T1w"]
+    # One voxel of two millimetres to the side: five of six layers are shared.
+    assert matrix.loc["first T1w", "thalnet T1w"] == pytest.approx(5 / 6)
 
 
 def test_agreement_with_a_figure_of_each_kind(study: Study) -> None:

@@ -39,6 +39,15 @@ def test_panels_with_estimates_and_stars() -> None:
     )
 
 
+def test_an_interval_without_upper_end_is_an_arrow() -> None:
+    table = pd.DataFrame(
+        {"panel": "n", "method": ["a", "b"], "estimate": [90.0, 200.0], "low": [50.0, 80.0]}
+    ).assign(high=[150.0, np.inf], p=np.nan)
+    figure = interval_plot(table, "n per arm", none=None, log=True)
+    arrows = [text for text in figure.axes[0].texts if getattr(text, "arrow_patch", None)]
+    assert [arrow.xyann for arrow in arrows] == [(80.0, 1)]
+
+
 def test_an_absent_column() -> None:
     with pytest.raises(KeyError, match="estimate"):
         interval_plot(pd.DataFrame({"panel": [], "method": []}), "beta")

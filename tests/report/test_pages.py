@@ -115,8 +115,8 @@ def cohort_report(text: str = "01") -> CohortReport:
         citation=f"Someone 2026 {text}",
         sections=(
             Section(f"Volumes {text}", f"Every scan {text}", svg=figure_svg(plot)),
-            Section("Again", svg=figure_svg(plot)),
-            Section("Agreement", "Intervals are 95 %.", table),
+            Section("Again", svg=figure_svg(plot), part=f"Agreement {text}"),
+            Section("Agreement", "Intervals are 95 %.", table, part=f"Agreement {text}"),
         ),
         dictionary={"total_ml": f"both thalami, mL {text}"},
     )
@@ -226,8 +226,24 @@ def test_cohort_page_tells_all() -> None:
     assert cards == ["subjects4", "sessions4", "done2", "failed1", "skipped1"]
 
 
+def test_contents_lead_to_every_part_and_section() -> None:
+    page = Page(html_of("cohort full"))
+    ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    inward = [link["href"] for link in page.all("a") if link["href"].startswith("#")]
+    assert len(inward) == len(set(inward)) == 8
+    assert {href.removeprefix("#") for href in inward} <= ids
+    # Two sections of one part stand below a heading of their own.
+    assert [tag for tag, attributes in page.tags if attributes.get("id") == "part-2"] == ["h2"]
+    assert len([a for a in page.all("h3") if a.get("id", "").startswith("section-")]) == 2
+
+
+def outward(page: Page) -> list[str]:
+    """Links that leave the page."""
+    return [link["href"] for link in page.all("a") if not link["href"].startswith("#")]
+
+
 def test_rows_are_linked_to_their_pages() -> None:
-    links = [link["href"] for link in Page(html_of("cohort full")).all("a")]
+    links = outward(Page(html_of("cohort full")))
     assert links == ["./sub-01_ses-01.html", "./a%20b%23c%3Fd%3Ae.html"]
 
 
@@ -238,7 +254,7 @@ def test_link_cannot_leave_the_folder_by_scheme_or_host() -> None:
         SessionStatus("2", "", "done", page="//example.org/x"),
     )
     report = CohortReport("x", sessions, volumes, {}, "", "")
-    links = [link["href"] for link in Page(cohort_page(report)).all("a")]
+    links = outward(Page(cohort_page(report)))
     assert links == ["./javascript%3Aalert%281%29", ".///example.org/x"]
 
 
@@ -277,7 +293,8 @@ def test_results_of_a_session_are_linked_to_its_page() -> None:
         }
     )
     report = replace(cohort_report(), sections=(Section("Look at these first", "", table),))
-    links = [attributes["href"] for attributes in Page(cohort_page(report)).all("a")]
+    anchors = Page(cohort_page(report)).all("a")
+    links = [each["href"] for each in anchors if each["href"].startswith("./")]
     # Two of the volumes, two of the section: the third subject has no page.
     assert links == ["./sub-01_ses-01.html", "./a%20b%23c%3Fd%3Ae.html"] * 2
 

@@ -193,7 +193,13 @@ def test_perfect_and_absent_variation() -> None:
         assert np.isnan(icc(np.full((5, 2), 0.1)).estimate)
     constant = np.full(4, 0.1)
     assert np.isnan(agreement.concordance(constant, constant).estimate)
-    assert agreement.concordance(x, constant).estimate == 0
+    rounded = np.array([0.3, 0.1 + 0.2, 0.3, 0.3])
+    assert np.isnan(agreement.concordance(rounded, rounded[::-1]).estimate)
+    for first, second in ((x, constant), (constant, x), (constant, constant + 1), (x, rounded)):
+        ccc = agreement.concordance(first, second)
+        assert ccc.estimate == 0
+        assert np.isnan([ccc.low, ccc.high]).all()
+    assert np.isnan(agreement.icc_a1(np.column_stack([rounded, rounded[::-1]])).estimate)
     assert np.isnan(agreement.fit_line(constant, x).slope.estimate)
     perfect_shift = agreement.icc_c1(np.column_stack([x, x + 5]))
     assert perfect_shift.low == pytest.approx(1)
@@ -224,6 +230,11 @@ def test_missing_pairs_and_reasons(inputs: Callable[[str], pd.DataFrame]) -> Non
     assert table.loc["close", "n"] == 37
     assert table.loc["flat", "ccc"] == 0
     assert table.loc["flat", "slope"] == pytest.approx(0)
+    assert "the method is constant: ccc is 0" in table.loc["flat", "reason"]
+    flat = agreement.agreement_table(tidy(wide.assign(reference=9.0)), "reference")
+    reasons = flat.set_index("method")["reason"]
+    assert "the reference is constant" in reasons["close"]
+    assert "all volumes are equal" in reasons["flat"]
 
 
 def test_several_sessions_need_their_key(inputs: Callable[[str], pd.DataFrame]) -> None:

@@ -257,3 +257,13 @@ def test_levene_pairs_and_reasons() -> None:
     )
     assert table.loc[("noisy", "single"), "reason"] == "a sample has fewer than two values"
     assert table.loc[("flat", "even"), "reason"] == "both samples are constant"
+
+
+def test_levene_of_pairs_of_values_is_undefined() -> None:
+    """Two values lie equally far from their centre, which is no proof of unequal variances."""
+    table = comparison.pairwise_levene({"a": [1.0, 2.0], "b": [1.0, 9.0], "c": [1.0, 5.0, 6.0]})
+    rows = table.set_index(["first", "second"])
+    assert rows.loc[("a", "b"), "reason"] == "deviations from the centre do not vary"
+    assert np.isnan(rows.loc[("a", "b"), "p_median"])
+    assert rows.loc[("a", "c"), "reason"] == ""
+    assert 0 < rows.loc[("a", "c"), "p_median"] < 1

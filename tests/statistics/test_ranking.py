@@ -69,6 +69,22 @@ def test_ties_missing_values_and_seed() -> None:
     assert table["first"].sum() > 1
 
 
+def test_samples_without_a_score_do_not_count() -> None:
+    """Three subjects, drawn thrice the same, have no concordance; the others are ranked."""
+    samples = pd.DataFrame({"reference": [1.0, 2, 3], "same": [1.0, 2, 3], "other": [1.0, 3, 2]})
+    table = ranking.rank_methods(
+        samples, ["same", "other"], statistic=ranking.concordance_scores, resamples=300
+    )
+    assert np.isfinite(table["rank_ci_high"]).all()
+    assert table["method"].iloc[0] == "same"
+    with pytest.raises(ValueError, match="a score is undefined"):
+        ranking.rank_methods(
+            samples.assign(reference=1.0, same=1.0),
+            ["same", "other"],
+            statistic=ranking.concordance_scores,
+        )
+
+
 def test_refusals() -> None:
     """No complete subject, or names that do not fit the scores."""
     samples = scores({"one": 0, "two": 1})

@@ -182,6 +182,8 @@ BAD = {
     "no sex": ({"sex": None}, {}, "all values of ['sex'] are missing"),
     "one sex": ({"sex": "F"}, {}, "'sex' is constant"),
     "constant": ({"icv": 1500.0}, {}, "'icv' is constant"),
+    "rounding": ({"icv": [1500.3, 1500.1 + 0.2] * 75}, {}, "'icv' is constant"),
+    "rounded volume": ({"volume": [0.3, 0.1 + 0.2] * 75}, {}, "'volume' is constant"),
     "constant outcome": ({"sdmt": 40}, {}, "'sdmt' is constant"),
     "log": ({"sdmt": 0.0}, {"transform": "log"}, "log of 'sdmt': 149 values ≤ 0"),
 }

@@ -104,3 +104,24 @@ def test_disattenuation() -> None:
     for value in (0.0, -0.2, 1.1):
         with pytest.raises(ValueError, match="outside"):
             reliability.disattenuate(Interval(0.3, 0.1, 0.5), value)
+
+
+def test_contrasts_carry_the_within_subject_variance(
+    inputs: Callable[[str], pd.DataFrame],
+) -> None:
+    """Their mean square is the pooled variance, and there are as many as degrees of freedom."""
+    repeats = inputs("repeats")
+    contrasts = reliability.within_contrasts(repeats)
+    error = reliability.measurement_error(repeats)
+    assert len(contrasts) == error.df
+    assert np.sqrt((contrasts**2).mean()) == pytest.approx(error.within_sd.estimate)
+    # Scans that only differ between subjects have none.
+    assert reliability.within_contrasts(repeats.drop_duplicates("subject")).empty
+
+
+def test_mean_of_zero_has_no_coefficient_of_variation() -> None:
+    """Differences may average zero; their spread is still an error."""
+    repeats = pd.DataFrame({"method": "a", "subject": ["1", "1"], "volume": [1.0, -1.0]})
+    (row,) = reliability.measurement_error_table(repeats).to_dict("records")
+    assert row["within_sd"] == pytest.approx(np.sqrt(2))
+    assert np.isnan(row["coefficient_of_variation"])

@@ -49,6 +49,30 @@ def test_refusals() -> None:
         samples.require_unique(table, ["subject"])
 
 
+@pytest.mark.parametrize(
+    ("values", "constant"),
+    [
+        ([], True),
+        ([0.0, 0.0], True),
+        ([0.3, 0.1 + 0.2], True),
+        ([1e9, 1e9 + 1e-3], True),
+        ([0.0, 1e-300], False),
+        ([1.0, 1.0 + 1e-9], False),
+    ],
+)
+def test_rounding_is_no_variation(values: list[float], constant: bool) -> None:
+    """What differs in the last of sixteen digits only is constant, at any size."""
+    assert samples.is_constant(values) is constant
+    column = pd.Series([*values, np.nan])
+    assert samples.varies(column) is not constant
+
+
+def test_words_vary_by_their_values() -> None:
+    """Missing words are no value of their own."""
+    assert not samples.varies(pd.Series(["F", None, "F"]))
+    assert samples.varies(pd.Series(["F", "M"]))
+
+
 def test_interval_columns() -> None:
     """An interval becomes three columns."""
     columns = samples.Interval(0.5, 0.4, 0.6).columns("ccc")
