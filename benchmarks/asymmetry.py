@@ -3,8 +3,8 @@
 ``python -m benchmarks.asymmetry LABELS [--names FOLDER] [--without NAME ...]``
 
 LABELS is a folder with ``*_dseg.nii.gz``, FOLDER one with a ``dseg.tsv`` that names their labels.
-For the maps of Rushmore et al. 2022: ``dseg --names lut --without 192540 361941 523032`` (in these
-three the numbers are shifted).
+For the maps of Rushmore et al. 2022 (doi:10.3389/fnana.2022.894606): ``dseg --names lut --without
+192540 361941 523032``; in these three the numbers are shifted.
 """
 
 from __future__ import annotations

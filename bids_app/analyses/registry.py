@@ -48,6 +48,8 @@ ANALYSES: Mapping[str, Callable[[Study], Result]] = {
 HEADINGS = {
     **{name: name.replace("_", " ").capitalize() for name in ANALYSES},
     "flow": "Participants",
+    "qc": "Quality check",
+    "calibration": "Calibration to the reference",
     "overlap": "Overlap with the reference",
     "containment": "Containment of masks",
     "agreement": "Agreement of volumes",

@@ -293,7 +293,8 @@ def test_results_of_a_session_are_linked_to_its_page() -> None:
         }
     )
     report = replace(cohort_report(), sections=(Section("Look at these first", "", table),))
-    links = [attributes["href"] for attributes in Page(cohort_page(report)).all("a")]
+    anchors = Page(cohort_page(report)).all("a")
+    links = [each["href"] for each in anchors if each["href"].startswith("./")]
     # Two of the volumes, two of the section: the third subject has no page.
     assert links == ["./sub-01_ses-01.html", "./a%20b%23c%3Fd%3Ae.html"] * 2
 
