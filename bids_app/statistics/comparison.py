@@ -371,7 +371,8 @@ def pairwise_levene(
         if is_constant(x) and is_constant(y):
             rows.append(row | {"reason": "both samples are constant"})
             continue
-        for centre, compute in (("median", np.median), ("mean", np.mean)):
+        for centre in ("median", "mean"):
+            compute = np.median if centre == "median" else np.mean
             if all(is_constant(np.abs(values - compute(values))) for values in (x, y)):
                 # Also any two values: they lie equally far from their centre.
                 row["reason"] = "deviations from the centre do not vary"

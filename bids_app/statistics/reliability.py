@@ -172,7 +172,7 @@ def within_contrasts(
     grouped = values.groupby(list(keys))["value"]
     before = grouped.cumcount()
     previous = (grouped.cumsum() - values["value"]) / before
-    contrasts = np.sqrt(before / (before + 1)) * (values["value"] - previous)
+    contrasts = (before / (before + 1)) ** 0.5 * (values["value"] - previous)
     return contrasts[before > 0].rename("contrast")
 
 
