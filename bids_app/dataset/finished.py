@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +29,13 @@ def datasets(options: Options) -> dict[str, Path]:
 
     Left out are quantitative maps, SIENA's reports and the reference of the group stage.
     """
-    reference = read_analysis_file(options.analysis_file).reference
-    others = {DERIVATIVE, "siena", "manual", reference}
+    others = {DERIVATIVE, "siena", "manual", _reference(options.analysis_file)}
     return {name: path for name, path in options.derivatives.items() if name not in others}
+
+
+@cache
+def _reference(analysis_file: Path | None) -> str:
+    return read_analysis_file(analysis_file).reference
 
 
 def find_finished(

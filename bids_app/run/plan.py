@@ -59,8 +59,11 @@ def _print_courses(sessions: Sequence[Session]) -> None:
 
 def _print_finished(sessions: Sequence[Session], options: Options) -> None:
     """Say how many sessions the finished results of each dataset serve, and which they do not."""
+    given = datasets(options)
+    if not given:
+        return
     _, *rows = match_table(sessions, options)
-    for name in datasets(options):
+    for name in given:
         own = [row for row in rows if row[0] == name]
         served = {session for _, session, _, _, file, _ in own if "n/a" not in (session, file)}
         without = [session for _, session, _, _, file, _ in own if file == "n/a"]
