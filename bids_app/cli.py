@@ -27,7 +27,7 @@ from bids_app.errors import (
 from bids_app.options import Level, Options
 
 _LEVELS = ("participant", "group")
-_METHODS = ("thalnet",)
+_METHODS = ("thalnet", "atlas")
 _SPOILING_CORRECTIONS = ("v2k", "v3star", "NHResFIL", "FIL_v3star", "FIL_7T")
 _MEMORY_UNITS = {"": 1 / 1024, "M": 1 / 1024, "G": 1.0, "T": 1024.0}
 

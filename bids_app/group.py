@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -15,7 +15,7 @@ from bids_app.analyses.study import Study
 from bids_app.dataset.analysis_file import AnalysisPlan, read_analysis_file
 from bids_app.dataset.cohort import Cohort, read_cohort
 from bids_app.dataset.derivatives import prepare_output, staged
-from bids_app.dataset.description import CITATION, METHODS_PARAGRAPH, dataset_name
+from bids_app.dataset.description import dataset_name, methods_text, works
 from bids_app.dataset.dictionary import GROUP_COLUMNS, describe_columns
 from bids_app.errors import BadDataError, ExitCode
 from bids_app.options import Options
@@ -91,7 +91,8 @@ def write(
         If a file cannot be written.
     """
     svgs: dict[str, str] = {}
-    methods, citation = methods_paragraph(results), references(results)
+    used = cohort.table["method"].unique().tolist()
+    methods, citation = methods_paragraph(results, used), references(results, used)
     with staged(options.output_dir, "group") as staging:
         tables = {"analyses": overview(results), "problems": problem_table(cohort, results)}
         for name, frame in tables.items():
@@ -141,10 +142,10 @@ def problem_table(cohort: Cohort, results: Mapping[str, Result]) -> pd.DataFrame
     return pd.DataFrame({"problem": list(dict.fromkeys([*cohort.problems, *met]))}, dtype="str")
 
 
-def methods_paragraph(results: Mapping[str, Result]) -> str:
+def methods_paragraph(results: Mapping[str, Result], used: Iterable[str]) -> str:
     """Write the methods with what was computed, and the findings with their numbers."""
     done = [result for result in results.values() if not result.reason]
-    parts = [METHODS_PARAGRAPH.strip()]
+    parts = [methods_text(used).strip()]
     parts += [
         " ".join(result.methods for result in done if result.methods),
         " ".join(result.findings for result in done if result.findings),
@@ -152,12 +153,12 @@ def methods_paragraph(results: Mapping[str, Result]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def references(results: Mapping[str, Result]) -> str:
+def references(results: Mapping[str, Result], used: Iterable[str]) -> str:
     """List the works that the methods rest on, each once."""
     keys = {key for result in results.values() for key in result.references}
     cited = {REFERENCES[key] for key in keys}
     names = {entry[:20] for entry in cited}
-    standing = [entry for entry in CITATION.strip().split("\n\n") if entry[:20] not in names]
+    standing = [entry for entry in works(used).strip().split("\n\n") if entry[:20] not in names]
     return "\n\n".join(sorted([*standing, *cited]))
 
 

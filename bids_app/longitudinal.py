@@ -13,16 +13,19 @@ from contextlib import closing
 from itertools import groupby
 
 from bids_app import __version__
+from bids_app.alignment.brain_change import parenchyma_volumes
 from bids_app.alignment.within_subject import align_within_subject
 from bids_app.dataset.derivatives import staged
 from bids_app.dataset.index import Session
 from bids_app.dataset.outputs import (
     read_conformed,
+    write_brain_change,
     write_within_subject,
     write_within_subject_segmentation,
     write_within_subject_volumes,
 )
 from bids_app.errors import BadDataError
+from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.run.outcome import Outcome
 from bids_app.run.progress import Progress
@@ -129,7 +132,7 @@ def measure_course(
     except BadDataError as error:
         names = ", ".join(scan.path.name for scan in course.anchors)
         raise BadDataError(f"{course.name}: {error} Scans in order: {names}.") from error
-    measurements = []
+    measurements, brains = [], []
     with staged(options.output_dir, course.name) as staging:
         for scan, image, transform in zip(
             course.anchors, aligned.images, aligned.transforms, strict=True
@@ -144,7 +147,13 @@ def measure_course(
                 write_within_subject_segmentation(staging, scan, method, result, image.affine)
                 volumes = measure(result, image.voxel_volume)
                 measurements.append((scan, method, volumes))
+            brains.append(Volume(result.brain_mask, image.affine))
         write_within_subject_volumes(staging, measurements)
+        stage("measure the change of brain volume")
+        volumes_of_brain = parenchyma_volumes(aligned.images, brains)
+        write_brain_change(
+            staging, course, zip(course.anchors, volumes_of_brain.tolist(), strict=True)
+        )
     return Outcome(course.name, "done", reason, stamp=stamp, outputs=tuple(sorted(staging.names)))
 
 

@@ -15,9 +15,9 @@ from bids_app.alignment.strategies import STRATEGIES, align, apply
 from bids_app.alignment.transforms import itk_text
 from bids_app.dataset.derivatives import Staging, prepare_output, staged
 from bids_app.dataset.description import (
-    CITATION,
-    METHODS_PARAGRAPH,
     describe_dataset,
+    methods_text,
+    works,
     write_configuration,
 )
 from bids_app.dataset.images import axis_codes, read_volume
@@ -368,11 +368,15 @@ def write_session_page(
         anchors=tuple(_anchor(session, measured) for measured in scans),
         inputs=tuple(InputFile(path, checksum) for path, checksum in stamp.inputs.items()),
         software=stamp.software,
-        methods=METHODS_PARAGRAPH,
-        citation=CITATION,
+        methods=methods_text(_used(scans)),
+        citation=works(_used(scans)),
         warnings=warnings,
     )
     staging.text(f"{session.name}.html", session_page(report))
+
+
+def _used(scans: list[MeasuredScan]) -> list[str]:
+    return [item.method for measured in scans for item in measured.measurements]
 
 
 def _anchor(session: Session, measured: MeasuredScan) -> Anchor:

@@ -24,6 +24,9 @@ REFERENCES = {
     "estimators with improved finite sample properties. J Econom 1985;29:305-325.",
     "mcgraw1996": "McGraw KO, Wong SP. Forming inferences about some intraclass correlation "
     "coefficients. Psychol Methods 1996;1:30-46.",
+    "nakamura2014": "Nakamura K, Guizard N, Fonov VS, et al. Jacobian integration method increases "
+    "the statistical power to measure gray matter atrophy in multiple sclerosis. NeuroImage Clin "
+    "2014;4:10-17.",
     "rosner1990": "Rosner B, Spiegelman D, Willett WC. Correction of logistic regression relative "
     "risk estimates and confidence intervals for measurement error. Am J Epidemiol "
     "1990;132:734-745.",

@@ -26,6 +26,8 @@ CITATION.md
 *_volumes.json
 *_xfm.txt
 *_xfm.json
+*_pbvc.tsv
+*_pbvc.json
 """
 
 _LABELS = """\
@@ -49,6 +51,7 @@ _README = """\
 | `*_seg-thalamus_desc-<method><contrast>_dseg` | 1 left, 2 right thalamus |
 | `*_seg-thalamus_desc-<method><contrast>_probseg` | probabilities, left and right |
 | `*_space-withinSubject_*` | the same half-way between all scans of a subject (`--longitudinal`) |
+| `*_desc-brain_pbvc.tsv` | percentage brain volume change between sessions (`--longitudinal`) |
 | `*_desc-brain_mask` | brain with ventricles and sulci |
 | `*_desc-thalamus_volumes.tsv` | volumes in mL; its JSON explains the columns |
 | `logs/sessions.tsv` | how every session ended, with time and memory |
@@ -56,7 +59,7 @@ _README = """\
 For research. Not for clinical decisions.
 """
 
-METHODS_PARAGRAPH = f"""\
+_METHODS_PARAGRAPH = f"""\
 Thalami were segmented with thalbids {__version__}. Its network thalnet, a residual 3D U-Net \
 trained on images synthesised from label maps (domain randomisation after Billot et al. 2023, \
 architecture after Opfer et al. 2022), located the brain at 3 mm and outlined the left and right \
@@ -64,7 +67,7 @@ thalamus at 1 mm. Volumes are voxel counts times voxel volume; volumes from summ
 are reported beside them. The design of the study follows Ibrahim et al. 2026.
 """
 
-CITATION = """\
+_CITATION = """\
 Billot B, Greve DN, Puonti O, et al. SynthSeg: segmentation of brain MRI scans of any contrast \
 and resolution without retraining. Medical Image Analysis 2023;86:102789. \
 doi:10.1016/j.media.2023.102789
@@ -78,7 +81,66 @@ trained 3D convolutional neural network: higher sensitivity for the detection of
 volume by improved inter-scanner stability. European Radiology 2022.
 """
 
-_CITATION_FILE = f"# Methods\n\n{METHODS_PARAGRAPH}\n## References\n\n{CITATION}"
+# What the other built-in methods add: a sentence, and the works to cite.
+_BUILT_IN: dict[str, tuple[str, tuple[str, ...]]] = {
+    "atlas": (
+        "Its baseline atlas registered an average anatomy with thalami of a manual protocol "
+        "(Rushmore et al. 2022) to the brain of each scan with ANTs, affinely and by symmetric "
+        "normalisation (Avants et al. 2008) of the surroundings of the thalami, and carried the "
+        "thalami over.",
+        (
+            "Avants BB, Epstein CL, Grossman M, Gee JC. Symmetric diffeomorphic image registration "
+            "with cross-correlation. Medical Image Analysis 2008;12:26-41. "
+            "doi:10.1016/j.media.2007.06.004",
+            "Rushmore RJ, Sunderland K, Carrington H, et al. Anatomically curated segmentation of "
+            "human subcortical structures in high resolution magnetic resonance imaging: an open "
+            "science approach. Frontiers in Neuroanatomy 2022;16:894606. "
+            "doi:10.3389/fnana.2022.894606",
+        ),
+    ),
+}
+
+
+def methods_text(used: Iterable[str]) -> str:
+    """Write the methods section.
+
+    Parameters
+    ----------
+    used : iterable of str
+        Names of methods as they stand in the tables.
+
+    Returns
+    -------
+    str
+        One paragraph; what other methods did follows thalnet.
+    """
+    sentences = [_METHODS_PARAGRAPH.strip()]
+    sentences += [_BUILT_IN[name][0] for name in _built_in(used)]
+    return " ".join(sentences) + "\n"
+
+
+def works(used: Iterable[str]) -> str:
+    """List the works to cite, separated by empty lines, each once.
+
+    Parameters
+    ----------
+    used : iterable of str
+        Names of methods as they stand in the tables.
+    """
+    entries = _CITATION.strip().split("\n\n")
+    entries += [work for name in _built_in(used) for work in _BUILT_IN[name][1]]
+    return "\n\n".join(sorted(entries)) + "\n"
+
+
+def _built_in(used: Iterable[str]) -> list[str]:
+    names = dict.fromkeys(name.removesuffix("Longitudinal") for name in used)
+    return [name for name in names if name in _BUILT_IN]
+
+
+def _citation_file(options: Options) -> str:
+    used = options.methods
+    return f"# Methods\n\n{methods_text(used)}\n## References\n\n{works(used)}"
+
 
 VOLUME_COLUMNS = (
     "participant_id",
@@ -96,6 +158,8 @@ VOLUME_COLUMNS = (
     "icv_ml",
 )
 
+PBVC_COLUMNS = ("participant_id", "baseline_session_id", "session_id", "pbvc")
+
 
 def _column(description: str, units: str = "") -> dict[str, str]:
     return {"Description": description, **({"Units": units} if units else {})}
@@ -105,6 +169,12 @@ def _column(description: str, units: str = "") -> dict[str, str]:
 COLUMNS: dict[str, dict[str, str]] = {
     "participant_id": _column("Participant identifier"),
     "session_id": _column("Session identifier"),
+    "baseline_session_id": _column("Session from which a change counts"),
+    "pbvc": _column(
+        "Percentage brain volume change from baseline_session_id to session_id, built in: Jacobian "
+        "integration over the parenchyma in the space half-way between the sessions",
+        "percent",
+    ),
     "scan": _column("The scan that was measured"),
     "method": _column("Segmentation method"),
     "contrast": _column("Contrast that was segmented (BIDS suffix), or contrasts that were fused"),
@@ -198,10 +268,10 @@ def describe_dataset(options: Options) -> None:
         "dataset_description.json": json.dumps(description, indent=2, ensure_ascii=False) + "\n",
         ".bidsignore": _BIDSIGNORE,
         "README": _README,
-        "CITATION.md": _CITATION_FILE,
+        "CITATION.md": _citation_file(options),
         "seg-thalamus_dseg.tsv": _LABELS,
     }
-    if _has_findings(options.output_dir / "CITATION.md"):
+    if _has_findings(options.output_dir / "CITATION.md", files["CITATION.md"]):
         del files["CITATION.md"]
     for name, text in files.items():
         write_if_different(options.output_dir / name, text)
@@ -259,14 +329,14 @@ def _source_dataset(bids_dir: Path) -> dict[str, str]:
     return {"URL": bids_dir.as_uri(), **({"DOI": doi} if doi else {})}
 
 
-def _has_findings(citation: Path) -> bool:
+def _has_findings(citation: Path, without: str) -> bool:
     """Whether the group stage has written what it found below the same methods."""
-    methods = _CITATION_FILE.partition("\n## References")[0]
+    methods = without.partition("\n## References")[0]
     try:
         text = citation.read_text(encoding="utf-8")
     except OSError:
         return False
-    return text.startswith(methods) and text != _CITATION_FILE
+    return text.startswith(methods) and text != without
 
 
 def _description_field(bids_dir: Path, field: str) -> str:
