@@ -1,15 +1,16 @@
-"""Accuracy of thalnet on scans with reference labels, scan by scan.
+"""Accuracy of a method on scans with reference labels, scan by scan.
 
-``python -m benchmarks.accuracy BIDS_DIR LABELS_DIR [--output TABLE.tsv]``
+``python -m benchmarks.accuracy BIDS_DIR LABELS_DIR [--method atlas] [--output TABLE.tsv]``
 
 LABELS_DIR is a BIDS derivatives dataset with a ``_dseg`` of the thalami for each T1w scan. Prints
-Dice, surface distance and volume ratio of every scan, agreement of the volumes over scans, and,
-where a subject has several sessions, the difference between them.
+Dice, surface distance, volume ratio and time of every scan, agreement of the volumes over scans,
+and, where a subject has several sessions, the difference between them.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,15 @@ from bids_app.dataset.index import index_sessions
 from bids_app.dataset.reference import find_reference, read_reference
 from bids_app.images.volume import same_grid, to_ras
 from bids_app.options import Options
-from bids_app.segmentation import thalnet
+from bids_app.segmentation.methods import METHODS
 from bids_app.segmentation.volumes import measure
 from bids_app.statistics.agreement import agreement_table
 from bids_app.statistics.overlap import dice, overlap_table
 
 
-def compare(bids_dir: Path, labels_dir: Path, threads: int) -> pd.DataFrame:
+def compare(
+    bids_dir: Path, labels_dir: Path, threads: int, method: str = "thalnet"
+) -> pd.DataFrame:
     """Segment every T1w that has reference labels and compare the two.
 
     Parameters
@@ -35,12 +38,15 @@ def compare(bids_dir: Path, labels_dir: Path, threads: int) -> pd.DataFrame:
         Raw dataset and derivatives dataset with the reference.
     threads : int
         Processors to use.
+    method : str
+        Key of ``bids_app.segmentation.methods.METHODS``.
 
     Returns
     -------
     DataFrame
-        One row per scan, bilateral: overlap, distances in mm, volumes in mL and their ratio, and
-        the Dice coefficient of the brain mask with the non-zero voxels (for brain-extracted scans).
+        One row per scan, bilateral: overlap, distances in mm, volumes in mL and their ratio, the
+        Dice coefficient of the brain mask with the non-zero voxels (for brain-extracted scans), and
+        the wall time in seconds.
     """
     rows = []
     for session in index_sessions(Options(bids_dir, bids_dir, ("participant",))):
@@ -51,7 +57,9 @@ def compare(bids_dir: Path, labels_dir: Path, threads: int) -> pd.DataFrame:
             image, reference = to_ras(read_volume(anchor.path)), read_reference(path, labels_dir)
             if not same_grid(image, reference):
                 raise SystemExit(f"{path} and {anchor.path} lie on different grids.")
-            result = thalnet.segment({anchor.contrast: image}, threads)
+            began = time.monotonic()
+            result = METHODS[method]({anchor.contrast: image}, threads)
+            seconds = time.monotonic() - began
             table = overlap_table(reference.data, result.dseg, image.voxel_size.tolist())
             row = table.set_index("side").loc["bilateral"].drop("empty").to_dict()
             volumes = measure(result, image.voxel_volume)
@@ -66,12 +74,13 @@ def compare(bids_dir: Path, labels_dir: Path, threads: int) -> pd.DataFrame:
                     "ratio": volumes.total_ml / reference_ml,
                     "brain_dice": dice(image.data != 0, result.brain_mask > 0),
                     "icv_ml": volumes.icv_ml,
+                    "seconds": seconds,
                 }
             )
     return pd.DataFrame(rows)
 
 
-def summarise(scans: pd.DataFrame) -> str:
+def summarise(scans: pd.DataFrame, method: str) -> str:
     """Lines that sum up a table of ``compare``."""
     lines = [
         f"bilateral Dice: mean {scans['dice'].mean():.3f}, worst {scans['dice'].min():.3f}",
@@ -79,12 +88,13 @@ def summarise(scans: pd.DataFrame) -> str:
         f"from {scans['ratio'].min():.3f} to {scans['ratio'].max():.3f}",
         f"brain mask Dice: mean {scans['brain_dice'].mean():.3f}, "
         f"worst {scans['brain_dice'].min():.3f}",
+        f"wall time: median {scans['seconds'].median():.0f} s, most {scans['seconds'].max():.0f} s",
     ]
     for column in ("method_ml", "soft_ml"):
         long = pd.concat(
             [
                 scans[["scan"]].assign(method=name, volume=scans[source])
-                for name, source in (("reference", "reference_ml"), ("thalnet", column))
+                for name, source in (("reference", "reference_ml"), (method, column))
             ]
         )
         row = agreement_table(long, "reference", keys=["scan"]).iloc[0]
@@ -105,12 +115,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("bids_dir", type=Path)
     parser.add_argument("labels_dir", type=Path)
+    parser.add_argument("--method", choices=METHODS, default="thalnet")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, help="also write the table here")
     arguments = parser.parse_args()
-    scans = compare(arguments.bids_dir.absolute(), arguments.labels_dir, arguments.threads)
+    scans = compare(
+        arguments.bids_dir.absolute(), arguments.labels_dir, arguments.threads, arguments.method
+    )
     print(scans.round(3).to_string(index=False))
-    print(summarise(scans))
+    print(summarise(scans, arguments.method))
     if arguments.output:
         scans.to_csv(arguments.output, sep="\t", index=False, float_format="%.4f")
 

@@ -27,8 +27,8 @@ from bids_app.errors import (
 from bids_app.options import Level, Options
 
 _LEVELS = ("participant", "group")
-_METHODS = (
-    "thalnet",
+_BUILT_IN = ("thalnet", "atlas")
+_PROGRAMS = (
     "freesurfer",
     "first",
     "fastsurfer",
@@ -128,7 +128,7 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--methods",
         nargs="+",
-        choices=_METHODS,
+        choices=(*_BUILT_IN, *_PROGRAMS),
         default=["thalnet"],
         help="what segments the thalami: thalnet always does, as others rest on its brain mask; "
         "the others are programs on the PATH or in an image (--tool-image). A method given with "
@@ -412,10 +412,9 @@ def _pairs(option: str, values: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for value in values:
         name, equals, text = value.partition("=")
-        if not equals or not text or name not in _METHODS[1:]:
+        if not equals or not text or name not in _PROGRAMS:
             raise UsageError(
-                f"'{value}' (given as {option}) is not METHOD=… with one of "
-                f"{', '.join(_METHODS[1:])}."
+                f"'{value}' (given as {option}) is not METHOD=… with one of {', '.join(_PROGRAMS)}."
             )
         found[name] = text
     return found

@@ -13,16 +13,19 @@ from contextlib import closing
 from itertools import groupby
 
 from bids_app import __version__
+from bids_app.alignment.brain_change import parenchyma_volumes
 from bids_app.alignment.within_subject import align_within_subject
 from bids_app.dataset.derivatives import staged
 from bids_app.dataset.index import Session
 from bids_app.dataset.outputs import (
     read_conformed,
+    write_brain_change,
     write_within_subject,
     write_within_subject_segmentation,
     write_within_subject_volumes,
 )
 from bids_app.errors import BadDataError
+from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.run.outcome import Outcome
 from bids_app.run.progress import Progress
@@ -31,7 +34,7 @@ from bids_app.run.resources import share
 from bids_app.run.stamps import Stamp, sha256
 from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
-from bids_app.segmentation.methods import METHODS
+from bids_app.segmentation.methods import METHODS, built_in
 from bids_app.segmentation.quality import assess
 from bids_app.segmentation.volumes import measure
 
@@ -130,13 +133,13 @@ def measure_course(
     except BadDataError as error:
         names = ", ".join(scan.path.name for scan in course.anchors)
         raise BadDataError(f"{course.name}: {error} Scans in order: {names}.") from error
-    measurements = []
+    measurements, brains = [], []
     with staged(options.output_dir, course.name) as staging:
         for scan, image, transform in zip(
             course.anchors, aligned.images, aligned.transforms, strict=True
         ):
             write_within_subject(staging, scan, image, transform)
-            for method in METHODS:
+            for method in built_in(options.methods):
                 stage(f"segment {scan.path.name} with {method}")
                 try:
                     result = METHODS[method]({scan.contrast: image}, threads)
@@ -146,7 +149,13 @@ def measure_course(
                 volumes = measure(result, image.voxel_volume)
                 quality = assess(result, image.voxel_size)
                 measurements.append((scan, method, volumes, quality))
+            brains.append(Volume(result.brain_mask, image.affine))  # thalnet's for all methods
         write_within_subject_volumes(staging, measurements)
+        stage("measure the change of brain volume")
+        volumes_of_brain = parenchyma_volumes(aligned.images, brains)
+        write_brain_change(
+            staging, course, zip(course.anchors, volumes_of_brain.tolist(), strict=True)
+        )
     return Outcome(course.name, "done", reason, stamp=stamp, outputs=tuple(sorted(staging.names)))
 
 
@@ -157,6 +166,6 @@ def _stamp_of(course: Session, options: Options) -> Stamp:
             str(scan.path.relative_to(options.bids_dir)): sha256(scan.path)
             for scan in course.anchors
         },
-        parameters={"methods": " ".join(METHODS), "unit": "subject"},
+        parameters={"methods": " ".join(built_in(options.methods)), "unit": "subject"},
         software={"thalbids": __version__, **thalnet.weights_checksums()},
     )

@@ -58,7 +58,7 @@ from bids_app.run.stamps import Stamp, sha256
 from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.fusion import ensembles, fuse
-from bids_app.segmentation.methods import JOINT_METHODS, METHODS
+from bids_app.segmentation.methods import JOINT_METHODS, METHODS, built_in
 from bids_app.segmentation.result import Segmentation
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class AnchorResult:
 
     measured: MeasuredScan
     segmentations: dict[str, Segmentation]
+    warnings: tuple[str, ...]
 
 
 def run(options: Options) -> ExitCode:
@@ -165,7 +166,10 @@ def measure_session(
         return Outcome(session.name, "unchanged", stamp=stamp)
 
     with staged(options.output_dir, session.name) as staging:
-        anchors = [measure_scan(scan, session, threads, stage, staging) for scan in session.anchors]
+        anchors = [
+            measure_scan(scan, session, options, threads, stage, staging)
+            for scan in session.anchors
+        ]
         stage("quantify")
         failed: tuple[str, ...] = ()
         maps, warnings = quantify_session(session, options, anchors[0].measured.brain_mask, staging)
@@ -181,7 +185,7 @@ def measure_session(
             external = measure_external(scan, images, session, options, threads, stage, staging)
             found = scan.measurements + external.measurements
             scans.append(replace(scan, measurements=found))
-            warnings += unaligned + unsegmented + external.warnings
+            warnings += anchor.warnings + unaligned + unsegmented + external.warnings
             failed += external.failed
         stage("report")
         write_volumes(staging, session, scans)
@@ -328,32 +332,41 @@ def image_to_segment(
 def measure_scan(
     scan: Scan,
     session: Session,
+    options: Options,
     threads: int,
     stage: Callable[[str], None],
     staging: Staging,
 ) -> AnchorResult:
-    """Conform one scan, segment it with every method, measure the masks, write the images."""
+    """Conform one scan, segment it with every method, measure the masks, write the images.
+
+    A scan that thalnet cannot segment fails; another method that fails is a warning.
+    """
     stage(f"read {scan.path.name}")
     image = to_ras(read_volume(scan.path))
     write_image(staging, session, scan, image)
-    segmentations = {}
-    for method in METHODS:
+    segmentations: dict[str, Segmentation] = {}
+    warnings = []
+    for method in built_in(options.methods):
         stage(f"segment {scan.contrast} with {method}")
         try:
             segmentation = METHODS[method]({scan.contrast: image}, threads)
         except BadDataError as error:
-            raise BadDataError(f"{scan.path}: {error}") from error
+            if not segmentations:
+                raise BadDataError(f"{scan.path}: {error}") from error
+            warnings.append(f"{scan.path.name} gives no mask by {method}: {error}")
+            continue
         write_segmentation(
             staging, session, scan, method, (scan.contrast,), segmentation, image.affine
         )
         segmentations[method] = segmentation
-    brain_mask = Volume(segmentation.brain_mask, image.affine)
+    brain_mask = Volume(segmentations["thalnet"].brain_mask, image.affine)
     write_brain_mask(staging, session, scan, brain_mask)
     measurements = tuple(
         Measurement.of(method, scan.contrast, segmentation, image)
         for method, segmentation in segmentations.items()
     )
-    return AnchorResult(MeasuredScan(scan, image, brain_mask, measurements), segmentations)
+    measured = MeasuredScan(scan, image, brain_mask, measurements)
+    return AnchorResult(measured, segmentations, tuple(warnings))
 
 
 def write_session_page(

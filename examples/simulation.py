@@ -204,7 +204,25 @@ def atrophy_field(tissues: Labels, low: npt.NDArray[np.float64], ventricle: int)
     grows = (tissues == ventricle) * np.exp(-distance2 / (2 * 20.0**2))
     shrinks = (tissues == _LEFT) | (tissues == _RIGHT)
     divergence = grows * (shrinks.sum() / grows.sum()) - shrinks
-    source = gaussian_filter(divergence.astype(np.float32), 2.0)[::2, ::2, ::2]
+    return field_of(gaussian_filter(divergence.astype(np.float32), 2.0), low)
+
+
+def field_of(divergence: Array, low: npt.NDArray[np.float64]) -> Field:
+    """Displacement without rotation that has a given divergence.
+
+    Parameters
+    ----------
+    divergence : (X, Y, Z) float32
+        Share of its volume that every voxel gains; 1 mm, smooth, summing to zero.
+    low : (3,) float
+        Position of the first voxel in mm.
+
+    Returns
+    -------
+    Field
+        On a 2 mm grid.
+    """
+    source = divergence[::2, ::2, ::2]
     spectrum = fft.rfftn(source)
     frequency = np.meshgrid(
         *[2 * np.pi * fft.fftfreq(n, 2.0) for n in source.shape[:2]],

@@ -23,6 +23,7 @@ from bids_app.analyses.masks import overlap_with_reference
 from bids_app.cli import main
 from bids_app.dataset.cohort import read_volumes
 from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.outputs import read_brain_changes
 from bids_app.images.volume import Volume
 from bids_app.longitudinal import courses_of
 from bids_app.options import Options
@@ -156,6 +157,20 @@ def test_the_group_stage_sees_one_more_method(results: tuple[Path, dict[str, str
     # The same head twice, turned: no change.
     thalami = volumes.loc[volumes["method"] == "thalnetLongitudinal", "total_ml"]
     assert thalami.max() == pytest.approx(thalami.min(), rel=0.02)
+
+
+def test_the_same_brain_twice_has_not_changed(results: tuple[Path, dict[str, str]]) -> None:
+    output, _ = results
+    path = output / "sub-01" / "sub-01_space-withinSubject_desc-brain_pbvc.tsv"
+    header, row = (line.split("\t") for line in path.read_text().splitlines())
+    assert header == ["participant_id", "baseline_session_id", "session_id", "pbvc"]
+    assert row[:3] == ["sub-01", "ses-a", "ses-b"]
+    assert float(row[3]) == pytest.approx(0, abs=0.2)
+    described = json.loads(path.with_suffix(".json").read_text())
+    assert list(described) == header
+    assert "Jacobian" in described["pbvc"]["Description"]
+    changes = read_brain_changes(output)
+    assert changes["sub-01", "ses-b", "ses-a"] == pytest.approx(-float(row[3]), abs=1e-2)
 
 
 def test_masks_in_the_common_space_are_not_laid_over_labels_of_the_scan(

@@ -1,4 +1,4 @@
-"""Rigid and affine registration of two volumes by ANTs, made deterministic."""
+"""Registration of two volumes by ANTs, rigid to nonlinear, made deterministic."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bids_app.alignment.transforms import LPS, itk_text
+from bids_app.images.resampling import FloatArray
 from bids_app.images.volume import AffineArray, Volume
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 _BINS = 32
 # Where ANTs draws random numbers, it draws the same.
 _SEED = 1
+# Symmetric normalisation: step and blur of the update and total field in voxels; radius of local
+# cross-correlation in voxels; iterations at each level.
+_SYN, _CC_RADIUS = "SyN[0.2,3,0]", 3
+_SYN_ITERATIONS, _SYN_SHRINK, _SYN_SMOOTHING = (50, 40, 12), (4, 2, 1), (2.0, 1.0, 0.5)
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,68 @@ def register(
         if not found.is_file():
             raise ValueError("ANTs found no solution.")
         return _from_transform(ants.read_transform(str(found)))
+
+
+def propagate(
+    fixed: Volume, moving: Volume, start: AffineArray, masks: Sequence[Volume]
+) -> list[FloatArray]:
+    """Carry masks of one volume to another by symmetric normalisation (SyN).
+
+    Local cross-correlation does not care which of two tissues is the brighter one, so that the
+    volumes may differ in contrast.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        (X, Y, Z) finite; ``fixed`` may show a part of what ``moving`` shows.
+    start : (4, 4) float64
+        World coordinates in the fixed volume to those in the moving one, mm, RAS.
+    masks : sequence of Volume
+        In the space of ``moving``.
+
+    Returns
+    -------
+    list of (X, Y, Z) float32
+        Each mask on the grid of ``fixed``, linearly interpolated.
+
+    Raises
+    ------
+    ValueError
+        If ANTs finds no solution.
+
+    References
+    ----------
+    Avants BB, Epstein CL, Grossman M, Gee JC. Symmetric diffeomorphic image registration with
+    cross-correlation. Medical Image Analysis 2008;12:26-41. doi:10.1016/j.media.2007.06.004
+    """
+    ants = _ants()
+    images = [_to_ants(volume) for volume in (fixed, moving)]
+    fixed_name, moving_name = (_pointer(image) for image in images)
+    with tempfile.TemporaryDirectory(prefix="thalbids-") as folder:
+        first = Path(folder) / "start.txt"
+        first.write_text(itk_text(start), encoding="ascii")
+        prefix = str(Path(folder) / "found")
+        arguments = ["--dimensionality", "3", "--float", "1", "--random-seed", str(_SEED)]
+        arguments += ["--initial-moving-transform", str(first), "--transform", _SYN]
+        arguments += ["--metric", f"CC[{fixed_name},{moving_name},1,{_CC_RADIUS}]"]
+        arguments += ["--convergence", f"[{_joined(_SYN_ITERATIONS)},1e-6,10]"]
+        arguments += ["--shrink-factors", _joined(_SYN_SHRINK)]
+        arguments += ["--smoothing-sigmas", _joined(_SYN_SMOOTHING), "--output", prefix]
+        try:
+            ants.registration(arguments, None)
+        except RuntimeError as error:
+            raise ValueError(f"ANTs found no solution ({error}).") from error
+        warp = Path(f"{prefix}1Warp.nii.gz")
+        if not warp.is_file():
+            raise ValueError("ANTs found no solution.")
+        transforms = [str(warp), str(first)]
+        return [
+            np.asarray(
+                ants.apply_transforms(images[0], _to_ants(mask), transforms, "linear").numpy(),
+                dtype=np.float32,
+            )
+            for mask in masks
+        ]
 
 
 def _ants() -> ModuleType:

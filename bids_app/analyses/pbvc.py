@@ -11,6 +11,7 @@ from bids_app.analyses.result import (
     ResultTable,
 )
 from bids_app.analyses.study import Study
+from bids_app.dataset.outputs import read_brain_changes
 from bids_app.dataset.siena import read_siena
 from bids_app.report.model_plots import interval_plot
 from bids_app.statistics.correlation import correlation_difference_table, correlation_table
@@ -20,7 +21,8 @@ from bids_app.statistics.samples import numeric_column
 def analyse(study: Study) -> Result:
     """Correlate the thalamus change of every method with PBVC, and compare the correlations."""
     percent = study.changes.pivot(index="participant_id", columns="segmentation", values="percent")
-    wide = percent.join(_pbvc(study))
+    pbvc, source, work = _pbvc(study)
+    wide = percent.join(pbvc)
     methods = [name for name in study.segmentations if name in percent]
     table = correlation_table(wide, "pbvc", methods, study.plan.confidence)
     estimates = table.assign(panel="Pearson r").rename(
@@ -28,7 +30,7 @@ def analyse(study: Study) -> Result:
     )
     caption = (
         "Pearson correlation of percentage change of thalamus volume with percentage brain volume "
-        "change."
+        f"change {source}."
     )
     return Result(
         tables={
@@ -43,20 +45,23 @@ def analyse(study: Study) -> Result:
         figures={
             "pbvc": ResultFigure("Brain volume change", caption, interval_plot(estimates, "r"))
         },
-        methods="Thalamus change was correlated with percentage brain volume change (Pearson), and "
-        "the correlations compared by Williams' t and Steiger's Z.",
+        methods="Thalamus change was correlated with percentage brain volume change "
+        f"{source} (Pearson), and the correlations compared by Williams' t and Steiger's Z.",
         findings="Correlation with brain volume change: "
         + ", ".join(
             f"{row.method} r = {row.r:.2f} (n = {row.n})"
             for row in table[table["r"].notna()].itertuples()
         )
         + ".",
-        references=("ibrahim2026", "smith2002", "williams1959", "steiger1980"),
+        references=("ibrahim2026", *work, "williams1959", "steiger1980"),
     )
 
 
-def _pbvc(study: Study) -> pd.Series:
-    """PBVC of each participant's follow-up, %: by SIENA, else the clinical column of that name."""
+def _pbvc(study: Study) -> tuple[pd.Series, str, tuple[str, ...]]:
+    """PBVC of each participant's follow-up in %, where it comes from, and the work to cite.
+
+    That of SIENA goes before the clinical column of that name, and both before the built-in one.
+    """
     followup = study.followup
     if study.siena_dir is not None:
         reports = read_siena(study.siena_dir)
@@ -66,10 +71,21 @@ def _pbvc(study: Study) -> pd.Series:
         reports = reports[reports["session_id"].isna() | (reports["session_id"] == later)]
         if reports.empty:
             raise NotApplicableError(f"{study.siena_dir} has no report.siena of a follow-up")
-        return reports.set_index("participant_id")["pbvc"]
-    if "pbvc" not in followup:
+        return reports.set_index("participant_id")["pbvc"], "by SIENA", ("smith2002",)
+    if "pbvc" in followup:
+        given = numeric_column(followup, "pbvc").set_axis(followup["participant_id"])
+        return given.rename("pbvc"), "as given in the column 'pbvc'", ()
+    changes = read_brain_changes(study.output_dir)
+    first = study.baseline.set_index("participant_id")["session_id"]
+    built_in = {
+        row.participant_id: changes[key]
+        for row in followup.itertuples()
+        if (key := (row.participant_id, first.get(row.participant_id), row.session_id)) in changes
+    }
+    if not built_in:
         raise NotApplicableError(
-            "brain volume change is unknown: no table has a column 'pbvc', and no SIENA results "
-            "were given (-d siena=PATH)"
+            "brain volume change is unknown: no table has a column 'pbvc', no SIENA results were "
+            "given (-d siena=PATH), and no follow-up was measured with --longitudinal"
         )
-    return numeric_column(followup, "pbvc").set_axis(followup["participant_id"]).rename("pbvc")
+    source = "by the built-in Jacobian integration (not SIENA)"
+    return pd.Series(built_in, name="pbvc", dtype="float64"), source, ("nakamura2014",)

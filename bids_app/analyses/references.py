@@ -33,6 +33,9 @@ REFERENCES = {
     "a massively trained 3D convolutional neural network: higher sensitivity for the detection of "
     "reduced thalamus volume by improved inter-scanner stability. Eur Radiol 2022, "
     "doi:10.1007/s00330-022-09170-y.",
+    "nakamura2014": "Nakamura K, Guizard N, Fonov VS, et al. Jacobian integration method increases "
+    "the statistical power to measure gray matter atrophy in multiple sclerosis. NeuroImage Clin "
+    "2014;4:10-17.",
     "rosner1990": "Rosner B, Spiegelman D, Willett WC. Correction of logistic regression relative "
     "risk estimates and confidence intervals for measurement error. Am J Epidemiol "
     "1990;132:734-745.",

@@ -11,7 +11,6 @@ from pathlib import Path
 from bids_app import __version__
 from bids_app.dataset.derivatives import write_if_different
 from bids_app.options import Options
-from bids_app.segmentation.external import ExternalMethod
 from bids_app.segmentation.methods import EXTERNAL
 
 CODE_URL = "https://github.com/thalbids/thalbids"
@@ -28,6 +27,8 @@ CITATION.md
 *_volumes.json
 *_xfm.txt
 *_xfm.json
+*_pbvc.tsv
+*_pbvc.json
 """
 
 _LABELS = """\
@@ -51,6 +52,7 @@ _README = """\
 | `*_seg-thalamus_desc-<method><contrast>_dseg` | 1 left, 2 right thalamus |
 | `*_seg-thalamus_desc-<method><contrast>_probseg` | probabilities, left and right |
 | `*_space-withinSubject_*` | the same half-way between all scans of a subject (`--longitudinal`) |
+| `*_desc-brain_pbvc.tsv` | percentage brain volume change between sessions (`--longitudinal`) |
 | `*_desc-brain_mask` | brain with ventricles and sulci |
 | `*_desc-thalamus_volumes.tsv` | volumes in mL; its JSON explains the columns |
 | `logs/sessions.tsv` | how every session ended, with time and memory |
@@ -82,6 +84,25 @@ trained 3D convolutional neural network: higher sensitivity for the detection of
 volume by improved inter-scanner stability. European Radiology 2022.
 """
 
+# What the other built-in methods add: a sentence, and the works to cite.
+_BUILT_IN: dict[str, tuple[str, tuple[str, ...]]] = {
+    "atlas": (
+        "Its baseline atlas registered an average anatomy with thalami of a manual protocol "
+        "(Rushmore et al. 2022) to the brain of each scan with ANTs, affinely and by symmetric "
+        "normalisation (Avants et al. 2008) of the surroundings of the thalami, and carried the "
+        "thalami over.",
+        (
+            "Avants BB, Epstein CL, Grossman M, Gee JC. Symmetric diffeomorphic image registration "
+            "with cross-correlation. Medical Image Analysis 2008;12:26-41. "
+            "doi:10.1016/j.media.2007.06.004",
+            "Rushmore RJ, Sunderland K, Carrington H, et al. Anatomically curated segmentation of "
+            "human subcortical structures in high resolution magnetic resonance imaging: an open "
+            "science approach. Frontiers in Neuroanatomy 2022;16:894606. "
+            "doi:10.3389/fnana.2022.894606",
+        ),
+    ),
+}
+
 
 def methods_text(used: Iterable[str]) -> str:
     """Write the methods section.
@@ -94,10 +115,10 @@ def methods_text(used: Iterable[str]) -> str:
     Returns
     -------
     str
-        One paragraph; what other programs did, with their licences, follows thalnet.
+        One paragraph; what other methods did, with the licences of programs, follows thalnet.
     """
     sentences = [_METHODS_PARAGRAPH.strip()]
-    sentences += [method.methods for method in _external(used)]
+    sentences += [sentence for sentence, _ in _beside_thalnet(used)]
     return " ".join(sentences) + "\n"
 
 
@@ -110,14 +131,16 @@ def works(used: Iterable[str]) -> str:
         Names of methods as they stand in the tables.
     """
     entries = _CITATION.strip().split("\n\n")
-    entries += [work for method in _external(used) for work in method.references]
+    entries = _CITATION.strip().split("\n\n")
+    entries += [work for _, references in _beside_thalnet(used) for work in references]
     # The same work may be cited in more or less detail.
     return "\n\n".join(sorted({entry[:20]: entry for entry in entries}.values())) + "\n"
 
 
-def _external(used: Iterable[str]) -> list[ExternalMethod]:
-    names = dict.fromkeys(name.removesuffix("Long") for name in used)
-    return [EXTERNAL[name] for name in names if name in EXTERNAL]
+def _beside_thalnet(used: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
+    names = dict.fromkeys(name.removesuffix("Longitudinal") for name in used)
+    external = {name: (method.methods, method.references) for name, method in EXTERNAL.items()}
+    return [(_BUILT_IN | external)[name] for name in names if name in _BUILT_IN | external]
 
 
 def _citation_file(options: Options) -> str:
@@ -147,6 +170,8 @@ VOLUME_COLUMNS = (
     "qc_reason",
 )
 
+PBVC_COLUMNS = ("participant_id", "baseline_session_id", "session_id", "pbvc")
+
 
 def _column(description: str, units: str = "") -> dict[str, str]:
     return {"Description": description, **({"Units": units} if units else {})}
@@ -158,6 +183,12 @@ _SOFT = "summed probabilities, or partial volumes as FreeSurfer itself reports t
 COLUMNS: dict[str, dict[str, str]] = {
     "participant_id": _column("Participant identifier"),
     "session_id": _column("Session identifier"),
+    "baseline_session_id": _column("Session from which a change counts"),
+    "pbvc": _column(
+        "Percentage brain volume change from baseline_session_id to session_id, built in: Jacobian "
+        "integration over the parenchyma in the space half-way between the sessions",
+        "percent",
+    ),
     "scan": _column("The scan that was measured"),
     "method": _column("Segmentation method"),
     "contrast": _column("Contrast that was segmented (BIDS suffix), or contrasts that were fused"),

@@ -8,12 +8,15 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from bids_app import __version__
+from bids_app.alignment.brain_change import percentage_change
 from bids_app.alignment.strategies import Alignment
+from bids_app.dataset.clinical import read_rows
 from bids_app.dataset.derivatives import Staging
-from bids_app.dataset.description import VOLUME_COLUMNS, data_dictionary
+from bids_app.dataset.description import PBVC_COLUMNS, VOLUME_COLUMNS, data_dictionary
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.metadata import merged
+from bids_app.errors import BadDataError
 from bids_app.images.volume import AffineArray, Volume
 from bids_app.segmentation.fusion import RULES, Ensemble
 from bids_app.segmentation.quality import Quality, assess
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 # Names of what is measured with all scans of a subject in one space.
 _WITHIN, _LONGITUDINAL = "withinSubject", "Longitudinal"
+_PBVC = f"space-{_WITHIN}_desc-brain_pbvc"
 
 
 @dataclass(frozen=True)
@@ -484,6 +488,69 @@ def write_within_subject_volumes(
         table = pd.DataFrame(rows, columns=list(VOLUME_COLUMNS))
         staging.table(_anat(session, f"{stem}.tsv"), table)
         staging.json(_anat(session, f"{stem}.json"), data_dictionary(VOLUME_COLUMNS))
+
+
+def write_brain_change(
+    staging: Staging, course: Session, volumes: Iterable[tuple[Scan, float]]
+) -> None:
+    """Write the change of brain volume between every two sessions of a subject.
+
+    Parameters
+    ----------
+    staging : Staging
+    course : Session
+        The scans of all sessions.
+    volumes : iterable of (Scan, float)
+        Relative brain volume in each scan. Repeat scans of a session are averaged.
+    """
+    import pandas as pd
+
+    own: dict[str, list[float]] = {}
+    for scan, volume in volumes:
+        own.setdefault(f"ses-{_session_of(scan).session}", []).append(volume)
+    means = {session: sum(values) / len(values) for session, values in own.items()}
+    rows = [
+        (f"sub-{course.subject}", first, later, round(percentage_change(means[first], volume), 4))
+        for number, (later, volume) in enumerate(means.items())
+        for first in list(means)[:number]
+    ]
+    stem = f"sub-{course.subject}/sub-{course.subject}_{_PBVC}"
+    staging.table(f"{stem}.tsv", pd.DataFrame(rows, columns=list(PBVC_COLUMNS)))
+    staging.json(f"{stem}.json", data_dictionary(PBVC_COLUMNS))
+
+
+def read_brain_changes(output_dir: Path) -> dict[tuple[str, str, str], float]:
+    """Read the built-in PBVC of all subjects back.
+
+    Parameters
+    ----------
+    output_dir : Path
+
+    Returns
+    -------
+    dict of (str, str, str) to float
+        PBVC in percent by participant, earlier and later session: ``sub-01``, ``ses-01``,
+        ``ses-02``. Either of two sessions may be the earlier one.
+
+    Raises
+    ------
+    BadDataError
+        If a table is damaged.
+    """
+    changes = {}
+    for path in sorted(output_dir.glob(f"sub-*/sub-*_{_PBVC}.tsv")):
+        for row in read_rows(path):
+            try:
+                subject, first, later, value = (row[name] for name in PBVC_COLUMNS)
+                change = float(value)
+            except (KeyError, ValueError) as error:
+                raise BadDataError(
+                    f"{path} has a row without brain volume change between two sessions. Run its "
+                    "subject again with --longitudinal."
+                ) from error
+            changes[subject, first, later] = change
+            changes[subject, later, first] = percentage_change(1 + change / 100, 1)
+    return changes
 
 
 def on_scan_grid(volumes: pd.DataFrame) -> pd.DataFrame:

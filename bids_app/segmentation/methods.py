@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from bids_app.images.volume import Volume
 from bids_app.segmentation import (
+    atlas,
     dbsegment,
     fastsurfer,
     first,
@@ -19,6 +20,7 @@ from bids_app.segmentation.result import Segmentation
 
 METHODS: dict[str, Callable[[Mapping[str, Volume], int], Segmentation]] = {
     "thalnet": thalnet.segment,
+    "atlas": atlas.segment,
 }
 
 # Those that look at all contrasts of a session at once where there are several.
@@ -37,3 +39,8 @@ EXTERNAL: dict[str, ExternalMethod] = {
         mindglide.METHOD_1,
     )
 }
+
+
+def built_in(names: Iterable[str]) -> tuple[str, ...]:
+    """thalnet, on whose brain mask all else rests, and what else of ``METHODS`` is named."""
+    return tuple(dict.fromkeys(("thalnet", *(name for name in names if name in METHODS))))

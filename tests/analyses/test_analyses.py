@@ -132,6 +132,29 @@ def test_thalamus_change_goes_with_brain_volume_change(study: Study, tmp_path: P
     assert list(siena["n"]) == [5, 5]
 
 
+def test_brain_volume_change_may_be_the_built_in_one(study: Study, tmp_path: Path) -> None:
+    given = pbvc.analyse(study)
+    assert "as given in the column 'pbvc'" in given.methods
+    table = study.cohort.table.drop(columns="pbvc")
+    bare = replace(study, cohort=replace(study.cohort, table=table), output_dir=tmp_path)
+    brain = study.followup.set_index("participant_id")["pbvc"]
+    for number, (subject, value) in enumerate(brain.items()):
+        # Half of the tables count from the later session.
+        sessions = ["ses-01", "ses-02"] if number % 2 else ["ses-02", "ses-01"]
+        change = value if number % 2 else 100 * (1 / (1 + value / 100) - 1)
+        path = tmp_path / str(subject) / f"{subject}_space-withinSubject_desc-brain_pbvc.tsv"
+        path.parent.mkdir()
+        header = "participant_id\tbaseline_session_id\tsession_id\tpbvc"
+        path.write_text(f"{header}\n{subject}\t{sessions[0]}\t{sessions[1]}\t{change}\n")
+    built_in = pbvc.analyse(bare)
+    assert "built-in Jacobian integration (not SIENA)" in built_in.methods
+    assert "smith2002" not in built_in.references
+    same = [result.tables["pbvc"].data["r"].to_numpy() for result in (given, built_in)]
+    assert same[0] == pytest.approx(same[1])
+    path.write_text(f"{header}\n{subject}\tses-01\tses-02\tn/a\n")
+    assert "without brain volume change" in attempt("pbvc", bare).reason
+
+
 def test_sample_sizes(study: Study) -> None:
     table = sample_size.analyse(study).tables["sample_size"].data
     everyone = table[table["diagnosis"] == "all"].set_index("method")

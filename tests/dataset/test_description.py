@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bids_app.dataset.description import describe_dataset, generated_by, write_configuration
+from bids_app.dataset.description import (
+    describe_dataset,
+    generated_by,
+    works,
+    write_configuration,
+)
 from bids_app.options import Options
 from tests.conftest import describe
 
@@ -42,6 +47,17 @@ def test_the_container_is_named(
         monkeypatch.setenv("APPTAINER_CONTAINER", "/images/thalbids.sif")
     container = {"Type": kind, "Tag": "thalbids:1", "URI": "sha256:12"}
     assert generated_by()["Container"] == container
+
+
+def test_the_works_behind_every_method_are_cited(options: Options) -> None:
+    path = options.output_dir / "CITATION.md"
+    describe_dataset(options)
+    assert "symmetric" not in path.read_text()
+    describe_dataset(replace(options, methods=("thalnet", "atlas")))
+    text = path.read_text()
+    assert "Its baseline atlas registered an average anatomy" in text
+    assert "Avants BB" in text.partition("## References")[2]
+    assert works(["atlasLongitudinal", "atlas"]).count("Avants BB") == 1
 
 
 def test_tasks_of_one_array_share_a_configuration(options: Options) -> None:

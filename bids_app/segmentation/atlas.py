@@ -1,0 +1,168 @@
+"""atlas: the thalami of the average anatomy, carried over by registration.
+
+The baseline that every network has to beat. The bundled anatomy (``bids_app/assets/anatomy``) is
+painted as a T1w image and registered to the scan with ANTs: affinely to the brain at 2 mm, then by
+symmetric normalisation to the surroundings of the thalami at 1 mm.
+
+Brain mask, brain volume and intracranial volume are those of thalnet's look at the whole head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib.resources import as_file, files
+
+import numpy as np
+import numpy.typing as npt
+
+from bids_app.alignment.registration import Stage, propagate, register
+from bids_app.errors import BadDataError
+from bids_app.images.resampling import grid_around, resample
+from bids_app.images.volume import AffineArray, Volume
+from bids_app.segmentation import thalnet
+from bids_app.segmentation.result import LEFT, RIGHT, Segmentation
+
+_ANATOMY = "tpl-thalbids_res-1_dseg"
+# T1w signal of the anatomy's tissues relative to white matter; what is not named is no brain.
+_SIGNAL = {
+    "left thalamus": 0.80,
+    "right thalamus": 0.80,
+    "white matter": 1.00,
+    "cerebellar white matter": 0.98,
+    "brainstem": 0.94,
+    "ventral diencephalon": 0.88,
+    "pallidum": 0.90,
+    "putamen": 0.74,
+    "caudate": 0.68,
+    "accumbens": 0.70,
+    "cortex": 0.62,
+    "cerebellar cortex": 0.62,
+    "hippocampus": 0.62,
+    "amygdala": 0.62,
+    "choroid plexus": 0.35,
+    "ventricle": 0.20,
+    "cerebrospinal fluid": 0.20,
+}
+_HEAD_SPACING, _REGION_SPACING = 2.0, 1.0
+# What surrounds the thalami (mm): ventricles, caudate, capsule and brainstem guide the outline.
+_MARGIN = 15.0
+_AFFINE = Stage(
+    "Affine", 0.1, 0.25, iterations=(200, 100, 50), shrink=(4, 2, 1), smoothing=(2.0, 1.0, 0.0)
+)
+
+
+def segment(images: Mapping[str, Volume], threads: int = 1) -> Segmentation:
+    """Segment the thalami of one head by registration of the average anatomy.
+
+    Parameters
+    ----------
+    images : mapping of str to Volume
+        (X, Y, Z) by BIDS suffix; the first is registered.
+    threads : int
+        Processors that thalnet may use for the brain mask. ANTs uses one: results must not
+        depend on how many there are.
+
+    Returns
+    -------
+    Segmentation
+        On the grid of the first image. ``probseg`` is the anatomy's mask, interpolated.
+
+    Raises
+    ------
+    BadDataError
+        If the image shows no brain, or the registration ends outside it.
+    """
+    whole = thalnet.segment(images, threads)
+    image = next(iter(images.values()))
+    brain = _brain(image, whole.brain_mask)
+    anatomy, thalami = _average_brain()
+    try:
+        to_anatomy = _affine(brain, anatomy)
+        region = _region(brain, thalami, to_anatomy)
+        carried = propagate(region, anatomy, to_anatomy, thalami)
+    except ValueError as error:
+        raise BadDataError(f"the average anatomy could not be registered: {error}") from error
+    x, y, z = image.data.shape
+    probseg = np.stack(
+        [resample(Volume(side, region.affine), (x, y, z), image.affine) for side in carried],
+        axis=-1,
+    ).round(3)
+    dseg = np.zeros(image.data.shape, dtype=np.uint8)
+    inside = probseg.sum(-1) >= 0.5
+    dseg[inside] = np.where(probseg[inside, 0] >= probseg[inside, 1], LEFT, RIGHT)
+    if set(np.unique(dseg[whole.brain_mask > 0])) != {0, LEFT, RIGHT}:
+        raise BadDataError("the average anatomy was registered to a place outside the brain.")
+    return Segmentation(
+        dseg=dseg,
+        probseg=probseg,
+        brain_mask=whole.brain_mask,
+        soft_volumes=np.array([side.sum(dtype=np.float64) for side in carried])
+        * region.voxel_volume,
+        brain_volume=whole.brain_volume,
+        icv=whole.icv,
+    )
+
+
+@lru_cache(maxsize=1)
+def _average_brain() -> tuple[Volume, tuple[Volume, Volume]]:
+    """The anatomy's brain as a T1w image, and the masks of its left and right thalamus."""
+    import csv
+
+    import nibabel as nib
+
+    folder = files("bids_app") / "assets" / "anatomy"
+    with as_file(folder / f"{_ANATOMY}.nii.gz") as path:
+        stored = nib.Nifti1Image.from_filename(path)
+        tissues = np.asarray(stored.dataobj, dtype=np.uint8)
+    with (folder / f"{_ANATOMY}.tsv").open(encoding="utf-8") as table:
+        names = {int(row["index"]): row["name"] for row in csv.DictReader(table, delimiter="\t")}
+    signal = np.zeros(256, dtype=np.float32)
+    for index, name in names.items():
+        signal[index] = _SIGNAL.get(name, 0.0)
+    affine: AffineArray = np.asarray(stored.affine, dtype=np.float64)
+    left, right = (Volume((tissues == side).astype(np.float32), affine) for side in (LEFT, RIGHT))
+    return Volume(signal[tissues], affine), (left, right)
+
+
+def _brain(image: Volume, mask: npt.NDArray[np.uint8]) -> Volume:
+    """The brain alone, scaled to 1 at the 98th percentile."""
+    data = np.where(mask > 0, image.data, 0).astype(np.float32)
+    return Volume(data / np.percentile(data[mask > 0], 98), image.affine)
+
+
+def _affine(brain: Volume, anatomy: Volume) -> AffineArray:
+    """World coordinates of the brain to those of the anatomy."""
+    coarse = _at_spacing(brain, _foreground(brain), _HEAD_SPACING)
+    coarse_anatomy = _at_spacing(anatomy, _foreground(anatomy), _HEAD_SPACING)
+    start = np.eye(4)
+    start[:3, 3] = _middle(coarse_anatomy) - _middle(coarse)
+    mask = Volume((coarse.data != 0).astype(np.float32), coarse.affine)
+    return register(coarse, coarse_anatomy, mask, start, [_AFFINE])
+
+
+def _region(brain: Volume, thalami: tuple[Volume, Volume], to_anatomy: AffineArray) -> Volume:
+    """The brain around where the affine registration puts the thalami."""
+    either = np.logical_or(*(side.data for side in thalami))
+    both = Volume(either, np.linalg.inv(to_anatomy) @ thalami[0].affine)
+    box = _foreground(both) + np.array([-_MARGIN, _MARGIN])
+    return _at_spacing(brain, box, _REGION_SPACING)
+
+
+def _foreground(volume: Volume) -> npt.NDArray[np.float64]:
+    """Lowest and highest world coordinates (mm) of what is not zero, (3, 2)."""
+    places = volume.affine[:3, :3] @ np.argwhere(volume.data).T + volume.affine[:3, 3:]
+    return np.stack([places.min(1), places.max(1)], axis=1)
+
+
+def _middle(volume: Volume) -> npt.NDArray[np.float64]:
+    """World coordinates (mm) of the middle of what is not zero, (3,)."""
+    index = np.argwhere(volume.data).mean(0)
+    return np.asarray(volume.affine[:3, :3] @ index + volume.affine[:3, 3])
+
+
+def _at_spacing(volume: Volume, box: npt.NDArray[np.float64], spacing: float) -> Volume:
+    """The content of a box on a grid along the world axes."""
+    x, y, z = (int(np.ceil((high - low) / spacing)) + 1 for low, high in box)
+    affine = grid_around(box.mean(1), (x, y, z), spacing)
+    return Volume(resample(volume, (x, y, z), affine), affine)
