@@ -141,6 +141,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="whose mask cuts the thalami out of MindGlide's deep grey matter (default: first)",
     )
     add(
+        "--flip-averaging",
+        action="store_true",
+        help="thalnet averages its outline with that of the mirrored images: slower by half",
+    )
+    add(
         "--longitudinal",
         action="store_true",
         help="also measure each subject's sessions in the space half-way between them, so that "
@@ -257,6 +262,7 @@ def parse(arguments: Sequence[str]) -> Options:
         tool_gpu=values.tool_gpu,
         fs_license_file=values.fs_license_file.absolute() if values.fs_license_file else None,
         envelope=values.envelope,
+        flip_averaging=values.flip_averaging,
         longitudinal=values.longitudinal,
         ensembles=tuple(dict.fromkeys(values.ensembles)),
         signal_form=values.signal_form,

@@ -34,7 +34,7 @@ from bids_app.run.resources import share
 from bids_app.run.stamps import Stamp, sha256
 from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
-from bids_app.segmentation.methods import METHODS, built_in
+from bids_app.segmentation.methods import built_in
 from bids_app.segmentation.quality import assess
 from bids_app.segmentation.volumes import measure
 
@@ -133,16 +133,17 @@ def measure_course(
     except BadDataError as error:
         names = ", ".join(scan.path.name for scan in course.anchors)
         raise BadDataError(f"{course.name}: {error} Scans in order: {names}.") from error
+    methods = built_in(options.methods, flip_averaging=options.flip_averaging)
     measurements, brains = [], []
     with staged(options.output_dir, course.name) as staging:
         for scan, image, transform in zip(
             course.anchors, aligned.images, aligned.transforms, strict=True
         ):
             write_within_subject(staging, scan, image, transform)
-            for method in built_in(options.methods):
+            for method, segment in methods.items():
                 stage(f"segment {scan.path.name} with {method}")
                 try:
-                    result = METHODS[method]({scan.contrast: image}, threads)
+                    result = segment({scan.contrast: image}, threads)
                 except BadDataError as error:
                     raise BadDataError(f"{scan.path}, aligned: {error}") from error
                 write_within_subject_segmentation(staging, scan, method, result, image.affine)
@@ -166,6 +167,10 @@ def _stamp_of(course: Session, options: Options) -> Stamp:
             str(scan.path.relative_to(options.bids_dir)): sha256(scan.path)
             for scan in course.anchors
         },
-        parameters={"methods": " ".join(built_in(options.methods)), "unit": "subject"},
+        parameters={
+            "methods": " ".join(built_in(options.methods)),
+            "flip averaging": str(options.flip_averaging),
+            "unit": "subject",
+        },
         software={"thalbids": __version__, **thalnet.weights_checksums()},
     )

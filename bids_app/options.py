@@ -51,6 +51,8 @@ class Options:
         FreeSurfer's licence.
     envelope : str
         Method whose mask cuts the thalami out of MindGlide's deep grey matter.
+    flip_averaging : bool
+        Whether thalnet averages its outline with that of the mirrored images.
     longitudinal : bool
         Whether each subject's sessions are also measured in one common space.
     ensembles : tuple of str
@@ -92,6 +94,7 @@ class Options:
     tool_gpu: bool = False
     fs_license_file: Path | None = None
     envelope: str = "first"
+    flip_averaging: bool = False
     longitudinal: bool = False
     ensembles: tuple[Rule, ...] = ("union", "majority")
     signal_form: Literal["exact", "small-angle"] = "exact"

@@ -58,7 +58,7 @@ from bids_app.run.stamps import Stamp, sha256
 from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.fusion import ensembles, fuse
-from bids_app.segmentation.methods import JOINT_METHODS, METHODS, built_in
+from bids_app.segmentation.methods import JOINT_METHODS, built_in
 from bids_app.segmentation.result import Segmentation
 
 if TYPE_CHECKING:
@@ -281,12 +281,13 @@ def measure_contrasts(
             images[item.contrast] = image_to_segment(item, anchor.measured, session, staging)
         except ValueError as error:
             warnings.append(f"{item.contrast} is not segmented: {error}.")
+    methods = built_in(options.methods, flip_averaging=options.flip_averaging)
     for method, own in anchor.segmentations.items():
         found = {scan.contrast: own}
         for contrast, other in images.items():
             stage(f"segment {contrast} with {method}")
             try:
-                found[contrast] = METHODS[method]({contrast: other}, threads)
+                found[contrast] = methods[method]({contrast: other}, threads)
             except BadDataError as error:
                 warnings.append(f"{contrast} gives no mask by {method}: {error}")
                 continue
@@ -298,7 +299,7 @@ def measure_contrasts(
             contrasts = tuple(found)
             stage(f"segment {', '.join(contrasts)} at once with {method}")
             together = {scan.contrast: image} | {name: images[name] for name in contrasts[1:]}
-            joint = METHODS[method](together, threads)
+            joint = methods[method](together, threads)
             write_segmentation(staging, session, scan, method, contrasts, joint, image.affine)
             measurements.append(Measurement.of(method, joint_name(contrasts), joint, image))
         for ensemble in ensembles(tuple(found), options.ensembles):
@@ -346,10 +347,11 @@ def measure_scan(
     write_image(staging, session, scan, image)
     segmentations: dict[str, Segmentation] = {}
     warnings = []
-    for method in built_in(options.methods):
+    methods = built_in(options.methods, flip_averaging=options.flip_averaging)
+    for method, segment in methods.items():
         stage(f"segment {scan.contrast} with {method}")
         try:
-            segmentation = METHODS[method]({scan.contrast: image}, threads)
+            segmentation = segment({scan.contrast: image}, threads)
         except BadDataError as error:
             if not segmentations:
                 raise BadDataError(f"{scan.path}: {error}") from error
@@ -485,6 +487,7 @@ def stamp_of(session: Session, options: Options) -> Stamp:
     for scan in session.others:
         inputs[str(scan.path.relative_to(options.bids_dir))] = _sha256_if_readable(scan.path)
     parameters = {"methods": " ".join(options.methods), "ensembles": " ".join(options.ensembles)}
+    parameters["flip averaging"] = str(options.flip_averaging)
     sources = find_sources(session, options)
     for image in sources:
         for path in (image.path, *image.sidecars):

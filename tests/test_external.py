@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from bids_app import external, longitudinal, participant
-from bids_app.cli import _METHODS, main, parse
+from bids_app.cli import _BUILT_IN, _PROGRAMS, main, parse
 from bids_app.dataset.layouts import FLAT, SUBJECTS_DIR
 from bids_app.dataset.tool_job import run_program
 from bids_app.errors import BadDataError, MissingInputError, UsageError
@@ -364,7 +364,7 @@ def test_the_licence_is_looked_for_in_the_usual_places(
 
 
 def test_every_registered_method_can_be_asked_for() -> None:
-    assert set(_METHODS) == {*METHODS, *EXTERNAL}
+    assert (set(_BUILT_IN), set(_PROGRAMS)) == (set(METHODS), set(EXTERNAL))
     assert {*SUBJECTS_DIR, *FLAT} == set(EXTERNAL)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from bids_app.images.volume import Volume
 from bids_app.segmentation import (
@@ -18,7 +19,9 @@ from bids_app.segmentation import (
 from bids_app.segmentation.external import ExternalMethod
 from bids_app.segmentation.result import Segmentation
 
-METHODS: dict[str, Callable[[Mapping[str, Volume], int], Segmentation]] = {
+Method = Callable[[Mapping[str, Volume], int], Segmentation]
+
+METHODS: dict[str, Method] = {
     "thalnet": thalnet.segment,
     "atlas": atlas.segment,
 }
@@ -41,6 +44,17 @@ EXTERNAL: dict[str, ExternalMethod] = {
 }
 
 
-def built_in(names: Iterable[str]) -> tuple[str, ...]:
-    """thalnet, on whose brain mask all else rests, and what else of ``METHODS`` is named."""
-    return tuple(dict.fromkeys(("thalnet", *(name for name in names if name in METHODS))))
+def built_in(names: Iterable[str], *, flip_averaging: bool = False) -> dict[str, Method]:
+    """Give the methods of ``METHODS`` that are named.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Others are left out.
+    flip_averaging : bool
+        Whether thalnet averages its outline with that of the mirrored images.
+    """
+    found = {name: METHODS[name] for name in names if name in METHODS}
+    if flip_averaging:
+        found["thalnet"] = partial(thalnet.segment, mirror=True)
+    return found
