@@ -19,7 +19,7 @@ from bids_app.dataset.analysis_file import ModelSet
 from bids_app.report.model_plots import diagnostics_plot, interval_plot
 from bids_app.statistics.mixed import mixed_table
 from bids_app.statistics.ordinal import ordinal_table
-from bids_app.statistics.regression import LinearFit, Model, diagnose, fit_all, tabulate_fits
+from bids_app.statistics.regression import LinearFit, Model, fit_all, tabulate_fits
 
 _KIND = {
     "cross-sectional": "outcome ~ volume at the first session (mL)",
@@ -221,6 +221,6 @@ def _figures(
             f"Diagnostics: {models.name}",
             "QQ plot of studentised residuals and residuals over fitted values; every method's "
             "model of an outcome in one plot. Tests stand in the table.",
-            diagnostics_plot([(fit.model.outcome, fit, diagnose(fit)) for fit in fits]),
+            diagnostics_plot(fits),
         )
     return figures

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bids_app.report.drawing import BLUE, GREY, ORANGE, styled
-from bids_app.statistics.regression import Diagnostics, LinearFit
+from bids_app.statistics.regression import LinearFit
 from bids_app.statistics.samples import require_columns
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _ESTIMATE = ["panel", "method", "estimate", "low", "high", "p"]
 _MOST_PANELS = 4
+# An interval may reach this many times the median width beyond the outermost estimate.
+_MOST_WIDTHS = 3
 
 
 def stars(p: float) -> str:
@@ -35,8 +37,9 @@ def interval_plot(
     ----------
     estimates : DataFrame
         One row per panel and method: ``panel`` (its title), ``method``, ``estimate``, ``low``,
-        ``high`` (infinite for none, drawn as an arrow) and ``p`` (NaN for none). Rows without
-        an estimate are left out.
+        ``high`` and ``p`` (NaN for none). An end that is infinite, or so far that the others
+        could not be seen beside it, is an arrow at the edge. Rows without an estimate are left
+        out.
     label : str
         Text of the axis.
     none : float, optional
@@ -64,30 +67,31 @@ def interval_plot(
     figure = Figure(figsize=(2.2 + 2.6 * columns, height), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for axes, panel in zip(grid, panels, strict=False):
-        if none is not None:
-            axes.axvline(none, color=GREY, linewidth=0.8)
         own = estimates[(estimates["panel"] == panel) & np.isfinite(estimates["estimate"])]
-        for row in own.to_dict("records"):
-            _draw_estimate(axes, methods.index(row["method"]), row)
-        axes.set(title=panel, xlabel=label, ylim=(len(methods) - 0.5, -0.5))
-        axes.set_yticks(range(len(methods)), methods)
         if log:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter("")
+        if none is not None:
+            axes.axvline(none, color=GREY, linewidth=0.8)
+        if len(own):
+            axes.set_xlim(_limits(own, none, log=log))
+        for row in own.to_dict("records"):
+            _draw_estimate(axes, methods.index(row["method"]), row)
+        axes.set(title=panel, xlabel=label, ylim=(len(methods) - 0.5, -0.5))
+        axes.set_yticks(range(len(methods)), methods)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
     return figure
 
 
 @styled
-def diagnostics_plot(fits: Sequence[tuple[str, LinearFit, Diagnostics]]) -> Figure:
+def diagnostics_plot(fits: Sequence[LinearFit]) -> Figure:
     """Draw QQ and residual-fitted plots, one row per outcome, all methods in one.
 
     Parameters
     ----------
-    fits : sequence of (str, LinearFit, Diagnostics)
-        Name of the row, a fit and its diagnostics.
+    fits : sequence of LinearFit
 
     Returns
     -------
@@ -97,12 +101,12 @@ def diagnostics_plot(fits: Sequence[tuple[str, LinearFit, Diagnostics]]) -> Figu
     """
     from matplotlib.figure import Figure
 
-    names = list(dict.fromkeys(name for name, _, _ in fits))
+    names = list(dict.fromkeys(fit.model.outcome for fit in fits))
     figure = Figure(figsize=(7.0, 2.5 * max(len(names), 1)), layout="constrained")
     grid = figure.subplots(max(len(names), 1), 2, squeeze=False)
     for (quantiles, residuals), name in zip(grid, names, strict=True):
-        for _, fit, diagnostics in (item for item in fits if item[0] == name):
-            _draw_fit(quantiles, residuals, fit, diagnostics)
+        for fit in (fit for fit in fits if fit.model.outcome == name):
+            _draw_fit(quantiles, residuals, fit)
         ends = np.array(quantiles.get_xlim())
         quantiles.plot(ends, ends, color=GREY, linewidth=0.8)
         quantiles.set(title=f"{name}: QQ", xlabel="normal quantile", ylabel="studentised residual")
@@ -111,21 +115,42 @@ def diagnostics_plot(fits: Sequence[tuple[str, LinearFit, Diagnostics]]) -> Figu
     return figure
 
 
+def _limits(own: pd.DataFrame, none: float | None, *, log: bool) -> tuple[float, float]:
+    """Ends of an axis that shows every estimate, and intervals up to a few times the usual width.
+
+    A model that is hardly determined has an interval beside which no other could be seen.
+    """
+    ends = own[["estimate", "low", "high"]].to_numpy(dtype=np.float64)
+    if log:
+        with np.errstate(divide="ignore"):
+            ends = np.log10(ends)
+    estimate, low, high = ends.T
+    closed = np.isfinite(low) & np.isfinite(high)
+    widths = high[closed] - low[closed]
+    reach = _MOST_WIDTHS * (float(np.median(widths)) if widths.size else 0.0)
+    shown = [] if none is None else [np.log10(none) if log else none]
+    shown += [estimate.min(), estimate.max()]
+    shown += [end for end in low if end > estimate.min() - reach]
+    shown += [end for end in high if end < estimate.max() + reach]
+    shown = [end for end in shown if np.isfinite(end)]
+    margin = 0.05 * (max(shown) - min(shown)) or 0.5
+    first, last = min(shown) - margin, max(shown) + margin
+    return (10**first, 10**last) if log else (first, last)
+
+
 def _draw_estimate(axes: Axes, place: int, row: dict[str, float]) -> None:
     significant = row["p"] < 0.05
     colour = ORANGE if significant else BLUE
-    if np.isfinite([row["low"], row["high"]]).all():
-        axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=1.5)
-    elif np.isfinite(row["low"]) and row["high"] == np.inf:
-        # An arrow to the edge: the interval has no upper end.
-        axes.annotate(
-            "",
-            (1, place),
-            (row["low"], place),
-            xycoords=axes.get_yaxis_transform(),
-            textcoords="data",
-            arrowprops={"arrowstyle": "->", "color": colour, "shrinkA": 0, "shrinkB": 0},
-        )
+    left, right = axes.get_xlim()
+    if not np.isnan([row["low"], row["high"]]).any():
+        ends = [max(row["low"], left), min(row["high"], right)]
+        axes.plot(ends, [place, place], color=colour, linewidth=1.5)
+        for end, beyond, mark in (
+            (left, row["low"] < left, "<"),
+            (right, row["high"] > right, ">"),
+        ):
+            if beyond:
+                axes.plot([end], [place], mark, color=colour, clip_on=False)
     axes.plot([row["estimate"]], [place], "o", color=colour)
     if significant:
         axes.annotate(
@@ -138,8 +163,8 @@ def _draw_estimate(axes: Axes, place: int, row: dict[str, float]) -> None:
         )
 
 
-def _draw_fit(quantiles: Axes, residuals: Axes, fit: LinearFit, diagnostics: Diagnostics) -> None:
-    table = diagnostics.quantiles
+def _draw_fit(quantiles: Axes, residuals: Axes, fit: LinearFit) -> None:
+    table = fit.diagnostics.quantiles
     quantiles.plot(
         table["theoretical"], table["studentised"], color=BLUE, alpha=0.5, rasterized=True
     )

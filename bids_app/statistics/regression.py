@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -79,6 +80,30 @@ class Design:
 
 
 @dataclass(frozen=True)
+class Diagnostics:
+    """How far a linear model meets its assumptions.
+
+    Attributes
+    ----------
+    quantiles : DataFrame
+        QQ plot: ``theoretical`` normal quantiles and ordered ``studentised`` residuals.
+    breusch_pagan, breusch_pagan_p : float
+        Studentised (Koenker) score test of heteroscedasticity.
+    shapiro_wilk, shapiro_wilk_p : float
+        Test of normal residuals.
+    variance_inflation : Series of float64
+        Variance inflation factor of each term.
+    """
+
+    quantiles: pd.DataFrame
+    breusch_pagan: float
+    breusch_pagan_p: float
+    shapiro_wilk: float
+    shapiro_wilk_p: float
+    variance_inflation: pd.Series
+
+
+@dataclass(frozen=True)
 class LinearFit:
     """A fitted linear model.
 
@@ -110,29 +135,36 @@ class LinearFit:
     residual_sd: float
     observations: pd.DataFrame
 
+    @cached_property
+    def diagnostics(self) -> Diagnostics:
+        """How far the model meets its assumptions.
 
-@dataclass(frozen=True)
-class Diagnostics:
-    """How far a linear model meets its assumptions.
+        Tests are NaN if the fit is perfect; Shapiro-Wilk also above 5000 cases, where its
+        p-value is not known.
 
-    Attributes
-    ----------
-    quantiles : DataFrame
-        QQ plot: ``theoretical`` normal quantiles and ordered ``studentised`` residuals.
-    breusch_pagan, breusch_pagan_p : float
-        Studentised (Koenker) score test of heteroscedasticity.
-    shapiro_wilk, shapiro_wilk_p : float
-        Test of normal residuals.
-    variance_inflation : Series of float64
-        Variance inflation factor of each term.
-    """
-
-    quantiles: pd.DataFrame
-    breusch_pagan: float
-    breusch_pagan_p: float
-    shapiro_wilk: float
-    shapiro_wilk_p: float
-    variance_inflation: pd.Series
+        References
+        ----------
+        Koenker 1981, J Econom 17:107-112; Shapiro & Wilk 1965, Biometrika 52:591-611; Filliben
+        1975, Technometrics 17:111-117 (plotting positions).
+        """
+        residual = self.observations["residual"].to_numpy()
+        theoretical, ordered = stats.probplot(self.observations["studentised"], fit=False)
+        breusch_pagan = shapiro = (np.nan, np.nan)
+        if np.ptp(residual) > 1e-12 * np.ptp(self.design.outcome):
+            breusch_pagan = het_breuschpagan(residual, _with_constant(self.design.terms))[:2]
+            if self.n <= SHAPIRO_LIMIT:
+                result = stats.shapiro(residual)
+                shapiro = (float(result.statistic), float(result.pvalue))
+        correlation = np.corrcoef(self.design.terms.to_numpy(), rowvar=False)
+        inflation = np.diag(linalg.inv(np.atleast_2d(correlation)))
+        return Diagnostics(
+            quantiles=pd.DataFrame({"theoretical": theoretical, "studentised": ordered}),
+            breusch_pagan=float(breusch_pagan[0]),
+            breusch_pagan_p=float(breusch_pagan[1]),
+            shapiro_wilk=float(shapiro[0]),
+            shapiro_wilk_p=float(shapiro[1]),
+            variance_inflation=pd.Series(inflation, index=self.design.terms.columns),
+        )
 
 
 def build_design(data: pd.DataFrame, model: Model) -> Design:
@@ -269,44 +301,6 @@ def fit_linear(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> Li
     )
 
 
-def diagnose(fit: LinearFit) -> Diagnostics:
-    """Examine the residuals and the terms of a linear model.
-
-    Parameters
-    ----------
-    fit : LinearFit
-
-    Returns
-    -------
-    Diagnostics
-        Tests are NaN if the fit is perfect; Shapiro-Wilk also above 5000 cases, where its
-        p-value is not known.
-
-    References
-    ----------
-    Koenker 1981, J Econom 17:107-112; Shapiro & Wilk 1965, Biometrika 52:591-611; Filliben
-    1975, Technometrics 17:111-117 (plotting positions).
-    """
-    residual = fit.observations["residual"].to_numpy()
-    theoretical, ordered = stats.probplot(fit.observations["studentised"], fit=False)
-    breusch_pagan = shapiro = (np.nan, np.nan)
-    if np.ptp(residual) > 1e-12 * np.ptp(fit.design.outcome):
-        breusch_pagan = het_breuschpagan(residual, _with_constant(fit.design.terms))[:2]
-        if fit.n <= SHAPIRO_LIMIT:
-            result = stats.shapiro(residual)
-            shapiro = (float(result.statistic), float(result.pvalue))
-    correlation = np.corrcoef(fit.design.terms.to_numpy(), rowvar=False)
-    inflation = np.diag(linalg.inv(np.atleast_2d(correlation)))
-    return Diagnostics(
-        quantiles=pd.DataFrame({"theoretical": theoretical, "studentised": ordered}),
-        breusch_pagan=float(breusch_pagan[0]),
-        breusch_pagan_p=float(breusch_pagan[1]),
-        shapiro_wilk=float(shapiro[0]),
-        shapiro_wilk_p=float(shapiro[1]),
-        variance_inflation=pd.Series(inflation, index=fit.design.terms.columns),
-    )
-
-
 def linear_table(
     data: pd.DataFrame,
     models: Sequence[Model],
@@ -414,7 +408,7 @@ def winsorise(values: pd.Series, lower: float, upper: float) -> pd.Series:
 
 
 def _linear_columns(fit: LinearFit) -> dict[str, Any]:
-    diagnostics = diagnose(fit)
+    diagnostics = fit.diagnostics
     coefficient = fit.coefficients.loc[fit.model.predictor]
     return {
         **{str(name): value for name, value in coefficient.items()},

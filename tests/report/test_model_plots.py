@@ -8,7 +8,7 @@ import pytest
 
 from bids_app.report.model_plots import diagnostics_plot, interval_plot, stars
 from bids_app.report.plots import figure_svg
-from bids_app.statistics.regression import Model, diagnose, fit_linear
+from bids_app.statistics.regression import Model, fit_linear
 
 
 @pytest.mark.parametrize(
@@ -34,18 +34,47 @@ def test_panels_with_estimates_and_stars() -> None:
     assert svg.count(">***<") == 1
     assert svg.count(">*<") == 1
     assert "<b>" not in svg
-    assert ">10<" in figure_svg(
-        interval_plot(table.assign(estimate=[10.0] * 5, low=1.0, high=100.0), "n", log=True)
-    )
+    table = table.assign(estimate=[10.0] * 5, low=1.0, high=100.0)
+    assert ">10<" in figure_svg(interval_plot(table, "n", none=None, log=True))
 
 
-def test_an_interval_without_upper_end_is_an_arrow() -> None:
+def arrows(table: pd.DataFrame, **options: object) -> dict[str, list[str]]:
+    """Return, by method, the arrows at the edges of the only panel."""
+    axes = interval_plot(table.assign(panel="n", p=np.nan), "n", **options).axes[0]  # type: ignore[arg-type]
+    marks = [line for line in axes.lines if line.get_marker() in ("<", ">")]
+    assert all(line.get_xdata()[0] in axes.get_xlim() for line in marks)
+    return {
+        name: [line.get_marker() for line in marks if line.get_ydata()[0] == place]
+        for place, name in enumerate(table["method"])
+    }
+
+
+def test_an_open_interval_ends_in_an_arrow() -> None:
     table = pd.DataFrame(
-        {"panel": "n", "method": ["a", "b"], "estimate": [90.0, 200.0], "low": [50.0, 80.0]}
-    ).assign(high=[150.0, np.inf], p=np.nan)
-    figure = interval_plot(table, "n per arm", none=None, log=True)
-    arrows = [text for text in figure.axes[0].texts if getattr(text, "arrow_patch", None)]
-    assert [arrow.xyann for arrow in arrows] == [(80.0, 1)]
+        {
+            "method": ["closed", "no upper end", "no end", "unknown"],
+            "estimate": [90.0, 200.0, 100.0, 120.0],
+            "low": [50.0, 80.0, 0.0, np.nan],
+            "high": [150.0, np.inf, np.inf, np.nan],
+        }
+    )
+    expected = {"closed": [], "no upper end": [">"], "no end": ["<", ">"], "unknown": []}
+    assert arrows(table, none=None, log=True) == expected
+    assert arrows(table.assign(low=[50.0, 80.0, -np.inf, np.nan])) == expected
+    alone = table[table["method"] == "no end"]
+    assert arrows(alone.assign(low=-np.inf), none=None) == {"no end": ["<", ">"]}
+
+
+def test_an_interval_beside_which_no_other_could_be_seen_ends_in_an_arrow() -> None:
+    table = pd.DataFrame(
+        {
+            "method": ["a", "b", "barely determined"],
+            "estimate": [1.0, 2.0, 3.0],
+            "low": [0.5, 1.5, -9000.0],
+            "high": [1.5, 2.5, 9006.0],
+        }
+    )
+    assert arrows(table) == {"a": [], "b": [], "barely determined": ["<", ">"]}
 
 
 def test_an_absent_column() -> None:
@@ -57,7 +86,7 @@ def test_diagnostics_hold_dots_as_an_image() -> None:
     rng = np.random.default_rng(0)
     data = pd.DataFrame({"v": rng.normal(size=400), "y": rng.normal(size=400)})
     fit = fit_linear(data, Model("y", "v"))
-    svg = figure_svg(diagnostics_plot([("y", fit, diagnose(fit)), ("y", fit, diagnose(fit))]))
+    svg = figure_svg(diagnostics_plot([fit, fit]))
     assert "y: QQ" in svg
     assert svg.count("<image") >= 2
     assert len(svg) < 200_000

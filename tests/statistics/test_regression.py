@@ -54,7 +54,7 @@ def test_longley_is_certified() -> None:
     assert fit.r2 == pytest.approx(0.995479004577296, rel=1e-10)
     assert fit.residual_sd == pytest.approx(304.854073561965, rel=1e-8)
     assert fit.df == 9
-    assert regression.diagnose(fit).variance_inflation.max() > 100
+    assert fit.diagnostics.variance_inflation.max() > 100
 
 
 def test_partial_r2_is_what_the_predictor_adds(cohort: pd.DataFrame) -> None:
@@ -107,7 +107,7 @@ def test_diagnostics_tell_good_from_bad() -> None:
         }
     )
     good, skewed, fan = (
-        regression.diagnose(regression.fit_linear(data, Model(name, "volume")))
+        regression.fit_linear(data, Model(name, "volume")).diagnostics
         for name in ("good", "skewed", "fan")
     )
     assert good.breusch_pagan_p > 0.05
@@ -122,7 +122,7 @@ def test_diagnostics_tell_good_from_bad() -> None:
 def test_perfect_fit_has_no_tests() -> None:
     """A residual of nothing is not tested."""
     data = pd.DataFrame({"y": np.arange(8) * 2.0, "x": np.arange(8.0)})
-    diagnostics = regression.diagnose(regression.fit_linear(data, Model("y", "x")))
+    diagnostics = regression.fit_linear(data, Model("y", "x")).diagnostics
     assert np.isnan(diagnostics.shapiro_wilk_p)
     assert np.isnan(diagnostics.breusch_pagan_p)
 
