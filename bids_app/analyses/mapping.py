@@ -112,7 +112,7 @@ def evaluation_table(labelled: LabelledScans, *, first_only: bool = True) -> pd.
                     "n": len(reference),
                     "ccc": concordance(reference, volumes).estimate,
                     "bias": differences.bias.estimate,
-                    "sd": differences.sd,
+                    "sd": differences.sd.estimate,
                     "slope": fit_line(reference, volumes).slope.estimate,
                     "dice": overlap[way][compared].mean() if way in overlap else np.nan,
                 }

@@ -333,7 +333,7 @@ def _points(axes: Axes, x: pd.Series, y: pd.Series, subjects: pd.Series) -> None
 
 def _draw_agreement(axes: Axes, agreement: BlandAltman, means: pd.Series, unit: str) -> None:
     _level(axes, agreement.bias, ORANGE, "-", f"bias {_describe(agreement.bias)} {unit}")
-    limits = f"limits of agreement, bias ± 1.96 SD (SD {agreement.sd:.2f} {unit})"
+    limits = f"limits of agreement, bias ± 1.96 SD (SD {agreement.sd.estimate:.2f} {unit})"
     _level(axes, agreement.upper_limit, GREEN, "--", limits)
     _level(axes, agreement.lower_limit, GREEN, "--")
     _trend(axes, agreement.proportional, means, "proportional bias, slope")

@@ -48,8 +48,8 @@ class BlandAltman:
     ----------
     bias : Interval
         Mean difference.
-    sd : float
-        Standard deviation of the differences, n - 1 degrees of freedom.
+    sd : Interval
+        Standard deviation of the differences, n - 1 degrees of freedom; χ²-based interval.
     lower_limit, upper_limit : Interval
         Limits of agreement, bias ± 1.96 sd.
     proportional : LineFit
@@ -57,7 +57,7 @@ class BlandAltman:
     """
 
     bias: Interval
-    sd: float
+    sd: Interval
     lower_limit: Interval
     upper_limit: Interval
     proportional: LineFit
@@ -274,9 +274,10 @@ def bland_altman(
     n, bias, sd = x.size, difference.mean(), difference.std(ddof=1)
     quantile = stats.t.ppf((1 + confidence) / 2, n - 1)
     half_limit = quantile * sd * np.sqrt(1 / n + LIMIT_FACTOR**2 / (2 * (n - 1)))
+    spread = np.sqrt((n - 1) / stats.chi2.isf([(1 - confidence) / 2, (1 + confidence) / 2], n - 1))
     return BlandAltman(
         bias=_symmetric(bias, quantile * sd / np.sqrt(n)),
-        sd=float(sd),
+        sd=Interval(float(sd), *(float(sd * factor) for factor in spread)),
         lower_limit=_symmetric(bias - LIMIT_FACTOR * sd, half_limit),
         upper_limit=_symmetric(bias + LIMIT_FACTOR * sd, half_limit),
         proportional=fit_line((x + y) / 2, difference, confidence),
@@ -311,7 +312,8 @@ def agreement_table(
         One row per method in order of appearance: ``method``, ``n`` complete pairs, ``ccc``,
         ``icc_c1``, ``icc_a1``, ``slope`` and ``intercept`` of method on reference,
         ``residual_sd``, ``bias``, ``sd``, ``lower_limit``, ``upper_limit``,
-        ``proportional_slope``; estimates are followed by their ``_ci_low`` and ``_ci_high``.
+        ``proportional_slope``; all but ``residual_sd`` are followed by their ``_ci_low`` and
+        ``_ci_high``.
         A method that cannot be compared has NaN and its ``reason``; so has a measure that a
         constant sample leaves undefined. Otherwise ``reason`` is empty.
 
@@ -361,7 +363,7 @@ def _agreement_columns(
         **line.intercept.columns("intercept"),
         "residual_sd": line.residual_sd,
         **differences.bias.columns("bias"),
-        "sd": differences.sd,
+        **differences.sd.columns("sd"),
         **differences.lower_limit.columns("lower_limit"),
         **differences.upper_limit.columns("upper_limit"),
         **differences.proportional.slope.columns("proportional_slope"),

@@ -101,7 +101,7 @@ def test_bland_altman_shows_the_numbers_given() -> None:
     agreement = bland_altman(REFERENCE, METHOD)
     text = text_of(figure_svg(draw_bland_altman("thalnet")))
     assert f"bias {agreement.bias.estimate:.2f} [" in text
-    assert f"SD {agreement.sd:.2f} mL" in text
+    assert f"SD {agreement.sd.estimate:.2f} mL" in text
     assert f"n = {COUNT}" in text
     assert "Method - reference (mL)" in text
 

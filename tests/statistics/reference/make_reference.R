@@ -47,6 +47,7 @@ agreement <- function(method) {
   half_limit <- qt(0.975, m - 1) * sd(d) * sqrt(1 / m + 1.96^2 / (2 * (m - 1)))
   proportional <- lm(d ~ I((x + y) / 2))
   limits <- mean(d) + c(-1.96, 1.96) * sd(d)
+  variance <- (m - 1) * var(d) / qchisq(c(0.975, 0.025), m - 1)
   keep(c(
     n = m,
     ccc = lin$est, ccc_ci_low = lin$lower, ccc_ci_high = lin$upper,
@@ -62,7 +63,7 @@ agreement <- function(method) {
     intercept_ci_low = confint(line)[1, 1], intercept_ci_high = confint(line)[1, 2],
     residual_sd = sigma(line),
     bias = mean(d), bias_ci_low = mean(d) - half_bias, bias_ci_high = mean(d) + half_bias,
-    sd = sd(d),
+    sd = sd(d), sd_ci_low = sqrt(variance[1]), sd_ci_high = sqrt(variance[2]),
     lower_limit = limits[1],
     lower_limit_ci_low = limits[1] - half_limit, lower_limit_ci_high = limits[1] + half_limit,
     upper_limit = limits[2],
