@@ -78,7 +78,7 @@ def run(options: Options) -> ExitCode:
     if records:
         write_session_table(options.output_dir)
     results = {name: attempt(name, study) for name in plan.analyses}
-    write(options, cohort, results, records)
+    write(options, plan, cohort, results, records)
     problems = problem_table(cohort, results)["problem"].tolist()
     for problem in problems[:MOST_PROBLEMS]:
         sys.stderr.write(f"{problem}\n")
@@ -90,13 +90,18 @@ def run(options: Options) -> ExitCode:
 
 
 def write(
-    options: Options, cohort: Cohort, results: Mapping[str, Result], records: list[Outcome]
+    options: Options,
+    plan: AnalysisPlan,
+    cohort: Cohort,
+    results: Mapping[str, Result],
+    records: list[Outcome],
 ) -> None:
     """Write every table with its data dictionary, every figure, the methods and the page.
 
     Parameters
     ----------
     options : Options
+    plan : AnalysisPlan
     cohort : Cohort
     results : mapping of str to Result
         By name of the analysis.
@@ -120,7 +125,10 @@ def write(
             for name, table in result.tables.items():
                 staging.table(f"group/{name}.tsv", table.data)
                 described = describe_columns(table.data.columns, cohort.columns)
-                extra = {"Settings": dict(table.settings)} if table.settings else {}
+                settings = dict(table.settings)
+                if table.data.columns.str.endswith("ci_low").any():
+                    settings["Confidence"] = plan.confidence
+                extra = {"Settings": settings} if settings else {}
                 staging.json(f"group/{name}.json", {**described, **extra})
             for name, drawn in result.figures.items():
                 svgs[name], png = figure_files(drawn.figure)

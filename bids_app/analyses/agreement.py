@@ -8,6 +8,7 @@ import pandas as pd
 
 from bids_app.analyses.result import Result, ResultFigure, ResultTable
 from bids_app.analyses.study import Study
+from bids_app.report.cohort_plots import grouped_boxplot
 from bids_app.report.plots import bland_altman_plot, scatter_plot
 from bids_app.statistics.agreement import (
     MINIMUM_PAIRS,
@@ -28,10 +29,18 @@ def analyse(study: Study) -> Result:
     plan = study.plan
     overlap = study.reference_overlap()
     bilateral = overlap[overlap["side"] == "bilateral"]
+    volumes = _long(bilateral)
     table = agreement_table(
-        _long(bilateral), "reference", ["participant_id"], plan.confidence, plan.agreement.ddof
+        volumes, "reference", ["participant_id"], plan.confidence, plan.agreement.ddof
     )
-    figures: dict[str, ResultFigure] = {}
+    figures = {
+        "volumes_reference": ResultFigure(
+            "Volumes beside the reference",
+            "Volume of both thalami of the participants with a reference. Boxes span the "
+            "quartiles, whiskers 1.5 interquartile ranges.",
+            grouped_boxplot(volumes, "volume", "Thalamus volume (mL)"),
+        )
+    }
     for name, rows in bilateral.groupby("segmentation", sort=False):
         figures |= _plots(str(name), rows, plan.confidence, plan.agreement.ddof)
     known = table[table["ccc_ci_low"].notna()]
@@ -45,11 +54,19 @@ def analyse(study: Study) -> Result:
                     "Scans": "first scan with a reference of each participant",
                     "CCC": f"ddof {plan.agreement.ddof}; interval by Fisher's z, variance of Lin "
                     "2000, n - 2",
-                    "BlandAltman": "method - reference, SD with n - 1, limits bias ± 1.96 SD, "
-                    "proportional bias on the mean",
+                    "ICC": "two-way, single rater; F intervals after McGraw and Wong 1996",
+                    "BlandAltman": "method - reference, SD with n - 1 (χ² interval), limits bias ± "
+                    "1.96 SD, their standard error SD √(1/n + 1.96²/(2 (n - 1))), t with n - 1; "
+                    "proportional bias: least squares of the difference on the mean",
                     "Slope": "ordinary least squares, t intervals, residual SD with n - 2",
                 },
-            )
+            ),
+            "volumes_reference": ResultTable(
+                "Volumes beside the reference",
+                "Volume of both thalami of the participants with a reference, mL.",
+                study.summarise(volumes, ["volume"]),
+                study.bootstrap,
+            ),
         },
         figures=figures,
         methods="Volumes were compared with the reference by Lin's concordance correlation (CCC), "
@@ -61,7 +78,6 @@ def analyse(study: Study) -> Result:
             for row in known.itertuples()
         ),
         references=("lin1989", "mcgraw1996", "bland1986"),
-        problems=(),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from bids_app.analyses.conventions import SIGNED_RANK
 from bids_app.analyses.result import Result, ResultFigure, ResultTable
 from bids_app.analyses.study import CHANGE, Study
 from bids_app.report.cohort_plots import grouped_boxplot
@@ -18,6 +19,7 @@ _SETTINGS = {
 
 def analyse(study: Study) -> Result:
     """Describe and compare the change of volume by method and by diagnosis."""
+    plan = study.plan.change
     changes = study.changes.rename(columns={"segmentation": "method"})
     summary = study.summarise(changes, CHANGE)
     tables = {
@@ -27,12 +29,15 @@ def analyse(study: Study) -> Result:
             "Change of both thalami, mL and % of the first session, also per year; percentile "
             "bootstrap intervals.",
             summary,
-            _SETTINGS,
+            _SETTINGS | study.bootstrap,
         ),
         "change_tests": ResultTable(
             "Volume change compared between methods",
-            "Wilcoxon signed-rank tests; p_adj: Benjamini-Hochberg over all.",
-            pairwise_signed_rank(changes, ["percent", "annual_percent"], ["participant_id"]),
+            f"Wilcoxon signed-rank tests; p_adj: Benjamini-Hochberg, family: {plan.family}.",
+            pairwise_signed_rank(
+                changes, list(plan.measures), ["participant_id"], family=plan.family
+            ),
+            SIGNED_RANK,
         ),
     }
     label = "Change of thalamus volume (%)"
@@ -47,7 +52,7 @@ def analyse(study: Study) -> Result:
             "Volume change by diagnosis",
             "Descriptive, without tests between groups.",
             study.summarise(by_diagnosis, CHANGE, ["method", "diagnosis"]),
-            _SETTINGS,
+            _SETTINGS | study.bootstrap,
         )
         figures["change_by_diagnosis"] = ResultFigure(
             "Volume change by diagnosis",

@@ -144,7 +144,8 @@ def _settings(models: ModelSet, prepared: PreparedSet) -> dict[str, object]:
         "OptionalCovariatesLeftOut": list(prepared.left_out),
         "Winsorised": list(models.winsorise) if models.winsorise else "no",
         "WinsorisedOver": "full longitudinal sample, before subset and complete cases",
-        "StandardisedOver": "complete cases of each model",
+        "StandardisedOver": "complete cases of each model, SD with n - 1",
+        "Logarithm": "natural",
         "Adjustment": f"Benjamini-Hochberg, family: {models.family}",
         "Distribution": "t, residual degrees of freedom (also HC3)"
         if models.type in ("cross-sectional", "longitudinal")

@@ -41,12 +41,17 @@ def analyse(study: Study) -> Result:
             means.append(result.means.assign(by=kind, method=name))
             pairs.append(result.comparisons.assign(by=kind, method=name))
     adjusted = " + ".join(covariates)
+    settings = {
+        "Means": "at the mean of each covariate over the complete cases",
+        "Interval": "t with the residual degrees of freedom, not adjusted for the number of pairs",
+    }
     columns = ["by", "method", "n", "f", "df", "df_error", "p", "reason"]
     tables = {
         "groups": ResultTable(
             "Change by group, adjusted",
             f"Analysis of covariance: percentage change ~ group + {adjusted}.",
             pd.DataFrame(tests, columns=columns),
+            {"Test": "F of equal adjusted means, common slopes of the covariates"},
         )
     }
     for file, title, parts in (
@@ -57,7 +62,7 @@ def analyse(study: Study) -> Result:
             table = pd.concat(parts, ignore_index=True)
             table = table[["by", "method", *table.columns.drop(["by", "method"])]]
             caption = f"At mean {adjusted}, % of the first session; p_adj: Bonferroni over "
-            tables[file] = ResultTable(title, f"{caption}the pairs of a method.", table)
+            tables[file] = ResultTable(title, f"{caption}the pairs of a method.", table, settings)
     if PROGRESSION in kinds:
         tables["groups_regression"] = _regression(study, changes)
     significant = [f"{row['method']} ({row['by']})" for row in tests if _below(row.get("p"), 0.05)]

@@ -38,7 +38,7 @@ def analyse(study: Study) -> Result:
             rows.append(row | {"n": int(healthy[name].notna().sum()), "reason": str(error)})
             continue
         known = table[table["residual"].notna()]
-        rows.append(row | _summary(model, known))
+        rows.append(row | _summary(model, known, study.plan.confidence))
         identity = others.loc[known.index, ["participant_id", "session_id", plan.column]]
         tables.append(identity.assign(segmentation=name, total_ml=others[name]).join(known))
     columns = ["segmentation", "n", "outliers", "residual_sd", "scanner_sd", "assessed"]
@@ -86,11 +86,11 @@ def _columns(rows: pd.DataFrame, segmentation: str) -> pd.DataFrame:
     return pd.DataFrame(named)
 
 
-def _summary(model: NormativeModel, subjects: pd.DataFrame) -> dict[str, object]:
+def _summary(model: NormativeModel, subjects: pd.DataFrame, confidence: float) -> dict[str, object]:
     n, reduced = len(subjects), int(subjects["reduced"].sum())
     share = Interval(np.nan, np.nan, np.nan)
     if n:
-        low, high = proportion_confint(reduced, n, method="wilson")
+        low, high = proportion_confint(reduced, n, 1 - confidence, method="wilson")
         share = Interval(reduced / n, float(low), float(high))
     return {
         "n": model.n,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from bids_app.analyses.conventions import SIGNED_RANK
 from bids_app.analyses.result import Result, ResultFigure, ResultTable
 from bids_app.analyses.study import Study
 from bids_app.report.drawing import DISTANCE_NAMES
@@ -31,7 +32,9 @@ def analyse(study: Study) -> Result:
         ["method", "side"],
     )
     bilateral = overlap[overlap["side"] == "bilateral"]
-    tests = pairwise_signed_rank(bilateral, list(plan.overlap.measures), ["participant_id"])
+    tests = pairwise_signed_rank(
+        bilateral, list(plan.overlap.measures), ["participant_id"], family=plan.overlap.family
+    )
     return Result(
         tables={
             "overlap": ResultTable("Overlap of each scan", "", all_scans, _SETTINGS, shown=False),
@@ -40,19 +43,25 @@ def analyse(study: Study) -> Result:
                 "Dice, precision and sensitivity from 0 to 1, surface distances in mm; percentile "
                 "bootstrap intervals. First scan with a reference of each participant.",
                 summary,
-                _SETTINGS,
+                _SETTINGS | study.bootstrap,
             ),
             "overlap_tests": ResultTable(
                 "Overlap compared between methods",
-                "Wilcoxon signed-rank tests of both thalami; p_adj: Benjamini-Hochberg over all.",
+                "Wilcoxon signed-rank tests of both thalami; p_adj: Benjamini-Hochberg, family: "
+                f"{plan.overlap.family}.",
                 tests,
-                {"Rounding": "differences to 10 decimals", "Exact": "up to 50 pairs without ties"},
+                SIGNED_RANK,
             ),
             "overlap_anova": ResultTable(
                 "Repeated-measures analysis of variance",
                 "Methods compared in Dice and Hausdorff distance after Opfer et al. 2022, "
                 "Greenhouse-Geisser corrected.",
                 _anova(bilateral),
+                {
+                    "Participants": "those with all methods",
+                    "Sphericity": "Mauchly's test; both degrees of freedom times epsilon in "
+                    "p_greenhouse_geisser",
+                },
             ),
         },
         figures={

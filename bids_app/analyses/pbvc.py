@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from bids_app.analyses.result import (
@@ -13,6 +14,7 @@ from bids_app.analyses.result import (
 from bids_app.analyses.study import Study
 from bids_app.dataset.outputs import read_brain_changes
 from bids_app.dataset.siena import read_siena
+from bids_app.report.cohort_plots import correlation_plot
 from bids_app.report.model_plots import interval_plot
 from bids_app.statistics.correlation import correlation_difference_table, correlation_table
 from bids_app.statistics.samples import numeric_column
@@ -34,16 +36,41 @@ def analyse(study: Study) -> Result:
     )
     return Result(
         tables={
-            "pbvc": ResultTable("Brain volume change", caption, table),
+            "pbvc": ResultTable(
+                "Brain volume change",
+                caption,
+                table,
+                {
+                    "Interval": "Fisher's z, n - 3",
+                    "Adjustment": "Benjamini-Hochberg over the methods",
+                },
+            ),
             "pbvc_tests": ResultTable(
                 "Correlations with brain volume change compared",
                 "Two correlations that share PBVC: Williams' t and Steiger's Z; p_adj: "
                 "Benjamini-Hochberg over the pairs.",
                 correlation_difference_table(wide, "pbvc", methods),
+                {
+                    "Williams": "t with n - 3 degrees of freedom (Steiger 1980, equation 7)",
+                    "Steiger": "Z of Fisher's z, covariance at the mean of the two correlations "
+                    "(Steiger 1980, equation 14)",
+                },
             ),
         },
         figures={
-            "pbvc": ResultFigure("Brain volume change", caption, interval_plot(estimates, "r"))
+            "pbvc": ResultFigure("Brain volume change", caption, interval_plot(estimates, "r")),
+            "pbvc_scatter": ResultFigure(
+                "Change of thalamus and brain",
+                "Percentage change of thalamus volume over percentage brain volume change "
+                f"{source}, with the least-squares line.",
+                correlation_plot(
+                    wide,
+                    "pbvc",
+                    {row.method: _describe(row.r, row.n) for row in table.itertuples()},
+                    x_label="Brain volume change (%)",
+                    y_label="Change of thalamus volume (%)",
+                ),
+            ),
         },
         methods="Thalamus change was correlated with percentage brain volume change "
         f"{source} (Pearson), and the correlations compared by Williams' t and Steiger's Z.",
@@ -55,6 +82,10 @@ def analyse(study: Study) -> Result:
         + ".",
         references=("ibrahim2026", *work, "williams1959", "steiger1980"),
     )
+
+
+def _describe(r: float, n: int) -> str:
+    return f"n = {n}" if np.isnan(r) else f"r = {r:.2f}, n = {n}"
 
 
 def _pbvc(study: Study) -> tuple[pd.Series, str, tuple[str, ...]]:
@@ -73,7 +104,10 @@ def _pbvc(study: Study) -> tuple[pd.Series, str, tuple[str, ...]]:
             raise NotApplicableError(f"{study.siena_dir} has no report.siena of a follow-up")
         return reports.set_index("participant_id")["pbvc"], "by SIENA", ("smith2002",)
     if "pbvc" in followup:
-        given = numeric_column(followup, "pbvc").set_axis(followup["participant_id"])
+        try:
+            given = numeric_column(followup, "pbvc").set_axis(followup["participant_id"])
+        except ValueError as error:
+            raise NotApplicableError(str(error)) from error
         return given.rename("pbvc"), "as given in the column 'pbvc'", ()
     changes = read_brain_changes(study.output_dir)
     first = study.baseline.set_index("participant_id")["session_id"]

@@ -53,6 +53,7 @@ def analyse(study: Study) -> Result:
                 "participants that have all segmentations. first: share of the bootstrap samples "
                 "in which a method is best; same: in which it keeps its rank.",
                 ranks,
+                {"CCC": "ddof 0", **study.bootstrap},
             )
         },
         methods="Methods were ranked by mean Dice and by CCC; the ranking was repeated in "

@@ -8,6 +8,7 @@ from bids_app.analyses import (
     agreement,
     calibration,
     change,
+    characteristics,
     clinical,
     containment,
     flow,
@@ -27,6 +28,7 @@ from bids_app.analyses.study import Study
 
 ANALYSES: Mapping[str, Callable[[Study], Result]] = {
     "flow": flow.analyse,
+    "characteristics": characteristics.analyse,
     "qc": qc.analyse,
     "volumes": volumes.analyse,
     "overlap": overlap.analyse,

@@ -27,7 +27,7 @@ def analyse(study: Study) -> Result:
     repeated = scans.groupby([*SESSION, "segmentation"])["total_ml"].transform("count") > 1
     if not repeated.any():
         raise NotApplicableError("no session has repeat scans")
-    table = measurement_error_table(scans[repeated], "total_ml", SESSION)
+    table = measurement_error_table(scans[repeated], "total_ml", SESSION, study.plan.confidence)
     errors = {
         str(name): measurement_error(rows, "total_ml", SESSION)
         for name, rows in scans[repeated].groupby("segmentation")
@@ -44,6 +44,7 @@ def analyse(study: Study) -> Result:
                 "Within-subject standard deviation (mL) from scans repeated in a session; two "
                 "scans differ by less than the repeatability in 95 % of pairs.",
                 table,
+                {"Interval": "χ² with scans - subjects degrees of freedom"},
             ),
             "measurement_error_tests": ResultTable(
                 "Measurement error compared between methods",
@@ -53,12 +54,18 @@ def analyse(study: Study) -> Result:
                 "same scans differ more clearly than the test says, as it takes them for "
                 "independent.",
                 pairwise_levene(variances),
+                {"Centre": "median (Brown-Forsythe) by default, mean (Levene) beside it"},
             ),
             "models_corrected": ResultTable(
                 "Clinical associations corrected for measurement error",
                 "Regression calibration: beta divided by the reliability of the volume given the "
                 "covariates; a change carries the error of two scans.",
                 _corrected(study, errors),
+                {
+                    "Reliability": "1 - error variance / variance of the volume given the "
+                    "covariates",
+                    "Interval": "delta method, t with the residual degrees of freedom",
+                },
             ),
         },
         methods="Measurement error was estimated from scans repeated within a session and "

@@ -30,8 +30,14 @@ def analyse(study: Study) -> Result:
         "percentage change; bootstrap intervals of participants, inf (an arrow) where no atrophy "
         "is seen."
     )
+    settings = {
+        "Formula": "2 (z(1 - alpha/2) + z(power))² / (slowing · mean / SD)², rounded up; SD with "
+        "n - 1, inf where the mean shows no loss",
+        "Rate": "percentage change per year",
+        **study.bootstrap,
+    }
     return Result(
-        tables={"sample_size": ResultTable("Sample size", caption, table)},
+        tables={"sample_size": ResultTable("Sample size", caption, table, settings)},
         figures=_figures(everyone, caption),
         methods="Subjects per arm of a two-arm trial follow from the mean and standard deviation "
         f"of annual change ({100 * wanted.slowing:g} % slowing, {100 * wanted.power:g} % power).",

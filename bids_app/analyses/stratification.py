@@ -24,6 +24,8 @@ def analyse(study: Study) -> Result:
         patient="participant_id",
         threshold=wanted.threshold,
         folds=wanted.folds,
+        confidence=plan.confidence,
+        resamples=plan.resamples,
         seed=plan.seed,
     ).rename(columns={"predictor": "segmentation"})
     known = table[table["auc"].notna()]
@@ -36,6 +38,12 @@ def analyse(study: Study) -> Result:
                 f"Logistic regression on volume, {covariates}; patient-wise {wanted.folds}-fold "
                 "cross-validation; bootstrap intervals of patients.",
                 table,
+                {
+                    "Classifier": "logistic regression, ridge penalty of half the squared "
+                    "coefficients on standardised terms, balanced class weights; positive from a "
+                    "probability of 0.5",
+                    **study.bootstrap,
+                },
             )
         },
         methods=f"Patients with {rule} were told from the others by logistic regression on volume, "

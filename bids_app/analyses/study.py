@@ -293,6 +293,15 @@ class Study:
             seed=plan.seed,
         )
 
+    @property
+    def bootstrap(self) -> dict[str, object]:
+        """What to say of the plan's bootstrap beside a table."""
+        plan = self.plan
+        return {
+            "Bootstrap": f"percentile intervals, {plan.resamples} samples of participants, seed "
+            f"{plan.seed}"
+        }
+
     def by_diagnosis(self, rows: pd.DataFrame) -> pd.DataFrame | None:
         """Return the rows with a diagnosis; None if the dataset has none."""
         if "diagnosis" not in rows or rows["diagnosis"].isna().all():

@@ -23,6 +23,7 @@ def analyse(study: Study) -> Result:
             "Volumes at the first session",
             "Volume of both thalami, mL; percentile bootstrap intervals.",
             study.summarise(first, measures),
+            study.bootstrap,
         ),
     }
     by_diagnosis = study.by_diagnosis(first)
@@ -31,6 +32,7 @@ def analyse(study: Study) -> Result:
             "Volumes by diagnosis",
             "Volume of both thalami at the first session, mL.",
             study.summarise(by_diagnosis, ["total_ml"], ["method", "diagnosis"]),
+            study.bootstrap,
         )
     if len(study.scans) <= MOST_POINTS:
         strips = study.scans.assign(

@@ -55,10 +55,18 @@ class Sessions:
 
 
 @dataclass(frozen=True)
+class Characteristics:
+    """Columns by which the participants are described."""
+
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Overlap:
-    """Measures of overlap that are compared between methods."""
+    """Measures of overlap that are compared between methods, and what is adjusted together."""
 
     measures: tuple[Literal["dice", "precision", "sensitivity", "hd", "hd95", "assd"], ...]
+    family: Literal["all", "measure"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,14 @@ class Agreement:
     """Delta degrees of freedom of the concordance correlation coefficient."""
 
     ddof: Literal[0, 1]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Measures of change that are compared between methods, and what is adjusted together."""
+
+    measures: tuple[Literal["change_ml", "percent", "annual_change_ml", "annual_percent"], ...]
+    family: Literal["all", "measure"]
 
 
 @dataclass(frozen=True)
@@ -136,7 +152,8 @@ class AnalysisPlan:
         Of the bootstrap.
     columns : mapping of str to tuple of str
         Common name of a column to its names in datasets.
-    sessions, overlap, containment, agreement, sample_size, groups, stratification, normative
+    sessions, characteristics, overlap, containment, agreement, change, sample_size, groups, \
+    stratification, normative
         One object per table of the file.
     model : tuple of ModelSet
     """
@@ -150,9 +167,11 @@ class AnalysisPlan:
     seed: int
     columns: Mapping[str, tuple[str, ...]]
     sessions: Sessions
+    characteristics: Characteristics
     overlap: Overlap
     containment: Containment
     agreement: Agreement
+    change: Change
     sample_size: SampleSize
     groups: Groups
     stratification: Stratification

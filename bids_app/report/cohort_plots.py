@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bids_app.report.drawing import GREY, canvas, draw_legend, styled
-from bids_app.statistics.samples import require_columns
+from bids_app.report.drawing import BLUE, GREY, canvas, draw_legend, styled
+from bids_app.statistics.samples import is_constant, require_columns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_MOST_COLUMNS = 4
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,56 @@ def grouped_boxplot(
     axes.set_xlim(-0.6, max(len(methods), 1) - 0.4)
     axes.set_ylabel(label)
     draw_legend(axes, columns=min(len(groups), 6))
+    return figure
+
+
+@styled
+def correlation_plot(
+    values: pd.DataFrame, x: str, panels: Mapping[str, str], *, x_label: str, y_label: str
+) -> Figure:
+    """Draw scatter plots of several columns over one, each with its least-squares line.
+
+    Parameters
+    ----------
+    values : DataFrame
+        One row per participant: `x` and the columns named by `panels`; incomplete pairs are left
+        out.
+    x : str
+    panels : mapping of str to str
+        Column to the text below its name, for example the correlation.
+    x_label, y_label : str
+        Texts of the axes.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    """
+    require_columns(values, [x, *panels])
+    from matplotlib.figure import Figure
+
+    columns = max(1, min(len(panels), _MOST_COLUMNS))
+    rows = -(-max(len(panels), 1) // columns)
+    figure = Figure(figsize=(1 + 2.4 * columns, 0.6 + 2.4 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes, (name, text) in zip(grid, panels.items(), strict=False):
+        pairs = values[[x, name]].dropna().to_numpy(dtype=np.float64)
+        axes.axhline(0, color=GREY, linewidth=0.8)
+        # Thousands of dots as an image keep the page small.
+        axes.plot(*pairs.T, ".", color=BLUE, alpha=0.5, markersize=3, rasterized=True)
+        if len(pairs) > 1 and not is_constant(pairs[:, 0]):
+            slope, intercept = np.polyfit(*pairs.T, 1)
+            ends = np.array([pairs[:, 0].min(), pairs[:, 0].max()])
+            axes.plot(ends, intercept + slope * ends, color="black", linewidth=1)
+        axes.set_title(f"{name}\n{text}")
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
+    figure.supxlabel(x_label)
+    figure.supylabel(y_label)
     return figure
 
 

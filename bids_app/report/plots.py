@@ -266,7 +266,8 @@ def figure_files(figure: Figure) -> tuple[str, bytes]:
 
     with rc_context(STYLE):
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        # "none" leaves a placeholder, for whose sake every file would be drawn twice.
+        figure.set_layout_engine(None)
     return figure_svg(figure), figure_png(figure)
 
 

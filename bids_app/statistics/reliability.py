@@ -93,7 +93,10 @@ def measurement_error(
 
 
 def measurement_error_table(
-    repeats: pd.DataFrame, value: str = "volume", keys: Sequence[str] = ("subject",)
+    repeats: pd.DataFrame,
+    value: str = "volume",
+    keys: Sequence[str] = ("subject",),
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Report the measurement error of each method.
 
@@ -101,7 +104,7 @@ def measurement_error_table(
     ----------
     repeats : DataFrame
         As for `measurement_error`, with the column ``method``.
-    value, keys
+    value, keys, confidence
         As for `measurement_error`.
 
     Returns
@@ -122,7 +125,7 @@ def measurement_error_table(
     for method, scans in repeats.groupby("method", sort=False):
         row: dict[str, Any] = {"method": method, "reason": ""}
         try:
-            error = measurement_error(scans, value, keys)
+            error = measurement_error(scans, value, keys, confidence)
         except ValueError as reason:
             rows.append(row | {"reason": str(reason)})
             continue

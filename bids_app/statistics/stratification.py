@@ -178,6 +178,8 @@ def stratification_table(
     patient: str = "subject",
     threshold: float = 3.0,
     folds: int = 7,
+    confidence: float = 0.95,
+    resamples: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Report how well each predictor stratifies patients, by cross-validation.
@@ -186,6 +188,8 @@ def stratification_table(
     ----------
     data, models, patient, threshold, folds, seed
         As for `cross_validate`, for several models.
+    confidence, resamples
+        As for `classify`.
 
     Returns
     -------
@@ -207,7 +211,12 @@ def stratification_table(
             rows.append(row | {"reason": str(error)})
             continue
         result = classify(
-            predicted["disabled"], predicted["probability"], predicted["patient"], seed=seed
+            predicted["disabled"],
+            predicted["probability"],
+            predicted["patient"],
+            confidence=confidence,
+            resamples=resamples,
+            seed=seed,
         )
         row |= {"n": len(predicted), "patients": predicted["patient"].nunique()}
         row["disabled"] = int(predicted["disabled"].sum())

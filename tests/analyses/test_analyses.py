@@ -13,6 +13,7 @@ import pytest
 from bids_app.analyses import (
     agreement,
     change,
+    characteristics,
     containment,
     flow,
     groups,
@@ -26,10 +27,10 @@ from bids_app.analyses import (
 )
 from bids_app.analyses.masks import containment_matrices
 from bids_app.analyses.registry import attempt
-from bids_app.analyses.study import Study
+from bids_app.analyses.study import CHANGE, Study
 from bids_app.statistics.comparison import signed_rank
 from tests.analyses.simulation import AFFINE, boxes
-from tests.conftest import save_image
+from tests.conftest import describe, save_image
 
 Declare = Callable[..., Study]
 
@@ -98,9 +99,67 @@ def test_masks_on_another_grid_are_resampled_and_named(tmp_path: Path) -> None:
     assert matrix.loc["first T1w", "thalnet T1w"] == pytest.approx(5 / 6)
 
 
+def test_a_resampled_mask_is_named_beside_the_table(study: Study, tmp_path: Path) -> None:
+    shifted = AFFINE.copy()
+    shifted[0, 3] = 2.0
+    table = study.cohort.table[study.cohort.table["participant_id"] == "sub-001"]
+    own = replace(study, cohort=replace(study.cohort, table=table), output_dir=tmp_path)
+
+    def note(thalnet: np.ndarray) -> object:
+        for method, affine in (("first", AFFINE), ("thalnet", thalnet)):
+            name = f"sub-001_ses-01_space-T1w_seg-thalamus_desc-{method}T1w_dseg.nii.gz"
+            save_image(tmp_path / "sub-001" / "ses-01" / "anat" / name, boxes(6), affine)
+        return containment.analyse(replace(own)).tables["containment"].settings["Resampled"]
+
+    assert str(note(AFFINE)).startswith("no mask")
+    assert note(shifted) == ["sub-001_ses-01_T1w thalnet T1w"]
+
+
+def test_a_resampled_reference_is_named_in_its_row(study: Study, tmp_path: Path) -> None:
+    shifted = AFFINE.copy()
+    shifted[0, 3] = 2.0
+    describe(tmp_path, DatasetType="derivative")
+    path = tmp_path / "sub-001" / "ses-01" / "anat" / "sub-001_ses-01_dseg.nii.gz"
+    save_image(path, boxes(6), shifted)
+    rows, problems = replace(study, reference_dir=tmp_path).overlap
+    assert problems == []
+    assert set(rows["note"]) == {"reference resampled (nearest neighbour)"}
+    assert set(study.overlap[0]["note"]) == {""}
+
+
+def test_participants_are_described(study: Study, declare: Declare) -> None:
+    table = characteristics.analyse(study).tables["characteristics"].data
+    assert set(table["population"]) == {"measured", "with follow-up", "with reference"}
+    assert set(table["diagnosis"]) == {"all", "PMS", "RRMS"}
+
+    def rows(population: str, diagnosis: str, variable: str) -> pd.DataFrame:
+        wanted = {"population": population, "diagnosis": diagnosis, "variable": variable}
+        return table[(table[list(wanted)] == pd.Series(wanted)).all(axis="columns")]
+
+    first = study.baseline
+    age = rows("measured", "RRMS", "age").iloc[0]
+    own = first.loc[first["diagnosis"] == "RRMS", "age"]
+    assert [age["n"], age["mean"], age["sd"]] == [len(own), own.mean(), own.std()]
+    sex = rows("measured", "all", "sex").set_index("level")
+    assert sex["count"].to_dict() == first["sex"].value_counts().to_dict()
+    assert sex["share"].sum() == pytest.approx(1)
+    interval = table[table["variable"] == "interval"]
+    assert set(interval["population"]) == {"with follow-up"}
+    assert list(rows("with reference", "all", "age")["n"]) == [8]
+
+    # Numbers that a model takes for levels are counted, and columns that are absent left out.
+    coded = declare("", lambda t: t.assign(sex=(t["sex"] == "F") * 1.0).drop(columns="nhpt"))
+    table = characteristics.analyse(coded).tables["characteristics"].data
+    assert set(table.loc[table["variable"] == "sex", "level"]) == {"0", "1"}
+    assert "nhpt" not in set(table["variable"])
+    nothing = declare("[characteristics]\ncolumns = ['height']")
+    assert "no table has one of" in attempt("characteristics", nothing).reason
+
+
 def test_agreement_with_a_figure_of_each_kind(study: Study) -> None:
     result = agreement.analyse(study)
     assert list(result.figures) == [
+        "volumes_reference",
         "scatter_firstT1w",
         "bland-altman_firstT1w",
         "scatter_thalnetT1w",
@@ -114,7 +173,11 @@ def test_agreement_with_a_figure_of_each_kind(study: Study) -> None:
 def test_change_is_compared(study: Study) -> None:
     tables = change.analyse(study).tables
     percent = study.changes.pivot(index="participant_id", columns="segmentation", values="percent")
-    row = tables["change_tests"].data.set_index("measure").loc["percent"]
+    tests = tables["change_tests"].data.set_index("measure")
+    assert list(tests.index) == CHANGE
+    # A single pair is a family of its own.
+    assert (tests["p_adj"] == tests["p"]).all()
+    row = tests.loc["percent"]
     assert row["p"] == signed_rank(percent["first T1w"], percent["thalnet T1w"]).p
     assert set(tables["change_by_diagnosis"].data["diagnosis"]) == {"PMS", "RRMS"}
 
@@ -132,11 +195,19 @@ def test_thalamus_change_goes_with_brain_volume_change(study: Study, tmp_path: P
     assert list(siena["n"]) == [5, 5]
 
 
+def test_brain_volume_change_as_text_is_no_result(declare: Declare) -> None:
+    result = attempt("pbvc", declare("", lambda table: table.assign(pbvc="-0.5 %")))
+    assert result.reason == "column 'pbvc' holds text: '-0.5 %'"
+    assert result.problems == ()
+
+
 def test_brain_volume_change_may_be_the_built_in_one(study: Study, tmp_path: Path) -> None:
     given = pbvc.analyse(study)
     assert "as given in the column 'pbvc'" in given.methods
     table = study.cohort.table.drop(columns="pbvc")
-    bare = replace(study, cohort=replace(study.cohort, table=table), output_dir=tmp_path)
+    columns = {name: column for name, column in study.cohort.columns.items() if name != "pbvc"}
+    cohort = replace(study.cohort, table=table, columns=columns)
+    bare = replace(study, cohort=cohort, output_dir=tmp_path)
     brain = study.followup.set_index("participant_id")["pbvc"]
     for number, (subject, value) in enumerate(brain.items()):
         # Half of the tables count from the later session.
@@ -187,9 +258,11 @@ def test_methods_are_ranked(study: Study) -> None:
 def test_diagnoses_are_compared_at_equal_age(study: Study) -> None:
     result = groups.analyse(study)
     # All follow-ups are a year after the first session, so time cannot be adjusted for.
-    assert "diagnosis + age." in result.tables["groups"].caption
-    assert list(result.tables["groups"].data["n"]) == [40, 40]
-    assert list(result.tables["groups_pairs"].data["first"]) == ["PMS", "PMS"]
+    assert "group + age." in result.tables["groups"].caption
+    tests = result.tables["groups"].data.query("by == 'diagnosis'")
+    assert list(tests["n"]) == [40, 40]
+    pairs = result.tables["groups_pairs"].data.query("by == 'diagnosis'")
+    assert list(pairs["first"]) == ["PMS", "PMS"]
 
 
 def test_stratification(declare: Declare) -> None:
@@ -197,6 +270,9 @@ def test_stratification(declare: Declare) -> None:
     table = stratification.analyse(study).tables["stratification"].data
     assert table["auc"].gt(0.5).all()
     assert list(table["patients"]) == [40, 40]
+    wide = replace(study, plan=replace(study.plan, confidence=0.5))
+    narrower = stratification.analyse(wide).tables["stratification"].data
+    assert (narrower["auc_ci_high"] < table["auc_ci_high"]).all()
 
 
 @pytest.mark.parametrize(
@@ -207,7 +283,11 @@ def test_stratification(declare: Declare) -> None:
         ("ranking", lambda table: table, "no reference was given"),
         ("change", lambda t: t[t["visit"] == 0], "no participant has a follow-up session"),
         ("pbvc", lambda t: t.drop(columns="pbvc"), "no table has a column 'pbvc'"),
-        ("groups", lambda t: t.drop(columns="diagnosis"), "no table has a column 'diagnosis'"),
+        (
+            "groups",
+            lambda t: t.drop(columns=["diagnosis", "edss"]),
+            "no table has one of the columns ['diagnosis', 'progression']",
+        ),
         ("stratification", lambda t: t.drop(columns="edss"), "no table has a column 'edss'"),
         ("reliability", lambda table: table, "no session has repeat scans"),
         (

@@ -9,6 +9,7 @@ import pytest
 from bids_app.report.cohort_plots import (
     FlowStep,
     containment_heatmap,
+    correlation_plot,
     flow_diagram,
     grouped_boxplot,
 )
@@ -52,6 +53,22 @@ def test_boxes_by_method_and_group() -> None:
     assert "<script>" not in svg
     assert png.startswith(b"\x89PNG")
     assert figure_files(grouped_boxplot(values, "percent", "%"))[0].startswith("<?xml")
+
+
+def test_scatter_plots_with_lines() -> None:
+    values = pd.DataFrame(
+        {"brain": [-1.0, 0.0, 1.0, 2.0], ATTACK: [1.0, 2.0, 3.0, np.nan], "flat": np.nan}
+    )
+    panels = {ATTACK: "r = 1.00, n = 3", "flat": "n = 0"}
+    figure = correlation_plot(values, "brain", panels, x_label="PBVC (%)", y_label="thalamus (%)")
+    first, second = figure.axes[:2]
+    (line,) = [line for line in first.lines if line.get_color() == "black"]
+    assert list(line.get_xdata()) == [-1, 1]
+    np.testing.assert_allclose(line.get_ydata(), [1, 3])
+    assert not [line for line in second.lines if line.get_color() == "black"]
+    svg = figure_svg(figure)
+    assert "r = 1.00, n = 3" in svg
+    assert "<script>" not in svg
 
 
 def test_an_absent_column() -> None:

@@ -146,9 +146,7 @@ def test_symmetry_and_permutation(pairs: FloatArray, random: Random) -> None:
     assert there.bias.estimate == pytest.approx(-back.bias.estimate)
     assert there.lower_limit.low == pytest.approx(-back.upper_limit.high)
     order = random.sample(range(12), 12)
-    assert agreement.bland_altman(x[order], y[order]).sd.high == pytest.approx(
-        there.sd.high
-    )
+    assert agreement.bland_altman(x[order], y[order]).sd.high == pytest.approx(there.sd.high)
     assert agreement.fit_line(x[order], y[order]).slope.low == pytest.approx(
         agreement.fit_line(x, y).slope.low
     )

@@ -1,0 +1,57 @@
+"""Description of a sample: what stands in the first table of a paper."""
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bids_app.statistics.samples import numeric_column, require_columns
+
+
+def describe_sample(
+    people: pd.DataFrame, numeric: Sequence[str], categorical: Sequence[str]
+) -> pd.DataFrame:
+    """Describe numeric variables by their distribution and categorical ones by their counts.
+
+    Parameters
+    ----------
+    people : DataFrame
+        One row per participant.
+    numeric, categorical : sequence of str
+        Columns to describe.
+
+    Returns
+    -------
+    DataFrame
+        One row per numeric variable and per level of a categorical one: ``variable``, ``level``
+        (missing for a number), ``n`` known values, ``missing``, ``mean``, ``sd`` (n - 1),
+        ``median``, ``q1``, ``q3`` (type 7), ``minimum``, ``maximum``; for a level its ``count``
+        and ``share`` of the known values.
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    ValueError
+        If a numeric column holds text or infinite values.
+    """
+    require_columns(people, [*numeric, *categorical])
+    rows: list[dict[str, Any]] = []
+    for name in numeric:
+        values = numeric_column(people, name).dropna()
+        q1, median, q3 = values.quantile([0.25, 0.5, 0.75])
+        row = _known(people, name) | {"mean": values.mean(), "sd": values.std()}
+        row |= {"median": median, "q1": q1, "q3": q3}
+        rows.append(row | {"minimum": values.min(), "maximum": values.max()})
+    for name in categorical:
+        counts = people[name].value_counts().sort_index()
+        known = _known(people, name)
+        for level, count in counts.items():
+            rows.append(known | {"level": level, "count": count, "share": count / known["n"]})
+    columns = ["variable", "level", "n", "missing", "mean", "sd", "median", "q1", "q3"]
+    return pd.DataFrame(rows, columns=[*columns, "minimum", "maximum", "count", "share"])
+
+
+def _known(people: pd.DataFrame, name: str) -> dict[Hashable, Any]:
+    known = int(people[name].notna().sum())
+    return {"variable": name, "n": known, "missing": len(people) - known}
