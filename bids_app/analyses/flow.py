@@ -90,7 +90,7 @@ def _outcome_lines(models: list[tuple[ModelSet, FlowStep]], kind: str) -> list[s
     """Numbers of the first set of a type, outcome by outcome."""
     sets = [item for item in models if item[0].type == kind]
     own = [step for models_, step in sets if models_ is sets[0][0]]
-    return [f"{step.name.split(': ')[1]}: {step.participants}" for step in own]
+    return [f"complete for {step.name.split(': ')[1]}: {step.participants}" for step in own]
 
 
 def _outcome_steps(study: Study) -> Iterator[tuple[ModelSet, FlowStep]]:

@@ -21,6 +21,7 @@ GROUP_COLUMNS: dict[str, dict[str, str]] = {
         segmentation="Segmentation method and the contrast it was applied to",
         method="Segmentation method, with its contrast where several are compared",
         visit="Order of the session, from 0",
+        diagnosis="Participants described: those with the diagnosis, or all",
         population="Participants described: all with volumes, or those with more",
         variable="What is described; a column of the volumes table",
         level="Level of a variable that is no number",

@@ -28,6 +28,7 @@ from bids_app.analyses import (
 from bids_app.analyses.masks import containment_matrices
 from bids_app.analyses.registry import attempt
 from bids_app.analyses.study import CHANGE, Study
+from bids_app.dataset.dictionary import describe_columns
 from bids_app.statistics.comparison import signed_rank
 from tests.analyses.simulation import AFFINE, boxes
 from tests.conftest import describe, save_image
@@ -230,6 +231,8 @@ def test_sample_sizes(study: Study) -> None:
     table = sample_size.analyse(study).tables["sample_size"].data
     everyone = table[table["diagnosis"] == "all"].set_index("method")
     assert everyone.loc["thalnet T1w", "sample_size"] < everyone.loc["first T1w", "sample_size"]
+    # Its column of diagnoses is there without one in the dataset, and explained.
+    assert all(entry["Description"] for entry in describe_columns(table.columns, {}).values())
 
 
 def test_measurement_error_from_repeat_scans(declare: Declare) -> None:
