@@ -66,7 +66,10 @@ def analyse(study: Study) -> Result:
                 correlation_plot(
                     wide,
                     "pbvc",
-                    {row.method: _describe(row.r, row.n) for row in table.itertuples()},
+                    {
+                        row["method"]: _describe(row["r"], row["n"])
+                        for row in table.to_dict("records")
+                    },
                     x_label="Brain volume change (%)",
                     y_label="Change of thalamus volume (%)",
                 ),

@@ -225,13 +225,13 @@ def correlation_plot(
     figure = Figure(figsize=(1 + 2.4 * columns, 0.6 + 2.4 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, (name, text) in zip(grid, panels.items(), strict=False):
-        pairs = values[[x, name]].dropna().to_numpy(dtype=np.float64)
+        known, own = values[[x, name]].dropna().to_numpy(dtype=np.float64).T
         axes.axhline(0, color=GREY, linewidth=0.8)
         # Thousands of dots as an image keep the page small.
-        axes.plot(*pairs.T, ".", color=BLUE, alpha=0.5, markersize=3, rasterized=True)
-        if len(pairs) > 1 and not is_constant(pairs[:, 0]):
-            slope, intercept = np.polyfit(*pairs.T, 1)
-            ends = np.array([pairs[:, 0].min(), pairs[:, 0].max()])
+        axes.plot(known, own, ".", color=BLUE, alpha=0.5, markersize=3, rasterized=True)
+        if not is_constant(known):
+            slope, intercept = np.polyfit(known, own, 1)
+            ends = np.array([known.min(), known.max()])
             axes.plot(ends, intercept + slope * ends, color="black", linewidth=1)
         axes.set_title(f"{name}\n{text}")
     for axes in grid[len(panels) :]:

@@ -32,6 +32,8 @@ ZeroMethod = Literal["wilcox", "pratt", "zsplit"]
 BootstrapMethod = Literal["percentile", "BCa"]
 Statistic = Literal["mean", "median"]
 
+CENTRES: tuple[Statistic, ...] = ("median", "mean")
+
 
 @dataclass(frozen=True)
 class SignedRank:
@@ -371,7 +373,7 @@ def pairwise_levene(
         if is_constant(x) and is_constant(y):
             rows.append(row | {"reason": "both samples are constant"})
             continue
-        for centre in ("median", "mean"):
+        for centre in CENTRES:
             compute = np.median if centre == "median" else np.mean
             if all(is_constant(np.abs(values - compute(values))) for values in (x, y)):
                 # Also any two values: they lie equally far from their centre.

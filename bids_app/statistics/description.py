@@ -1,6 +1,6 @@
 """Description of a sample: what stands in the first table of a paper."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -52,6 +52,6 @@ def describe_sample(
     return pd.DataFrame(rows, columns=[*columns, "minimum", "maximum", "count", "share"])
 
 
-def _known(people: pd.DataFrame, name: str) -> dict[Hashable, Any]:
+def _known(people: pd.DataFrame, name: str) -> dict[str, Any]:
     known = int(people[name].notna().sum())
     return {"variable": name, "n": known, "missing": len(people) - known}
