@@ -502,6 +502,7 @@ def stamp_of(session: Session, options: Options) -> Stamp:
     if sources:
         parameters["signal form"] = options.signal_form
         parameters["decay fit"] = options.decay_fit
+        parameters["Gibbs unringing"] = str(options.gibbs_unringing)
         parameters["spoiling correction"] = options.spoiling_correction or "none"
     return Stamp(
         inputs=inputs,
