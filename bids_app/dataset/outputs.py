@@ -361,7 +361,7 @@ def _volumes_row(
         "method": method,
         "contrast": contrast,
         **asdict(volumes),
-        "confidence": round(quality.confidence, 4),
+        "confidence": quality.confidence,
         "qc": quality.verdict,
         "qc_reason": "; ".join(quality.reasons) or "n/a",
     }
@@ -413,7 +413,7 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
         tuple(measurements),
         tuple(
             _read_aligned(folder, scan, contrast)
-            for contrast in dict.fromkeys(item.contrast for item in measurements)
+            for contrast in (*(other.contrast for other in session.others), "R1map")
             if (folder / _aligned_name(scan, contrast)).is_file()
         ),
     )

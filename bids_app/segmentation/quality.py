@@ -71,7 +71,8 @@ def assess(segmentation: Thalami, voxel_size: npt.NDArray[np.float64]) -> Qualit
         reasons.append(f"the {larger} thalamus is {abs(asymmetry):.0f} % larger")
     if segmentation.cut_off or touches_edge(segmentation.dseg != 0):
         reasons.append("a thalamus reaches the edge of the image or of the region searched")
-    return Quality(segmentation.confidence, tuple(reasons))
+    # As it stands in the tables, so that a page drawn from these is the same.
+    return Quality(round(segmentation.confidence, 4), tuple(reasons))
 
 
 def touches_edge(mask: npt.NDArray[np.bool_]) -> bool:
