@@ -52,11 +52,13 @@ class Measurement:
     quality: Quality
 
     @classmethod
-    def of(cls, method: str, contrast: str, thalami: Thalami, image: Volume) -> Measurement:
-        """Measure and check the thalami of one image."""
+    def of(
+        cls, method: str, contrast: str, thalami: Thalami, image: Volume, slice_thickness: float
+    ) -> Measurement:
+        """Measure and check thalami on the grid of an image, seen in slices so thick (mm)."""
         dseg = Volume(thalami.dseg, image.affine)
         volumes = measure(thalami, image.voxel_volume)
-        return cls(method, contrast, dseg, volumes, assess(thalami, image.voxel_size))
+        return cls(method, contrast, dseg, volumes, assess(thalami, slice_thickness))
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class AlignedContrast:
         The one that was taken.
     transform : (4, 4) float64 or None
         World coordinates of the anchor to those of the image before; None when read back.
+    slice_thickness : float
+        Largest voxel side (mm) before; NaN when read back.
     """
 
     contrast: str
@@ -82,6 +86,7 @@ class AlignedContrast:
     quality: tuple[Mapping[str, object], ...]
     strategy: str
     transform: AffineArray | None = None
+    slice_thickness: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,12 @@ class MeasuredScan:
     brain_mask: Volume
     measurements: tuple[Measurement, ...]
     aligned: tuple[AlignedContrast, ...] = ()
+
+    def slice_thickness(self, contrasts: Iterable[str]) -> float:
+        """Largest voxel side (mm) with which any of these contrasts was acquired."""
+        own = float(self.image.voxel_size.max())
+        others = {item.contrast: item.slice_thickness for item in self.aligned}
+        return max(others.get(contrast, own) for contrast in contrasts)
 
 
 @dataclass(frozen=True)

@@ -41,23 +41,22 @@ class Quality:
         return "check" if self.reasons else "ok"
 
 
-def assess(segmentation: Thalami, voxel_size: npt.NDArray[np.float64]) -> Quality:
+def assess(segmentation: Thalami, slice_thickness: float) -> Quality:
     """Check one segmentation.
 
     Parameters
     ----------
     segmentation : Thalami
-    voxel_size : (3,) float64
-        mm.
+    slice_thickness : float
+        Largest voxel side (mm) of the images it was made from, as they were acquired.
 
     Returns
     -------
     Quality
     """
     reasons = []
-    thickness = float(voxel_size.max())
-    if thickness > THICK_SLICE_MM:
-        reasons.append(f"slices of {thickness:.1f} mm")
+    if slice_thickness > THICK_SLICE_MM:
+        reasons.append(f"slices of {slice_thickness:.1f} mm")
     if segmentation.confidence < LOW_CONFIDENCE:
         reasons.append(
             f"confidence {segmentation.confidence:.2f}, expected {LOW_CONFIDENCE:.2f} or more"
