@@ -44,8 +44,8 @@ test: $(VENV)/test
 weights: $(VENV)/app
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training]'
 	$(BIN)/python -m training.shapes $(SHAPES) $(MAPS) weights/anatomies
-	$(BIN)/python -m training.train head $(MAPS) weights/head.pt
-	$(BIN)/python -m training.train region weights/anatomies weights/region.pt
+	$(BIN)/python -m training.train head $(MAPS) weights/head.pt --steps 800 --seed 7
+	$(BIN)/python -m training.train region weights/anatomies weights/region.pt --steps 3600
 	$(BIN)/python -m training.export head weights/head.pt bids_app/assets/thalnet/thalnet-head.onnx
 	$(BIN)/python -m training.export region weights/region.pt \
 		bids_app/assets/thalnet/thalnet-region.onnx

@@ -195,6 +195,12 @@ def build_parser() -> argparse.ArgumentParser:
         default="exact",
         help="of the signal equation from which MPM gives R1 and MTsat",
     )
+    add(
+        "--gibbs-unringing",
+        action="store_true",
+        help="remove Gibbs ringing from MPM and VFA series first: for images as reconstructed, not "
+        "interpolated or filtered; some seconds per image",
+    )
     add("--decay-fit", choices=("wls", "ols"), default="wls", help="least squares over the echoes")
     add(
         "--spoiling-correction",
@@ -266,6 +272,7 @@ def parse(arguments: Sequence[str]) -> Options:
         longitudinal=values.longitudinal,
         ensembles=tuple(dict.fromkeys(values.ensembles)),
         signal_form=values.signal_form,
+        gibbs_unringing=values.gibbs_unringing,
         decay_fit=values.decay_fit,
         spoiling_correction=values.spoiling_correction,
         work_dir=work_dir,

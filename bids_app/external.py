@@ -193,7 +193,8 @@ def measure_external(
             write_segmentation(
                 staging, session, anchor.scan, name, (contrast,), thalami, affine, made.provenance
             )
-            measurements.append(Measurement.of(name, contrast, thalami, anchor.image))
+            thickness = anchor.slice_thickness((contrast,))
+            measurements.append(Measurement.of(name, contrast, thalami, anchor.image, thickness))
         if anchor.scan.contrast in found:
             masks[name] = found[anchor.scan.contrast].dseg
         # The programs give no probabilities that could be averaged.
@@ -202,7 +203,8 @@ def measure_external(
             dseg, soft_volumes = fuse([found[each] for each in ensemble.contrasts], ensemble.rule)
             fused = replace(found[ensemble.contrasts[0]], dseg=dseg, soft_volumes=soft_volumes)
             write_ensemble(staging, session, anchor.scan, name, ensemble, Volume(dseg, affine))
-            measurements.append(Measurement.of(name, ensemble.name, fused, anchor.image))
+            thickness = anchor.slice_thickness(ensemble.contrasts)
+            measurements.append(Measurement.of(name, ensemble.name, fused, anchor.image, thickness))
     return ExternalResults(tuple(measurements), tuple(warnings), tuple(dict.fromkeys(failed)))
 
 

@@ -136,8 +136,8 @@ def measure_course(
     methods = built_in(options.methods, flip_averaging=options.flip_averaging)
     measurements, brains = [], []
     with staged(options.output_dir, course.name) as staging:
-        for scan, image, transform in zip(
-            course.anchors, aligned.images, aligned.transforms, strict=True
+        for scan, acquired, image, transform in zip(
+            course.anchors, images, aligned.images, aligned.transforms, strict=True
         ):
             write_within_subject(staging, scan, image, transform)
             for method, segment in methods.items():
@@ -148,7 +148,7 @@ def measure_course(
                     raise BadDataError(f"{scan.path}, aligned: {error}") from error
                 write_within_subject_segmentation(staging, scan, method, result, image.affine)
                 volumes = measure(result, image.voxel_volume)
-                quality = assess(result, image.voxel_size)
+                quality = assess(result, float(acquired.voxel_size.max()))
                 measurements.append((scan, method, volumes, quality))
             brains.append(Volume(result.brain_mask, image.affine))  # thalnet's for all methods
         write_within_subject_volumes(staging, measurements)

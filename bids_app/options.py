@@ -60,6 +60,8 @@ class Options:
         ``bids_app.segmentation.fusion.RULES``.
     signal_form : {'exact', 'small-angle'}
         Of the signal equation of spoiled gradient echoes.
+    gibbs_unringing : bool
+        Whether ringing is removed from spoiled gradient echoes before they are fitted.
     decay_fit : {'wls', 'ols'}
         Weighted or ordinary least squares over the echoes.
     spoiling_correction : str or None
@@ -98,6 +100,7 @@ class Options:
     longitudinal: bool = False
     ensembles: tuple[Rule, ...] = ("union", "majority")
     signal_form: Literal["exact", "small-angle"] = "exact"
+    gibbs_unringing: bool = False
     decay_fit: Literal["wls", "ols"] = "wls"
     spoiling_correction: str | None = None
     work_dir: Path | None = None

@@ -253,7 +253,12 @@ def align_contrasts(
         transform = found.chosen.transform
         image = Volume(apply(other.image, transform, (x, y, z), grid.affine), grid.affine)
         contrast = AlignedContrast(
-            other.contrast, image, qualities(found), found.chosen.strategy, transform
+            other.contrast,
+            image,
+            qualities(found),
+            found.chosen.strategy,
+            transform,
+            float(other.image.voxel_size.max()),
         )
         write_aligned(staging, session, anchor.scan, contrast, other.source, itk_text(transform))
         aligned.append(contrast)
@@ -274,7 +279,13 @@ def measure_contrasts(
     The images are handed on as they were segmented, the anchor first.
     """
     scan, image = anchor.measured.scan, anchor.measured.image
-    measurements, warnings = list(anchor.measured.measurements), []
+    measured = replace(anchor.measured, aligned=aligned)
+    measurements, warnings = list(measured.measurements), []
+
+    def measure(method: str, name: str, contrasts: tuple[str, ...], thalami: Segmentation) -> None:
+        thickness = measured.slice_thickness(contrasts)
+        measurements.append(Measurement.of(method, name, thalami, image, thickness))
+
     images = {}
     for item in aligned:
         try:
@@ -294,14 +305,18 @@ def measure_contrasts(
             write_segmentation(
                 staging, session, scan, method, (contrast,), found[contrast], image.affine
             )
-            measurements.append(Measurement.of(method, contrast, found[contrast], image))
+            measure(method, contrast, (contrast,), found[contrast])
         if method in JOINT_METHODS and len(found) > 1:
             contrasts = tuple(found)
             stage(f"segment {', '.join(contrasts)} at once with {method}")
             together = {scan.contrast: image} | {name: images[name] for name in contrasts[1:]}
-            joint = methods[method](together, threads)
-            write_segmentation(staging, session, scan, method, contrasts, joint, image.affine)
-            measurements.append(Measurement.of(method, joint_name(contrasts), joint, image))
+            try:
+                joint = methods[method](together, threads)
+            except BadDataError as error:
+                warnings.append(f"{', '.join(contrasts)} give no mask by {method}: {error}")
+            else:
+                write_segmentation(staging, session, scan, method, contrasts, joint, image.affine)
+                measure(method, joint_name(contrasts), contrasts, joint)
         for ensemble in ensembles(tuple(found), options.ensembles):
             parts = [found[contrast] for contrast in ensemble.contrasts]
             dseg, soft_volumes = fuse(parts, ensemble.rule)
@@ -313,8 +328,8 @@ def measure_contrasts(
                 volume_error=np.nan,
             )
             write_ensemble(staging, session, scan, method, ensemble, Volume(dseg, image.affine))
-            measurements.append(Measurement.of(method, ensemble.name, fused, image))
-    measured = replace(anchor.measured, measurements=tuple(measurements), aligned=aligned)
+            measure(method, ensemble.name, ensemble.contrasts, fused)
+    measured = replace(measured, measurements=tuple(measurements))
     return measured, {scan.contrast: image} | images, tuple(warnings)
 
 
@@ -364,7 +379,7 @@ def measure_scan(
     brain_mask = Volume(segmentations["thalnet"].brain_mask, image.affine)
     write_brain_mask(staging, session, scan, brain_mask)
     measurements = tuple(
-        Measurement.of(method, scan.contrast, segmentation, image)
+        Measurement.of(method, scan.contrast, segmentation, image, float(image.voxel_size.max()))
         for method, segmentation in segmentations.items()
     )
     measured = MeasuredScan(scan, image, brain_mask, measurements)
@@ -502,6 +517,7 @@ def stamp_of(session: Session, options: Options) -> Stamp:
     if sources:
         parameters["signal form"] = options.signal_form
         parameters["decay fit"] = options.decay_fit
+        parameters["Gibbs unringing"] = str(options.gibbs_unringing)
         parameters["spoiling correction"] = options.spoiling_correction or "none"
     return Stamp(
         inputs=inputs,

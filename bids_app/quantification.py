@@ -31,6 +31,7 @@ from bids_app.qmri.spoiled_gradient_echo import mt_saturation, r1_and_amplitude
 from bids_app.qmri.spoiling import correct_spoiling
 from bids_app.qmri.transmit_field import estimate_from_r1, smoothed
 from bids_app.qmri.units import check_r1, r1_in_per_second, relative_field
+from bids_app.qmri.unringing import unring
 from bids_app.qmri.variable_flip_angle import r1_from_flip_angles
 
 # Less of the brain than this in common with the anatomical scan means another position or person.
@@ -143,7 +144,7 @@ def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, options: Option
     pd_weighted, t1_weighted = acquisition.pd_weighted, acquisition.t1_weighted
     mt_weighted = acquisition.mt_weighted
     series = [each for each in (pd_weighted, t1_weighted, mt_weighted) if each is not None]
-    echoes, grid, inside = _read_series(series, brain)
+    echoes, grid, inside = _read_series(series, brain, options)
     decay = estatics(
         echoes, [each.echo_times for each in series], weighted=options.decay_fit == "wls"
     )
@@ -172,7 +173,8 @@ def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, options: Option
         grid,
         inside,
         tuple(image for each in series for image in each.images),
-        f"ESTATICS ({options.decay_fit.upper()}), R1 and MTsat by the rational approximation in "
+        _unringing(options)
+        + f"ESTATICS ({options.decay_fit.upper()}), R1 and MTsat by the rational approximation in "
         f"the {form} form, "
         + (f"spoiling correction {correction}" if correction else "no spoiling correction"),
         "Weiskopf et al. 2014, doi:10.3389/fnins.2014.00278; Helms et al. 2008, "
@@ -184,7 +186,7 @@ def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, options: Option
 
 def _from_flip_angles(acquisition: VariableFlipAngle, brain: Volume, options: Options) -> _Computed:
     series = acquisition.series
-    echoes, grid, inside = _read_series(series, brain)
+    echoes, grid, inside = _read_series(series, brain, options)
     decay = estatics(
         echoes, [each.echo_times for each in series], weighted=options.decay_fit == "wls"
     )
@@ -200,7 +202,7 @@ def _from_flip_angles(acquisition: VariableFlipAngle, brain: Volume, options: Op
         grid,
         inside,
         tuple(image for each in series for image in each.images),
-        "DESPOT1, weighted linear fit",
+        _unringing(options) + "DESPOT1, weighted linear fit",
         "Deoni et al. 2003, doi:10.1002/mrm.10407; Chang et al. 2008, doi:10.1002/mrm.21669",
         field,
     )
@@ -279,7 +281,7 @@ def _read(
 
 
 def _read_series(
-    series: Sequence[EchoSeries], brain: Volume
+    series: Sequence[EchoSeries], brain: Volume, options: Options
 ) -> tuple[list[list[FloatArray]], Volume, Mask]:
     """Read all echoes: magnitudes per series, their grid, and where the brain lies on it."""
     images = [image for each in series for image in each.images]
@@ -291,8 +293,13 @@ def _read_series(
                 f"{image.path.name} is negative in {100 * negative:.0f} % of the brain. Expected "
                 "a magnitude; phase, real and imaginary images carry the entity part."
             )
-    data = iter(volume.data.astype(np.float32) for volume in volumes)
+    magnitudes = (volume.data.astype(np.float32) for volume in volumes)
+    data = map(unring, magnitudes) if options.gibbs_unringing else magnitudes
     return [[next(data) for _ in each.images] for each in series], volumes[0], inside
+
+
+def _unringing(options: Options) -> str:
+    return "Gibbs unringing along three axes (Kellner et al. 2016), " * options.gibbs_unringing
 
 
 def _field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import nibabel as nib
@@ -11,10 +12,15 @@ import pandas as pd
 import pytest
 
 from bids_app.cli import main
+from bids_app.dataset.derivatives import prepare_output
 from bids_app.dataset.index import index_sessions
+from bids_app.errors import BadDataError
+from bids_app.images.volume import Volume
 from bids_app.options import Options
-from bids_app.participant import stamp_of
-from bids_app.run.records import read_record
+from bids_app.participant import measure_session, redraw_session, stamp_of
+from bids_app.run.records import read_record, write_record
+from bids_app.segmentation.methods import METHODS
+from bids_app.segmentation.result import Segmentation
 from examples.make_demo_cohort import main as make_demo_cohort
 from tests.conftest import save_image
 
@@ -80,6 +86,29 @@ def test_maps_join_the_session_and_problems_become_warnings(
     capfd.readouterr()
     assert main(words) == 0
     assert "up to date" in capfd.readouterr().err
+
+
+def test_an_aligned_contrast_without_a_mask_stays_on_the_page(
+    bids: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = METHODS["thalnet"]
+
+    def only_t1w(images: Mapping[str, Volume], threads: int) -> Segmentation:
+        if "R1map" in images:
+            raise BadDataError("no thalami.")
+        return segment(images, threads)
+
+    monkeypatch.setitem(METHODS, "thalnet", only_t1w)
+    options = Options(bids, tmp_path / "out", ("participant",), session_labels=("01",))
+    prepare_output(options.output_dir)
+    (session,) = index_sessions(options)
+    outcome = measure_session(session, options, 1, print)
+    assert "R1map gives no mask by thalnet: no thalami." in outcome.warnings
+    write_record(options.output_dir, outcome)
+    page = options.output_dir / "sub-01_ses-01.html"
+    before = page.read_bytes()
+    redraw_session(session, options)
+    assert page.read_bytes() == before
 
 
 def test_metadata_and_settings_are_part_of_the_stamp(bids: Path, tmp_path: Path) -> None:

@@ -396,6 +396,16 @@ def test_a_spoiling_correction_for_another_protocol_is_refused(options: Options)
     assert "small-angle" in str(plain.maps[0].sidecar["EstimationAlgorithm"])
 
 
+def test_ringing_is_removed_on_request_and_the_map_says_so(options: Options) -> None:
+    _write_mpm(options)
+    plain, unrung = (
+        _quantify(replace(options, gibbs_unringing=asked)).maps[0] for asked in (False, True)
+    )
+    algorithms = [str(each.sidecar["EstimationAlgorithm"]) for each in (plain, unrung)]
+    assert ["unringing" in algorithm for algorithm in algorithms] == [False, True]
+    assert not np.array_equal(plain.volume.data, unrung.volume.data)
+
+
 def test_a_session_without_quantitative_files_is_silent(options: Options) -> None:
     assert _quantify(options) == Quantification()
 

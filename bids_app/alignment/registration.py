@@ -175,13 +175,16 @@ def propagate(
         if not warp.is_file():
             raise ValueError("ANTs found no solution.")
         transforms = [str(warp), str(first)]
-        return [
+        carried = [
             np.asarray(
                 ants.apply_transforms(images[0], _to_ants(mask), transforms, "linear").numpy(),
                 dtype=np.float32,
             )
             for mask in masks
         ]
+    if not all(np.isfinite(mask).all() for mask in carried):
+        raise ValueError("ANTs found no solution.")
+    return carried
 
 
 def _ants() -> ModuleType:

@@ -52,11 +52,13 @@ class Measurement:
     quality: Quality
 
     @classmethod
-    def of(cls, method: str, contrast: str, thalami: Thalami, image: Volume) -> Measurement:
-        """Measure and check the thalami of one image."""
+    def of(
+        cls, method: str, contrast: str, thalami: Thalami, image: Volume, slice_thickness: float
+    ) -> Measurement:
+        """Measure and check thalami on the grid of an image, seen in slices so thick (mm)."""
         dseg = Volume(thalami.dseg, image.affine)
         volumes = measure(thalami, image.voxel_volume)
-        return cls(method, contrast, dseg, volumes, assess(thalami, image.voxel_size))
+        return cls(method, contrast, dseg, volumes, assess(thalami, slice_thickness))
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class AlignedContrast:
         The one that was taken.
     transform : (4, 4) float64 or None
         World coordinates of the anchor to those of the image before; None when read back.
+    slice_thickness : float
+        Largest voxel side (mm) before; NaN when read back.
     """
 
     contrast: str
@@ -82,6 +86,7 @@ class AlignedContrast:
     quality: tuple[Mapping[str, object], ...]
     strategy: str
     transform: AffineArray | None = None
+    slice_thickness: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,12 @@ class MeasuredScan:
     brain_mask: Volume
     measurements: tuple[Measurement, ...]
     aligned: tuple[AlignedContrast, ...] = ()
+
+    def slice_thickness(self, contrasts: Iterable[str]) -> float:
+        """Largest voxel side (mm) with which any of these contrasts was acquired."""
+        own = float(self.image.voxel_size.max())
+        others = {item.contrast: item.slice_thickness for item in self.aligned}
+        return max(others.get(contrast, own) for contrast in contrasts)
 
 
 @dataclass(frozen=True)
@@ -361,7 +372,7 @@ def _volumes_row(
         "method": method,
         "contrast": contrast,
         **asdict(volumes),
-        "confidence": round(quality.confidence, 4),
+        "confidence": quality.confidence,
         "qc": quality.verdict,
         "qc_reason": "; ".join(quality.reasons) or "n/a",
     }
@@ -413,7 +424,7 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
         tuple(measurements),
         tuple(
             _read_aligned(folder, scan, contrast)
-            for contrast in dict.fromkeys(item.contrast for item in measurements)
+            for contrast in (*(other.contrast for other in session.others), "R1map")
             if (folder / _aligned_name(scan, contrast)).is_file()
         ),
     )

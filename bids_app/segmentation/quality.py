@@ -41,23 +41,22 @@ class Quality:
         return "check" if self.reasons else "ok"
 
 
-def assess(segmentation: Thalami, voxel_size: npt.NDArray[np.float64]) -> Quality:
+def assess(segmentation: Thalami, slice_thickness: float) -> Quality:
     """Check one segmentation.
 
     Parameters
     ----------
     segmentation : Thalami
-    voxel_size : (3,) float64
-        mm.
+    slice_thickness : float
+        Largest voxel side (mm) of the images it was made from, as they were acquired.
 
     Returns
     -------
     Quality
     """
     reasons = []
-    thickness = float(voxel_size.max())
-    if thickness > THICK_SLICE_MM:
-        reasons.append(f"slices of {thickness:.1f} mm")
+    if slice_thickness > THICK_SLICE_MM:
+        reasons.append(f"slices of {slice_thickness:.1f} mm")
     if segmentation.confidence < LOW_CONFIDENCE:
         reasons.append(
             f"confidence {segmentation.confidence:.2f}, expected {LOW_CONFIDENCE:.2f} or more"
@@ -71,7 +70,8 @@ def assess(segmentation: Thalami, voxel_size: npt.NDArray[np.float64]) -> Qualit
         reasons.append(f"the {larger} thalamus is {abs(asymmetry):.0f} % larger")
     if segmentation.cut_off or touches_edge(segmentation.dseg != 0):
         reasons.append("a thalamus reaches the edge of the image or of the region searched")
-    return Quality(segmentation.confidence, tuple(reasons))
+    # As it stands in the tables, so that a page drawn from these is the same.
+    return Quality(round(segmentation.confidence, 4), tuple(reasons))
 
 
 def touches_edge(mask: npt.NDArray[np.bool_]) -> bool:

@@ -331,7 +331,7 @@ def _thalami(region: _Look, image: Volume) -> tuple[npt.NDArray[np.uint8], Float
 
 def _brain_mask(head: _Look, image: Volume) -> npt.NDArray[np.uint8]:
     """Brain with its sulci (X, Y, Z) on the image's grid; never outside the non-zero voxels."""
-    from scipy.ndimage import binary_fill_holes, generate_binary_structure, grey_closing
+    from scipy.ndimage import generate_binary_structure, grey_closing
 
     box, box_affine, size = _covered(_HEAD_SHAPE, head.affine, image)
     brain_probability = head.probabilities[_BRAIN].sum(0)
@@ -339,7 +339,7 @@ def _brain_mask(head: _Look, image: Volume) -> npt.NDArray[np.uint8]:
     probability = resample(Volume(closed, head.affine), size, box_affine)
     brain = _largest_piece((probability >= _BRAIN_THRESHOLD) & (image.data[box] != 0))
     mask = np.zeros(image.data.shape, dtype=np.uint8)
-    mask[box] = binary_fill_holes(brain)
+    mask[box] = _filled(brain)
     return mask
 
 
@@ -351,6 +351,14 @@ def _largest_piece(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     if count <= 1:
         return mask
     return np.asarray(pieces == np.bincount(pieces.ravel())[1:].argmax() + 1)
+
+
+def _filled(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """A mask (X, Y, Z) with the cavities that faces of voxels do not connect to the edge."""
+    from scipy.ndimage import label
+
+    pieces, _ = label(np.pad(~mask, 1, constant_values=True))
+    return np.asarray(pieces[1:-1, 1:-1, 1:-1] != pieces[0, 0, 0])
 
 
 def _covered(

@@ -202,13 +202,12 @@ def test_brain_volume_change_as_text_is_no_result(declare: Declare) -> None:
     assert result.problems == ()
 
 
-def test_brain_volume_change_may_be_the_built_in_one(study: Study, tmp_path: Path) -> None:
+def test_brain_volume_change_may_be_the_built_in_one(
+    study: Study, declare: Declare, tmp_path: Path
+) -> None:
     given = pbvc.analyse(study)
     assert "as given in the column 'pbvc'" in given.methods
-    table = study.cohort.table.drop(columns="pbvc")
-    columns = {name: column for name, column in study.cohort.columns.items() if name != "pbvc"}
-    cohort = replace(study.cohort, table=table, columns=columns)
-    bare = replace(study, cohort=cohort, output_dir=tmp_path)
+    bare = replace(declare("", lambda t: t.drop(columns="pbvc")), output_dir=tmp_path)
     brain = study.followup.set_index("participant_id")["pbvc"]
     for number, (subject, value) in enumerate(brain.items()):
         # Half of the tables count from the later session.
@@ -262,9 +261,10 @@ def test_diagnoses_are_compared_at_equal_age(study: Study) -> None:
     result = groups.analyse(study)
     # All follow-ups are a year after the first session, so time cannot be adjusted for.
     assert "group + age." in result.tables["groups"].caption
-    tests = result.tables["groups"].data.query("by == 'diagnosis'")
+    tests, pairs = (
+        result.tables[name].data.query("by == 'diagnosis'") for name in ("groups", "groups_pairs")
+    )
     assert list(tests["n"]) == [40, 40]
-    pairs = result.tables["groups_pairs"].data.query("by == 'diagnosis'")
     assert list(pairs["first"]) == ["PMS", "PMS"]
 
 

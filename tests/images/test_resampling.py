@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import affine_transform
 
 from bids_app.images.resampling import grid_around, resample
 from bids_app.images.volume import Volume
@@ -22,6 +23,16 @@ def test_a_linear_ramp_survives_any_spacing(spacing: float) -> None:
     affine = grid_around(np.array([19.0, 20.0, 21.0]), (6, 6, 6), spacing)
     result = resample(source, (6, 6, 6), affine)
     np.testing.assert_allclose(result, _ramp((6, 6, 6), affine).data, rtol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [(0.7, -0.9, 0.8), (1.0, 1.0, 1.0), (1.3, 1.7, -1.8)])
+def test_parallel_axes_give_what_a_turned_grid_gives(scale: tuple[float, float, float]) -> None:
+    data = np.random.default_rng(0).normal(0, 1, (12, 1, 9)).astype(np.float32)
+    affine = np.diag([*scale, 1.0])
+    affine[:3, 3] = np.where(np.array(scale) < 0, 7.3, -0.4) * [1, 0, 1]
+    fast = resample(Volume(data, np.eye(4)), (14, 3, 11), affine, fill=-5.0)
+    slow = affine_transform(data, affine, output_shape=(14, 3, 11), order=1, cval=-5.0)
+    np.testing.assert_allclose(fast, slow, atol=1e-5)
 
 
 def test_coarse_targets_average_the_noise_of_a_fine_source() -> None:

@@ -11,7 +11,7 @@ from bids_app.segmentation.quality import assess, touches_edge
 from bids_app.segmentation.result import Segmentation
 from bids_app.segmentation.volumes import measure
 
-THIN = np.array([1.0, 1.0, 1.0])
+THIN = 1.0
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_every_reason_is_named(good: Segmentation) -> None:
     dseg[12, 2:12, 2:12] = 0
     dseg[0, 5, 5] = 1
     bad = replace(good, dseg=dseg, confidence=0.85)
-    quality = assess(bad, np.array([1.0, 3.0, 1.0]))
+    quality = assess(bad, 3.0)
     assert quality.verdict == "check"
     # 501 and 380 voxels: the difference is 27 % of their mean.
     assert quality.reasons == (

@@ -7,7 +7,7 @@ from importlib.resources import files
 import nibabel as nib
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_fill_holes, gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from bids_app.errors import BadDataError
@@ -169,3 +169,13 @@ def test_weights_are_small_and_known_by_their_checksums() -> None:
     card = (folder / "README.md").read_text()
     for checksum in thalnet.weights_checksums().values():
         assert checksum in card
+
+
+def test_cavities_are_filled_as_scipy_does() -> None:
+    mask = np.random.default_rng(0).random((20, 21, 22)) < 0.75
+    mask[5:15, 5:15, 5:15] = True
+    mask[8:12, 8:12, 8:12] = False
+    filled = thalnet._filled(mask)
+    assert filled[8:12, 8:12, 8:12].all()
+    assert not filled.all()
+    np.testing.assert_array_equal(filled, binary_fill_holes(mask))
