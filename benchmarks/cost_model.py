@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.cost_model [--voxel-sizes 2 1]``
 
-Simulates a subject at each voxel size, and measures one session of it by one processor: its T1w scan
-alone, with the atlas as well, and with FLAIR and a multi-parameter mapping. Printed are time and
+Simulates a subject at each voxel size, and measures one session of it by one processor: its T1w
+scan alone, with the atlas as well, and with FLAIR and multi-parameter mapping. Printed are time and
 peak memory over what is predicted, and what each stage took, from which the constants are read.
 Time is that of the processor, which a busy machine hardly changes. Run it whenever the networks or
 the stages change.
