@@ -12,13 +12,13 @@ from bids_app.options import Options
 from bids_app.run.records import read_record
 from bids_app.segmentation.external import ExternalMethod
 
-# Measured by benchmarks/cost_model.py on simulated scans of 2 and 1 mm, by one processor.
-_START_SECONDS = 3.0
-_SECONDS_PER_SCAN = 10.0  # the networks look at as many voxels in every scan
-_SECONDS_PER_MEGAVOXEL = 0.6
-_SECONDS_PER_CONTRAST = 10.0  # to align another one, and to segment it alone and with the scan
-_SECONDS_PER_MAP_MEGAVOXEL = 1.0  # of each image that quantitative maps are made from
-_SECONDS_PER_ATLAS = 70.0
+# Measured by benchmarks/cost_model.py by one processor: scans of 2 and 1 mm, the rest at 2 mm.
+_START_SECONDS = 2.0
+_SECONDS_PER_SCAN = 6.5  # the networks look at as many voxels in every scan
+_SECONDS_PER_MEGAVOXEL = 0.4
+_SECONDS_PER_CONTRAST = 11.0  # to align another one, and to segment it alone and with the scan
+_SECONDS_PER_MAP_MEGAVOXEL = 0.4  # of each image that quantitative maps are made from
+_SECONDS_PER_ATLAS = 100.0
 _BASE_MIB = 290.0
 _MIB_PER_MEGAVOXEL = 16.0
 _CONTRAST_MIB = 350.0  # of libraries, and of images that are held at once
