@@ -12,12 +12,14 @@ from bids_app.options import Options
 from bids_app.run.records import read_record
 from bids_app.segmentation.external import ExternalMethod
 
-# Measured by benchmarks/cost_model.py by one processor: scans of 2 and 1 mm, the rest at 2 mm.
+# Measured by benchmarks/cost_model.py at 2 and 1 mm by one processor; the atlas at 2 mm only.
 _START_SECONDS = 2.0
 _SECONDS_PER_SCAN = 6.5  # the networks look at as many voxels in every scan
 _SECONDS_PER_MEGAVOXEL = 0.4
 _SECONDS_PER_CONTRAST = 11.0  # to align another one, and to segment it alone and with the scan
-_SECONDS_PER_MAP_MEGAVOXEL = 0.4  # of each image that quantitative maps are made from
+_SECONDS_PER_CONTRAST_MEGAVOXEL = 1.6
+_SECONDS_PER_SOURCE = 0.2  # each image that quantitative maps are made from
+_SECONDS_PER_SOURCE_MEGAVOXEL = 0.02
 _SECONDS_PER_ATLAS = 100.0
 _BASE_MIB = 290.0
 _MIB_PER_MEGAVOXEL = 16.0
@@ -82,8 +84,10 @@ def predict(load: Load, threads: int) -> Cost:
     largest, scans = max(mega, default=0.0), len(mega)
     images = scans * (1 + load.contrasts)
     seconds = scans * _SECONDS_PER_SCAN / threads + sum(mega) * _SECONDS_PER_MEGAVOXEL
-    seconds += scans * load.contrasts * _SECONDS_PER_CONTRAST
-    seconds += load.sources * largest * _SECONDS_PER_MAP_MEGAVOXEL
+    seconds += load.contrasts * (
+        scans * _SECONDS_PER_CONTRAST + sum(mega) * _SECONDS_PER_CONTRAST_MEGAVOXEL
+    )
+    seconds += load.sources * (_SECONDS_PER_SOURCE + largest * _SECONDS_PER_SOURCE_MEGAVOXEL)
     seconds += images * _SECONDS_PER_ATLAS * load.atlas
     mib = _BASE_MIB + largest * _MIB_PER_MEGAVOXEL
     if load.contrasts or load.atlas:
