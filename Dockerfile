@@ -30,7 +30,7 @@ RUN pip install --no-deps . \
  && pip uninstall -y pip
 
 FROM ${BASE}
-ARG VERSION=unknown
+ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="thalbids" \
       org.opencontainers.image.description="BIDS App that measures the thalamus in MS" \

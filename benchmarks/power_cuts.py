@@ -69,7 +69,7 @@ def cut_power(bids_dir: Path, folder: Path, kills: int, seed: int, options: Sequ
             kill(process.pid, signal.SIGKILL)
             process.wait()
             checked += check_whole(disturbed)
-            if killed % 20 == 0:
+            if killed % 10 == 0:
                 print(f"{killed} kills, {finished} runs to the end", flush=True)
         else:
             finished += 1
@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("options", nargs="*")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     with tempfile.TemporaryDirectory() as folder:
         print(
             cut_power(

@@ -218,6 +218,9 @@ def test_bad_scans_fail_alone(cohort: Path, tmp_path: Path, noise: np.ndarray) -
     good = (bids / "sub-good" / "anat" / "sub-good_T1w.nii.gz").read_bytes()
     put("truncated", good[: len(good) // 2])
     (bids / "sub-none").mkdir()
+    absent = bids / "sub-absent" / "anat" / "sub-absent_T1w.nii.gz"
+    absent.parent.mkdir(parents=True)
+    absent.symlink_to(bids / ".git" / "annex" / "absent")
 
     output = tmp_path / "out"
     assert main([str(bids), str(output), "participant"]) == 1
@@ -239,6 +242,8 @@ def test_bad_scans_fail_alone(cohort: Path, tmp_path: Path, noise: np.ndarray) -
         assert words in row["reason"]
         assert f"sub-{label}_T1w.nii.gz" in row["reason"]
         assert not (output / f"sub-{label}").exists()
+    assert table.loc["sub-absent", "exit_code"] == 66
+    assert "datalad get" in table.loc["sub-absent", "reason"]
     labels = ["--participant-label", *expected]
     assert main([str(bids), str(tmp_path / "bad"), "participant", *labels]) == 65
 

@@ -124,7 +124,7 @@ def staged(output_dir: Path, name: str) -> Iterator[Staging]:
     """
     folder = None
     try:
-        folder = _private_folder(output_dir, f"{name}@{socket.gethostname()}@{os.getpid()}@")
+        folder = _private_folder(output_dir, f"{name}@{machine()}@{os.getpid()}@")
         staging = Staging(folder, output_dir)
         yield staging
         staging.publish()
@@ -207,10 +207,38 @@ def prepare_output(output_dir: Path) -> None:
                 file.unlink(missing_ok=True)
 
 
+def machine() -> str:
+    """Name what process numbers belong to: this host, or the container on it.
+
+    Containers of one host may share its name (Apptainer's do) and see only their own processes.
+    """
+    try:
+        namespace = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:  # no Linux, and so no containers
+        namespace = 0
+    return f"{socket.gethostname()}.{namespace}"
+
+
+def clear_unit(output_dir: Path, name: str, host: str) -> None:
+    """Remove what dead processes have left of a unit of work.
+
+    Parameters
+    ----------
+    output_dir : Path
+    name : str
+        Of the unit of work, as in `staged`.
+    host : str
+        Their `machine`. Processes elsewhere cannot be seen: whoever calls this knows them dead.
+    """
+    for folder in (output_dir / PARTIAL).glob(f"{name}@{host}@*@*"):
+        if host != machine() or _abandoned(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _abandoned(partial: Path) -> bool:
-    """Whether the process that makes a file or folder is gone; on other hosts, a day tells."""
+    """Whether the process that makes a file or folder is gone; elsewhere, a day tells."""
     _, host, process, _ = partial.name.rsplit("@", 3)
-    if host == socket.gethostname():
+    if host == machine():
         try:
             state = Path(f"/proc/{process}/stat").read_text("ascii").rsplit(")", 1)[1].split()[0]
         except (OSError, IndexError):
@@ -235,7 +263,7 @@ def write_if_different(path: Path, text: str) -> None:
             return
         # Not its parents: an output folder that has vanished is not made anew.
         path.parent.mkdir(exist_ok=True)
-        owner = f".{path.name}@{socket.gethostname()}@{os.getpid()}@"
+        owner = f".{path.name}@{machine()}@{os.getpid()}@"
         handle, partial = tempfile.mkstemp(prefix=owner, suffix=PARTIAL, dir=path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:

@@ -196,7 +196,8 @@ def _layout(options: Options, subjects: Iterable[str] | None) -> Any:  # noqa: A
     else:
         wanted = "|".join(re.escape(subject) for subject in subjects)
     # Everything but the wanted subjects' folders is left unread: large datasets stay quick.
-    others = re.compile(rf"^/(?!sub-(?:{wanted})(?:/|$))[^/]+/")
+    # pybids asks about a folder without a slash at its end; files of the root have a full stop.
+    others = re.compile(rf"^/(?!sub-(?:{wanted})(?:/|$))(?:[^/]+/|[^/.]+$)")
     no_images = re.compile(r"/[^/.]+\.(?!nii(?:\.gz)?$)[^/]*$")
     indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=[others, no_images])
     database = options.bids_database_dir

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
 from pathlib import Path
 
-from bids_app.dataset.derivatives import PARTIAL, cannot_write
+from bids_app.dataset.derivatives import PARTIAL, cannot_write, clear_unit, machine
 from bids_app.errors import CannotCreateError
 
 # An owner refreshes its claims this often (seconds) ...
@@ -32,7 +31,7 @@ class Claims:
 
     def __init__(self, output_dir: Path) -> None:
         self._output_dir = output_dir
-        self._owner = f"{socket.gethostname()} {os.getpid()} {_started(os.getpid())}"
+        self._owner = f"{machine()} {os.getpid()} {_started(os.getpid())}"
         self._mine: set[str] = set()
         self._watched: dict[str, tuple[float, float]] = {}
         self._beat = time.monotonic()
@@ -51,8 +50,11 @@ class Claims:
             with path.open("x", encoding="ascii") as stream:
                 stream.write(self._owner)
         except FileExistsError:
-            if self._is_alive(path):
-                return False
+            with contextlib.suppress(FileNotFoundError):
+                owner = _owner(path)
+                if self._is_alive(path, *owner):
+                    return False
+                clear_unit(self._output_dir, name, owner[0])
             path.unlink(missing_ok=True)
             return self.take(name)
         except FileNotFoundError as error:
@@ -86,17 +88,10 @@ class Claims:
         for name in list(self._mine):
             self.give_back(name)
 
-    def _is_alive(self, path: Path) -> bool:
-        try:
-            host, process, started = path.read_text(encoding="ascii").split(" ")
-            touched = path.stat().st_mtime
-        except FileNotFoundError:
-            return False
-        except (OSError, ValueError):
-            # Just being written.
-            host, process, started, touched = "", "", "", 0.0
-        if host == socket.gethostname():
+    def _is_alive(self, path: Path, host: str, process: str, started: str, touched: float) -> bool:
+        if host == machine():
             return bool(started) and _started(process) == started
+        # It runs on another machine or in another container, whose processes cannot be seen.
         # Clocks of two machines cannot be compared; whether a file changes can be seen.
         now = time.monotonic()
         before, since = self._watched.get(path.name, (None, now))
@@ -109,8 +104,20 @@ class Claims:
         return self._output_dir / PARTIAL / f"{name}.claim"
 
 
+def _owner(path: Path) -> tuple[str, str, str, float]:
+    """Machine, process and its start as a claim names them, and when it was last touched."""
+    try:
+        host, process, started = path.read_text(encoding="ascii").split(" ")
+        return host, process, started, path.stat().st_mtime
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError):
+        # Just being written.
+        return "", "", "", 0.0
+
+
 def _started(process: int | str) -> str:
-    """When a process of this machine began, in clock ticks since boot; empty if it is gone."""
+    """When a process that can be seen began, in clock ticks since boot; empty if it is gone."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text("ascii").rsplit(")", 1)[1].split()
     except (OSError, IndexError):

@@ -8,15 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bids_app.dataset.index import Session
+from bids_app.options import Options
 from bids_app.run.records import read_record
 from bids_app.segmentation.external import ExternalMethod
 
-# Least squares over simulated scans of 0.8 to 2 mm; measured by benchmarks/cost_model.py.
-_START_SECONDS = 3.0
-_SECONDS_PER_SCAN = 10.0  # by one processor; the networks look at as many voxels in every scan
-_SECONDS_PER_MEGAVOXEL = 0.6
+# Measured by benchmarks/cost_model.py at 2 and 1 mm by one processor; the atlas at 2 mm only.
+_START_SECONDS = 2.0
+_SECONDS_PER_SCAN = 6.5  # the networks look at as many voxels in every scan
+_SECONDS_PER_MEGAVOXEL = 0.4
+_SECONDS_PER_CONTRAST = 11.0  # to align another one, and to segment it alone and with the scan
+_SECONDS_PER_CONTRAST_MEGAVOXEL = 1.6
+_SECONDS_PER_SOURCE = 0.2  # each image that quantitative maps are made from
+_SECONDS_PER_SOURCE_MEGAVOXEL = 0.02
+_SECONDS_PER_ATLAS = 100.0
 _BASE_MIB = 290.0
 _MIB_PER_MEGAVOXEL = 16.0
+_CONTRAST_MIB = 350.0  # of libraries, and of images that are held at once
+_CONTRAST_MIB_PER_MEGAVOXEL = 16.0
 # A scan whose header cannot be read is taken for one of 256 x 256 x 256.
 _UNKNOWN_VOXELS = 256**3
 
@@ -37,33 +45,58 @@ class Cost:
     peak_mib: float
 
 
-def predict(voxels: Sequence[int], threads: int) -> Cost:
+@dataclass(frozen=True)
+class Load:
+    """What there is to do in a session.
+
+    Attributes
+    ----------
+    voxels : tuple of int
+        Of each scan that is measured.
+    contrasts : int
+        Others, which are aligned to each of them.
+    sources : int
+        Images that quantitative maps are made from.
+    atlas : bool
+        Whether every image is also segmented by registration.
+    """
+
+    voxels: tuple[int, ...]
+    contrasts: int = 0
+    sources: int = 0
+    atlas: bool = False
+
+
+def predict(load: Load, threads: int) -> Cost:
     """Predict the cost of one session.
 
     Parameters
     ----------
-    voxels : sequence of int
-        Of each scan that is measured.
+    load : Load
     threads : int
-        Processors.
+        Processors. Only the networks use more than one.
 
     Returns
     -------
     Cost
     """
-    mega = [count / 1e6 for count in voxels]
-    scans = len(mega) * _SECONDS_PER_SCAN / threads
-    return Cost(
-        _START_SECONDS + scans + sum(mega) * _SECONDS_PER_MEGAVOXEL,
-        _BASE_MIB + max(mega, default=0.0) * _MIB_PER_MEGAVOXEL,
+    mega = [count / 1e6 for count in load.voxels]
+    largest, scans = max(mega, default=0.0), len(mega)
+    images = scans * (1 + load.contrasts)
+    seconds = scans * _SECONDS_PER_SCAN / threads + sum(mega) * _SECONDS_PER_MEGAVOXEL
+    seconds += load.contrasts * (
+        scans * _SECONDS_PER_CONTRAST + sum(mega) * _SECONDS_PER_CONTRAST_MEGAVOXEL
     )
+    seconds += load.sources * (_SECONDS_PER_SOURCE + largest * _SECONDS_PER_SOURCE_MEGAVOXEL)
+    seconds += images * _SECONDS_PER_ATLAS * load.atlas
+    mib = _BASE_MIB + largest * _MIB_PER_MEGAVOXEL
+    if load.contrasts or load.atlas:
+        mib += _CONTRAST_MIB + largest * _CONTRAST_MIB_PER_MEGAVOXEL
+    return Cost(_START_SECONDS + seconds, mib)
 
 
 def predict_sessions(
-    sessions: Iterable[Session],
-    threads: int,
-    output_dir: Path,
-    programs: Sequence[ExternalMethod] = (),
+    sessions: Iterable[Session], threads: int, options: Options
 ) -> dict[str, Cost]:
     """Predict the cost of every session that can be measured.
 
@@ -76,27 +109,26 @@ def predict_sessions(
     sessions : iterable of Session
     threads : int
         Processors for each.
-    output_dir : Path
-        Holds the records of earlier runs, if there were any.
-    programs : sequence of ExternalMethod
-        To be run on every image that they can segment.
+    options : Options
+        Their output folder may hold the records of earlier runs.
 
     Returns
     -------
     dict of str to Cost
         By name of the session.
     """
+    from bids_app.external import programs_to_run
+
     measured = [session for session in sessions if not session.problem]
-    costs = {
-        session.name: predict([_voxels(scan.path) for scan in session.anchors], threads)
-        for session in measured
-    }
+    loads = {session.name: load_of(session, options) for session in measured}
+    costs = {name: predict(load, threads) for name, load in loads.items()}
+    programs = programs_to_run(options)
     if programs:
         return {
             session.name: _with_programs(costs[session.name], session, programs)
             for session in measured
         }
-    records = {name: read_record(output_dir, name) for name in costs}
+    records = {name: read_record(options.output_dir, name) for name in costs}
     done = {name: kept for name, kept in records.items() if kept and kept.status == "done"}
     if not done:
         return costs
@@ -105,6 +137,19 @@ def predict_sessions(
     return {
         name: Cost(cost.seconds * slower, cost.peak_mib * larger) for name, cost in costs.items()
     }
+
+
+def load_of(session: Session, options: Options) -> Load:
+    """Say what there is to do in a session, by the names and headers of its files."""
+    from bids_app.dataset.sources import find_sources
+
+    sources = [each for each in find_sources(session, options) if each.suffix != "TB1map"]
+    return Load(
+        voxels=tuple(_voxels(scan.path) for scan in session.anchors),
+        contrasts=len(session.others) + bool(sources),
+        sources=len(sources),
+        atlas="atlas" in options.methods,
+    )
 
 
 def _with_programs(cost: Cost, session: Session, programs: Sequence[ExternalMethod]) -> Cost:

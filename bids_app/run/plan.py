@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from bids_app.dataset.finished import datasets, match_table
 from bids_app.dataset.index import Session
-from bids_app.external import programs_to_run
 from bids_app.options import Options
 from bids_app.run.cost import Cost, predict_sessions
 from bids_app.run.records import read_record
@@ -27,8 +26,7 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
     resources : Resources
         Workers and threads that the run would get.
     """
-    programs = programs_to_run(options)
-    costs = predict_sessions(sessions, resources.threads, options.output_dir, programs)
+    costs = predict_sessions(sessions, resources.threads, options)
     rows: list[tuple[str, ...]] = [("session", "scans", "methods", "seconds", "MiB", "action")]
     rows += [_row(session, options, costs.get(session.name)) for session in sessions]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -1,7 +1,9 @@
 """``thalbids-docker``: thalbids in a Docker container, with folders, user and limits set right.
 
 Every folder is mounted at its own path, so that what the results record is what is on the host.
-The container has no network, a read-only root and the caller's user and group.
+The container has no network, a read-only root and the caller's user and group. Only where a method
+of another program is to run from a Docker image of its own does it get the engine's socket, with
+which it could do anything on this machine; the wrapper says so when it starts.
 """
 
 from __future__ import annotations
@@ -12,12 +14,13 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bids_app import __version__
 from bids_app.errors import CannotCreateError, MissingInputError, ThalbidsError, UsageError
+from bids_app.options import Options
 from bids_app.wrappers.arguments import Command, check_command, wrapper_parser
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ _PACKAGE = "/opt/thalbids/lib/python3.11/site-packages/bids_app"
 # What one session needs, and the system beside it.
 _LEAST_GIB = 3.0
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+# Where docker-py looks for the engine, in the container too.
+_SOCKET = Path("/var/run/docker.sock")
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,10 @@ class Settings:
         Whether it sees the GPUs.
     digest : str
         Of the image, recorded with the results.
+    socket : Path or None
+        The engine's, if thalbids is to start containers of other programs.
+    licence : Path or None
+        FreeSurfer's, where this machine's environment names it.
     """
 
     image: str
@@ -58,11 +67,29 @@ class Settings:
     mounts: dict[Path, tuple[str, str]]
     gpu: bool = False
     digest: str = ""
+    socket: Path | None = None
+    licence: Path | None = None
 
     @property
     def environment(self) -> dict[str, str]:
         """Variables of the container."""
-        return {"THALBIDS_IMAGE": self.image, "THALBIDS_IMAGE_DIGEST": self.digest}
+        known = {"THALBIDS_IMAGE": self.image, "THALBIDS_IMAGE_DIGEST": self.digest}
+        return known | ({"FS_LICENSE": str(self.licence)} if self.licence else {})
+
+    @property
+    def volumes(self) -> list[str]:
+        """``HOST:CONTAINER:MODE`` of everything that is mounted."""
+        places = dict(self.mounts)
+        if self.licence is not None:
+            places[self.licence] = (str(self.licence), "ro")
+        if self.socket is not None:
+            places[self.socket] = (str(_SOCKET), "rw")
+        return [f"{path}:{inside}:{mode}" for path, (inside, mode) in places.items()]
+
+    @property
+    def groups(self) -> list[str]:
+        """Numbers of further groups of the user: the one that may use the socket."""
+        return [] if self.socket is None else [str(self.socket.stat().st_gid)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,7 +110,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             memory_gib=command.options.memory_gib,
             mounts=mounts_of(command, own.patch),
             gpu=own.gpu,
+            socket=socket_for(command.options),
+            licence=licence_for(command.options),
         )
+        if settings.socket is not None:
+            sys.stderr.write(
+                "thalbids-docker: a program is to run from a Docker image of its own, so the "
+                f"container gets the engine's socket {settings.socket}. Who holds it can do "
+                "anything on this machine, as root; use images that you trust.\n"
+            )
         if own.shell:
             return _open_shell(settings)
         return run_container(settings, command)
@@ -137,6 +172,52 @@ def mounts_of(command: Command, patch: Path | None = None) -> dict[Path, tuple[s
     return mounts
 
 
+def socket_for(options: Options) -> Path | None:
+    """The engine's socket, if a method is to run from a Docker image; None otherwise.
+
+    Raises
+    ------
+    UsageError
+        If the two containers would have no folder in common, or the engine has no socket here.
+    """
+    from bids_app.external import programs_to_run
+    from bids_app.tools.choice import runner_of
+    from bids_app.tools.docker_image import Docker
+
+    images = [options.tool_images.get(method.name) for method in programs_to_run(options)]
+    if not any(isinstance(runner_of(image), Docker) for image in images):
+        return None
+    if options.work_dir is None:
+        raise UsageError(
+            "A program in an image of its own exchanges files with thalbids in a folder of this "
+            "machine. Give one with --work-dir."
+        )
+    host = os.environ.get("DOCKER_HOST") or f"unix://{_SOCKET}"
+    if not host.startswith("unix://"):
+        raise UsageError(
+            f"Programs in images of their own need the engine's socket on this machine, but "
+            f"DOCKER_HOST is {host}."
+        )
+    return Path(host.removeprefix("unix://"))
+
+
+def licence_for(options: Options) -> Path | None:
+    """FreeSurfer's licence as ``$FS_LICENSE`` or ``$FREESURFER_HOME`` name it, if it is needed.
+
+    Raises
+    ------
+    MissingInputError, BadDataError
+        If it is needed and there is none.
+    """
+    from bids_app.external import programs_to_run
+    from bids_app.segmentation.freesurfer import find_licence
+
+    needed = any(method.needs_licence for method in programs_to_run(options))
+    if not needed or options.fs_license_file is not None:
+        return None
+    return find_licence(None).absolute()
+
+
 def docker_command(settings: Settings, words: Sequence[str] = ()) -> list[str]:
     """The ``docker run`` command that does the same, for the eyes of the user."""
     line = ["docker", "run", "--rm", "--read-only", "--tmpfs", "/tmp", "--network", "none"]  # noqa: S108
@@ -147,8 +228,10 @@ def docker_command(settings: Settings, words: Sequence[str] = ()) -> list[str]:
         line += ["--gpus", "all"]
     for name, value in settings.environment.items():
         line += ["-e", f"{name}={value}"]
-    for path, (inside, mode) in settings.mounts.items():
-        line += ["-v", f"{path}:{inside}:{mode}"]
+    for volume in settings.volumes:
+        line += ["-v", volume]
+    for group in settings.groups:
+        line += ["--group-add", group]
     return [*line, settings.image, *words]
 
 
@@ -170,7 +253,7 @@ def run_container(settings: Settings, command: Command) -> int:
     with _client() as client:
         image = _image(client, settings.image)
         digests = image.attrs.get("RepoDigests") or [str(image.id)]
-        settings = Settings(**{**vars(settings), "digest": digests[0]})
+        settings = replace(settings, digest=digests[0])
         _warn_of_little_memory(client)
         sys.stderr.write(f"RUNNING: {shlex.join(docker_command(settings, command.words))}\n")
         gpus = [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])]
@@ -184,7 +267,8 @@ def run_container(settings: Settings, command: Command) -> int:
                 network_mode="none",
                 mem_limit=_bytes(settings.memory_gib),
                 environment=settings.environment,
-                volumes=[f"{path}:{to}:{mode}" for path, (to, mode) in settings.mounts.items()],
+                volumes=settings.volumes,
+                group_add=settings.groups,
                 device_requests=gpus if settings.gpu else None,
             )
         except docker.errors.APIError as error:

@@ -113,7 +113,6 @@ def _request(
 ) -> slurm.Request:
     """Ask for what the most demanding session is predicted to need, with a margin."""
     from bids_app.dataset.index import index_sessions
-    from bids_app.external import programs_to_run
     from bids_app.run.cost import predict_sessions
 
     names = {slurm.name_of(item) for item in labels}
@@ -122,8 +121,7 @@ def _request(
     costs = predict_sessions(
         (session for session in sessions if session.name in names),
         cpus,
-        options.output_dir,
-        programs_to_run(options),
+        options,
     ).values()
     chunk = math.ceil(len(labels) / (array_size or slurm.largest_array()))
     seconds = max((cost.seconds for cost in costs), default=0.0) * _TIME_MARGIN

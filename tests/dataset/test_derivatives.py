@@ -14,7 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_app.dataset.derivatives import PARTIAL, prepare_output, staged, write_if_different
+from bids_app.dataset.derivatives import (
+    PARTIAL,
+    clear_unit,
+    machine,
+    prepare_output,
+    staged,
+    write_if_different,
+)
 from bids_app.errors import CannotCreateError
 from bids_app.images.volume import Volume
 
@@ -105,22 +112,42 @@ def test_a_file_in_the_way_of_the_output(tmp_path: Path) -> None:
 
 
 def test_what_a_kill_left_behind_is_cleared(tmp_path: Path) -> None:
-    host = socket.gethostname()
+    host = machine()
     dead = tmp_path / PARTIAL / f"sub-01@{host}@4194999@abc"
     alive = tmp_path / PARTIAL / f"sub-02@{host}@{os.getpid()}@abc"
     elsewhere = tmp_path / PARTIAL / "sub-03@another@1@abc"
-    for folder in (dead, alive, elsewhere):
+    # Another container on this host may have its name, and processes that cannot be seen.
+    beside = tmp_path / PARTIAL / f"sub-04@{socket.gethostname()}.1@4194999@abc"
+    for folder in (dead, alive, elsewhere, beside):
         folder.mkdir(parents=True)
+    file = tmp_path / f".README@{socket.gethostname()}.1@4194999@abc{PARTIAL}"
+    file.touch()
     prepare_output(tmp_path)
     assert not dead.exists()
     assert alive.exists()
     assert elsewhere.exists()
+    assert beside.exists()
+    assert file.exists()
+
+
+def test_what_a_container_left_of_a_session_is_cleared(tmp_path: Path) -> None:
+    left, other = (tmp_path / PARTIAL / f"sub-{n}@host.1@7@abc" for n in ("1", "10"))
+    newer = tmp_path / PARTIAL / "sub-1@host.2@7@abc"
+    alive = tmp_path / PARTIAL / f"sub-1@{machine()}@{os.getpid()}@abc"
+    for folder in (left, other, newer, alive):
+        folder.mkdir(parents=True)
+    clear_unit(tmp_path, "sub-1", "host.1")
+    clear_unit(tmp_path, "sub-1", machine())
+    assert not left.exists()
+    assert other.exists()
+    assert newer.exists()
+    assert alive.exists()
 
 
 def test_a_zombie_is_not_alive(tmp_path: Path) -> None:
     process = subprocess.Popen(["true"])
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    folder = tmp_path / PARTIAL / f"sub-01@{socket.gethostname()}@{process.pid}@abc"
+    folder = tmp_path / PARTIAL / f"sub-01@{machine()}@{process.pid}@abc"
     folder.mkdir(parents=True)
     prepare_output(tmp_path)
     assert not folder.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,3 +192,26 @@ def test_a_database_folder_that_cannot_be_made(tmp_path: Path) -> None:
     options = Options(folder, tmp_path / "out", ("participant",), bids_database_dir=database)
     with pytest.raises(CannotCreateError, match="database folder"):
         index_sessions(options)
+
+
+def test_folders_of_other_subjects_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for subject in ("01", "02", "010"):
+        folder = tmp_path / f"sub-{subject}" / "anat"
+        folder.mkdir(parents=True)
+        (folder / f"sub-{subject}_T1w.nii.gz").touch()
+    describe(tmp_path)
+    (tmp_path / "README").touch()
+    seen: list[str] = []
+    scandir = os.scandir
+
+    def watched(path: str) -> object:
+        seen.append(str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", watched)
+    (session,) = index_sessions(Options(tmp_path, tmp_path / "out", ("participant",), ("01",)))
+    assert session.name == "sub-01"
+    assert any("sub-01/anat" in path for path in seen)
+    assert not [path for path in seen if "sub-02" in path or "sub-010" in path]

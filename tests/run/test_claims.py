@@ -75,8 +75,11 @@ def test_a_claim_of_another_machine_lives_as_long_as_it_is_refreshed(
     assert not mine.take("sub-1")
     now += claims.PATIENCE - 1
     assert not mine.take("sub-1")
+    staging = path.parent / "sub-1@elsewhere@2@abc"
+    staging.mkdir()
     now += 2
     assert mine.take("sub-1")
+    assert not staging.exists()
 
 
 def test_a_claim_is_refreshed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bids_app.dataset.derivatives import PARTIAL
+from bids_app.dataset.derivatives import PARTIAL, machine
 from tests.conftest import describe, save_image
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -121,3 +122,59 @@ def test_an_output_folder_that_vanishes_ends_the_run_with_a_sentence(bids: Path)
     assert "vanished" in errors
     assert "Traceback" not in errors
     assert not out.exists()
+
+
+@pytest.fixture
+def disk(bids: Path) -> Iterator[Path]:
+    """The output folder as a filesystem of its own, of 1 MB."""
+    out = bids.parent / "out"
+    out.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(out)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"mounting a filesystem needs root: {mounted.stderr.strip()}")
+    try:
+        yield out
+    finally:
+        subprocess.run(["umount", str(out)], check=True)
+
+
+@pytest.mark.parametrize("trouble", ["No space left", "read-only mount"])
+def test_an_output_that_fills_up_or_becomes_read_only_is_said_and_the_run_resumed(
+    bids: Path, disk: Path, trouble: str
+) -> None:
+    process = _start(bids)
+    _wait_until_only_sub_2_runs(disk)
+    (owner,) = (int(path.name.split("@")[2]) for path in (disk / PARTIAL).glob("sub-2@*"))
+    filler = disk / "filler"
+    if trouble == "read-only mount":
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    else:
+        with pytest.raises(OSError, match=trouble), filler.open("wb", buffering=0) as stream:
+            while True:
+                stream.write(b"0" * 4096)
+    os.kill(owner, signal.SIGKILL)  # its record cannot be written
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 73, errors
+    assert trouble in errors
+    assert "Traceback" not in errors
+    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+    filler.unlink(missing_ok=True)
+    _finish(bids)
+
+
+def test_a_clock_that_was_set_back_changes_nothing(bids: Path) -> None:
+    (bids / "slow").unlink()
+    out = bids.parent / "out"
+    assert _start(bids).wait(timeout=120) == 0
+    left = out / PARTIAL / f"sub-1@{machine()}@4194999@abc"
+    left.mkdir(parents=True)
+    (out / "sub-3_2.txt").unlink()
+    for path in out.rglob("*"):
+        os.utime(path, (4e9, 4e9))  # in 2096
+    process = _start(bids)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert errors.count("nothing to do") == 2
+    assert (out / "sub-3_2.txt").read_text() == "whole"
+    assert not left.exists()

@@ -47,26 +47,27 @@ def _context(entry_point: str) -> io.BytesIO:
     return packed
 
 
+def build_image(method: str) -> str:
+    """Build the image of a method's stand-in, or skip the test that needs it."""
+    import docker
+
+    _docker()
+    entry_point = ENTRY_POINTS.get(method, "")
+    tag = f"thalbids-test/{entry_point.lower() or 'programs'}:1"
+    client = docker.from_env()
+    try:
+        client.images.build(fileobj=_context(entry_point), custom_context=True, tag=tag)
+    except docker.errors.DockerException as error:
+        pytest.skip(f"the Docker engine cannot build an image here: {error}")
+    finally:
+        client.close()
+    return tag
+
+
 @pytest.fixture(scope="session")
 def image_of() -> Callable[[str], str]:
     """Builds the image of a method's stand-in."""
-
-    def build(method: str) -> str:
-        import docker
-
-        _docker()
-        entry_point = ENTRY_POINTS.get(method, "")
-        tag = f"thalbids-test/{entry_point.lower() or 'programs'}:1"
-        client = docker.from_env()
-        try:
-            client.images.build(fileobj=_context(entry_point), custom_context=True, tag=tag)
-        except docker.errors.DockerException as error:
-            pytest.skip(f"the Docker engine cannot build an image here: {error}")
-        finally:
-            client.close()
-        return tag
-
-    return build
+    return build_image
 
 
 @pytest.fixture(scope="session")
