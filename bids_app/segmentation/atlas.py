@@ -2,7 +2,7 @@
 
 The baseline that every network has to beat. The bundled anatomy (``bids_app/assets/anatomy``) is
 painted as a T1w image and registered to the scan with ANTs: affinely to the brain at 2 mm, then by
-symmetric normalisation to the surroundings of the thalami at 1 mm.
+symmetric normalisation to the surroundings of the thalami at 1.5 mm.
 
 Brain mask, brain volume and intracranial volume are those of thalnet's look at the whole head.
 """
@@ -44,7 +44,7 @@ _SIGNAL = {
     "ventricle": 0.20,
     "cerebrospinal fluid": 0.20,
 }
-_HEAD_SPACING, _REGION_SPACING = 2.0, 1.0
+_HEAD_SPACING, _REGION_SPACING = 2.0, 1.5
 # What surrounds the thalami (mm): ventricles, caudate, capsule and brainstem guide the outline.
 _MARGIN = 15.0
 _AFFINE = Stage(

@@ -30,7 +30,7 @@ def _image(head: Scan) -> Volume:
 
 
 def test_the_truth_is_found(head: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
-    # An eighth of the voxels, to be quick.
+    # Fewer voxels, to be quick.
     monkeypatch.setattr(atlas, "_REGION_SPACING", 2.0)
     image = _image(head)
     found = atlas.segment({"T1w": image}, 2)
