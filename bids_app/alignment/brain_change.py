@@ -48,7 +48,7 @@ _RIM, _MARGIN = 3.0, 10.0
 # SD of the window that local intensities are compared over (mm): wider than a sulcus. Receive
 # fields differ by percents over some centimetres; what is left of 1 % at the surface of the brain
 # passes for 0.02 mm, and that for 0.3 % of its volume.
-_FIELD_SD, _FIELD_PASSES = 10.0, 4
+_FIELD_SD, _FIELD_PASSES = 10.0, 10
 
 
 def parenchyma_volumes(
