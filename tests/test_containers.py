@@ -29,10 +29,11 @@ _IMAGE = "thalbids:test"
 _BASE = os.environ.get("THALBIDS_BASE", "python:3.11-slim-bookworm")
 _LARGEST_IMAGE_GB = 1.3
 _USER = 1000
+_SOURCES = ("requirements.lock", "pyproject.toml", "README.md", "LICENSE", "NOTICE")
 
 
 def _run(
-    *words: str, timeout: float = 1800, user: int | None = None
+    *words: str, timeout: float = 1800, user: int | None = None, folder: Path = _REPOSITORY
 ) -> subprocess.CompletedProcess[str]:
     """Run a command, as another user and without a home folder of its own if one is named."""
     return subprocess.run(
@@ -41,7 +42,7 @@ def _run(
         text=True,
         timeout=timeout,
         check=False,
-        cwd=_REPOSITORY,
+        cwd=folder,
         user=user,
         group=user,
         extra_groups=None if user is None else [],
@@ -169,10 +170,16 @@ def sif(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
     if shutil.which("apptainer") is None:
         return None
     folder = _open_to_all(tmp_path_factory.mktemp("sif"))
+    # Apptainer may itself run where the temporary folder is seen and the repository is not.
+    for name in ("singularity.def", *_SOURCES):
+        shutil.copy(_REPOSITORY / name, folder)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(_REPOSITORY / "bids_app", folder / "bids_app", ignore=ignored)
     words = ["apptainer", "build", "--mksquashfs-args", "-comp zstd -Xcompression-level 3"]
     words += ["--no-https"] if _BASE.startswith("127.0.0.1") else []
     path = folder / "thalbids.sif"
-    built = _run(*words, "--build-arg", f"BASE={_BASE}", str(path), "singularity.def")
+    words += ["--build-arg", f"BASE={_BASE}", str(path), "singularity.def"]
+    built = _run(*words, folder=folder)
     if "conveyor failed to get" in built.stderr:
         return None
     assert built.returncode == 0, built.stderr[-3000:]
