@@ -9,6 +9,8 @@ fitted to one half of them, and the coverage of the 95 % interval counted in the
 other way round. A factor on the volume itself is tried beside it. Heads that stand in TABLE.tsv are
 not simulated again.
 
+Images that are no heads (noise, balls, cubes, a ramp) show what is refused, and why.
+
 Real scans with labels show what simulation cannot: the labels follow another protocol, so that the
 intervals miss them by its difference; coverage is also given about the mean difference.
 """
@@ -20,10 +22,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import gaussian_filter
 
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import index_sessions
 from bids_app.dataset.reference import find_reference, read_reference
+from bids_app.errors import BadDataError
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
 from bids_app.segmentation import thalnet
@@ -55,7 +59,7 @@ def simulate(anatomy: Anatomy, number: int, threads: int) -> dict[str, object]:
     -------
     dict
         How it was scanned; ``true_ml``, ``soft_ml``, ``outline_ml``, the volume between the
-        outlines at probabilities of 0.25 and 0.75, and ``confidence``.
+        outlines at probabilities of 0.25 and 0.75, and ``confidence``; or why it was ``refused``.
     """
     rng = np.random.default_rng([SEED, number])
     signals = contrasts()
@@ -70,14 +74,23 @@ def simulate(anatomy: Anatomy, number: int, threads: int) -> dict[str, object]:
     head = scan(anatomy, subject, signals[contrast], rng, atrophy=atrophy, acquisition=acquisition)
     slices, axis = int(rng.choice([1, 1, 2, 3, 4])), int(rng.integers(3))
     image = _thick(Volume(head.image, head.affine), slices, axis)
-    found = thalnet.segment({contrast: image}, threads)
-    return {
+    row: dict[str, object] = {
         "head": number,
         "contrast": contrast,
         "slice_mm": acquisition.voxel_size * slices,
         "noise": acquisition.noise,
         "atrophy": atrophy,
         "true_ml": sum(head.volumes),
+        "soft_ml": np.nan,
+        "outline_ml": np.nan,
+        "confidence": np.nan,
+        "refused": "",
+    }
+    try:
+        found = thalnet.segment({contrast: image}, threads)
+    except BadDataError as error:
+        return row | {"refused": str(error)}
+    return row | {
         "soft_ml": float(found.soft_volumes.sum()) / 1000,
         "outline_ml": found.volume_error / thalnet.OUTLINE_ERROR / 1000,
         "confidence": found.confidence,
@@ -118,12 +131,43 @@ def measure_real(bids_dir: Path, labels_dir: Path, threads: int) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
+def no_heads() -> dict[str, Volume]:
+    """Return images that nobody should measure, (120, 120, 120) float32 of 1.5 mm, by name."""
+    rng = np.random.default_rng(SEED)
+    noise = rng.normal(100, 20, (120, 120, 120))
+    places = np.indices(noise.shape) - 59.5
+    ball = 100.0 * ((places**2).sum(0) < 45**2)
+    axes = np.array([20, 30, 20])[:, None, None, None]
+    grain = rng.normal(0, 3, noise.shape)
+    images = {
+        "noise": noise,
+        "smooth noise": gaussian_filter(noise, 4),
+        "ball": ball + grain,
+        "ball within a ball": ball * (1 + 0.5 * (((places / axes) ** 2).sum(0) < 1)) + grain,
+        "cube": 100.0 * (np.abs(places).max(0) < 40) + grain,
+        "ramp": places[0] + 200,
+    }
+    affine = np.diag([1.5, 1.5, 1.5, 1.0])
+    affine[:3, 3] = -90
+    return {name: Volume(image.astype(np.float32), affine) for name, image in images.items()}
+
+
+def look_at(image: Volume, threads: int) -> str:
+    """Say what is made of an image: the refusal, or the confidence of what was measured."""
+    try:
+        return f"measured, confidence {thalnet.segment({'T1w': image}, threads).confidence:.2f}"
+    except BadDataError as error:
+        return f"refused: {error}"
+
+
 def summarise(heads: pd.DataFrame) -> str:
     """Lines with the factor, its coverage in heads that it was not fitted to, and confidence."""
+    simulated, heads = len(heads), heads.dropna(subset=["soft_ml"])
     error = heads["soft_ml"] - heads["true_ml"]
     halves = heads["head"] % 2
     lines = [
-        f"{len(heads)} simulated heads: error {error.mean():+.2f} ± {error.std():.2f} mL",
+        f"{simulated} simulated heads, {simulated - len(heads)} of them refused: "
+        f"error {error.mean():+.2f} ± {error.std():.2f} mL",
         f"confidence {heads['confidence'].mean():.3f} ± {heads['confidence'].std():.3f}, "
         f"least {heads['confidence'].min():.3f}",
     ]
@@ -176,6 +220,8 @@ def main() -> None:
             heads.to_csv(table, sep="\t", index=False)
     print(heads.round(3).to_string(index=False))
     print(summarise(heads))
+    for name, image in no_heads().items():
+        print(f"{name}: {look_at(image, arguments.threads)}")
     if arguments.real:
         bids_dir, labels_dir = (path.absolute() for path in arguments.real)
         scans = measure_real(bids_dir, labels_dir, arguments.threads)
