@@ -2,10 +2,11 @@
 
 ``python -m benchmarks.alignment [--trials 200] [--contrast R1map] [--output TABLE.tsv]``
 
-Every trial displaces a simulated head by up to 15 degrees and 20 mm and aligns it. Prints the error
-in the brain, the mutual information, and the time, as quantiles over the trials. Wrong pairs
-(another subject; left and right swapped; noise) are aligned as well: the thresholds of
-`bids_app.alignment.strategies` lie between the two distributions.
+Every trial displaces a simulated head by up to 15 degrees and 20 mm and aligns it; half of the
+displaced images lack up to 30 % of the head at its top or bottom. T1w and FLAIR have voxels of
+0.8 mm, R1 maps of 1.6 mm. Prints the error in the brain, the mutual information, and the time.
+Wrong pairs (another subject; left and right swapped; noise) are aligned as well, 20 of each kind:
+the thresholds of `bids_app.alignment.strategies` lie between the two distributions.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,28 +39,32 @@ _NOT_BRAIN = (
     "soft tissue",
 )
 _NOISE = 0.04
+_VOXEL_SIZES = {"R1map": 1.6, "FLAIR": 0.8}
+_WRONG_PAIRS = 20
+_LARGEST_CUT = 0.3
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """A simulated head: T1w with noise, brain mask, and other contrasts without noise.
-
-    All lie on the same grid.
-    """
+    """A simulated head: T1w with noise, its brain mask, and other contrasts without noise."""
 
     t1w: Volume
     brain: Volume
-    others: dict[str, npt.NDArray[np.float32]]
+    others: dict[str, Volume]
 
 
-def draw_head(seed: int, voxel_size: float = 1.6) -> Head:
+def draw_head(
+    seed: int, voxel_size: float = 1.6, others: Mapping[str, float] | None = None
+) -> Head:
     """Simulate a head.
 
     Parameters
     ----------
     seed : int
     voxel_size : float
-        In mm.
+        Of the T1w, in mm.
+    others : mapping of str to float, optional
+        Voxel size of other contrasts; without it, R1map and FLAIR like the T1w.
 
     Returns
     -------
@@ -67,15 +74,19 @@ def draw_head(seed: int, voxel_size: float = 1.6) -> Head:
     anatomy = load_anatomy()
     brain = {name: float(name not in _NOT_BRAIN) for name in anatomy.names}
     r1 = {**tissue_parameters()["R1map"], "background": 0.0}
-    quantities = [t1w_contrast(), brain, r1, flair_contrast()]
-    maps, affine = voxel_means(
-        anatomy, draw_subject(anatomy, rng), quantities, voxel_size=voxel_size
+    signals = {"R1map": r1, "FLAIR": flair_contrast()}
+    subject = draw_subject(anatomy, rng)
+    (t1w, mask), affine = voxel_means(
+        anatomy, subject, [t1w_contrast(), brain], voxel_size=voxel_size
     )
-    t1w, mask, r1_map, flair = maps
+    images: dict[str, Volume] = {}
+    for contrast, size in (others or dict.fromkeys(signals, voxel_size)).items():
+        (image,), own = voxel_means(anatomy, subject, [signals[contrast]], voxel_size=size)
+        images[contrast] = Volume(image, own)
     return Head(
         Volume(_noisy(t1w, rng), affine),
         Volume((mask >= 0.5).astype(np.uint8), affine),
-        {"R1map": r1_map, "FLAIR": flair},
+        images,
     )
 
 
@@ -93,8 +104,18 @@ def draw_displacement(
 
 def moved(head: Head, contrast: str, displacement: AffineArray, rng: np.random.Generator) -> Volume:
     """A contrast of a head with noise, displaced: its header says where it was moved to."""
-    affine = head.t1w.affine
-    return Volume(_noisy(head.others[contrast], rng), displacement @ affine)
+    image = head.others[contrast]
+    return Volume(_noisy(image.data, rng), displacement @ image.affine)
+
+
+def cut(image: Volume, rng: np.random.Generator) -> Volume:
+    """Take up to 30 % of the slices off, from the top or from the bottom."""
+    slices = image.data.shape[2]
+    fewer = int(slices * rng.uniform(0, _LARGEST_CUT))
+    first = fewer if rng.random() < 0.5 else 0
+    affine = image.affine.copy()
+    affine[:3, 3] += first * affine[:3, 2]
+    return Volume(image.data[:, :, first : first + slices - fewer], affine)
 
 
 def error_mm(head: Head, found: AffineArray, displacement: AffineArray) -> float:
@@ -105,15 +126,16 @@ def error_mm(head: Head, found: AffineArray, displacement: AffineArray) -> float
     return float(np.linalg.norm(points @ difference[:3, :3].T + difference[:3, 3], axis=1).mean())
 
 
-def _noisy(image: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def _noisy(image: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[np.float32]:
     noise = rng.normal(0.0, _NOISE * np.percentile(image, 90), image.shape)
     return np.abs(image + noise).astype(np.float32)
 
 
 def right_pair(head: Head, contrast: str, rng: np.random.Generator) -> tuple[Volume, AffineArray]:
-    """The head itself, displaced."""
+    """The head itself, displaced, one half of them with a part of the field of view."""
     displacement = draw_displacement(rng)
-    return moved(head, contrast, displacement, rng), displacement
+    image = moved(head, contrast, displacement, rng)
+    return (cut(image, rng) if rng.random() < 0.5 else image), displacement
 
 
 def trials(contrast: str, count: int, seed: int = 1) -> pd.DataFrame:
@@ -124,7 +146,7 @@ def trials(contrast: str, count: int, seed: int = 1) -> pd.DataFrame:
     contrast : str
         Key of `STRATEGIES`.
     count : int
-        Right pairs; a quarter as many of each wrong kind.
+        Right pairs; of each wrong kind 20, or as many if that is less.
     seed : int
 
     Returns
@@ -134,12 +156,13 @@ def trials(contrast: str, count: int, seed: int = 1) -> pd.DataFrame:
         attempt, error in mm (right pairs) and seconds of processor time.
     """
     rng = np.random.default_rng(seed)
-    heads = [draw_head(number) for number in range(2)]
+    sizes = {contrast: _VOXEL_SIZES[contrast]}
+    heads = [draw_head(number, 0.8, sizes) for number in range(4)]
     rows = []
     for number in range(count):
-        head, other = heads[number % 2], heads[(number + 1) % 2]
+        head, other = heads[number % 4], heads[(number + 1) % 4]
         rows.append(_trial("right", head, contrast, *right_pair(head, contrast, rng)))
-        if number % 4 == 0:
+        if number < _WRONG_PAIRS:
             moving, displacement = right_pair(head, contrast, rng)
             swapped = Volume(moving.data[::-1], moving.affine)
             rows.append(_trial("left and right swapped", head, contrast, swapped, displacement))
