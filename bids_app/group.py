@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 
 import pandas as pd
 
@@ -77,8 +79,15 @@ def run(options: Options) -> ExitCode:
     prepare_output(options.output_dir)
     if records:
         write_session_table(options.output_dir)
-    results = {name: attempt(name, study) for name in plan.analyses}
-    write(options, plan, cohort, results, records)
+    results: dict[str, Result] = {}
+    # Figures take as long to render as the analyses to compute, and wait for nothing.
+    with ProcessPoolExecutor(1, get_context("spawn")) as renderer:
+        files: dict[str, Future[tuple[str, bytes]]] = {}
+        for name in plan.analyses:
+            results[name] = attempt(name, study)
+            for key, drawn in results[name].figures.items():
+                files[key] = renderer.submit(figure_files, drawn.figure)
+        write(options, plan, cohort, results, files, records)
     problems = problem_table(cohort, results)["problem"].tolist()
     for problem in problems[:MOST_PROBLEMS]:
         sys.stderr.write(f"{problem}\n")
@@ -94,6 +103,7 @@ def write(
     plan: AnalysisPlan,
     cohort: Cohort,
     results: Mapping[str, Result],
+    files: Mapping[str, Future[tuple[str, bytes]]],
     records: list[Outcome],
 ) -> None:
     """Write every table with its data dictionary, every figure, the methods and the page.
@@ -105,6 +115,8 @@ def write(
     cohort : Cohort
     results : mapping of str to Result
         By name of the analysis.
+    files : mapping of str to Future
+        SVG and PNG of each figure, by its name, when they are rendered.
     records : list of Outcome
         How each session ended.
 
@@ -130,8 +142,8 @@ def write(
                     settings["Confidence"] = plan.confidence
                 extra = {"Settings": settings} if settings else {}
                 staging.json(f"group/{name}.json", {**described, **extra})
-            for name, drawn in result.figures.items():
-                svgs[name], png = figure_files(drawn.figure)
+            for name in result.figures:
+                svgs[name], png = files[name].result()
                 staging.text(f"group/figures/{name}.svg", svgs[name])
                 staging.binary(f"group/figures/{name}.png", png)
         staging.text("CITATION.md", f"# Methods\n\n{methods}\n\n## References\n\n{citation}\n")

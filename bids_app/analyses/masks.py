@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from bids_app.dataset.reference import find_reference, read_reference
 from bids_app.errors import ThalbidsError
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume, same_grid
+from bids_app.run.resources import available_processors
 from bids_app.segmentation.result import LEFT, RIGHT
 from bids_app.statistics.calibration import boundary_curve
 from bids_app.statistics.overlap import containment_matrix, overlap_table
@@ -72,14 +75,15 @@ def overlap_with_reference(
     """
     compared: list[dict[Hashable, Any]] = []
     problems: list[str] = []
-    for rows, reference in _with_reference(on_scan_grid(volumes), reference_dir, problems):
-        for row in rows.to_dict("records"):
-            try:
-                mask = _read_mask(output_dir, row)
-            except ThalbidsError as error:
-                problems.append(f"{row['scan']}: {error}")
-            else:
-                compared += _compare(row, mask, reference)
+    # Reading and surface distances leave Python's lock to others.
+    with ThreadPoolExecutor(available_processors()) as pool:
+        for rows, reference in _with_reference(on_scan_grid(volumes), reference_dir, problems):
+            compare = partial(_compare, output_dir=output_dir, reference=reference)
+            for found in pool.map(compare, rows.to_dict("records")):
+                if isinstance(found, str):
+                    problems.append(found)
+                else:
+                    compared += found
     if not compared and not problems:
         problems.append(_no_reference(reference_dir))
     return pd.DataFrame(compared), problems
@@ -199,9 +203,13 @@ def _read_mask(output_dir: Path, row: Mapping[Hashable, Any]) -> Volume:
 
 
 def _compare(
-    row: Mapping[Hashable, Any], mask: Volume, reference: Volume
-) -> list[dict[Hashable, Any]]:
-    """Overlap of one mask with its reference, for left, right and both."""
+    row: Mapping[Hashable, Any], output_dir: Path, reference: Volume
+) -> list[dict[Hashable, Any]] | str:
+    """Overlap of one mask with its reference, for left, right and both; or why there is none."""
+    try:
+        mask = _read_mask(output_dir, row)
+    except ThalbidsError as error:
+        return f"{row['scan']}: {error}"
     labels, measured = _crop(_on_grid(reference, mask), mask.data)
     identity = {key: row[key] for key in [*SCAN, "segmentation"]}
     table = overlap_table(labels, measured, mask.voxel_size.tolist())

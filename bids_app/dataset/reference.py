@@ -81,13 +81,13 @@ def read_reference(path: Path, folder: Path) -> Volume:
         If the image cannot be read or no thalamus is found in it.
     """
     volume = to_ras(read_volume(path))
-    present = {int(value) for value in np.unique(volume.data)}
     for labels in (_named_labels(path, folder), {1: LEFT, 2: RIGHT}, FREESURFER_LABELS):
-        if labels and present & labels.keys():
-            dseg = np.zeros(volume.data.shape, dtype=np.uint8)
-            for value, side in labels.items():
-                dseg[volume.data == value] = side
+        dseg = np.zeros(volume.data.shape, dtype=np.uint8)
+        for value, side in labels.items():
+            dseg[volume.data == value] = side
+        if dseg.any():
             return Volume(dseg, volume.affine)
+    present = {int(value) for value in np.unique(volume.data)}
     raise BadDataError(
         f"{path} holds no thalamus: its labels are {sorted(present)[:10]}. Expected 1 and 2, "
         "10 and 49, or a dseg.tsv that names them."
