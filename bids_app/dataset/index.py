@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from bids_app.options import Options
 _SCAN_ENTITIES = ("acq", "ce", "rec", "run")
 # SQL has its limits; above this all subjects are asked for.
 _MOST_IN_QUERY = 500
+# So many subjects' folders are indexed each on its own, in a tenth of a second.
+_FEW = 10
 _IMAGE_EXTENSIONS = [".nii.gz", ".nii"]
 # What is measured, the first that a session has; the later ones are aligned to it.
 _CONTRASTS = ("T1w", "FLAIR", "T2w")
@@ -144,11 +147,12 @@ def index_sessions(options: Options) -> list[Session]:
     NothingSelectedError
         If labels or filters leave nothing.
     """
-    present = sorted(
-        entry.name.removeprefix("sub-")
-        for entry in options.bids_dir.iterdir()
-        if re.fullmatch(r"sub-[0-9a-zA-Z]+", entry.name) and entry.is_dir()
-    )
+    with os.scandir(options.bids_dir) as entries:
+        present = sorted(
+            entry.name.removeprefix("sub-")
+            for entry in entries
+            if re.fullmatch(r"sub-[0-9a-zA-Z]+", entry.name) and entry.is_dir()
+        )
     if not present:
         raise MissingInputError(
             f"{options.bids_dir} holds no subject: expected folders named sub-<label>."
@@ -167,13 +171,12 @@ def index_sessions(options: Options) -> list[Session]:
         Session(label, None, (), f"There is no folder {options.bids_dir / f'sub-{label}'}.", False)
         for label in absent
     ]
-    layout = _layout(options, None if len(selected) == len(present) else selected)
-    everything = _by_subject(layout, selected, {})
+    layouts = _layouts(options, None if len(selected) == len(present) else selected)
+    everything = _by_subject(layouts, selected, {})
+    filters = {contrast: options.bids_filters.get(contrast.lower(), {}) for contrast in _CONTRASTS}
     scans = {
-        contrast: _by_subject(
-            layout, selected, {"suffix": contrast, **options.bids_filters.get(contrast.lower(), {})}
-        )
-        for contrast in _CONTRASTS
+        contrast: _by_subject(layouts, selected, {"suffix": contrast, **own})
+        for contrast, own in filters.items()
     }
     for subject in selected:
         own = {contrast: found.get(subject, []) for contrast, found in scans.items()}
@@ -186,30 +189,33 @@ def index_sessions(options: Options) -> list[Session]:
     return sorted(sessions, key=lambda session: (session.subject, session.session or ""))
 
 
-def _layout(options: Options, subjects: Iterable[str] | None) -> Any:  # noqa: ANN401 (pybids is untyped)
+def _layouts(options: Options, subjects: list[str] | None) -> list[Any]:
     """Index the folders of some subjects, or with None of all."""
+    database = options.bids_database_dir
+    # A database serves later runs too, which may want other subjects.
+    if subjects is None or database is not None:
+        return [_layout(options.bids_dir, "[0-9a-zA-Z]+", database)]
+    if len(subjects) <= _FEW:
+        # pybids would look at every other subject's folder, if only to leave it.
+        return [_layout(options.bids_dir / f"sub-{subject}") for subject in subjects]
+    return [_layout(options.bids_dir, "|".join(re.escape(subject) for subject in subjects))]
+
+
+def _layout(folder: Path, subjects: str | None = None, database: Path | None = None) -> Any:  # noqa: ANN401 (pybids is untyped)
+    """Index the images of a folder; of a dataset only those of the subjects that match."""
     from bids import BIDSLayout, BIDSLayoutIndexer
 
-    if subjects is None or options.bids_database_dir is not None:
-        # A database serves later runs too, which may want other subjects.
-        wanted = "[0-9a-zA-Z]+"
-    else:
-        wanted = "|".join(re.escape(subject) for subject in subjects)
-    # Everything but the wanted subjects' folders is left unread: large datasets stay quick.
-    # pybids asks about a folder without a slash at its end; files of the root have a full stop.
-    others = re.compile(rf"^/(?!sub-(?:{wanted})(?:/|$))(?:[^/]+/|[^/.]+$)")
-    no_images = re.compile(r"/[^/.]+\.(?!nii(?:\.gz)?$)[^/]*$")
-    indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=[others, no_images])
-    database = options.bids_database_dir
+    ignored = [re.compile(r"/[^/.]+\.(?!nii(?:\.gz)?$)[^/]*$")]
+    if subjects is not None:
+        # pybids asks about a folder without a slash at its end; files of the root have a full stop.
+        others = rf"^/(?!sub-(?:{subjects})(?:/|$))(?:[^/]+/|[^/.]+$)"
+        ignored.append(re.compile(others))
+    indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=ignored)
     try:
         if database is not None:
             database.mkdir(parents=True, exist_ok=True)
         return BIDSLayout(
-            options.bids_dir,
-            validate=False,
-            derivatives=False,
-            indexer=indexer,
-            database_path=database,
+            folder, validate=False, derivatives=False, indexer=indexer, database_path=database
         )
     except OSError as error:
         if database is None:
@@ -220,7 +226,7 @@ def _layout(options: Options, subjects: Iterable[str] | None) -> Any:  # noqa: A
 
 
 def _by_subject(
-    layout: Any,  # noqa: ANN401 (pybids is untyped)
+    layouts: list[Any],
     subjects: list[str],
     filters: Mapping[str, object],
 ) -> dict[str, list[Path]]:
@@ -229,8 +235,12 @@ def _by_subject(
     query = {"extension": _IMAGE_EXTENSIONS, **asked, **filters}
     found: dict[str, list[Path]] = {}
     # Paths only: an image's entities would be one more query each, and they stand in its name.
-    for path in map(Path, layout.get(**query, return_type="filename")):
-        found.setdefault(_entity(path, "sub") or "", []).append(path)
+    for layout in layouts:
+        for path in map(Path, layout.get(**query, return_type="filename")):
+            subject = _entity(path, "sub") or ""
+            # An image that lies in another subject's folder than its name says is nobody's.
+            if f"sub-{subject}" in path.parts:
+                found.setdefault(subject, []).append(path)
     return found
 
 

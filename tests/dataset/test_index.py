@@ -96,6 +96,18 @@ def test_labels_select(bids: Path) -> None:
     ]
 
 
+def test_some_subjects_are_found_as_among_all(
+    bids: Path, noise: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_image(bids / "sub-02" / "ses-x" / "sub-03_T1w.nii.gz", noise)
+    asked = ("01", "03")
+    whole = [session for session in _index(bids) if session.subject in asked]
+    assert _index(bids, participant_labels=asked) == whole
+    monkeypatch.setattr("bids_app.dataset.index._FEW", 1)
+    assert _index(bids, participant_labels=asked) == whole
+    assert len(whole) == 3
+
+
 def test_an_absent_label_beside_present_ones_is_a_failure_of_its_own(bids: Path) -> None:
     sessions = _index(bids, participant_labels=("02", "99"))
     assert [session.name for session in sessions] == ["sub-02", "sub-99"]
