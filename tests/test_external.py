@@ -142,7 +142,7 @@ def test_every_program_by_its_stand_in(
     monkeypatch.setenv("SUBJECTS_DIR", "/nowhere")
     licence, weights = tmp_path / "license.txt", tmp_path / "models"
     licence.write_text(LICENCE)
-    weights.mkdir()
+    (weights / "deep_brain_seg_model_2f" / "model").mkdir(parents=True)
     made = run_program(
         method,
         image,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from bids_app.dataset.images import read_volume
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.images.volume import Volume, same_grid, to_ras
 from bids_app.segmentation.external import ExternalMethod, Job
-from bids_app.tools.call import Limits, Runner, ToolRun, failure
+from bids_app.tools.call import Bind, Limits, Runner, ToolRun, failure
 from bids_app.tools.local import Local
 
 
@@ -88,7 +89,9 @@ def run_program(
         )
         if licence is not None:
             shutil.copyfile(licence, inputs / "license.txt")
-        run = runner.run(method.call(job), limits, log)
+        call = method.call(job)
+        _make_places(call.binds)
+        run = runner.run(call, limits, log)
         try:
             path = method.output(job)
             if not path.is_file():
@@ -103,6 +106,17 @@ def run_program(
         if method.keeps_grid and not same_grid(labels, image, _GRID_MM):
             raise failure(method.title, "wrote its labels on another grid than its image's", log)
         return ProgramLabels(labels, soft_volumes, icv, run)
+
+
+def _make_places(binds: Sequence[Bind]) -> None:
+    """Make the writable folders, and in them those that others are laid upon."""
+    for bind in binds:
+        if bind.writable:
+            bind.source.mkdir(parents=True, exist_ok=True)
+        for outer in binds:
+            place = PurePosixPath(bind.target)
+            if outer.writable and outer is not bind and place.is_relative_to(outer.target):
+                (outer.source / place.relative_to(outer.target)).mkdir(parents=True, exist_ok=True)
 
 
 # Headers hold single precision, and some programs write quaternions of it.

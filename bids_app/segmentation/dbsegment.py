@@ -11,10 +11,16 @@ from bids_app.tools.call import Bind, Call
 # Thalamus, ventral posterolateral and ventral intermediate nucleus; 28 and 29 are ventricles.
 LABELS = {24: LEFT, 26: LEFT, 30: LEFT, 25: RIGHT, 27: RIGHT, 31: RIGHT}
 
+# What it downloads for its two default folds.
+_MODELS = "deep_brain_seg_model_2f"
+
 
 def _call(job: Job) -> Call:
     weights = job.weights or job.folder
     threads = str(job.threads)
+    # nnU-Net makes folders beside its model, which it may not do in the user's. A local program
+    # finds no other place for them.
+    beside = job.folder / "models" / _MODELS
     # The image's entry point gives the folders itself, and loses its first argument. Without the
     # slash the program would look beside the folder.
     folders = ("-i", job.image.parent, "-o", job.folder, "-mp", f"{weights}/")
@@ -28,7 +34,8 @@ def _call(job: Job) -> Call:
             # It makes a folder beside the image.
             Bind(job.image.parent, "/input", writable=True),
             Bind(job.folder, "/output", writable=True),
-            Bind(weights, "/models"),
+            Bind(beside, f"/models/{_MODELS}", writable=True),
+            Bind(weights / _MODELS / "model", f"/models/{_MODELS}/model"),
         ),
         job.folder,
         # Its registration to the scan samples at random, and sums over threads.
@@ -64,6 +71,6 @@ METHOD = ExternalMethod(
         "deep brain structures considering domain generalization. Hum Brain Mapp "
         "2023;44:762-778.",
     ),
-    weights="the folder of its models, which holds deep_brain_seg_model_2f",
-    weights_hold="deep_brain_seg_model_2f",
+    weights=f"the folder of its models, which holds {_MODELS}/model",
+    weights_hold=f"{_MODELS}/model",
 )

@@ -188,6 +188,11 @@ def dbsegment(words: list[str]) -> None:
     folder, result, models = given["-i"], Path(given["-o"]), given["-mp"]
     if not models.endswith("/") or not Path(models).is_dir():
         sys.exit(f"cannot write {models}deep_brain_seg_model.zip")
+    model = Path(models, "deep_brain_seg_model_2f")
+    if not (model / "model").is_dir():
+        sys.exit("cannot download the model")
+    for folder_of_nnunet in ("nnUNet_raw_data", "nnUNet_cropped_data", "preprocess_nnUNet"):
+        (model / folder_of_nnunet).mkdir(exist_ok=True)
     for source in sorted(Path(folder).glob("*.nii.gz")):
         image = Image(source)
         own = Path(folder, "preprocessed_v3", source.name.replace(".nii.gz", "_0000.nii.gz"))

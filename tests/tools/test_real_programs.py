@@ -1,7 +1,8 @@
 """Adapters against the programs themselves, with random weights, where these are installed.
 
 What comes out is noise; what is tested are arguments, files, grids and labels. Put a program on the
-PATH to have it tested: ``pip install mindglide`` in an environment of its own, say.
+PATH to have it tested: ``tests/tools/programs/install`` makes an environment for each. From there
+it goes into an image too.
 """
 
 from __future__ import annotations
@@ -14,37 +15,99 @@ import numpy as np
 import pytest
 
 from bids_app.dataset.tool_job import run_program
+from bids_app.images.resampling import resample
 from bids_app.images.volume import same_grid
 from bids_app.segmentation.methods import EXTERNAL
-from bids_app.tools.call import Limits, ToolError
+from bids_app.tools.call import Limits, Runner, ToolError
+from bids_app.tools.docker_image import Docker
 from bids_app.tools.local import Local
 from tests.test_external import head
+from tests.tools.test_runners import IMAGE, _docker
 
-_RANDOM_MINDGLIDE = """\
-import sys, torch
-from mindglide.network import get_network
-torch.manual_seed(0)
-torch.save(get_network("cpu").state_dict(), sys.argv[1])
-"""
+_WEIGHTS = Path(__file__).parent / "programs" / "random_weights.py"
+# The images of the releases start the programs like this; DBSegment's loses its first argument.
+_STARTED = {
+    "mindglide": ["python", "/opt/bin/mindglide"],
+    "DBSegment": [
+        "bash",
+        "-c",
+        'python /opt/bin/DBSegment "$@" -i /input -o /output -mp /models/',
+    ],
+}
 
 
-def test_mindglide_itself(tmp_path: Path) -> None:
-    program = shutil.which("mindglide")
+def _runner(name: str, engine: str, weights: Path, folder: Path) -> Runner:
+    """Skip without the program; else have it make weights of its own format, and say how it runs.
+
+    Its image holds the packages of its environment.
+    """
+    program = shutil.which(name)
     if program is None:
-        pytest.skip("mindglide is not on the PATH (pip install mindglide, in its own environment)")
+        pytest.skip(f"{name} is not on the PATH (tests/tools/programs/install makes it)")
     interpreter = Path(program).read_text(encoding="utf-8").splitlines()[0].removeprefix("#!")
-    weights = tmp_path / "random weights.pt"
-    subprocess.run([interpreter, "-c", _RANDOM_MINDGLIDE, str(weights)], check=True)
-    image = head()
-    made = run_program(
-        EXTERNAL["mindglide"], image, Local(), Limits(1800), tmp_path / "log.txt", weights=weights
+    command = [interpreter, str(_WEIGHTS), name, str(weights)]
+    made = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    if engine == "local":
+        return Local()
+    _docker()
+    import docker
+
+    environment = Path(program).resolve().parents[1]
+    packages = next(environment.glob("lib/python3.11/site-packages"), None)
+    if packages is None:
+        pytest.skip(f"the image has Python 3.11, {environment} has another")
+    started = ", ".join(f'"{word}"' for word in (w.replace('"', '\\"') for w in _STARTED[name]))
+    (folder / "Dockerfile").write_text(
+        f"FROM {IMAGE}\n"
+        f"COPY {packages.relative_to(environment)} /opt/packages\n"
+        f"COPY bin/{name} /opt/bin/{name}\n"
+        "ENV PYTHONPATH=/opt/packages\n"
+        f"ENTRYPOINT [{started}]\n"
     )
+    tag = f"thalbids-test/real-{name.lower()}:1"
+    client = docker.from_env(timeout=600)
+    try:
+        client.images.build(
+            path=str(environment), dockerfile=str(folder / "Dockerfile"), tag=tag, rm=True
+        )
+    finally:
+        client.close()
+    return Docker(tag)
+
+
+@pytest.mark.parametrize("engine", ["local", "docker"])
+def test_mindglide_itself(engine: str, tmp_path: Path) -> None:
+    weights = tmp_path / "weights" / "random weights.pt"
+    weights.parent.mkdir()
+    runner = _runner("mindglide", engine, weights, tmp_path)
+    image, log = head(), tmp_path / "log.txt"
+    made = run_program(EXTERNAL["mindglide"], image, runner, Limits(1800), log, weights=weights)
     assert same_grid(made.labels, image, 1e-2)
     assert set(np.unique(made.labels.data)) <= set(range(20))
     assert len(np.unique(made.labels.data)) > 1
-    assert made.run.version.startswith("mindglide 1.")
-    with pytest.raises(ToolError, match="mindglide failed with exit status 1"):
-        weights.write_bytes(b"no weights")
-        run_program(
-            EXTERNAL["mindglide"], image, Local(), Limits(600), tmp_path / "log", weights=weights
-        )
+    if engine == "local":
+        assert made.run.version.startswith("mindglide 1.")
+    weights.write_bytes(b"no weights")
+    with pytest.raises(ToolError, match="failed with exit status 1"):
+        run_program(EXTERNAL["mindglide"], image, runner, Limits(600), log, weights=weights)
+
+
+@pytest.mark.parametrize("engine", ["local", "docker"])
+def test_dbsegment_itself(engine: str, tmp_path: Path) -> None:
+    """Its labels come in its own space, whose header leads back to the scan."""
+    weights = tmp_path / "random weights"
+    runner = _runner("DBSegment", engine, weights, tmp_path)
+    image, log = head(), tmp_path / "log.txt"
+    made = run_program(EXTERNAL["dbsegment"], image, runner, Limits(1800), log, weights=weights)
+    assert made.labels.data.shape == (256, 256, 256)
+    np.testing.assert_allclose(np.linalg.norm(made.labels.affine[:3, :3], axis=0), 1)
+    present = set(np.unique(made.labels.data))
+    assert present <= set(range(32))
+    assert len(present) > 1
+    covered = resample(made.labels, image.data.shape, image.affine, order=0)
+    assert np.count_nonzero(covered) > 0
+    for checkpoint in weights.rglob("*.model"):
+        checkpoint.write_bytes(b"no weights")
+    with pytest.raises(ToolError, match="failed with exit status"):
+        run_program(EXTERNAL["dbsegment"], image, runner, Limits(600), log, weights=weights)

@@ -112,7 +112,7 @@ def test_every_program_in_an_image(
         image = Volume(np.where(image.data == SKULL, 0, image.data), image.affine)
     licence, weights = tmp_path / "license.txt", tmp_path / "models"
     licence.write_text(LICENCE)
-    weights.mkdir()
+    (weights / "deep_brain_seg_model_2f" / "model").mkdir(parents=True)
     runner.check(method.program)
     made = run_program(
         method,
