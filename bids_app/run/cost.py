@@ -21,6 +21,10 @@ _SECONDS_PER_CONTRAST_MEGAVOXEL = 1.6
 _SECONDS_PER_SOURCE = 0.2  # each image that quantitative maps are made from
 _SECONDS_PER_SOURCE_MEGAVOXEL = 0.02
 _SECONDS_PER_ATLAS = 75.0
+# Of each scan that --longitudinal compares with the subject's others.
+_SECONDS_PER_VISIT = 3.5
+_SECONDS_PER_VISIT_MEGAVOXEL = 4.5
+_VISIT_MIB_PER_MEGAVOXEL = 90.0
 _BASE_MIB = 290.0
 _MIB_PER_MEGAVOXEL = 16.0
 _CONTRAST_MIB = 350.0  # of libraries, and of images that are held at once
@@ -92,6 +96,25 @@ def predict(load: Load, threads: int) -> Cost:
     mib = _BASE_MIB + largest * _MIB_PER_MEGAVOXEL
     if load.contrasts or load.atlas:
         mib += _CONTRAST_MIB + largest * _CONTRAST_MIB_PER_MEGAVOXEL
+    return Cost(_START_SECONDS + seconds, mib)
+
+
+def predict_course(course: Session) -> Cost:
+    """Predict the cost of comparing all scans of a subject.
+
+    Parameters
+    ----------
+    course : Session
+        Its anchors are the scans.
+
+    Returns
+    -------
+    Cost
+        Time by one processor: few of its steps use more.
+    """
+    mega = [_voxels(scan.path) / 1e6 for scan in course.anchors]
+    seconds = sum(_SECONDS_PER_VISIT + _SECONDS_PER_VISIT_MEGAVOXEL * each for each in mega)
+    mib = _BASE_MIB + _VISIT_MIB_PER_MEGAVOXEL * sum(mega)
     return Cost(_START_SECONDS + seconds, mib)
 
 
