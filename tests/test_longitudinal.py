@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 from bids_app import longitudinal, participant
@@ -187,6 +188,17 @@ def test_masks_in_the_common_space_are_not_laid_over_labels_of_the_scan(
     assert problems == []
     assert list(table["segmentation"]) == ["thalnet T1w"] * 3
     assert list(table["dice"]) == [1.0] * 3
+
+
+def test_masks_in_the_common_space_are_compared_with_no_others(
+    cohort: Path, results: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    """One method on its own and in the common space is still one: no containment, no failure."""
+    output = tmp_path / "out"
+    shutil.copytree(results[0], output)
+    assert main([str(cohort), str(output), "group"]) == 0
+    analyses = pd.read_csv(output / "group" / "analyses.tsv", sep="\t", index_col="analysis")
+    assert analyses.loc["containment", "reason"].startswith("fewer than two methods have masks")
 
 
 def test_a_second_run_does_nothing(
