@@ -21,6 +21,9 @@ from bids_app.statistics.samples import require_columns
 
 Status = Literal["done", "failed", "skipped"]
 
+# A figure wider than this (points) is legible only across both columns of the page.
+_COLUMN_WIDTH = 600.0
+
 
 @dataclass(frozen=True)
 class Volumes:
@@ -221,6 +224,12 @@ class _Drawn:
     section: Section
     grid: Table | None
     svg: Markup | str
+
+    @property
+    def wide(self) -> bool:
+        """Whether it needs both columns of the page."""
+        view = re.search(r'viewBox="\S+ \S+ (\S+) ', self.svg)
+        return self.grid is not None or (view is not None and float(view[1]) > _COLUMN_WIDTH)
 
 
 @dataclass(frozen=True)

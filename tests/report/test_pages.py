@@ -264,6 +264,15 @@ def test_rows_and_plots_share_the_subject() -> None:
     assert marked == {"tr", "g"}
 
 
+@pytest.mark.parametrize(("methods", "wide"), [(1, False), (8, True)])
+def test_a_wide_figure_spans_both_columns(methods: int, *, wide: bool) -> None:
+    names = [f"thalnet {number}" for number in range(methods)]
+    table = pd.DataFrame({"subject": "01", "method": names, "total_ml": 12.0})
+    figure = Section("Figure", svg=figure_svg(volume_stripplot(table, "total_ml")))
+    page = Page(cohort_page(replace(MINIMAL_COHORT, sections=(figure,))))
+    assert [each.get("class") == "wide" for each in page.all("section")].count(True) == wide
+
+
 def test_section_without_svg_markup_is_refused() -> None:
     report = CohortReport(
         "x", (), pd.DataFrame(columns=["subject", "session"]), {}, "", "", (Section("a", svg="b"),)
