@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
+from pathlib import Path
 
 import pandas as pd
 
@@ -23,6 +24,8 @@ from bids_app.dataset.cohort import Cohort, read_cohort
 from bids_app.dataset.derivatives import prepare_output, staged
 from bids_app.dataset.description import dataset_name, methods_text, works
 from bids_app.dataset.dictionary import GROUP_COLUMNS, describe_columns
+from bids_app.dataset.outputs import read_steps
+from bids_app.dataset.steps import steps_of
 from bids_app.errors import BadDataError, ExitCode
 from bids_app.options import Options
 from bids_app.report.pages import CohortReport, Section, SessionStatus, cohort_page
@@ -127,7 +130,9 @@ def write(
     """
     svgs: dict[str, str] = {}
     used = cohort.table["method"].unique().tolist()
-    methods, citation = methods_paragraph(results, used), references(results, used)
+    steps = cohort_steps(cohort, options)
+    methods = methods_paragraph(results, used, steps)
+    citation = references(results, used, steps)
     with staged(options.output_dir, "group") as staging:
         tables = {"analyses": overview(results), "problems": problem_table(cohort, results)}
         for name, frame in tables.items():
@@ -180,10 +185,21 @@ def problem_table(cohort: Cohort, results: Mapping[str, Result]) -> pd.DataFrame
     return pd.DataFrame({"problem": list(dict.fromkeys([*cohort.problems, *met]))}, dtype="str")
 
 
-def methods_paragraph(results: Mapping[str, Result], used: Iterable[str]) -> str:
+def cohort_steps(cohort: Cohort, options: Options) -> list[str]:
+    """What the sessions went through beside segmenting, as `bids_app.dataset.steps` names it."""
+    table = cohort.table
+    sessions = table[["participant_id", "session_id"]].drop_duplicates().fillna("")
+    folders = [Path(*names) for names in sessions.itertuples(index=False)]
+    measured = table[["method", "contrast"]].drop_duplicates().itertuples(index=False, name=None)
+    return steps_of(measured, *read_steps(options.output_dir, folders))
+
+
+def methods_paragraph(
+    results: Mapping[str, Result], used: Iterable[str], steps: Iterable[str]
+) -> str:
     """Write the methods with what was computed, and the findings with their numbers."""
     done = [result for result in results.values() if not result.reason]
-    parts = [methods_text(used).strip()]
+    parts = [methods_text(used, steps).strip()]
     parts += [
         " ".join(result.methods for result in done if result.methods),
         " ".join(result.findings for result in done if result.findings),
@@ -191,12 +207,13 @@ def methods_paragraph(results: Mapping[str, Result], used: Iterable[str]) -> str
     return "\n\n".join(part for part in parts if part)
 
 
-def references(results: Mapping[str, Result], used: Iterable[str]) -> str:
+def references(results: Mapping[str, Result], used: Iterable[str], steps: Iterable[str]) -> str:
     """List the works that the methods rest on, each once."""
     keys = {key for result in results.values() for key in result.references}
     cited = {REFERENCES[key] for key in keys}
     names = {entry[:20] for entry in cited}
-    standing = [entry for entry in works(used).strip().split("\n\n") if entry[:20] not in names]
+    entries = works(used, steps).strip().split("\n\n")
+    standing = [entry for entry in entries if entry[:20] not in names]
     return "\n\n".join(sorted([*standing, *cited]))
 
 

@@ -16,6 +16,7 @@ from bids_app.dataset.description import PBVC_COLUMNS, VOLUME_COLUMNS, data_dict
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.metadata import merged
+from bids_app.dataset.steps import LONGITUDINAL
 from bids_app.errors import BadDataError
 from bids_app.images.volume import AffineArray, Volume
 from bids_app.segmentation.fusion import RULES, Ensemble
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Names of what is measured with all scans of a subject in one space.
-_WITHIN, _LONGITUDINAL = "withinSubject", "Longitudinal"
+_WITHIN = "withinSubject"
 _PBVC = f"space-{_WITHIN}_desc-brain_pbvc"
 
 
@@ -430,6 +431,41 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
     )
 
 
+def read_steps(
+    output_dir: Path, sessions: Iterable[Path]
+) -> tuple[list[str], list[Mapping[str, object]]]:
+    """Read back how contrasts were aligned and R1 mapped.
+
+    Parameters
+    ----------
+    output_dir : Path
+    sessions : iterable of Path
+        Folders of sessions, relative to the output.
+
+    Returns
+    -------
+    strategies : list of str
+        One per aligned image.
+    r1_maps : list of mapping
+        Content of the JSON file of each R1 map.
+
+    Raises
+    ------
+    BadDataError
+        If a JSON file is damaged.
+    """
+    strategies, r1_maps = [], []
+    for session in sessions:
+        for path in sorted((output_dir / session / "anat").glob("*.json")):
+            if path.name.endswith("_mode-image_xfm.json"):
+                strategies.append(str(merged((path,)).get("Strategy")))
+            elif path.name.endswith("_R1map.json"):
+                # Those that were aligned do not tell how they were computed.
+                fields = merged((path,))
+                r1_maps += [fields] if "TransmitField" in fields else []
+    return strategies, r1_maps
+
+
 def read_conformed(output_dir: Path, scan: Scan) -> tuple[Volume, Volume]:
     """Read a measured scan and its brain mask back.
 
@@ -468,7 +504,7 @@ def write_within_subject_segmentation(
 ) -> None:
     """Write labels of one method in the subject's common space."""
     session = _session_of(scan)
-    stem = f"{scan.name}_space-{_WITHIN}_seg-thalamus_desc-{method}{_LONGITUDINAL}{scan.contrast}"
+    stem = f"{scan.name}_space-{_WITHIN}_seg-thalamus_desc-{method}{LONGITUDINAL}{scan.contrast}"
     staging.image(
         _anat(session, f"{stem}_dseg.nii.gz"),
         Volume(segmentation.dseg, affine),
@@ -492,7 +528,7 @@ def write_within_subject_volumes(
     for scan, method, volumes, quality in measurements:
         session = _session_of(scan)
         _, rows = tables.setdefault(session.name, (session, []))
-        name = method + _LONGITUDINAL
+        name = method + LONGITUDINAL
         rows.append(_volumes_row(session, scan, name, scan.contrast, volumes, quality))
     for session, rows in tables.values():
         stem = f"{session.name}_space-{_WITHIN}_desc-thalamus_volumes"
@@ -569,7 +605,7 @@ def on_scan_grid(volumes: pd.DataFrame) -> pd.DataFrame:
 
     They cannot be laid over labels drawn on the scan without interpolating them once more.
     """
-    return volumes[~volumes["method"].str.endswith(_LONGITUDINAL)]
+    return volumes[~volumes["method"].str.endswith(LONGITUDINAL)]
 
 
 def _session_of(scan: Scan) -> Session:
