@@ -75,8 +75,9 @@ def run(options: Options) -> ExitCode:
         options.calibrate,
         calibration,
     )
+    steps, unknown = cohort_steps(cohort, options.output_dir)
     try:
-        cohort = replace(cohort, table=study.table)
+        cohort = replace(cohort, table=study.table, problems=(*cohort.problems, *unknown))
     except NotApplicableError as error:
         raise BadDataError(f"Volumes cannot be calibrated: {error}.") from error
     prepare_output(options.output_dir)
@@ -90,7 +91,7 @@ def run(options: Options) -> ExitCode:
             results[name] = attempt(name, study)
             for key, drawn in results[name].figures.items():
                 files[key] = renderer.submit(figure_files, drawn.figure)
-        write(options, plan, cohort, results, files, records)
+        write(options, plan, cohort, steps, results, files, records)
     problems = problem_table(cohort, results)["problem"].tolist()
     for problem in problems[:MOST_PROBLEMS]:
         sys.stderr.write(f"{problem}\n")
@@ -105,6 +106,7 @@ def write(
     options: Options,
     plan: AnalysisPlan,
     cohort: Cohort,
+    steps: Iterable[str],
     results: Mapping[str, Result],
     files: Mapping[str, Future[tuple[str, bytes]]],
     records: list[Outcome],
@@ -116,6 +118,8 @@ def write(
     options : Options
     plan : AnalysisPlan
     cohort : Cohort
+    steps : iterable of str
+        Keys of `bids_app.dataset.steps.STEPS`.
     results : mapping of str to Result
         By name of the analysis.
     files : mapping of str to Future
@@ -130,7 +134,6 @@ def write(
     """
     svgs: dict[str, str] = {}
     used = cohort.table["method"].unique().tolist()
-    steps = cohort_steps(cohort, options)
     methods = methods_paragraph(results, used, steps)
     citation = references(results, used, steps)
     with staged(options.output_dir, "group") as staging:
@@ -185,13 +188,22 @@ def problem_table(cohort: Cohort, results: Mapping[str, Result]) -> pd.DataFrame
     return pd.DataFrame({"problem": list(dict.fromkeys([*cohort.problems, *met]))}, dtype="str")
 
 
-def cohort_steps(cohort: Cohort, options: Options) -> list[str]:
-    """What the sessions went through beside segmenting, as `bids_app.dataset.steps` names it."""
-    table = cohort.table
-    sessions = table[["participant_id", "session_id"]].drop_duplicates().fillna("")
-    folders = [Path(*names) for names in sessions.itertuples(index=False)]
+def cohort_steps(cohort: Cohort, output_dir: Path) -> tuple[list[str], list[str]]:
+    """Name what the sessions went through beside segmenting, and the files that cannot tell."""
+    strategies: list[str] = []
+    r1_maps: list[Mapping[str, object]] = []
+    problems = []
+    table = cohort.table.fillna({"session_id": ""})
+    for names in table[["participant_id", "session_id"]].drop_duplicates().to_numpy():
+        try:
+            aligned, mapped = read_steps(output_dir, Path(*names))
+        except BadDataError as error:
+            problems.append(str(error))
+            continue
+        strategies += aligned
+        r1_maps += mapped
     measured = table[["method", "contrast"]].drop_duplicates().itertuples(index=False, name=None)
-    return steps_of(measured, *read_steps(options.output_dir, folders))
+    return steps_of(measured, strategies, r1_maps), problems
 
 
 def methods_paragraph(

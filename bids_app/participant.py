@@ -499,7 +499,7 @@ def redraw_session(session: Session, options: Options) -> Outcome:
     record = read_record(options.output_dir, session.name)
     if record is None or record.stamp is None:
         raise MissingInputError(f"{session.name} has not been measured yet; run it first.")
-    _, r1_maps = read_steps(options.output_dir, [session.folder])
+    _, r1_maps = read_steps(options.output_dir, session.folder)
     with staged(options.output_dir, session.name) as staging:
         write_session_page(staging, session, scans, r1_maps, record.stamp, record.warnings)
     return replace(record, reason="page redrawn")

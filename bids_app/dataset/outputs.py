@@ -431,16 +431,14 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
     )
 
 
-def read_steps(
-    output_dir: Path, sessions: Iterable[Path]
-) -> tuple[list[str], list[Mapping[str, object]]]:
-    """Read back how contrasts were aligned and R1 mapped.
+def read_steps(output_dir: Path, session: Path) -> tuple[list[str], list[Mapping[str, object]]]:
+    """Read back how the contrasts of a session were aligned and R1 mapped.
 
     Parameters
     ----------
     output_dir : Path
-    sessions : iterable of Path
-        Folders of sessions, relative to the output.
+    session : Path
+        Folder of the session, relative to the output.
 
     Returns
     -------
@@ -454,16 +452,14 @@ def read_steps(
     BadDataError
         If a JSON file is damaged.
     """
-    strategies, r1_maps = [], []
-    for session in sessions:
-        for path in sorted((output_dir / session / "anat").glob("*.json")):
-            if path.name.endswith("_mode-image_xfm.json"):
-                strategies.append(str(merged((path,)).get("Strategy")))
-            elif path.name.endswith("_R1map.json"):
-                # Those that were aligned do not tell how they were computed.
-                fields = merged((path,))
-                r1_maps += [fields] if "TransmitField" in fields else []
-    return strategies, r1_maps
+    folder = output_dir / session / "anat"
+    transforms = [merged((path,)) for path in sorted(folder.glob("*_mode-image_xfm.json"))]
+    maps = [merged((path,)) for path in sorted(folder.glob("*_R1map.json"))]
+    # Maps that were aligned do not tell how they were computed.
+    return (
+        [str(fields["Strategy"]) for fields in transforms if "Strategy" in fields],
+        [fields for fields in maps if "TransmitField" in fields],
+    )
 
 
 def read_conformed(output_dir: Path, scan: Scan) -> tuple[Volume, Volume]:

@@ -176,8 +176,8 @@ def steps_of(
     for fields in r1_maps:
         if fields["TransmitField"] == FIELD_OF_FOUND_MAP:
             taken.add("found map")
-        else:
-            taken |= {
-                step for step, (name, text) in _MARKS.items() if text in str(fields.get(name))
-            }
+            continue
+        for step, (name, text) in _MARKS.items():
+            if text in str(fields.get(name)):
+                taken.add(step)
     return [step for step in STEPS if step in taken]
