@@ -24,7 +24,7 @@ from bids_app.dataset.cohort import Cohort, read_cohort
 from bids_app.dataset.derivatives import prepare_output, staged
 from bids_app.dataset.description import dataset_name, methods_text, works
 from bids_app.dataset.dictionary import GROUP_COLUMNS, describe_columns
-from bids_app.dataset.outputs import read_steps
+from bids_app.dataset.results import read_steps
 from bids_app.dataset.steps import steps_of
 from bids_app.errors import BadDataError, ExitCode
 from bids_app.options import Options

@@ -32,8 +32,6 @@ from bids_app.dataset.outputs import (
     map_source,
     qualities,
     raw_source,
-    read_measured_scan,
-    read_steps,
     write_aligned,
     write_brain_mask,
     write_ensemble,
@@ -43,6 +41,7 @@ from bids_app.dataset.outputs import (
     write_segmentation,
     write_volumes,
 )
+from bids_app.dataset.results import read_measured_scan, read_steps
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.steps import steps_of
 from bids_app.errors import BadDataError, ExitCode, MissingInputError, ThalbidsError

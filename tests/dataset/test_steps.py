@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bids_app.dataset.description import methods_text, works
-from bids_app.dataset.outputs import read_steps
+from bids_app.dataset.results import read_steps
 from bids_app.dataset.steps import FIELD_OF_FOUND_MAP, STEPS, steps_of
 from bids_app.errors import BadDataError
 
