@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from bids_app.alignment.strategies import CORRELATION, STRATEGIES
 from bids_app.segmentation.fusion import rule_of
 
 # What methods are called in the tables where they saw all scans of a participant in one space.
@@ -22,6 +23,10 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
             "of ANTs similarity metric performance in brain image registration. NeuroImage "
             "2011;54:2033-2044. doi:10.1016/j.neuroimage.2010.09.025",
         ),
+    ),
+    "correlation": (
+        "Where that served R1 better, it was moved on from there by correlation within the brain.",
+        (),
     ),
     "union": (
         "Masks of two contrasts were fused to their union (Ibrahim et al. 2026).",
@@ -132,6 +137,9 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
 }
 
+# All of them start from a coarse registration by ANTs.
+_BY_ANTS = {strategy.name for own in STRATEGIES.values() for strategy in own}
+
 # What the JSON file of a computed R1 map holds where a step was taken: field, and text within.
 _MARKS: dict[str, tuple[str, str]] = {
     "gibbs": ("EstimationAlgorithm", "Gibbs unringing"),
@@ -172,7 +180,11 @@ def steps_of(
             taken.add(rule)
         if method.endswith(LONGITUDINAL):
             taken.add("longitudinal")
-    taken |= {"alignment" for _ in strategies}
+    for strategy in strategies:
+        if strategy in _BY_ANTS:
+            taken.add("alignment")
+        if strategy == CORRELATION.name:
+            taken.add("correlation")
     for fields in r1_maps:
         if fields["TransmitField"] == FIELD_OF_FOUND_MAP:
             taken.add("found map")

@@ -38,6 +38,8 @@ def test_ensembles_are_told_by_their_rule(contrast: str, step: str) -> None:
 
 def test_alignment_and_the_common_space_of_sessions() -> None:
     assert steps_of([("thalnet", "FLAIR")], ["mutual information"], []) == ["alignment"]
+    assert steps_of([], ["correlation within the brain"], []) == ["alignment", "correlation"]
+    assert steps_of([], ["by a program that is not ANTs"], []) == []
     assert steps_of([("thalnetLongitudinal", "T1w")], [], []) == ["longitudinal"]
 
 
