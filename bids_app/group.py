@@ -11,6 +11,7 @@ from multiprocessing import get_context
 import pandas as pd
 
 from bids_app import __version__
+from bids_app.alignment.flirt import FLIRT
 from bids_app.analyses.calibration import weights_label
 from bids_app.analyses.mapping import CALIBRATED
 from bids_app.analyses.references import REFERENCES
@@ -127,6 +128,8 @@ def write(
     """
     svgs: dict[str, str] = {}
     used = cohort.table["method"].unique().tolist()
+    if any(record.stamp and FLIRT.parameter in record.stamp.parameters for record in records):
+        used.append(FLIRT.name)
     methods, citation = methods_paragraph(results, used), references(results, used)
     with staged(options.output_dir, "group") as staging:
         tables = {"analyses": overview(results), "problems": problem_table(cohort, results)}

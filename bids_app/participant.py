@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bids_app import __version__, longitudinal
+from bids_app.alignment.flirt import FLIRT, flirt_strategies, is_flirt
 from bids_app.alignment.strategies import STRATEGIES, align, apply
 from bids_app.alignment.transforms import itk_text
 from bids_app.dataset.derivatives import Staging, prepare_output, staged
@@ -21,6 +22,7 @@ from bids_app.dataset.description import (
     write_configuration,
 )
 from bids_app.dataset.finished import datasets, write_match_table
+from bids_app.dataset.flirt import FlirtRuns
 from bids_app.dataset.images import axis_codes, read_volume
 from bids_app.dataset.index import Scan, Session, check_dataset, index_sessions
 from bids_app.dataset.outputs import (
@@ -44,7 +46,13 @@ from bids_app.dataset.outputs import (
 )
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.errors import BadDataError, ExitCode, MissingInputError, ThalbidsError
-from bids_app.external import check_programs, finished_files, measure_external, programs_to_run
+from bids_app.external import (
+    check_programs,
+    finished_files,
+    limits_of,
+    measure_external,
+    programs_to_run,
+)
 from bids_app.images.intensity import scaled_in_mask
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
@@ -60,6 +68,7 @@ from bids_app.segmentation import thalnet
 from bids_app.segmentation.fusion import ensembles, fuse
 from bids_app.segmentation.methods import JOINT_METHODS, built_in
 from bids_app.segmentation.result import Segmentation
+from bids_app.tools.choice import runner_of
 
 if TYPE_CHECKING:
     from bids_app.report.pages import AlignmentReport, Anchor
@@ -178,7 +187,9 @@ def measure_session(
         scans = []
         for anchor in anchors:
             stage(f"align to {anchor.measured.scan.path.name}")
-            aligned, unaligned = align_contrasts(anchor.measured, others, session, staging)
+            aligned, unaligned = align_contrasts(
+                anchor.measured, others, session, options, threads, staging
+            )
             scan, images, unsegmented = measure_contrasts(
                 anchor, aligned, session, options, threads, stage, staging
             )
@@ -236,14 +247,25 @@ def other_contrasts(
 
 
 def align_contrasts(
-    anchor: MeasuredScan, others: tuple[OtherContrast, ...], session: Session, staging: Staging
+    anchor: MeasuredScan,
+    others: tuple[OtherContrast, ...],
+    session: Session,
+    options: Options,
+    threads: int,
+    staging: Staging,
 ) -> tuple[tuple[AlignedContrast, ...], tuple[str, ...]]:
     """Bring every other contrast onto the anchor's grid; say which could not be aligned."""
     aligned, warnings = [], []
     grid = anchor.image
     x, y, z = grid.data.shape
     for other in others:
-        found = align(grid, anchor.brain_mask, other.image, STRATEGIES[other.contrast])
+        strategies, programs = STRATEGIES[other.contrast], []
+        if options.flirt:
+            runner = runner_of(options.tool_images.get(FLIRT.name))
+            limits = limits_of(FLIRT, options, threads)
+            flirt = FlirtRuns(runner, limits, staging, anchor.scan.name, other.contrast)
+            strategies, programs = flirt_strategies(other.contrast, flirt), flirt.programs
+        found = align(grid, anchor.brain_mask, other.image, strategies)
         if found.chosen is None:
             warnings.append(
                 f"{other.contrast} is left out: it could not be aligned to "
@@ -260,7 +282,9 @@ def align_contrasts(
             transform,
             float(other.image.voxel_size.max()),
         )
-        write_aligned(staging, session, anchor.scan, contrast, other.source, itk_text(transform))
+        write_aligned(
+            staging, session, anchor.scan, contrast, other.source, itk_text(transform), programs
+        )
         aligned.append(contrast)
     return tuple(aligned), tuple(warnings)
 
@@ -410,7 +434,14 @@ def write_session_page(
 
 
 def _used(scans: list[MeasuredScan]) -> list[str]:
-    return [item.method for measured in scans for item in measured.measurements]
+    used = [item.method for measured in scans for item in measured.measurements]
+    tried = {
+        str(attempt["Strategy"])
+        for measured in scans
+        for aligned in measured.aligned
+        for attempt in aligned.quality
+    }
+    return [*used, FLIRT.name] if any(map(is_flirt, tried)) else used
 
 
 def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
@@ -511,7 +542,9 @@ def stamp_of(session: Session, options: Options) -> Stamp:
     for name, root, path in finished_files(session, options):
         inputs[f"{name}:{path.relative_to(root)}"] = _sha256_if_readable(path)
     for method in programs_to_run(options):
-        parameters[f"image of {method.name}"] = options.tool_images.get(method.name, "local")
+        parameters[method.parameter] = options.tool_images.get(method.name, "local")
+    if options.flirt and (session.others or sources):
+        parameters[FLIRT.parameter] = options.tool_images.get(FLIRT.name, "local")
     if {*options.methods, *datasets(options)} & {"mindglide", "mindglide1"}:
         parameters["envelope"] = options.envelope
     if sources:

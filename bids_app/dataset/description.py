@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bids_app import __version__
+from bids_app.alignment.flirt import FLIRT
 from bids_app.dataset.derivatives import write_if_different
 from bids_app.options import Options
 from bids_app.segmentation.methods import EXTERNAL
+from bids_app.tools.program import Program
 
 CODE_URL = "https://github.com/thalbids/thalbids"
 BIDS_VERSION = "1.10.0"
@@ -139,12 +141,13 @@ def works(used: Iterable[str]) -> str:
 
 def _beside_thalnet(used: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
     names = dict.fromkeys(name.removesuffix("Longitudinal") for name in used)
-    external = {name: (method.methods, method.references) for name, method in EXTERNAL.items()}
+    programs: tuple[Program, ...] = (*EXTERNAL.values(), FLIRT)
+    external = {each.name: (each.methods, each.references) for each in programs}
     return [(_BUILT_IN | external)[name] for name in names if name in _BUILT_IN | external]
 
 
 def _citation_file(options: Options) -> str:
-    used = (*options.methods, *options.derivatives)
+    used = (*options.methods, *options.derivatives, *((FLIRT.name,) if options.flirt else ()))
     methods = methods_text(used)
     return f"# Methods\n\n{methods}\n## References\n\n{works(used)}"
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bids_app.alignment.flirt import FLIRT
 from bids_app.dataset.index import Session
 from bids_app.options import Options
 from bids_app.run.records import read_record
@@ -123,11 +124,15 @@ def predict_sessions(
     loads = {session.name: load_of(session, options) for session in measured}
     costs = {name: predict(load, threads) for name, load in loads.items()}
     programs = programs_to_run(options)
+    if options.flirt:
+        costs = {name: _with_flirt(cost, loads[name]) for name, cost in costs.items()}
     if programs:
         return {
             session.name: _with_programs(costs[session.name], session, programs)
             for session in measured
         }
+    if options.flirt:
+        return costs
     records = {name: read_record(options.output_dir, name) for name in costs}
     done = {name: kept for name, kept in records.items() if kept and kept.status == "done"}
     if not done:
@@ -150,6 +155,13 @@ def load_of(session: Session, options: Options) -> Load:
         sources=len(sources),
         atlas="atlas" in options.methods,
     )
+
+
+def _with_flirt(cost: Cost, load: Load) -> Cost:
+    """One run of FLIRT for every contrast; R1 takes up to three."""
+    runs = len(load.voxels) * load.contrasts
+    peak_mib = max(cost.peak_mib, 1024 * FLIRT.memory_gib) if runs else cost.peak_mib
+    return Cost(cost.seconds + runs * FLIRT.seconds, peak_mib)
 
 
 def _with_programs(cost: Cost, session: Session, programs: Sequence[ExternalMethod]) -> Cost:
