@@ -38,7 +38,7 @@ _PROGRAMS = (
     "mindglide1",
 )
 # Those that segment nothing, and have an option of their own.
-_OTHER_PROGRAMS = ("flirt",)
+_OTHER_PROGRAMS = ("flirt", "siena")
 _SPOILING_CORRECTIONS = ("v2k", "v3star", "NHResFIL", "FIL_v3star", "FIL_7T")
 _MEMORY_UNITS = {"": 1 / 1024, "M": 1 / 1024, "G": 1.0, "T": 1024.0}
 
@@ -162,38 +162,7 @@ def build_parser() -> argparse.ArgumentParser:
         "mean probability or STAPLE of all (default: union majority)",
     )
 
-    tools = parser.add_argument_group("other programs")
-    add = tools.add_argument
-    add(
-        "--tool-image",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="METHOD=IMAGE",
-        help="run a method, or flirt, in a Docker image (by its name, from the engine here) or an "
-        "Apptainer image (a .sif file, a folder or an address) instead of from the PATH",
-    )
-    add(
-        "--tool-weights",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="METHOD=PATH",
-        help="network weights: dbsegment's folder of models, mindglide's .pt file",
-    )
-    add("--tool-gpu", action="store_true", help="let them use NVIDIA GPUs")
-    add(
-        "--flirt",
-        action="store_true",
-        help="align R1, FLAIR and T2w by FSL's FLIRT as Ibrahim et al. 2026 did, and by ANTs where "
-        "that fails (default: by ANTs alone)",
-    )
-    add(
-        "--fs-license-file",
-        type=Path,
-        metavar="FILE",
-        help="FreeSurfer's (default: $FS_LICENSE, then $FREESURFER_HOME/license.txt)",
-    )
+    _add_tools(parser)
 
     maps = parser.add_argument_group("quantitative maps")
     add = maps.add_argument
@@ -237,6 +206,48 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_tools(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments about other programs."""
+    tools = parser.add_argument_group("other programs")
+    add = tools.add_argument
+    add(
+        "--tool-image",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="METHOD=IMAGE",
+        help="run a method, flirt or siena in a Docker image (by its name, from the engine here) "
+        "or an Apptainer image (a .sif file, a folder or an address) instead of from the PATH",
+    )
+    add(
+        "--tool-weights",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="METHOD=PATH",
+        help="network weights: dbsegment's folder of models, mindglide's .pt file",
+    )
+    add("--tool-gpu", action="store_true", help="let them use NVIDIA GPUs")
+    add(
+        "--flirt",
+        action="store_true",
+        help="align R1, FLAIR and T2w by FSL's FLIRT as Ibrahim et al. 2026 did, and by ANTs where "
+        "that fails (default: by ANTs alone)",
+    )
+    add(
+        "--siena",
+        action="store_true",
+        help="run FSL's SIENA from the T1w of each subject's first session to that of every later "
+        "one; the group stage takes its brain volume change before others",
+    )
+    add(
+        "--fs-license-file",
+        type=Path,
+        metavar="FILE",
+        help="FreeSurfer's (default: $FS_LICENSE, then $FREESURFER_HOME/license.txt)",
+    )
+
+
 def parse(arguments: Sequence[str]) -> Options:
     """Turn command-line words into ``Options``.
 
@@ -277,6 +288,7 @@ def parse(arguments: Sequence[str]) -> Options:
         fs_license_file=values.fs_license_file.absolute() if values.fs_license_file else None,
         envelope=values.envelope,
         flirt=values.flirt,
+        siena=values.siena,
         flip_averaging=values.flip_averaging,
         longitudinal=values.longitudinal,
         ensembles=tuple(dict.fromkeys(values.ensembles)),

@@ -28,6 +28,7 @@ from bids_app.dataset.outputs import (
     write_ensemble,
     write_segmentation,
 )
+from bids_app.dataset.siena import SIENA
 from bids_app.dataset.tool_job import provenance, run_program
 from bids_app.errors import BadDataError, MissingInputError, ThalbidsError, UsageError
 from bids_app.images.volume import Volume, same_grid
@@ -85,7 +86,9 @@ def programs_to_run(options: Options) -> tuple[ExternalMethod, ...]:
 
 def all_programs(options: Options) -> tuple[Program, ...]:
     """The same, and those that segment nothing."""
-    return (*programs_to_run(options), *((FLIRT,) if options.flirt else ()))
+    siena = options.siena and SIENA.name not in options.derivatives
+    others = ((FLIRT, options.flirt), (SIENA, siena))
+    return (*programs_to_run(options), *(program for program, asked in others if asked))
 
 
 def limits_of(program: Program, options: Options, threads: int) -> Limits:

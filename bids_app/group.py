@@ -11,7 +11,6 @@ from multiprocessing import get_context
 import pandas as pd
 
 from bids_app import __version__
-from bids_app.alignment.flirt import FLIRT
 from bids_app.analyses.calibration import weights_label
 from bids_app.analyses.mapping import CALIBRATED
 from bids_app.analyses.references import REFERENCES
@@ -22,8 +21,14 @@ from bids_app.dataset.analysis_file import AnalysisPlan, read_analysis_file
 from bids_app.dataset.calibration import read_calibration
 from bids_app.dataset.cohort import Cohort, read_cohort
 from bids_app.dataset.derivatives import prepare_output, staged
-from bids_app.dataset.description import dataset_name, methods_text, works
+from bids_app.dataset.description import (
+    dataset_name,
+    methods_text,
+    other_programs,
+    works,
+)
 from bids_app.dataset.dictionary import GROUP_COLUMNS, describe_columns
+from bids_app.dataset.siena import own_reports
 from bids_app.errors import BadDataError, ExitCode
 from bids_app.options import Options
 from bids_app.report.pages import CohortReport, Section, SessionStatus, cohort_page
@@ -45,7 +50,7 @@ def run(options: Options) -> ExitCode:
     ----------
     options : Options
         ``analysis_file`` says what is computed; the reference it names and ``siena`` are looked
-        up in ``derivatives``.
+        up in ``derivatives``, SIENA's reports else among the participants' results.
 
     Returns
     -------
@@ -69,7 +74,7 @@ def run(options: Options) -> ExitCode:
         plan,
         options.output_dir,
         given.get(plan.reference),
-        given.get("siena"),
+        given.get("siena") or own_reports(options.output_dir),
         options.calibrate,
         calibration,
     )
@@ -128,8 +133,7 @@ def write(
     """
     svgs: dict[str, str] = {}
     used = cohort.table["method"].unique().tolist()
-    if any(record.stamp and FLIRT.parameter in record.stamp.parameters for record in records):
-        used.append(FLIRT.name)
+    used += sorted({name for each in records if each.stamp for name in other_programs(each.stamp)})
     methods, citation = methods_paragraph(results, used), references(results, used)
     with staged(options.output_dir, "group") as staging:
         tables = {"analyses": overview(results), "problems": problem_table(cohort, results)}

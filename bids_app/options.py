@@ -53,6 +53,8 @@ class Options:
         Method whose mask cuts the thalami out of MindGlide's deep grey matter.
     flirt : bool
         Whether contrasts are aligned by FSL's FLIRT first.
+    siena : bool
+        Whether FSL's SIENA is run from each subject's first session to the later ones.
     flip_averaging : bool
         Whether thalnet averages its outline with that of the mirrored images.
     longitudinal : bool
@@ -99,6 +101,7 @@ class Options:
     fs_license_file: Path | None = None
     envelope: str = "first"
     flirt: bool = False
+    siena: bool = False
     flip_averaging: bool = False
     longitudinal: bool = False
     ensembles: tuple[Rule, ...] = ("union", "majority")

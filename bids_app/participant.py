@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bids_app import __version__, longitudinal
-from bids_app.alignment.flirt import FLIRT, flirt_strategies, is_flirt
+from bids_app.alignment.flirt import FLIRT, flirt_strategies
 from bids_app.alignment.strategies import STRATEGIES, align, apply
 from bids_app.alignment.transforms import itk_text
 from bids_app.dataset.derivatives import Staging, prepare_output, staged
 from bids_app.dataset.description import (
     describe_dataset,
     methods_text,
+    other_programs,
     works,
     write_configuration,
 )
@@ -44,9 +46,11 @@ from bids_app.dataset.outputs import (
     write_segmentation,
     write_volumes,
 )
+from bids_app.dataset.siena import SIENA
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.errors import BadDataError, ExitCode, MissingInputError, ThalbidsError
 from bids_app.external import (
+    all_programs,
     check_programs,
     finished_files,
     limits_of,
@@ -68,7 +72,9 @@ from bids_app.segmentation import thalnet
 from bids_app.segmentation.fusion import ensembles, fuse
 from bids_app.segmentation.methods import JOINT_METHODS, built_in
 from bids_app.segmentation.result import Segmentation
+from bids_app.siena import measure_brain_change
 from bids_app.tools.choice import runner_of
+from bids_app.tools.program import parameter_of
 
 if TYPE_CHECKING:
     from bids_app.report.pages import AlignmentReport, Anchor
@@ -124,6 +130,8 @@ def run(options: Options) -> ExitCode:
     describe_dataset(options)
     write_configuration(options, thalnet.weights_checksums())
     write_match_table(sessions, options)
+    if SIENA in all_programs(options) and all(session.baseline is None for session in sessions):
+        sys.stderr.write("SIENA is not run: no session has an earlier one with a T1w.\n")
     progress = Progress(len(sessions), options.verbosity)
     outcomes = []
     try:
@@ -198,6 +206,10 @@ def measure_session(
             scans.append(replace(scan, measurements=found))
             warnings += anchor.warnings + unaligned + unsegmented + external.warnings
             failed += external.failed
+        unchanged = measure_brain_change(session, options, threads, stage, staging)
+        warnings += unchanged
+        failed += (SIENA.name,) if unchanged else ()
+        stamp = without(stamp, failed)
         stage("report")
         write_volumes(staging, session, scans)
         write_session_page(staging, session, scans, stamp, warnings)
@@ -205,7 +217,7 @@ def measure_session(
         session.name,
         "done",
         reason,
-        stamp=without(stamp, failed),
+        stamp=stamp,
         outputs=tuple(sorted(staging.names)),
         warnings=warnings,
     )
@@ -420,28 +432,19 @@ def write_session_page(
     """Draw the page of a session: masks over the scan, volumes, provenance, warnings."""
     from bids_app.report.pages import InputFile, SessionReport, session_page
 
+    used = [item.method for measured in scans for item in measured.measurements]
+    used += other_programs(stamp)
     report = SessionReport(
         subject=session.subject,
         session=session.session or "",
         anchors=tuple(_anchor(session, measured) for measured in scans),
         inputs=tuple(InputFile(path, checksum) for path, checksum in stamp.inputs.items()),
         software=stamp.software,
-        methods=methods_text(_used(scans)),
-        citation=works(_used(scans)),
+        methods=methods_text(used),
+        citation=works(used),
         warnings=warnings,
     )
     staging.text(f"{session.name}.html", session_page(report))
-
-
-def _used(scans: list[MeasuredScan]) -> list[str]:
-    used = [item.method for measured in scans for item in measured.measurements]
-    tried = {
-        str(attempt["Strategy"])
-        for measured in scans
-        for aligned in measured.aligned
-        for attempt in aligned.quality
-    }
-    return [*used, FLIRT.name] if any(map(is_flirt, tried)) else used
 
 
 def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
@@ -545,6 +548,10 @@ def stamp_of(session: Session, options: Options) -> Stamp:
         parameters[method.parameter] = options.tool_images.get(method.name, "local")
     if options.flirt and (session.others or sources):
         parameters[FLIRT.parameter] = options.tool_images.get(FLIRT.name, "local")
+    if session.baseline is not None and SIENA in all_programs(options):
+        parameters[SIENA.parameter] = options.tool_images.get(SIENA.name, "local")
+        baseline = session.baseline.path
+        inputs[str(baseline.relative_to(options.bids_dir))] = _sha256_if_readable(baseline)
     if {*options.methods, *datasets(options)} & {"mindglide", "mindglide1"}:
         parameters["envelope"] = options.envelope
     if sources:
@@ -562,7 +569,10 @@ def stamp_of(session: Session, options: Options) -> Stamp:
 def without(stamp: Stamp, failed: tuple[str, ...]) -> Stamp:
     """The stamp of results in which some programs' are missing, so that they are tried again."""
     methods = [name for name in stamp.parameters["methods"].split() if name not in failed]
-    return replace(stamp, parameters={**stamp.parameters, "methods": " ".join(methods)})
+    parameters = {**stamp.parameters, "methods": " ".join(methods)}
+    for name in failed:
+        parameters.pop(parameter_of(name), None)
+    return replace(stamp, parameters=parameters)
 
 
 def _sha256_if_readable(path: Path) -> str:

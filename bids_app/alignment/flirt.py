@@ -101,11 +101,6 @@ def flirt_strategies(contrast: str, run: RunSteps) -> tuple[Strategy, ...]:
     return (*by_flirt, ANTS_DEFAULTS)
 
 
-def is_flirt(strategy: str) -> bool:
-    """Whether a strategy of that name is one of FLIRT's."""
-    return any(strategy in steps for steps in _STEPS.values())
-
-
 def world_transform(matrix: npt.NDArray[np.float64], fixed: Volume, moving: Volume) -> AffineArray:
     """Turn a matrix of FLIRT (``-omat``) into a transform between world coordinates.
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from bids_app.alignment.flirt import FLIRT
 from bids_app.dataset.index import Session
+from bids_app.dataset.siena import SIENA
 from bids_app.options import Options
 from bids_app.run.records import read_record
 from bids_app.segmentation.external import ExternalMethod
+from bids_app.tools.program import Program
 
 # Measured by benchmarks/cost_model.py at 2 and 1 mm by one processor; the atlas at 2 mm only.
 _START_SECONDS = 2.0
@@ -118,20 +120,26 @@ def predict_sessions(
     dict of str to Cost
         By name of the session.
     """
-    from bids_app.external import programs_to_run
+    from bids_app.external import all_programs, programs_to_run
 
     measured = [session for session in sessions if not session.problem]
     loads = {session.name: load_of(session, options) for session in measured}
     costs = {name: predict(load, threads) for name, load in loads.items()}
     programs = programs_to_run(options)
-    if options.flirt:
-        costs = {name: _with_flirt(cost, loads[name]) for name, cost in costs.items()}
+    others = {program.name for program in all_programs(options)} - {each.name for each in programs}
+    if FLIRT.name in others:
+        # R1 takes up to three runs.
+        runs = {name: len(load.voxels) * load.contrasts for name, load in loads.items()}
+        costs = {name: _with(cost, FLIRT, runs[name]) for name, cost in costs.items()}
+    if SIENA.name in others:
+        later = {session.name for session in measured if session.baseline is not None}
+        costs = {name: _with(cost, SIENA, int(name in later)) for name, cost in costs.items()}
     if programs:
         return {
             session.name: _with_programs(costs[session.name], session, programs)
             for session in measured
         }
-    if options.flirt:
+    if others:
         return costs
     records = {name: read_record(options.output_dir, name) for name in costs}
     done = {name: kept for name, kept in records.items() if kept and kept.status == "done"}
@@ -157,11 +165,11 @@ def load_of(session: Session, options: Options) -> Load:
     )
 
 
-def _with_flirt(cost: Cost, load: Load) -> Cost:
-    """One run of FLIRT for every contrast; R1 takes up to three."""
-    runs = len(load.voxels) * load.contrasts
-    peak_mib = max(cost.peak_mib, 1024 * FLIRT.memory_gib) if runs else cost.peak_mib
-    return Cost(cost.seconds + runs * FLIRT.seconds, peak_mib)
+def _with(cost: Cost, program: Program, runs: int) -> Cost:
+    if not runs:
+        return cost
+    peak_mib = max(cost.peak_mib, 1024 * program.memory_gib)
+    return Cost(cost.seconds + runs * program.seconds, peak_mib)
 
 
 def _with_programs(cost: Cost, session: Session, programs: Sequence[ExternalMethod]) -> Cost:

@@ -44,4 +44,9 @@ class Program:
     @property
     def parameter(self) -> str:
         """Under which a stamp tells how the program is run."""
-        return f"image of {self.name}"
+        return parameter_of(self.name)
+
+
+def parameter_of(name: str) -> str:
+    """The same by the program's name."""
+    return f"image of {name}"

@@ -6,7 +6,8 @@ so that it runs in any image. The "segmentation" reads the intensities that the 
 left thalamus, the right one and other deep grey matter.
 
 In the environment, ``STAND_IN`` makes a program ``fail``, ``hang``, write ``nothing``, a
-``series``, or a ``wrong-grid`` (flirt: no affine matrix).
+``series``, or a ``wrong-grid`` (flirt: no affine matrix; siena: no
+final estimate).
 """
 
 from __future__ import annotations
@@ -230,6 +231,34 @@ def flirt(words: list[str]) -> None:
         Path(given["-omat"]).write_text("\n".join(lines) + "\n")
 
 
+def siena(words: list[str]) -> None:
+    """Counts what is brighter than nothing; like the script, it ends well whatever happens."""
+    first, later, *rest = words
+    given = options(rest)
+    if "/" in first + later or not os.environ.get("FSLOUTPUTTYPE"):
+        sys.exit("input names must not contain directories")
+    sizes = [sum(value > 0 for value in Image(Path(name)).values) for name in (first, later)]
+    folder = Path(given.get("-o", "A_to_B_siena"))
+    folder.mkdir()
+    Path("A_brain.nii.gz").touch()
+    if MODE == "nothing":
+        return
+    change = 100 * (sizes[1] - sizes[0]) / sizes[0]
+    lines = ["SIENA - Structural Image Evaluation, using Normalisation, of Atrophy", ""]
+    for direction, sign in (("B to A", -1), ("A to B", 1)):
+        lines += [
+            f"finding brain edge motion: {direction}",
+            "AREA  176821.2 mm^2",
+            f"VOLC  {sign * 4311.7} mm^3",
+            f"RATIO {sign * 0.0243} mm",
+            f"PBVC  {sign * change} %",
+        ]
+    if MODE != "wrong-grid":
+        lines.append(f"finalPBVC {change} %")
+    (folder / "report.siena").write_text("\n".join(lines) + "\n")
+    (folder / "report.html").write_text("<HTML>")
+
+
 def mri_synthseg(words: list[str]) -> None:
     given = options(words, ("--cpu",))
     image = Image(Path(given["--i"]))
@@ -300,6 +329,7 @@ PROGRAMS = {
     "recon-all": recon_all,
     "run_first_all": run_first_all,
     "flirt": flirt,
+    "siena": siena,
     "run_fastsurfer.sh": run_fastsurfer,
     "mri_synthseg": mri_synthseg,
     "DBSegment": dbsegment,
