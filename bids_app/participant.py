@@ -206,9 +206,9 @@ def measure_session(
             scans.append(replace(scan, measurements=found))
             warnings += anchor.warnings + unaligned + unsegmented + external.warnings
             failed += external.failed
-        unchanged = measure_brain_change(session, options, threads, stage, staging)
-        warnings += unchanged
-        failed += (SIENA.name,) if unchanged else ()
+        unmeasured = measure_brain_change(session, options, threads, stage, staging)
+        warnings += unmeasured
+        failed += (SIENA.name,) if unmeasured else ()
         stamp = without(stamp, failed)
         stage("report")
         write_volumes(staging, session, scans)

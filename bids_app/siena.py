@@ -57,6 +57,8 @@ def measure_brain_change(
     scans = (session.baseline, session.anchors[0])
     name = _report_name(session, session.baseline)
     path = options.output_dir / name
+    if not asked and not path.is_file():
+        return ()
     image = options.tool_images.get(SIENA.name, "local")
     try:
         inputs = {_source(scan, options): sha256(scan.path) for scan in scans}
