@@ -206,7 +206,7 @@ def main() -> None:
     summary = table.groupby("pair", sort=False)[
         ["accepted", "error_mm", "mutual_information", "seconds"]
     ]
-    print(summary.agg(["count", "mean", "min", "max"]).T.to_string(float_format="%.3f"))
+    print(summary.agg(["count", "mean", "min", "max"]).T.to_string(float_format="{:.3f}".format))
     right = table[table["pair"] == "right"]
     print(f"right pairs within 0.3 mm: {100 * (right['error_mm'] <= 0.3).mean():.1f} %")
 

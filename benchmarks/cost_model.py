@@ -3,7 +3,8 @@
 ``python -m benchmarks.cost_model [--voxel-sizes 2 1]``
 
 Simulates a subject at each voxel size, and measures one session of it by one processor: its T1w
-scan alone, with the atlas as well, and with FLAIR and multi-parameter mapping. Printed are time and
+scan alone, with the atlas as well, and with FLAIR and multi-parameter mapping, and the comparison
+of its two sessions (``--longitudinal``). Printed are time and
 peak memory over what is predicted, and what each stage took, from which the constants are read.
 Time is that of the processor, which a busy machine hardly changes. Run it whenever the networks or
 the stages change.
@@ -20,12 +21,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bids_app.dataset.index import index_sessions
+from bids_app.longitudinal import courses_of
 from bids_app.options import Options
-from bids_app.run.cost import load_of, predict
-from bids_app.run.records import read_records
+from bids_app.run.cost import Cost, load_of, predict, predict_course
+from bids_app.run.records import read_record
 from examples.make_demo_cohort import make_cohort
 
 _METHODS = {"scan": ("thalnet",), "atlas": ("thalnet", "atlas"), "contrasts": ("thalnet",)}
+_COURSE = "longitudinal"
 
 
 def measure(bids_dir: Path, output_dir: Path, methods: Sequence[str]) -> str:
@@ -35,13 +38,33 @@ def measure(bids_dir: Path, output_dir: Path, methods: Sequence[str]) -> str:
     )
     (session,) = index_sessions(options)
     predicted = predict(load_of(session, options), 1)
+    words = ["--session-label", "01", "--methods", *methods]
+    seconds = _run(bids_dir, output_dir, words)
+    return _compare(seconds, predicted, session.name, output_dir)
+
+
+def measure_course(bids_dir: Path, output_dir: Path) -> str:
+    """Measure the comparison of a subject's sessions, which have been measured before."""
+    _run(bids_dir, output_dir, [])
+    options = Options(bids_dir, output_dir, ("participant",))
+    sessions = index_sessions(options)
+    (course,) = courses_of(sessions, {session.name for session in sessions})
+    seconds = _run(bids_dir, output_dir, ["--longitudinal"])
+    return _compare(seconds, predict_course(course), course.name, output_dir)
+
+
+def _run(bids_dir: Path, output_dir: Path, words: Sequence[str]) -> float:
+    """Run the participant stage by one processor; return its seconds of processor time."""
     command = [sys.executable, "-m", "bids_app", str(bids_dir), str(output_dir), "participant"]
-    command += ["--session-label", "01", "--nprocs", "1", "--methods", *methods]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([*command, "--nprocs", "1", *words], check=True, stderr=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    (record,) = read_records(output_dir)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _compare(seconds: float, predicted: Cost, name: str, output_dir: Path) -> str:
+    record = read_record(output_dir, name)
+    assert record is not None
     stages = ", ".join(f"{cost.stage} {cost.seconds:.0f} s" for cost in record.stages)
     return (
         f"{seconds:.1f} s, {seconds / predicted.seconds:.2f} of the prediction; "
@@ -53,14 +76,19 @@ def main() -> None:
     """Read the arguments, measure, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--voxel-sizes", type=float, nargs="+", default=[2.0, 1.0])
-    parser.add_argument("--what", nargs="+", choices=_METHODS, default=list(_METHODS))
+    parser.add_argument(
+        "--what", nargs="+", choices=[*_METHODS, _COURSE], default=[*_METHODS, _COURSE]
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         for size in arguments.voxel_sizes:
             for what in arguments.what:
                 folder = Path(temporary) / f"{what}-{size}"
                 make_cohort(folder / "bids", 1, 1, size, multicontrast=what == "contrasts")
-                told = measure(folder / "bids", folder / "out", _METHODS[what])
+                if what == _COURSE:
+                    told = measure_course(folder / "bids", folder / "out")
+                else:
+                    told = measure(folder / "bids", folder / "out", _METHODS[what])
                 print(f"{what} at {size:g} mm: {told}", flush=True)
 
 

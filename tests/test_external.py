@@ -27,6 +27,7 @@ from bids_app.tools.call import Limits, ToolError
 from bids_app.tools.local import Local
 from tests.conftest import describe, save_image
 from tests.test_longitudinal import _in_this_process
+from tests.tools import stand_ins
 from tests.tools.stand_ins import DEEP, LEFT, RIGHT, SKULL
 
 LICENCE = "ada@example.org\n12345\n *CAbcdefgh\n FSabcdefgh\n"
@@ -126,7 +127,9 @@ def test_every_program_by_its_stand_in(
     monkeypatch.setenv("SUBJECTS_DIR", "/nowhere")
     licence, weights = tmp_path / "license.txt", tmp_path / "models"
     licence.write_text(LICENCE)
-    (weights / "deep_brain_seg_model_2f" / "model").mkdir(parents=True)
+    for fold in ("fold_4", "fold_6"):
+        (weights / stand_ins.DBSEGMENT_MODEL / fold).mkdir(parents=True)
+    (weights / stand_ins.DBSEGMENT_MODEL / "plans.pkl").touch()
     made = run_program(
         method,
         image,

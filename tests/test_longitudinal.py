@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 from bids_app import longitudinal, participant
@@ -189,6 +190,17 @@ def test_masks_in_the_common_space_are_not_laid_over_labels_of_the_scan(
     assert list(table["dice"]) == [1.0] * 3
 
 
+def test_masks_in_the_common_space_are_compared_with_no_others(
+    cohort: Path, results: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    """One method on its own and in the common space is still one: no containment, no failure."""
+    output = tmp_path / "out"
+    shutil.copytree(results[0], output)
+    assert main([str(cohort), str(output), "group"]) == 0
+    analyses = pd.read_csv(output / "group" / "analyses.tsv", sep="\t", index_col="analysis")
+    assert analyses.loc["containment", "reason"].startswith("fewer than two methods have masks")
+
+
 def test_a_second_run_does_nothing(
     cohort: Path, results: tuple[Path, dict[str, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,7 +212,11 @@ def test_a_second_run_does_nothing(
     assert "sub-02: skipped: 1 of its sessions could be measured" in told
     assert _checksums(output) == before
     assert main([str(cohort), str(output), "participant", "--longitudinal", "--dry-run"]) == 0
-    assert "longitudinal: sub-01\n" in capsys.readouterr().out
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    # The subject has a row of its own, at the cost of all its scans.
+    (course,) = [row for row in rows if row[0] == "sub-01"]
+    assert int(course[-6]) > 5
+    assert not any(row[0] == "sub-02" for row in rows)
 
 
 def test_the_output_is_valid_bids(results: tuple[Path, dict[str, str]]) -> None:

@@ -203,19 +203,17 @@ class _Level:
         from scipy.ndimage import gaussian_filter
 
         sd = _FIELD_SD / (self._spacing * _BLOCK)
-        equal = list(seen)
+        nodes = [_blocked(image * self._mask) for image in seen]
+        gains = [np.ones_like(own) for own in nodes]
         # Near the border the window lies on one side: what it leaves there is taken next time.
         for _ in range(_FIELD_PASSES):
             local = [
-                gaussian_filter(_blocked(image * self._mask), sd, truncate=3) + np.float32(1e-6)
-                for image in equal
+                gaussian_filter(own * gain, sd, truncate=3) + np.float32(1e-6)
+                for own, gain in zip(nodes, gains, strict=True)
             ]
             mean = np.mean(local, axis=0)
-            equal = [
-                image * _unblocked((mean / own)[None])[0]
-                for image, own in zip(equal, local, strict=True)
-            ]
-        return equal
+            gains = [gain * (mean / own) for gain, own in zip(gains, local, strict=True)]
+        return [image * _unblocked(gain[None])[0] for image, gain in zip(seen, gains, strict=True)]
 
     def _step(self, difference: FloatArray, gradient: FloatArray) -> FloatArray:
         """Displacement of every node (mm) that takes most of the difference away."""

@@ -10,6 +10,7 @@ from bids_app.analyses.result import (
     ResultTable,
 )
 from bids_app.analyses.study import Study
+from bids_app.dataset.outputs import on_scan_grid
 from bids_app.report.cohort_plots import containment_heatmap
 from bids_app.statistics.overlap import mean_containment
 
@@ -22,7 +23,7 @@ CAPTION = (
 
 def analyse(study: Study) -> Result:
     """Average the directed containment of every ordered pair of masks over participants."""
-    first = study.volumes[study.volumes["visit"] == 0]
+    first = on_scan_grid(study.volumes[study.volumes["visit"] == 0])
     contrasts = study.plan.containment.contrasts
     if contrasts:
         first = first[first["contrast"].isin(contrasts)]

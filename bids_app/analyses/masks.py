@@ -144,7 +144,7 @@ def containment_matrices(
     Parameters
     ----------
     volumes : DataFrame
-        One row per scan and segmentation.
+        One row per scan and segmentation, masks of one scan on its grid.
     output_dir : Path
         Holds the masks.
     problems : list of str
@@ -157,7 +157,7 @@ def containment_matrices(
     DataFrame
         See `bids_app.statistics.overlap.containment_matrix`.
     """
-    for _, rows in on_scan_grid(volumes).groupby(SCAN, sort=False, dropna=False):
+    for _, rows in volumes.groupby(SCAN, sort=False, dropna=False):
         masks: dict[str, npt.NDArray[Any]] = {}
         grid: Volume | None = None
         for row in rows.to_dict("records"):

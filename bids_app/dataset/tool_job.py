@@ -109,14 +109,20 @@ def run_program(
 
 
 def _make_places(binds: Sequence[Bind]) -> None:
-    """Make the writable folders, and in them those that others are laid upon."""
-    for bind in binds:
-        if bind.writable:
-            bind.source.mkdir(parents=True, exist_ok=True)
-        for outer in binds:
-            place = PurePosixPath(bind.target)
-            if outer.writable and outer is not bind and place.is_relative_to(outer.target):
-                (outer.source / place.relative_to(outer.target)).mkdir(parents=True, exist_ok=True)
+    """Make the writable folders, and in them the places that others are laid upon."""
+    for outer in binds:
+        if not outer.writable:
+            continue
+        outer.source.mkdir(parents=True, exist_ok=True)
+        for bind in binds:
+            target = PurePosixPath(bind.target)
+            if bind is not outer and target.is_relative_to(outer.target):
+                place = outer.source / target.relative_to(outer.target)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                if bind.source.is_file():
+                    place.touch()
+                else:
+                    place.mkdir(exist_ok=True)
 
 
 # Headers hold single precision, and some programs write quaternions of it.

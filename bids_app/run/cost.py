@@ -24,6 +24,10 @@ _SECONDS_PER_CONTRAST_MEGAVOXEL = 1.6
 _SECONDS_PER_SOURCE = 0.2  # each image that quantitative maps are made from
 _SECONDS_PER_SOURCE_MEGAVOXEL = 0.02
 _SECONDS_PER_ATLAS = 75.0
+# Of each scan that --longitudinal compares with the subject's others.
+_SECONDS_PER_VISIT = 3.5
+_SECONDS_PER_VISIT_MEGAVOXEL = 4.5
+_VISIT_MIB_PER_MEGAVOXEL = 90.0
 _BASE_MIB = 290.0
 _MIB_PER_MEGAVOXEL = 16.0
 _CONTRAST_MIB = 350.0  # of libraries, and of images that are held at once
@@ -98,6 +102,25 @@ def predict(load: Load, threads: int) -> Cost:
     return Cost(_START_SECONDS + seconds, mib)
 
 
+def predict_course(course: Session) -> Cost:
+    """Predict the cost of comparing all scans of a subject.
+
+    Parameters
+    ----------
+    course : Session
+        Its anchors are the scans.
+
+    Returns
+    -------
+    Cost
+        Time by one processor: few of its steps use more.
+    """
+    mega = [_voxels(scan.path) / 1e6 for scan in course.anchors]
+    seconds = sum(_SECONDS_PER_VISIT + _SECONDS_PER_VISIT_MEGAVOXEL * each for each in mega)
+    mib = _BASE_MIB + _VISIT_MIB_PER_MEGAVOXEL * sum(mega)
+    return Cost(_START_SECONDS + seconds, mib)
+
+
 def predict_sessions(
     sessions: Iterable[Session], threads: int, options: Options
 ) -> dict[str, Cost]:
@@ -126,12 +149,12 @@ def predict_sessions(
     loads = {session.name: load_of(session, options) for session in measured}
     costs = {name: predict(load, threads) for name, load in loads.items()}
     programs = programs_to_run(options)
-    others = {program.name for program in all_programs(options)} - {each.name for each in programs}
-    if FLIRT.name in others:
+    others = [program for program in all_programs(options) if program not in programs]
+    if FLIRT in others:
         # R1 takes up to three runs.
         runs = {name: len(load.voxels) * load.contrasts for name, load in loads.items()}
         costs = {name: _with(cost, FLIRT, runs[name]) for name, cost in costs.items()}
-    if SIENA.name in others:
+    if SIENA in others:
         later = {session.name for session in measured if session.baseline is not None}
         costs = {name: _with(cost, SIENA, int(name in later)) for name, cost in costs.items()}
     if programs:

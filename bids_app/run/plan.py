@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
 
 from bids_app.dataset.finished import datasets, match_table
 from bids_app.dataset.index import Session
 from bids_app.dataset.siena import SIENA
+from bids_app.longitudinal import courses_of
 from bids_app.options import Options
-from bids_app.run.cost import Cost, predict_sessions
+from bids_app.run.cost import Cost, predict_course, predict_sessions
 from bids_app.run.records import read_record
 from bids_app.run.resources import Resources
 
@@ -32,12 +32,16 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
     costs = predict_sessions(sessions, resources.threads, options)
     rows: list[tuple[str, ...]] = [("session", "scans", "methods", "seconds", "MiB", "action")]
     rows += [_row(session, options, costs.get(session.name)) for session in sessions]
+    courses = _courses(sessions) if options.longitudinal else []
+    for course in courses:
+        costs[course.name] = predict_course(course)
+        rows.append(_row(course, options, costs[course.name]))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
-    if options.longitudinal:
-        _print_courses(sessions)
+    if options.longitudinal and not courses:
+        sys.stdout.write("longitudinal: no subject has two sessions\n")
     if SIENA in all_programs(options):
         later = [session.name for session in sessions if session.baseline is not None]
         sys.stdout.write(f"siena: {_some(later) or 'no session has an earlier one'}\n")
@@ -53,12 +57,11 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
     )
 
 
-def _print_courses(sessions: Sequence[Session]) -> None:
-    """Name the subjects whose sessions would be measured together."""
-    possible = Counter(session.subject for session in sessions if not session.problem)
-    several = [subject for subject, count in possible.items() if count > 1]
-    names = " ".join(f"sub-{subject}" for subject in several) or "no subject has two sessions"
-    sys.stdout.write(f"longitudinal: {names}\n")
+def _courses(sessions: Sequence[Session]) -> list[Session]:
+    """Return the subjects whose sessions would be measured together, if all can be measured."""
+    measurable = [session for session in sessions if not session.problem]
+    courses = courses_of(measurable, {session.name for session in measurable})
+    return [course for course in courses if not course.problem]
 
 
 def _print_finished(sessions: Sequence[Session], options: Options) -> None:

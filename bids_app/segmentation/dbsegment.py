@@ -13,13 +13,15 @@ LABELS = {24: LEFT, 26: LEFT, 30: LEFT, 25: RIGHT, 27: RIGHT, 31: RIGHT}
 
 # What it downloads for its two default folds.
 _MODELS = "deep_brain_seg_model_2f"
+_MODEL = f"{_MODELS}/model/nnUNet/3d_fullres/Task054_Mri/nnUNetTrainerV2__nnUNetPlansv2.1"
+_PARTS = ("plans.pkl", "fold_4", "fold_6")
 
 
 def _call(job: Job) -> Call:
     weights = job.weights or job.folder
     threads = str(job.threads)
-    # nnU-Net makes folders beside its model, which it may not do in the user's. A local program
-    # finds no other place for them.
+    # nnU-Net makes folders beside and within its model, which it may not do in the user's. A local
+    # program finds no other place for them.
     beside = job.folder / "models" / _MODELS
     # The image's entry point gives the folders itself, and loses its first argument. Without the
     # slash the program would look beside the folder.
@@ -35,7 +37,7 @@ def _call(job: Job) -> Call:
             Bind(job.image.parent, "/input", writable=True),
             Bind(job.folder, "/output", writable=True),
             Bind(beside, f"/models/{_MODELS}", writable=True),
-            Bind(weights / _MODELS / "model", f"/models/{_MODELS}/model"),
+            *(Bind(weights / _MODEL / name, f"/models/{_MODEL}/{name}") for name in _PARTS),
         ),
         job.folder,
         # Its registration to the scan samples at random, and sums over threads.
@@ -71,6 +73,6 @@ METHOD = ExternalMethod(
         "deep brain structures considering domain generalization. Hum Brain Mapp "
         "2023;44:762-778.",
     ),
-    weights=f"the folder of its models, which holds {_MODELS}/model",
-    weights_hold=f"{_MODELS}/model",
+    weights=f"the folder of its models, which holds {_MODELS}",
+    weights_hold=_MODEL,
 )

@@ -233,36 +233,6 @@ def calibrated_table(
     return pd.DataFrame(rows, columns=columns)
 
 
-def disattenuate(r: Interval, reliability: float) -> Interval:
-    """Correct a correlation for the unreliability of one of its variables.
-
-    Parameters
-    ----------
-    r : Interval
-        Observed correlation.
-    reliability : float
-        Share of true variance in the unreliable variable, in (0, 1]; taken as known.
-
-    Returns
-    -------
-    Interval
-        r / √reliability; it may exceed 1.
-
-    Raises
-    ------
-    ValueError
-        If the reliability lies outside (0, 1].
-
-    References
-    ----------
-    Spearman 1904, Am J Psychol 15:72-101.
-    """
-    if not 0 < reliability <= 1:
-        raise ValueError(f"reliability {reliability} lies outside (0, 1]")
-    factor = float(np.sqrt(reliability))
-    return Interval(r.estimate / factor, r.low / factor, r.high / factor)
-
-
 def _calibrate(
     fit: LinearFit, error: MeasurementError, measurements: int, confidence: float
 ) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 from bids_app.errors import ExitCode, MissingInputError, NothingSelectedError, ThalbidsError
@@ -80,10 +81,16 @@ def _planned(options: Options) -> list[slurm.Labels]:
 
     if not options.skip_bids_validation:
         check_dataset(options.bids_dir)
-    sessions = [(s.subject, s.session) for s in index_sessions(options) if not s.problem]
+    sessions = [session for session in index_sessions(options) if not session.problem]
     if not sessions:
         raise NothingSelectedError("No session that was asked for has an image to measure.")
-    return sessions
+    planned: list[slurm.Labels] = []
+    for subject, own in groupby(sessions, key=lambda session: session.subject):
+        labels = [session.session for session in own]
+        # Sessions that are compared with each other are measured by one task.
+        together = options.longitudinal and len(labels) > 1
+        planned += [(subject, label) for label in ([None] if together else labels)]
+    return planned
 
 
 def _unfinished(options: Options) -> tuple[list[slurm.Labels], dict[str, float]]:
@@ -113,16 +120,24 @@ def _request(
 ) -> slurm.Request:
     """Ask for what the most demanding session is predicted to need, with a margin."""
     from bids_app.dataset.index import index_sessions
-    from bids_app.run.cost import predict_sessions
+    from bids_app.longitudinal import courses_of
+    from bids_app.run.cost import Cost, predict_course, predict_sessions
 
-    names = {slurm.name_of(item) for item in labels}
+    asked = set(labels)
     subjects = tuple(dict.fromkeys(subject for subject, _ in labels))
     sessions = index_sessions(replace(options, participant_labels=subjects))
-    costs = predict_sessions(
-        (session for session in sessions if session.name in names),
-        cpus,
-        options,
-    ).values()
+    predicted = predict_sessions(sessions, cpus, options)
+    costs = []
+    for subject, own in groupby(sessions, key=lambda session: session.subject):
+        measured = [session for session in own if session.name in predicted]
+        if (subject, None) in asked and len(measured) > 1:
+            parts = [predicted[session.name] for session in measured]
+            parts += [predict_course(course) for course in courses_of(measured, set(predicted))]
+            seconds = sum(part.seconds for part in parts)
+            costs.append(Cost(seconds, max(part.peak_mib for part in parts)))
+        else:
+            chosen = [session for session in measured if (subject, session.session) in asked]
+            costs += [predicted[session.name] for session in chosen]
     chunk = math.ceil(len(labels) / (array_size or slurm.largest_array()))
     seconds = max((cost.seconds for cost in costs), default=0.0) * _TIME_MARGIN
     mib = max((cost.peak_mib for cost in costs), default=0.0) * _MEMORY_MARGIN

@@ -98,14 +98,6 @@ def test_predictor_without_covariates(inputs: Callable[[str], pd.DataFrame]) -> 
     assert row["reliability"] == pytest.approx(share)
 
 
-def test_disattenuation() -> None:
-    """Spearman's formula, by hand; impossible reliabilities are refused."""
-    assert reliability.disattenuate(Interval(0.3, 0.15, 0.45), 0.25) == Interval(0.6, 0.3, 0.9)
-    for value in (0.0, -0.2, 1.1):
-        with pytest.raises(ValueError, match="outside"):
-            reliability.disattenuate(Interval(0.3, 0.1, 0.5), value)
-
-
 def test_contrasts_carry_the_within_subject_variance(
     inputs: Callable[[str], pd.DataFrame],
 ) -> None:

@@ -268,16 +268,21 @@ def mri_synthseg(words: list[str]) -> None:
     )
 
 
+DBSEGMENT_MODEL = (
+    "deep_brain_seg_model_2f/model/nnUNet/3d_fullres/Task054_Mri/nnUNetTrainerV2__nnUNetPlansv2.1"
+)
+
+
 def dbsegment(words: list[str]) -> None:
     given = options(words)
     folder, result, models = given["-i"], Path(given["-o"]), given["-mp"]
     if not models.endswith("/") or not Path(models).is_dir():
         sys.exit(f"cannot write {models}deep_brain_seg_model.zip")
-    model = Path(models, "deep_brain_seg_model_2f")
-    if not (model / "model").is_dir():
+    model = Path(models, DBSEGMENT_MODEL)
+    if not all((model / name).exists() for name in ("plans.pkl", "fold_4", "fold_6")):
         sys.exit("cannot download the model")
-    for folder_of_nnunet in ("nnUNet_raw_data", "nnUNet_cropped_data", "preprocess_nnUNet"):
-        (model / folder_of_nnunet).mkdir(exist_ok=True)
+    (model / "fold_0").mkdir(exist_ok=True)
+    (Path(models) / "deep_brain_seg_model_2f" / "nnUNet_raw_data").mkdir(exist_ok=True)
     for source in sorted(Path(folder).glob("*.nii.gz")):
         image = Image(source)
         own = Path(folder, "preprocessed_v3", source.name.replace(".nii.gz", "_0000.nii.gz"))

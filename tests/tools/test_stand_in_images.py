@@ -116,7 +116,9 @@ def test_every_program_in_an_image(
         image = Volume(np.where(image.data == SKULL, 0, image.data), image.affine)
     licence, weights = tmp_path / "license.txt", tmp_path / "models"
     licence.write_text(LICENCE)
-    (weights / "deep_brain_seg_model_2f" / "model").mkdir(parents=True)
+    for fold in ("fold_4", "fold_6"):
+        (weights / stand_ins.DBSEGMENT_MODEL / fold).mkdir(parents=True)
+    (weights / stand_ins.DBSEGMENT_MODEL / "plans.pkl").touch()
     runner.check(method.program)
     made = run_program(
         method,

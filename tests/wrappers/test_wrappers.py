@@ -203,6 +203,20 @@ def test_the_array_script_covers_every_session_once(bids: Path) -> None:
     ]
 
 
+def test_sessions_that_are_compared_are_measured_by_one_task(bids: Path) -> None:
+    for label in ("b", "c"):
+        path = bids / "sub-02" / f"ses-{label}" / "anat" / f"sub-02_ses-{label}_T1w.nii.gz"
+        save_image(path, np.ones((4, 4, 4), dtype=np.uint8))
+    folder = _script(bids)
+    assert len((folder / "sessions.txt").read_text().splitlines()) == 5
+    least = slurm.read_submissions(bids.parent / "out")[-1].request
+    folder = _script(bids, "--longitudinal")
+    assert (folder / "sessions.txt").read_text() == "01 a\n02 -\n03 a\n"
+    most = slurm.read_submissions(bids.parent / "out")[-1].request
+    assert most.mib >= least.mib
+    assert most.minutes >= least.minutes
+
+
 def test_the_group_job_is_left_out_if_not_asked_for(bids: Path) -> None:
     out = bids.parent / "out"
     assert slurm_main([str(bids), str(out), "participant"]) == 0
