@@ -37,6 +37,8 @@ _PROGRAMS = (
     "mindglide",
     "mindglide1",
 )
+# Those that segment nothing, and have an option of their own.
+_OTHER_PROGRAMS = ("flirt", "siena")
 _SPOILING_CORRECTIONS = ("v2k", "v3star", "NHResFIL", "FIL_v3star", "FIL_7T")
 _MEMORY_UNITS = {"": 1 / 1024, "M": 1 / 1024, "G": 1.0, "T": 1024.0}
 
@@ -160,32 +162,7 @@ def build_parser() -> argparse.ArgumentParser:
         "mean probability or STAPLE of all (default: union majority)",
     )
 
-    tools = parser.add_argument_group("other programs")
-    add = tools.add_argument
-    add(
-        "--tool-image",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="METHOD=IMAGE",
-        help="run a method in a Docker image (by its name, from the engine here) or an Apptainer "
-        "image (a .sif file, a folder or an address) instead of from the PATH",
-    )
-    add(
-        "--tool-weights",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="METHOD=PATH",
-        help="network weights: dbsegment's folder of models, mindglide's .pt file",
-    )
-    add("--tool-gpu", action="store_true", help="let them use NVIDIA GPUs")
-    add(
-        "--fs-license-file",
-        type=Path,
-        metavar="FILE",
-        help="FreeSurfer's (default: $FS_LICENSE, then $FREESURFER_HOME/license.txt)",
-    )
+    _add_tools(parser)
 
     maps = parser.add_argument_group("quantitative maps")
     add = maps.add_argument
@@ -229,6 +206,48 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_tools(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments about other programs."""
+    tools = parser.add_argument_group("other programs")
+    add = tools.add_argument
+    add(
+        "--tool-image",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="METHOD=IMAGE",
+        help="run a method, flirt or siena in a Docker image (by its name, from the engine here) "
+        "or an Apptainer image (a .sif file, a folder or an address) instead of from the PATH",
+    )
+    add(
+        "--tool-weights",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="METHOD=PATH",
+        help="network weights: dbsegment's folder of models, mindglide's .pt file",
+    )
+    add("--tool-gpu", action="store_true", help="let them use NVIDIA GPUs")
+    add(
+        "--flirt",
+        action="store_true",
+        help="align R1, FLAIR and T2w by FSL's FLIRT as Ibrahim et al. 2026 did, and by ANTs where "
+        "that fails (default: by ANTs alone)",
+    )
+    add(
+        "--siena",
+        action="store_true",
+        help="run FSL's SIENA from the T1w of each subject's first session to that of every later "
+        "one; the group stage takes its brain volume change before others",
+    )
+    add(
+        "--fs-license-file",
+        type=Path,
+        metavar="FILE",
+        help="FreeSurfer's (default: $FS_LICENSE, then $FREESURFER_HOME/license.txt)",
+    )
+
+
 def parse(arguments: Sequence[str]) -> Options:
     """Turn command-line words into ``Options``.
 
@@ -263,11 +282,13 @@ def parse(arguments: Sequence[str]) -> Options:
         calibrate=values.calibrate or values.calibration is not None,
         calibration_file=values.calibration.absolute() if values.calibration else None,
         methods=tuple(dict.fromkeys(["thalnet", *values.methods])),
-        tool_images=_pairs("--tool-image", values.tool_image),
+        tool_images=_pairs("--tool-image", values.tool_image, (*_PROGRAMS, *_OTHER_PROGRAMS)),
         tool_weights=_weights(values.tool_weights),
         tool_gpu=values.tool_gpu,
         fs_license_file=values.fs_license_file.absolute() if values.fs_license_file else None,
         envelope=values.envelope,
+        flirt=values.flirt,
+        siena=values.siena,
         flip_averaging=values.flip_averaging,
         longitudinal=values.longitudinal,
         ensembles=tuple(dict.fromkeys(values.ensembles)),
@@ -421,20 +442,21 @@ def _derivatives(values: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def _pairs(option: str, values: Sequence[str]) -> dict[str, str]:
+def _pairs(option: str, values: Sequence[str], names: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for value in values:
         name, equals, text = value.partition("=")
-        if not equals or not text or name not in _PROGRAMS:
+        if not equals or not text or name not in names:
             raise UsageError(
-                f"'{value}' (given as {option}) is not METHOD=… with one of {', '.join(_PROGRAMS)}."
+                f"'{value}' (given as {option}) is not METHOD=… with one of {', '.join(names)}."
             )
         found[name] = text
     return found
 
 
 def _weights(values: Sequence[str]) -> dict[str, Path]:
-    found = {name: Path(path).absolute() for name, path in _pairs("--tool-weights", values).items()}
+    pairs = _pairs("--tool-weights", values, _PROGRAMS)
+    found = {name: Path(path).absolute() for name, path in pairs.items()}
     for path in found.values():
         if not path.exists():
             raise MissingInputError(f"There is no {path} (given as --tool-weights).")

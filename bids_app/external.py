@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from bids_app import __version__
+from bids_app.alignment.flirt import FLIRT
 from bids_app.dataset.derivatives import Staging
 from bids_app.dataset.finished import datasets, find_finished, read_finished
 from bids_app.dataset.images import read_volume
@@ -27,7 +28,8 @@ from bids_app.dataset.outputs import (
     write_ensemble,
     write_segmentation,
 )
-from bids_app.dataset.tool_job import run_program
+from bids_app.dataset.siena import SIENA
+from bids_app.dataset.tool_job import provenance, run_program
 from bids_app.errors import BadDataError, MissingInputError, ThalbidsError, UsageError
 from bids_app.images.volume import Volume, same_grid
 from bids_app.options import Options
@@ -44,6 +46,7 @@ from bids_app.segmentation.methods import EXTERNAL, METHODS
 from bids_app.segmentation.result import Thalami
 from bids_app.tools.call import Limits
 from bids_app.tools.choice import runner_of
+from bids_app.tools.program import Program
 
 # A program that takes so many times longer than it should hangs.
 _PATIENCE = 6
@@ -81,6 +84,19 @@ def programs_to_run(options: Options) -> tuple[ExternalMethod, ...]:
     return tuple(EXTERNAL[n] for n in options.methods if n in EXTERNAL and n not in finished)
 
 
+def all_programs(options: Options) -> tuple[Program, ...]:
+    """The same, and those that segment nothing."""
+    siena = options.siena and SIENA.name not in options.derivatives
+    others = ((FLIRT, options.flirt), (SIENA, siena))
+    return (*programs_to_run(options), *(program for program, asked in others if asked))
+
+
+def limits_of(program: Program, options: Options, threads: int) -> Limits:
+    """What one run of a program may use."""
+    seconds = _PATIENCE * program.seconds
+    return Limits(seconds, threads, options.memory_gib, options.tool_gpu)
+
+
 def check_programs(options: Options) -> None:
     """See, before any work, whether every program that was asked for can be run.
 
@@ -91,25 +107,10 @@ def check_programs(options: Options) -> None:
     UsageError
         If a program lacks the GPU or the envelope that it needs.
     """
+    for program in all_programs(options):
+        _check_program(program, options)
     for method in programs_to_run(options):
         name = method.name
-        image = options.tool_images.get(name)
-        if image is None and method.program is None:
-            raise MissingInputError(
-                f"{method.title} exists as an image only. Give it with --tool-image "
-                f"{name}=IMAGE, for example {name}={method.image}."
-            )
-        try:
-            runner_of(image).check(method.program)
-        except MissingInputError as error:
-            advice = f" For example: --tool-image {name}={method.image}." if image is None else ""
-            raise MissingInputError(f"{name}: {error}{advice}") from error
-        scratch = os.environ.get("TMPDIR", tempfile.gettempdir())
-        if image is None and not method.takes_spaces and " " in scratch:
-            raise UsageError(
-                f"{method.title}'s scripts do not work below {scratch}, whose name holds a space. "
-                "Choose another folder with --work-dir."
-            )
         given = options.tool_weights.get(name)
         if method.weights and not (given and (given / method.weights_hold).exists()):
             raise MissingInputError(f"{name} needs --tool-weights {name}=PATH, {method.weights}.")
@@ -131,6 +132,28 @@ def check_programs(options: Options) -> None:
             f"the thalami out of it, is not among the methods. Add it (--methods "
             f"{options.envelope} or -d {options.envelope}=PATH), or choose another method's with "
             "--envelope."
+        )
+
+
+def _check_program(program: Program, options: Options) -> None:
+    """See whether one program can be run in the way that was asked for."""
+    name = program.name
+    image = options.tool_images.get(name)
+    if image is None and program.program is None:
+        raise MissingInputError(
+            f"{program.title} exists as an image only. Give it with --tool-image "
+            f"{name}=IMAGE, for example {name}={program.image}."
+        )
+    try:
+        runner_of(image).check(program.program)
+    except MissingInputError as error:
+        advice = f" For example: --tool-image {name}={program.image}." if image is None else ""
+        raise MissingInputError(f"{name}: {error}{advice}") from error
+    scratch = os.environ.get("TMPDIR", tempfile.gettempdir())
+    if image is None and not program.takes_spaces and " " in scratch:
+        raise UsageError(
+            f"{program.title}'s scripts do not work below {scratch}, whose name holds a space. "
+            "Choose another folder with --work-dir."
         )
 
 
@@ -316,9 +339,7 @@ class _Run:
         if earlier is not None:
             return earlier
         name = f"logs/{self.anchor.scan.name}_{method.name}{self.contrast}.log"
-        limits = Limits(
-            _PATIENCE * method.seconds, self.threads, options.memory_gib, options.tool_gpu
-        )
+        limits = limits_of(method, options, self.threads)
         licence = find_licence(options.fs_license_file) if method.needs_licence else None
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder, "log.txt")
@@ -338,12 +359,7 @@ class _Run:
         dseg = placed(made.labels, method.labels, self.anchor.image)
         program: dict[str, object] = {
             **({"Envelope": options.envelope} if envelope is not None else {}),
-            "Name": method.title,
-            "BackEnd": made.run.back_end,
-            "Version": made.run.version,
-            "Command": list(made.run.command),
-            "Seconds": round(made.run.seconds, 1),
-            "Log": f"bids::{name}",
+            **provenance(method.title, made.run, name),
         }
         given = {"Volumes": _known(*made.soft_volumes), "IntracranialVolume": _known(made.icv)}
         if envelope is not None:

@@ -22,9 +22,15 @@ from bids_app.dataset.analysis_file import AnalysisPlan, read_analysis_file
 from bids_app.dataset.calibration import read_calibration
 from bids_app.dataset.cohort import Cohort, read_cohort
 from bids_app.dataset.derivatives import prepare_output, staged
-from bids_app.dataset.description import dataset_name, methods_text, works
+from bids_app.dataset.description import (
+    dataset_name,
+    methods_text,
+    other_programs,
+    works,
+)
 from bids_app.dataset.dictionary import GROUP_COLUMNS, describe_columns
 from bids_app.dataset.results import read_steps
+from bids_app.dataset.siena import own_reports
 from bids_app.dataset.steps import steps_of
 from bids_app.errors import BadDataError, ExitCode
 from bids_app.options import Options
@@ -47,7 +53,7 @@ def run(options: Options) -> ExitCode:
     ----------
     options : Options
         ``analysis_file`` says what is computed; the reference it names and ``siena`` are looked
-        up in ``derivatives``.
+        up in ``derivatives``, SIENA's reports else among the participants' results.
 
     Returns
     -------
@@ -71,7 +77,7 @@ def run(options: Options) -> ExitCode:
         plan,
         options.output_dir,
         given.get(plan.reference),
-        given.get("siena"),
+        given.get("siena") or own_reports(options.output_dir),
         options.calibrate,
         calibration,
     )
@@ -134,6 +140,7 @@ def write(
     """
     svgs: dict[str, str] = {}
     used = cohort.table["method"].unique().tolist()
+    used += sorted({name for each in records if each.stamp for name in other_programs(each.stamp)})
     methods = methods_paragraph(results, used, steps)
     citation = references(results, used, steps)
     with staged(options.output_dir, "group") as staging:

@@ -42,7 +42,7 @@ class Options:
         ``bids_app.segmentation.methods``; ``thalnet`` comes first, as others rest on its brain
         mask.
     tool_images : mapping of str to str
-        Container image by method; those without one run what is on the PATH.
+        Container image by method or program; those without one run what is on the PATH.
     tool_weights : mapping of str to Path
         Network weights by method.
     tool_gpu : bool
@@ -51,6 +51,10 @@ class Options:
         FreeSurfer's licence.
     envelope : str
         Method whose mask cuts the thalami out of MindGlide's deep grey matter.
+    flirt : bool
+        Whether contrasts are aligned by FSL's FLIRT first.
+    siena : bool
+        Whether FSL's SIENA is run from each subject's first session to the later ones.
     flip_averaging : bool
         Whether thalnet averages its outline with that of the mirrored images.
     longitudinal : bool
@@ -96,6 +100,8 @@ class Options:
     tool_gpu: bool = False
     fs_license_file: Path | None = None
     envelope: str = "first"
+    flirt: bool = False
+    siena: bool = False
     flip_averaging: bool = False
     longitudinal: bool = False
     ensembles: tuple[Rule, ...] = ("union", "majority")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -11,16 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bids_app import __version__, longitudinal
+from bids_app.alignment.flirt import FLIRT, flirt_strategies
 from bids_app.alignment.strategies import STRATEGIES, align, apply
 from bids_app.alignment.transforms import itk_text
 from bids_app.dataset.derivatives import Staging, prepare_output, staged
 from bids_app.dataset.description import (
     describe_dataset,
     methods_text,
+    other_programs,
     works,
     write_configuration,
 )
 from bids_app.dataset.finished import datasets, write_match_table
+from bids_app.dataset.flirt import FlirtRuns
 from bids_app.dataset.images import axis_codes, read_volume
 from bids_app.dataset.index import Scan, Session, check_dataset, index_sessions
 from bids_app.dataset.outputs import (
@@ -42,10 +46,18 @@ from bids_app.dataset.outputs import (
     write_volumes,
 )
 from bids_app.dataset.results import read_measured_scan, read_steps
+from bids_app.dataset.siena import SIENA
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.steps import steps_of
 from bids_app.errors import BadDataError, ExitCode, MissingInputError, ThalbidsError
-from bids_app.external import check_programs, finished_files, measure_external, programs_to_run
+from bids_app.external import (
+    all_programs,
+    check_programs,
+    finished_files,
+    limits_of,
+    measure_external,
+    programs_to_run,
+)
 from bids_app.images.intensity import scaled_in_mask
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
@@ -61,6 +73,9 @@ from bids_app.segmentation import thalnet
 from bids_app.segmentation.fusion import ensembles, fuse
 from bids_app.segmentation.methods import JOINT_METHODS, built_in
 from bids_app.segmentation.result import Segmentation
+from bids_app.siena import measure_brain_change
+from bids_app.tools.choice import runner_of
+from bids_app.tools.program import parameter_of
 
 if TYPE_CHECKING:
     from bids_app.report.pages import AlignmentReport, Anchor
@@ -116,6 +131,8 @@ def run(options: Options) -> ExitCode:
     describe_dataset(options)
     write_configuration(options, thalnet.weights_checksums())
     write_match_table(sessions, options)
+    if SIENA in all_programs(options) and all(session.baseline is None for session in sessions):
+        sys.stderr.write("SIENA is not run: no session has an earlier one with a T1w.\n")
     progress = Progress(len(sessions), options.verbosity)
     outcomes = []
     try:
@@ -179,7 +196,9 @@ def measure_session(
         scans = []
         for anchor in anchors:
             stage(f"align to {anchor.measured.scan.path.name}")
-            aligned, unaligned = align_contrasts(anchor.measured, others, session, staging)
+            aligned, unaligned = align_contrasts(
+                anchor.measured, others, session, options, threads, staging
+            )
             scan, images, unsegmented = measure_contrasts(
                 anchor, aligned, session, options, threads, stage, staging
             )
@@ -188,6 +207,10 @@ def measure_session(
             scans.append(replace(scan, measurements=found))
             warnings += anchor.warnings + unaligned + unsegmented + external.warnings
             failed += external.failed
+        unmeasured = measure_brain_change(session, options, threads, stage, staging)
+        warnings += unmeasured
+        failed += (SIENA.name,) if unmeasured else ()
+        stamp = without(stamp, failed)
         stage("report")
         write_volumes(staging, session, scans)
         r1_maps = [item.sidecar for item in maps if item.quantity == "R1map"]
@@ -196,7 +219,7 @@ def measure_session(
         session.name,
         "done",
         reason,
-        stamp=without(stamp, failed),
+        stamp=stamp,
         outputs=tuple(sorted(staging.names)),
         warnings=warnings,
     )
@@ -238,14 +261,25 @@ def other_contrasts(
 
 
 def align_contrasts(
-    anchor: MeasuredScan, others: tuple[OtherContrast, ...], session: Session, staging: Staging
+    anchor: MeasuredScan,
+    others: tuple[OtherContrast, ...],
+    session: Session,
+    options: Options,
+    threads: int,
+    staging: Staging,
 ) -> tuple[tuple[AlignedContrast, ...], tuple[str, ...]]:
     """Bring every other contrast onto the anchor's grid; say which could not be aligned."""
     aligned, warnings = [], []
     grid = anchor.image
     x, y, z = grid.data.shape
     for other in others:
-        found = align(grid, anchor.brain_mask, other.image, STRATEGIES[other.contrast])
+        strategies, programs = STRATEGIES[other.contrast], []
+        if options.flirt:
+            runner = runner_of(options.tool_images.get(FLIRT.name))
+            limits = limits_of(FLIRT, options, threads)
+            flirt = FlirtRuns(runner, limits, staging, anchor.scan.name, other.contrast)
+            strategies, programs = flirt_strategies(other.contrast, flirt), flirt.programs
+        found = align(grid, anchor.brain_mask, other.image, strategies)
         if found.chosen is None:
             warnings.append(
                 f"{other.contrast} is left out: it could not be aligned to "
@@ -262,7 +296,9 @@ def align_contrasts(
             transform,
             float(other.image.voxel_size.max()),
         )
-        write_aligned(staging, session, anchor.scan, contrast, other.source, itk_text(transform))
+        write_aligned(
+            staging, session, anchor.scan, contrast, other.source, itk_text(transform), programs
+        )
         aligned.append(contrast)
     return tuple(aligned), tuple(warnings)
 
@@ -399,6 +435,8 @@ def write_session_page(
     """Draw the page of a session: masks over the scan, volumes, provenance, warnings."""
     from bids_app.report.pages import InputFile, SessionReport, session_page
 
+    used = [item.method for measured in scans for item in measured.measurements]
+    used += other_programs(stamp)
     steps = steps_of(
         ((item.method, item.contrast) for measured in scans for item in measured.measurements),
         (aligned.strategy for measured in scans for aligned in measured.aligned),
@@ -410,15 +448,11 @@ def write_session_page(
         anchors=tuple(_anchor(session, measured) for measured in scans),
         inputs=tuple(InputFile(path, checksum) for path, checksum in stamp.inputs.items()),
         software=stamp.software,
-        methods=methods_text(_used(scans), steps),
-        citation=works(_used(scans), steps),
+        methods=methods_text(used, steps),
+        citation=works(used, steps),
         warnings=warnings,
     )
     staging.text(f"{session.name}.html", session_page(report))
-
-
-def _used(scans: list[MeasuredScan]) -> list[str]:
-    return [item.method for measured in scans for item in measured.measurements]
 
 
 def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
@@ -521,7 +555,13 @@ def stamp_of(session: Session, options: Options) -> Stamp:
     for name, root, path in finished_files(session, options):
         inputs[f"{name}:{path.relative_to(root)}"] = _sha256_if_readable(path)
     for method in programs_to_run(options):
-        parameters[f"image of {method.name}"] = options.tool_images.get(method.name, "local")
+        parameters[method.parameter] = options.tool_images.get(method.name, "local")
+    if options.flirt and (session.others or sources):
+        parameters[FLIRT.parameter] = options.tool_images.get(FLIRT.name, "local")
+    if session.baseline is not None and SIENA in all_programs(options):
+        parameters[SIENA.parameter] = options.tool_images.get(SIENA.name, "local")
+        baseline = session.baseline.path
+        inputs[str(baseline.relative_to(options.bids_dir))] = _sha256_if_readable(baseline)
     if {*options.methods, *datasets(options)} & {"mindglide", "mindglide1"}:
         parameters["envelope"] = options.envelope
     if sources:
@@ -539,7 +579,10 @@ def stamp_of(session: Session, options: Options) -> Stamp:
 def without(stamp: Stamp, failed: tuple[str, ...]) -> Stamp:
     """The stamp of results in which some programs' are missing, so that they are tried again."""
     methods = [name for name in stamp.parameters["methods"].split() if name not in failed]
-    return replace(stamp, parameters={**stamp.parameters, "methods": " ".join(methods)})
+    parameters = {**stamp.parameters, "methods": " ".join(methods)}
+    for name in failed:
+        parameters.pop(parameter_of(name), None)
+    return replace(stamp, parameters=parameters)
 
 
 def _sha256_if_readable(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import settings
+
+from tests.tools import stand_ins
 
 # A busy machine is no reason to fail; the number of examples is what bounds the time.
 settings.register_profile("thalbids", deadline=None)
@@ -53,3 +56,17 @@ def describe(folder: Path, **fields: object) -> Path:
 def noise() -> np.ndarray:
     """An image of noise, (16, 18, 20) int16."""
     return np.random.default_rng(0).integers(1, 500, (16, 18, 20)).astype(np.int16)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every stand-in on the PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    text = Path(stand_ins.__file__).read_text(encoding="utf-8")
+    for name in stand_ins.PROGRAMS:
+        path = folder / name
+        path.write_text(text.replace("#!/usr/bin/env python3", f"#!{sys.executable}", 1))
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -29,7 +28,7 @@ from bids_app.tools.local import Local
 from tests.conftest import describe, save_image
 from tests.test_longitudinal import _in_this_process
 from tests.tools import stand_ins
-from tests.tools.stand_ins import DEEP, LEFT, PROGRAMS, RIGHT, SKULL
+from tests.tools.stand_ins import DEEP, LEFT, RIGHT, SKULL
 
 LICENCE = "ada@example.org\n12345\n *CAbcdefgh\n FSabcdefgh\n"
 
@@ -84,20 +83,6 @@ def _light(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(longitudinal, "run_sessions", _in_this_process)
     for name in ("FS_LICENSE", "FREESURFER_HOME"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every stand-in on the PATH."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    text = Path(stand_ins.__file__).read_text(encoding="utf-8")
-    for name in PROGRAMS:
-        path = folder / name
-        path.write_text(text.replace("#!/usr/bin/env python3", f"#!{sys.executable}", 1))
-        path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    return folder
 
 
 @pytest.fixture

@@ -46,15 +46,20 @@ class Strategy:
     ----------
     name : str
     estimate : function
-        Takes fixed and moving image, brain mask and the coarse solution that all strategies share;
-        returns the transform.
+        Takes fixed and moving image, brain mask and where to start; returns the transform, or
+        raises ValueError with the reason why there is none.
     threshold : float
         Mutual information (`bids_app.alignment.quality`, nats) below which it has failed.
+    searches : bool
+        Whether it is given the images as they are and finds its own start (the identity is given).
+        Others are given what is compared of them, coarsened, and the coarse solution that all
+        strategies share.
     """
 
     name: str
     estimate: Callable[[Volume, Volume, Volume, AffineArray], AffineArray]
     threshold: float
+    searches: bool = False
 
 
 def _by_ants(*stages: Stage) -> Callable[[Volume, Volume, Volume, AffineArray], AffineArray]:
@@ -147,8 +152,9 @@ def align(
 ) -> Alignment:
     """Find where a moving image lies relative to a fixed one of the same head.
 
-    The strategies are tried in order and start from the same coarse solution. If the first exceeds
-    its threshold clearly, it is taken. Otherwise `choose` decides.
+    The strategies are tried in order and start from the same coarse solution, unless they search
+    by themselves. If the first exceeds its threshold clearly, it is taken. Otherwise `choose`
+    decides.
 
     Parameters
     ----------
@@ -164,16 +170,21 @@ def align(
     Alignment
         Nothing raises: what failed says why.
     """
-    pair = _Pair.of(fixed, brain, moving)
-    start = pair.start()
+    given, pair = _Pair(fixed, brain, moving), _Pair.of(fixed, brain, moving)
+    start: AffineArray | None = None
     attempts: list[Attempt] = []
-    try:
-        start = pair.register(start, _COARSE)
-    except ValueError as error:
-        failed = Attempt(strategies[0].name, 0.0, strategies[0].threshold, start, str(error))
-        return Alignment((failed,), None)
     for strategy in strategies:
-        attempt = pair.attempt(strategy, start)
+        if strategy.searches:
+            attempt = pair.attempt(strategy, given, np.eye(4))
+        else:
+            try:
+                start = pair.register(pair.start(), _COARSE) if start is None else start
+            except ValueError as error:
+                # The others would start from there too.
+                failed = Attempt(strategy.name, 0.0, strategy.threshold, np.eye(4), str(error))
+                attempts.append(failed)
+                break
+            attempt = pair.attempt(strategy, pair, start)
         attempts.append(attempt)
         clear = attempt.mutual_information >= _CLEARLY * strategy.threshold
         if (clear and not attempt.problem and len(attempts) == 1) or (
@@ -276,9 +287,10 @@ class _Pair:
     def register(self, start: AffineArray, stages: Sequence[Stage]) -> AffineArray:
         return register(self.fixed, self.moving, self.brain, start, stages)
 
-    def attempt(self, strategy: Strategy, start: AffineArray) -> Attempt:
+    def attempt(self, strategy: Strategy, given: _Pair, start: AffineArray) -> Attempt:
+        """Align what a strategy is given, and judge it by this pair."""
         try:
-            found = strategy.estimate(self.fixed, self.moving, self.brain, start)
+            found = strategy.estimate(given.fixed, given.moving, given.brain, start)
         except ValueError as error:
             return Attempt(strategy.name, 0.0, strategy.threshold, start, str(error))
         information, coverage = self.quality(found)
@@ -340,7 +352,10 @@ class _Pair:
             Volume(self.brain.data[::-1], self.brain.affine),
             self.moving,
         )
-        found = mirrored.register(transform, (*_COARSE, *_RIGID_BY_INFORMATION))
+        try:
+            found = mirrored.register(transform, (*_COARSE, *_RIGID_BY_INFORMATION))
+        except ValueError:
+            return False
         return mirrored.quality(found)[0] > information
 
 

@@ -100,11 +100,16 @@ def _pbvc(study: Study) -> tuple[pd.Series, str, tuple[str, ...]]:
     if study.siena_dir is not None:
         reports = read_siena(study.siena_dir)
         # A report that names no session belongs to the only follow-up there is.
-        sessions = followup.set_index("participant_id")["session_id"]
-        later = reports["participant_id"].map(sessions)
-        reports = reports[reports["session_id"].isna() | (reports["session_id"] == later)]
+        right = pd.Series(data=True, index=reports.index)
+        for column, own in (("session_id", followup), ("baseline_session_id", study.baseline)):
+            sessions = own.set_index("participant_id")["session_id"]
+            expected = reports["participant_id"].map(sessions)
+            right &= reports[column].isna() | (reports[column] == expected)
+        reports = reports[right]
         if reports.empty:
-            raise NotApplicableError(f"{study.siena_dir} has no report.siena of a follow-up")
+            raise NotApplicableError(
+                f"{study.siena_dir} has no report.siena from the baseline to a follow-up"
+            )
         return reports.set_index("participant_id")["pbvc"], "by SIENA", ("smith2002",)
     if "pbvc" in followup:
         try:
@@ -121,8 +126,9 @@ def _pbvc(study: Study) -> tuple[pd.Series, str, tuple[str, ...]]:
     }
     if not built_in:
         raise NotApplicableError(
-            "brain volume change is unknown: no table has a column 'pbvc', no SIENA results were "
-            "given (-d siena=PATH), and no follow-up was measured with --longitudinal"
+            "brain volume change is unknown: no table has a column 'pbvc', SIENA was neither run "
+            "(--siena) nor are its results given (-d siena=PATH), and no follow-up was measured "
+            "with --longitudinal"
         )
     source = "by the built-in Jacobian integration (not SIENA)"
     return pd.Series(built_in, name="pbvc", dtype="float64"), source, ("nakamura2014",)

@@ -9,10 +9,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bids_app import __version__
+from bids_app.alignment.flirt import FLIRT
 from bids_app.dataset.derivatives import write_if_different
+from bids_app.dataset.siena import SIENA
 from bids_app.dataset.steps import LONGITUDINAL, STEPS
 from bids_app.options import Options
+from bids_app.run.stamps import Stamp
 from bids_app.segmentation.methods import EXTERNAL
+from bids_app.tools.program import Program
 
 CODE_URL = "https://github.com/thalbids/thalbids"
 BIDS_VERSION = "1.10.0"
@@ -21,6 +25,7 @@ _BIDSIGNORE = """\
 figures
 logs
 group
+siena
 .partial
 CITATION.md
 *.html
@@ -54,6 +59,7 @@ _README = """\
 | `*_seg-thalamus_desc-<method><contrast>_probseg` | probabilities, left and right |
 | `*_space-withinSubject_*` | the same half-way between all scans of a subject (`--longitudinal`) |
 | `*_desc-brain_pbvc.tsv` | percentage brain volume change between sessions (`--longitudinal`) |
+| `siena/` | SIENA's reports from a subject's first session to later ones (`--siena`) |
 | `*_desc-brain_mask` | brain with ventricles and sulci |
 | `*_desc-thalamus_volumes.tsv` | volumes in mL; its JSON explains the columns |
 | `logs/sessions.tsv` | how every session ended, with time and memory |
@@ -110,6 +116,15 @@ _BUILT_IN: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
+# Programs that segment nothing.
+_OTHERS = (FLIRT, SIENA)
+
+
+def other_programs(stamp: Stamp) -> list[str]:
+    """Names of the programs, beside those that segment, that results were made with."""
+    return [program.name for program in _OTHERS if program.parameter in stamp.parameters]
+
+
 def methods_text(used: Iterable[str], steps: Iterable[str] = ()) -> str:
     """Write the methods section.
 
@@ -151,12 +166,14 @@ def works(used: Iterable[str], steps: Iterable[str] = ()) -> str:
 
 def _beside_thalnet(used: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
     names = dict.fromkeys(name.removesuffix(LONGITUDINAL) for name in used)
-    external = {name: (method.methods, method.references) for name, method in EXTERNAL.items()}
+    programs: tuple[Program, ...] = (*EXTERNAL.values(), *_OTHERS)
+    external = {each.name: (each.methods, each.references) for each in programs}
     return [(_BUILT_IN | external)[name] for name in names if name in _BUILT_IN | external]
 
 
 def _citation_file(options: Options) -> str:
-    used = (*options.methods, *options.derivatives)
+    asked = [FLIRT.name] * options.flirt + [SIENA.name] * options.siena
+    used = (*options.methods, *options.derivatives, *asked)
     methods = methods_text(used)
     return f"# Methods\n\n{methods}\n## References\n\n{works(used)}\n{_FURTHER_STEPS}"
 

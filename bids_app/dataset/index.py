@@ -74,6 +74,9 @@ class Session:
         One image of every other contrast, to be aligned to the anchors.
     unused : tuple of Scan
         Further images of those contrasts.
+    baseline : Scan or None
+        Where the session is measured on T1w and is not the first with one of its subject, by the
+        order of labels: the first one's T1w. It may belong to a session that was not asked for.
     """
 
     subject: str
@@ -83,6 +86,7 @@ class Session:
     exists: bool = True
     others: tuple[Scan, ...] = ()
     unused: tuple[Scan, ...] = ()
+    baseline: Scan | None = None
 
     @property
     def name(self) -> str:
@@ -259,6 +263,7 @@ def _sessions_of(
     labels = (labels | folders) or {None}
     if options.session_labels is not None:
         labels = {label for label in labels if label in options.session_labels}
+    t1w = sorted(scans["T1w"], key=lambda path: (_entity(path, "ses") or "", path))
     sessions = []
     for label in sorted(labels, key=lambda value: value or ""):
         own = [image for image in images if _entity(image, "ses") == label]
@@ -278,6 +283,11 @@ def _sessions_of(
                 found[measured],
                 others=tuple(some[0] for some in others),
                 unused=tuple(scan for some in others for scan in some[1:]),
+                baseline=(
+                    _scan(t1w[0])
+                    if measured == "T1w" and label not in (None, _entity(t1w[0], "ses"))
+                    else None
+                ),
             )
         )
     return sessions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -251,6 +251,7 @@ def write_aligned(
     aligned: AlignedContrast,
     source: str,
     transform: str,
+    programs: Sequence[Mapping[str, object]] = (),
 ) -> None:
     """Write a contrast on the grid of the scan and the transform that brought it there.
 
@@ -265,6 +266,8 @@ def write_aligned(
         BIDS URI of the image before alignment.
     transform : str
         ITK text, from `bids_app.alignment.transforms.itk_text`.
+    programs : sequence of mapping
+        How external programs were run for it.
     """
     name = _transform_name(scan, aligned.contrast)
     staging.text(_anat(session, f"{name}.txt"), transform)
@@ -273,6 +276,7 @@ def write_aligned(
         "SpatialReference": _reference(session, scan),
         "Strategy": aligned.strategy,
         "Attempts": list(aligned.quality),
+        **({"ExternalPrograms": list(programs)} if programs else {}),
     }
     staging.json(_anat(session, f"{name}.json"), described)
     staging.image(

@@ -80,7 +80,7 @@ def run_program(
         inputs.mkdir()
         outputs.mkdir()
         job = Job(
-            image=_staged(image, inputs / "image.nii.gz"),
+            image=stage_image(image, inputs / "image.nii.gz"),
             folder=outputs,
             contained=not isinstance(runner, Local),
             threads=limits.threads,
@@ -129,7 +129,32 @@ def _make_places(binds: Sequence[Bind]) -> None:
 _GRID_MM = 1e-2
 
 
-def _staged(image: Volume, path: Path) -> Path:
+def provenance(title: str, run: ToolRun, log: str) -> dict[str, object]:
+    """How a program was run, for the JSON beside its results; the log by its name in the output."""
+    return {
+        "Name": title,
+        "BackEnd": run.back_end,
+        "Version": run.version,
+        "Command": list(run.command),
+        "Seconds": round(run.seconds, 1),
+        "Log": f"bids::{log}",
+    }
+
+
+def stage_image(image: Volume, path: Path) -> Path:
+    """Write an image where a program finds it, with equal qform and sform.
+
+    Parameters
+    ----------
+    image : Volume
+    path : Path
+        ``.nii.gz``.
+
+    Returns
+    -------
+    Path
+        The same.
+    """
     import nibabel as nib
 
     # Integers as they are; single precision suffices for the rest.

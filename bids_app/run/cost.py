@@ -7,10 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bids_app.alignment.flirt import FLIRT
 from bids_app.dataset.index import Session
+from bids_app.dataset.siena import SIENA
 from bids_app.options import Options
 from bids_app.run.records import read_record
 from bids_app.segmentation.external import ExternalMethod
+from bids_app.tools.program import Program
 
 # Measured by benchmarks/cost_model.py at 2 and 1 mm by one processor; the atlas at 2 mm only.
 _START_SECONDS = 2.0
@@ -140,17 +143,27 @@ def predict_sessions(
     dict of str to Cost
         By name of the session.
     """
-    from bids_app.external import programs_to_run
+    from bids_app.external import all_programs, programs_to_run
 
     measured = [session for session in sessions if not session.problem]
     loads = {session.name: load_of(session, options) for session in measured}
     costs = {name: predict(load, threads) for name, load in loads.items()}
     programs = programs_to_run(options)
+    others = [program for program in all_programs(options) if program not in programs]
+    if FLIRT in others:
+        # R1 takes up to three runs.
+        runs = {name: len(load.voxels) * load.contrasts for name, load in loads.items()}
+        costs = {name: _with(cost, FLIRT, runs[name]) for name, cost in costs.items()}
+    if SIENA in others:
+        later = {session.name for session in measured if session.baseline is not None}
+        costs = {name: _with(cost, SIENA, int(name in later)) for name, cost in costs.items()}
     if programs:
         return {
             session.name: _with_programs(costs[session.name], session, programs)
             for session in measured
         }
+    if others:
+        return costs
     records = {name: read_record(options.output_dir, name) for name in costs}
     done = {name: kept for name, kept in records.items() if kept and kept.status == "done"}
     if not done:
@@ -173,6 +186,13 @@ def load_of(session: Session, options: Options) -> Load:
         sources=len(sources),
         atlas="atlas" in options.methods,
     )
+
+
+def _with(cost: Cost, program: Program, runs: int) -> Cost:
+    if not runs:
+        return cost
+    peak_mib = max(cost.peak_mib, 1024 * program.memory_gib)
+    return Cost(cost.seconds + runs * program.seconds, peak_mib)
 
 
 def _with_programs(cost: Cost, session: Session, programs: Sequence[ExternalMethod]) -> Cost:

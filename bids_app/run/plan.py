@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from bids_app.dataset.finished import datasets, match_table
 from bids_app.dataset.index import Session
+from bids_app.dataset.siena import SIENA
 from bids_app.longitudinal import courses_of
 from bids_app.options import Options
 from bids_app.run.cost import Cost, predict_course, predict_sessions
@@ -26,6 +27,8 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
     resources : Resources
         Workers and threads that the run would get.
     """
+    from bids_app.external import all_programs
+
     costs = predict_sessions(sessions, resources.threads, options)
     rows: list[tuple[str, ...]] = [("session", "scans", "methods", "seconds", "MiB", "action")]
     rows += [_row(session, options, costs.get(session.name)) for session in sessions]
@@ -39,6 +42,9 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
     if options.longitudinal and not courses:
         sys.stdout.write("longitudinal: no subject has two sessions\n")
+    if SIENA in all_programs(options):
+        later = [session.name for session in sessions if session.baseline is not None]
+        sys.stdout.write(f"siena: {_some(later) or 'no session has an earlier one'}\n")
     _print_finished(sessions, options)
     scans = sum(len(session.anchors) for session in sessions)
     minutes = sum(cost.seconds for cost in costs.values()) / resources.workers / 60

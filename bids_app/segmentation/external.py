@@ -14,6 +14,7 @@ from bids_app.images.resampling import resample
 from bids_app.images.volume import AffineArray, Volume, same_grid
 from bids_app.segmentation.result import LEFT, RIGHT
 from bids_app.tools.call import Call
+from bids_app.tools.program import Program
 
 Labels = npt.NDArray[np.uint8]
 
@@ -52,36 +53,20 @@ class Job:
     weights: Path | None = None
 
 
-@dataclass(frozen=True)
-class ExternalMethod:
-    """A method that another program carries out.
+@dataclass(frozen=True, kw_only=True)
+class ExternalMethod(Program):
+    """A method that another program carries out; ``seconds`` are those of one image.
 
     Attributes
     ----------
-    name : str
-        As in tables and file names.
-    title : str
-        As in sentences.
     contrasts : tuple of str
         That the program can segment.
     labels : mapping of int to int
         The program's labels to 1 (left), 2 (right) or `BOTH`.
-    program : str or None
-        To be found on the PATH; None for one that exists as an image only.
-    image : str
-        A container image that holds it.
     call : function
         The run of the program.
     output : function
         Where its labels lie afterwards; raises BadDataError if it left none that are of use.
-    seconds : float
-        About how long an image takes on one processor, by the program's own documentation.
-    memory_gib : float
-        About how much memory it needs.
-    methods : str
-        Sentence for the methods section, with the licence.
-    references : tuple of str
-        Works to cite.
     brain_only : bool
         Whether it expects a brain without skull.
     measures : function or None
@@ -89,8 +74,6 @@ class ExternalMethod:
         the program's own statistics.
     needs_licence : bool
         Whether it refuses to work without FreeSurfer's licence file.
-    takes_spaces : bool
-        Whether it works in folders whose names hold spaces.
     keeps_grid : bool
         Whether it writes its labels on the grid of its image.
     needs_gpu : bool
@@ -100,22 +83,13 @@ class ExternalMethod:
         A folder in there, without which the program would fetch it.
     """
 
-    name: str
-    title: str
     contrasts: tuple[str, ...]
     labels: Mapping[int, int]
-    program: str | None
-    image: str
     call: Callable[[Job], Call]
     output: Callable[[Job], Path]
-    seconds: float
-    memory_gib: float
-    methods: str
-    references: tuple[str, ...]
     brain_only: bool = False
     measures: Callable[[Path], tuple[npt.NDArray[np.float64], float]] | None = None
     needs_licence: bool = False
-    takes_spaces: bool = True
     keeps_grid: bool = False
     needs_gpu: bool = False
     weights: str = ""

@@ -180,11 +180,11 @@ def socket_for(options: Options) -> Path | None:
     UsageError
         If the two containers would have no folder in common, or the engine has no socket here.
     """
-    from bids_app.external import programs_to_run
+    from bids_app.external import all_programs
     from bids_app.tools.choice import runner_of
     from bids_app.tools.docker_image import Docker
 
-    images = [options.tool_images.get(method.name) for method in programs_to_run(options)]
+    images = [options.tool_images.get(program.name) for program in all_programs(options)]
     if not any(isinstance(runner_of(image), Docker) for image in images):
         return None
     if options.work_dir is None:

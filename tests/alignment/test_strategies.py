@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from benchmarks.alignment import Head, draw_displacement, draw_head, error_mm, moved
+from bids_app.alignment import strategies
 from bids_app.alignment.strategies import (
     STRATEGIES,
     Attempt,
+    Strategy,
     align,
     apply,
     choose,
@@ -81,6 +83,34 @@ def test_left_and_right_swapped_is_refused(head: Head) -> None:
     found = align(head.t1w, head.brain, Volume(right.data[::-1], right.affine), STRATEGIES["R1map"])
     assert found.chosen is None
     assert "left and right swapped" in found.reason
+
+
+def test_strategies_that_search_need_no_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where ANTs finds no start, others are still judged, and the reason names both."""
+
+    def no_solution(*_: object) -> np.ndarray:
+        raise ValueError("ANTs found no solution.")
+
+    monkeypatch.setattr(strategies, "register", no_solution)
+    data = np.random.default_rng(0).random((24, 24, 24)).astype(np.float32)
+    image = Volume(data, np.diag([2.0, 2.0, 2.0, 1.0]))
+    brain = Volume(np.ones(data.shape, dtype=np.uint8), image.affine)
+    given = []
+
+    def search(*pair: np.ndarray) -> np.ndarray:
+        given.append(pair)
+        return np.eye(4)
+
+    right = Strategy("search", search, 0.25, searches=True)
+    found = align(image, brain, image, (right, *STRATEGIES["FLAIR"]))
+    assert found.chosen is not None, found.reason
+    assert given[0][:3] == (image, image, brain)
+    away = Strategy("away", lambda *_: _shifted(np.eye(4), (500, 0, 0)), 0.25, searches=True)
+    found = align(image, brain, image, (away, *STRATEGIES["FLAIR"]))
+    assert found.chosen is None
+    assert found.reason == (
+        "away: only 0 % of the brain lies in the image; mutual information: ANTs found no solution."
+    )
 
 
 def _attempt(name: str, information: float, problem: str = "") -> Attempt:

@@ -6,7 +6,8 @@ so that it runs in any image. The "segmentation" reads the intensities that the 
 left thalamus, the right one and other deep grey matter.
 
 In the environment, ``STAND_IN`` makes a program ``fail``, ``hang``, write ``nothing``, a
-``series``, or a ``wrong-grid``.
+``series``, or a ``wrong-grid`` (flirt: no affine matrix; siena: no
+final estimate).
 """
 
 from __future__ import annotations
@@ -174,6 +175,90 @@ def run_fastsurfer(words: list[str]) -> None:
     write_statistics(folder / "stats" / "aseg+DKT.stats", etiv=False)
 
 
+def product(*matrices: list[list[float]]) -> list[list[float]]:
+    first, *rest = matrices
+    for second in rest:
+        first = [[sum(row[n] * second[n][k] for n in range(4)) for k in range(4)] for row in first]
+    return first
+
+
+def inverse(matrix: list[list[float]]) -> list[list[float]]:
+    """By elimination."""
+    rows = [[*row, *(float(i == k) for k in range(4))] for i, row in enumerate(matrix)]
+    for i in range(4):
+        pivot = max(range(i, 4), key=lambda k: abs(rows[k][i]))
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        rows[i] = [value / rows[i][i] for value in rows[i]]
+        for k in range(4):
+            if k != i:
+                factor = rows[k][i]
+                rows[k] = [a - factor * b for a, b in zip(rows[k], rows[i], strict=True)]
+    return [row[4:] for row in rows]
+
+
+def fsl_to_world(image: Image) -> list[list[float]]:
+    """From FSL's mm, which run against the first axis of a right-handed image."""
+    columns = [[row[axis] for row in image.affine] for axis in range(3)]
+    x, y, z = [sum(value**2 for value in column) ** 0.5 for column in columns]
+    (a, b, c), (d, e, f), (g, h, i) = columns
+    right_handed = a * (e * i - f * h) - d * (b * i - c * h) + g * (b * f - c * e) > 0
+    voxel = [[1 / x, 0, 0, 0], [0, 1 / y, 0, 0], [0, 0, 1 / z, 0], [0, 0, 0, 1.0]]
+    if right_handed:
+        voxel[0] = [-1 / x, 0, 0, image.shape[0] - 1.0]
+    return product([*(list(row) for row in image.affine), [0, 0, 0, 1.0]], voxel)
+
+
+def flirt(words: list[str]) -> None:
+    """Takes the images for aligned by their headers, whereever a search would have begun."""
+    given = options(words, ("-nosearch",))
+    costs = ("mutualinfo", "corratio", "normcorr", "normmi", "leastsq")
+    if given.get("-cost", "corratio") not in costs or given["-dof"] not in ("6", "7", "9", "12"):
+        sys.exit("Unrecognised cost function type")
+    if not os.environ.get("FSLOUTPUTTYPE"):
+        sys.exit("ERROR:: Environment variable FSLOUTPUTTYPE is not set!")
+    moving, fixed = Image(Path(given["-in"])), Image(Path(given["-ref"]))
+    if "-refweight" in given and Image(Path(given["-refweight"])).shape != fixed.shape:
+        sys.exit("weight and reference differ in size")
+    found = product(inverse(fsl_to_world(fixed)), fsl_to_world(moving))
+    if "-init" in given:
+        text = Path(given["-init"]).read_text()
+        found = [[float(value) for value in line.split()] for line in text.splitlines()]
+    if MODE == "wrong-grid":
+        found[0][0] = float("nan")
+    lines = ["".join(f"{value:.10f}  " for value in row) for row in found]
+    sys.stdout.write("\nFinal result: \n" + "\n".join(lines) + "\n")
+    if MODE != "nothing":
+        Path(given["-omat"]).write_text("\n".join(lines) + "\n")
+
+
+def siena(words: list[str]) -> None:
+    """Counts what is brighter than nothing; like the script, it ends well whatever happens."""
+    first, later, *rest = words
+    given = options(rest)
+    if "/" in first + later or not os.environ.get("FSLOUTPUTTYPE"):
+        sys.exit("input names must not contain directories")
+    sizes = [sum(value > 0 for value in Image(Path(name)).values) for name in (first, later)]
+    folder = Path(given.get("-o", "A_to_B_siena"))
+    folder.mkdir()
+    Path("A_brain.nii.gz").touch()
+    if MODE == "nothing":
+        return
+    change = 100 * (sizes[1] - sizes[0]) / sizes[0]
+    lines = ["SIENA - Structural Image Evaluation, using Normalisation, of Atrophy", ""]
+    for direction, sign in (("B to A", -1), ("A to B", 1)):
+        lines += [
+            f"finding brain edge motion: {direction}",
+            "AREA  176821.2 mm^2",
+            f"VOLC  {sign * 4311.7} mm^3",
+            f"RATIO {sign * 0.0243} mm",
+            f"PBVC  {sign * change} %",
+        ]
+    if MODE != "wrong-grid":
+        lines.append(f"finalPBVC {change} %")
+    (folder / "report.siena").write_text("\n".join(lines) + "\n")
+    (folder / "report.html").write_text("<HTML>")
+
+
 def mri_synthseg(words: list[str]) -> None:
     given = options(words, ("--cpu",))
     image = Image(Path(given["--i"]))
@@ -248,6 +333,8 @@ def dbsegment_image(words: list[str]) -> None:
 PROGRAMS = {
     "recon-all": recon_all,
     "run_first_all": run_first_all,
+    "flirt": flirt,
+    "siena": siena,
     "run_fastsurfer.sh": run_fastsurfer,
     "mri_synthseg": mri_synthseg,
     "DBSegment": dbsegment,
@@ -257,7 +344,7 @@ PROGRAMS = {
 }
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--version"]:
+    if sys.argv[1:] in (["--version"], ["-version"]):
         sys.stdout.write(f"{Path(sys.argv[0]).name} stand-in 1\n")
     else:
         misbehave()

@@ -11,6 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bids_app.alignment.flirt import flirt_strategies
+from bids_app.dataset.derivatives import Staging
+from bids_app.dataset.flirt import FlirtRuns
+from bids_app.dataset.siena import final_pbvc, run_siena
 from bids_app.dataset.tool_job import run_program
 from bids_app.images.volume import Volume
 from bids_app.segmentation.external import placed
@@ -139,3 +143,52 @@ def test_a_program_that_fails_in_an_image(image_of: Callable[[str], str], tmp_pa
     runner = runner_of(image_of("first"))
     with pytest.raises(ToolError, match="is there still a skull"):
         run_program(EXTERNAL["first"], head(), runner, Limits(120), tmp_path / "log.txt")
+
+
+@pytest.mark.parametrize("engine", ["docker", "apptainer"])
+def test_flirt_in_an_image(
+    engine: str,
+    image_of: Callable[[str], str],
+    sandbox_of: Callable[[str], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runner = runner_of((image_of if engine == "docker" else sandbox_of)("flirt"))
+    scratch = tmp_path / "-i, größe: 1"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    runner.check("flirt")
+    image = head()
+    mirrored = image.affine @ np.diag([-1.0, 1, 1, 1])
+    moving = Volume(image.data, mirrored)
+    brain = Volume((image.data != 0).astype(np.uint8), image.affine)
+    flirt = FlirtRuns(runner, Limits(120), Staging(tmp_path, tmp_path), "sub-01", "R1map")
+    strategies = flirt_strategies("R1map", flirt)[:2]
+    for strategy in strategies:
+        found = strategy.estimate(image, moving, brain, np.eye(4))
+        # The stand-in aligns by the headers.
+        np.testing.assert_allclose(found, np.eye(4), atol=1e-5)
+    assert [program["BackEnd"] for program in flirt.programs] == [engine] * 3
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("engine", ["docker", "apptainer"])
+def test_siena_in_an_image(
+    engine: str,
+    image_of: Callable[[str], str],
+    sandbox_of: Callable[[str], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runner = runner_of((image_of if engine == "docker" else sandbox_of)("siena"))
+    scratch = tmp_path / "-i, größe: 1"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    runner.check("siena")
+    first = head()
+    later = Volume(np.where(first.data == DEEP, 0, first.data), first.affine)
+    report, run = run_siena(first, later, runner, Limits(120), tmp_path / "log.txt")
+    lost = np.count_nonzero(first.data == DEEP) / np.count_nonzero(first.data)
+    assert final_pbvc(report) == pytest.approx(-100 * lost)
+    assert run.back_end == engine
+    assert list(scratch.iterdir()) == []

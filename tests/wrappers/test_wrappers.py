@@ -102,6 +102,8 @@ def test_the_engines_socket_is_lent_to_images_of_other_programs_only(
         asked(*image)
     work = ["--work-dir", str(bids.parent / "work")]
     assert asked(*image, *work) == socket
+    assert asked("--flirt", "--tool-image", "flirt=fsl:6", *work) == socket
+    assert asked("--tool-image", "flirt=fsl:6", *work) is None
     settings = Settings("thalbids:1", "5:6", None, {}, socket=socket)
     line = " ".join(docker_command(settings))
     assert f"-v {socket}:/var/run/docker.sock:rw --group-add {socket.stat().st_gid}" in line
