@@ -41,13 +41,7 @@ def analyse(study: Study) -> Result:
         figures=_figures(everyone, caption),
         methods="Subjects per arm of a two-arm trial follow from the mean and standard deviation "
         f"of annual change ({100 * wanted.slowing:g} % slowing, {100 * wanted.power:g} % power).",
-        findings="Subjects per arm: "
-        + ", ".join(
-            f"{row.method} {row.sample_size:.0f} [{row.sample_size_ci_low:.0f}, "
-            f"{row.sample_size_ci_high:.0f}]"
-            for row in everyone[everyone["sample_size"].notna()].itertuples()
-        )
-        + ".",
+        findings=_findings(everyone),
         references=("fox2000",),
     )
 
@@ -69,6 +63,15 @@ def _sizes(study: Study, changes: pd.DataFrame) -> pd.DataFrame:
         resamples=plan.resamples,
         seed=plan.seed,
     )
+
+
+def _findings(sizes: pd.DataFrame) -> str:
+    named = [
+        f"{row.method} {row.sample_size:.0f} [{row.sample_size_ci_low:.0f}, "
+        f"{row.sample_size_ci_high:.0f}]"
+        for row in sizes[sizes["sample_size"].notna()].itertuples()
+    ]
+    return f"Subjects per arm: {', '.join(named)}." if named else ""
 
 
 def _figures(sizes: pd.DataFrame, caption: str) -> dict[str, ResultFigure]:
