@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
+from pathlib import Path
 
 import pandas as pd
 
@@ -28,7 +29,9 @@ from bids_app.dataset.description import (
     works,
 )
 from bids_app.dataset.dictionary import GROUP_COLUMNS, describe_columns
+from bids_app.dataset.results import read_steps
 from bids_app.dataset.siena import own_reports
+from bids_app.dataset.steps import steps_of
 from bids_app.errors import BadDataError, ExitCode
 from bids_app.options import Options
 from bids_app.report.pages import CohortReport, Section, SessionStatus, cohort_page
@@ -78,8 +81,9 @@ def run(options: Options) -> ExitCode:
         options.calibrate,
         calibration,
     )
+    steps, unknown = cohort_steps(cohort, options.output_dir)
     try:
-        cohort = replace(cohort, table=study.table)
+        cohort = replace(cohort, table=study.table, problems=(*cohort.problems, *unknown))
     except NotApplicableError as error:
         raise BadDataError(f"Volumes cannot be calibrated: {error}.") from error
     prepare_output(options.output_dir)
@@ -93,7 +97,7 @@ def run(options: Options) -> ExitCode:
             results[name] = attempt(name, study)
             for key, drawn in results[name].figures.items():
                 files[key] = renderer.submit(figure_files, drawn.figure)
-        write(options, plan, cohort, results, files, records)
+        write(options, plan, cohort, steps, results, files, records)
     problems = problem_table(cohort, results)["problem"].tolist()
     for problem in problems[:MOST_PROBLEMS]:
         sys.stderr.write(f"{problem}\n")
@@ -108,6 +112,7 @@ def write(
     options: Options,
     plan: AnalysisPlan,
     cohort: Cohort,
+    steps: Iterable[str],
     results: Mapping[str, Result],
     files: Mapping[str, Future[tuple[str, bytes]]],
     records: list[Outcome],
@@ -119,6 +124,8 @@ def write(
     options : Options
     plan : AnalysisPlan
     cohort : Cohort
+    steps : iterable of str
+        Keys of `bids_app.dataset.steps.STEPS`.
     results : mapping of str to Result
         By name of the analysis.
     files : mapping of str to Future
@@ -134,7 +141,8 @@ def write(
     svgs: dict[str, str] = {}
     used = cohort.table["method"].unique().tolist()
     used += sorted({name for each in records if each.stamp for name in other_programs(each.stamp)})
-    methods, citation = methods_paragraph(results, used), references(results, used)
+    methods = methods_paragraph(results, used, steps)
+    citation = references(results, used, steps)
     with staged(options.output_dir, "group") as staging:
         tables = {"analyses": overview(results), "problems": problem_table(cohort, results)}
         for name, frame in tables.items():
@@ -187,10 +195,30 @@ def problem_table(cohort: Cohort, results: Mapping[str, Result]) -> pd.DataFrame
     return pd.DataFrame({"problem": list(dict.fromkeys([*cohort.problems, *met]))}, dtype="str")
 
 
-def methods_paragraph(results: Mapping[str, Result], used: Iterable[str]) -> str:
+def cohort_steps(cohort: Cohort, output_dir: Path) -> tuple[list[str], list[str]]:
+    """Name what the sessions went through beside segmenting, and the files that cannot tell."""
+    strategies: list[str] = []
+    r1_maps: list[Mapping[str, object]] = []
+    problems = []
+    table = cohort.table.fillna({"session_id": ""})
+    for names in table[["participant_id", "session_id"]].drop_duplicates().to_numpy():
+        try:
+            aligned, mapped = read_steps(output_dir, Path(*names))
+        except BadDataError as error:
+            problems.append(str(error))
+            continue
+        strategies += aligned
+        r1_maps += mapped
+    measured = table[["method", "contrast"]].drop_duplicates().itertuples(index=False, name=None)
+    return steps_of(measured, strategies, r1_maps), problems
+
+
+def methods_paragraph(
+    results: Mapping[str, Result], used: Iterable[str], steps: Iterable[str]
+) -> str:
     """Write the methods with what was computed, and the findings with their numbers."""
     done = [result for result in results.values() if not result.reason]
-    parts = [methods_text(used).strip()]
+    parts = [methods_text(used, steps).strip()]
     parts += [
         " ".join(result.methods for result in done if result.methods),
         " ".join(result.findings for result in done if result.findings),
@@ -198,12 +226,13 @@ def methods_paragraph(results: Mapping[str, Result], used: Iterable[str]) -> str
     return "\n\n".join(part for part in parts if part)
 
 
-def references(results: Mapping[str, Result], used: Iterable[str]) -> str:
+def references(results: Mapping[str, Result], used: Iterable[str], steps: Iterable[str]) -> str:
     """List the works that the methods rest on, each once."""
     keys = {key for result in results.values() for key in result.references}
     cited = {REFERENCES[key] for key in keys}
     names = {entry[:20] for entry in cited}
-    standing = [entry for entry in works(used).strip().split("\n\n") if entry[:20] not in names]
+    entries = works(used, steps).strip().split("\n\n")
+    standing = [entry for entry in entries if entry[:20] not in names]
     return "\n\n".join(sorted([*standing, *cited]))
 
 

@@ -18,12 +18,12 @@ from bids_app.alignment.within_subject import align_within_subject
 from bids_app.dataset.derivatives import staged
 from bids_app.dataset.index import Session
 from bids_app.dataset.outputs import (
-    read_conformed,
     write_brain_change,
     write_within_subject,
     write_within_subject_segmentation,
     write_within_subject_volumes,
 )
+from bids_app.dataset.results import read_conformed
 from bids_app.errors import BadDataError
 from bids_app.images.volume import Volume
 from bids_app.options import Options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +36,6 @@ from bids_app.dataset.outputs import (
     map_source,
     qualities,
     raw_source,
-    read_measured_scan,
     write_aligned,
     write_brain_mask,
     write_ensemble,
@@ -46,8 +45,10 @@ from bids_app.dataset.outputs import (
     write_segmentation,
     write_volumes,
 )
+from bids_app.dataset.results import read_measured_scan, read_steps
 from bids_app.dataset.siena import SIENA
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
+from bids_app.dataset.steps import steps_of
 from bids_app.errors import BadDataError, ExitCode, MissingInputError, ThalbidsError
 from bids_app.external import (
     all_programs,
@@ -212,7 +213,8 @@ def measure_session(
         stamp = without(stamp, failed)
         stage("report")
         write_volumes(staging, session, scans)
-        write_session_page(staging, session, scans, stamp, warnings)
+        r1_maps = [item.sidecar for item in maps if item.quantity == "R1map"]
+        write_session_page(staging, session, scans, r1_maps, stamp, warnings)
     return Outcome(
         session.name,
         "done",
@@ -426,6 +428,7 @@ def write_session_page(
     staging: Staging,
     session: Session,
     scans: list[MeasuredScan],
+    r1_maps: Sequence[Mapping[str, object]],
     stamp: Stamp,
     warnings: tuple[str, ...],
 ) -> None:
@@ -434,14 +437,19 @@ def write_session_page(
 
     used = [item.method for measured in scans for item in measured.measurements]
     used += other_programs(stamp)
+    steps = steps_of(
+        ((item.method, item.contrast) for measured in scans for item in measured.measurements),
+        (aligned.strategy for measured in scans for aligned in measured.aligned),
+        r1_maps,
+    )
     report = SessionReport(
         subject=session.subject,
         session=session.session or "",
         anchors=tuple(_anchor(session, measured) for measured in scans),
         inputs=tuple(InputFile(path, checksum) for path, checksum in stamp.inputs.items()),
         software=stamp.software,
-        methods=methods_text(used),
-        citation=works(used),
+        methods=methods_text(used, steps),
+        citation=works(used, steps),
         warnings=warnings,
     )
     staging.text(f"{session.name}.html", session_page(report))
@@ -451,7 +459,7 @@ def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
     from bids_app.report.overlays import brain_overlay, thalamus_overlay
     from bids_app.report.pages import Anchor, Overlay, Volumes
 
-    image = measured.image
+    image, anchor = measured.image, measured.scan.contrast
     size = image.voxel_size
     concerns: dict[str, list[str]] = {}
     for item in measured.measurements:
@@ -481,7 +489,8 @@ def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
         ),
         thalamus=tuple(
             Overlay(
-                f"Thalamus by {item.method} on {item.contrast}",
+                f"Thalamus by {item.method} on {item.contrast}"
+                + f", shown on {anchor}" * (item.contrast != anchor),
                 thalamus_overlay(image.data, item.dseg.data, size),
             )
             for item in measured.measurements
@@ -523,8 +532,9 @@ def redraw_session(session: Session, options: Options) -> Outcome:
     record = read_record(options.output_dir, session.name)
     if record is None or record.stamp is None:
         raise MissingInputError(f"{session.name} has not been measured yet; run it first.")
+    _, r1_maps = read_steps(options.output_dir, session.folder)
     with staged(options.output_dir, session.name) as staging:
-        write_session_page(staging, session, scans, record.stamp, record.warnings)
+        write_session_page(staging, session, scans, r1_maps, record.stamp, record.warnings)
     return replace(record, reason="page redrawn")
 
 

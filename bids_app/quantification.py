@@ -20,6 +20,7 @@ from bids_app.dataset.acquisitions import (
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.outputs import QuantitativeMap
 from bids_app.dataset.sources import SourceImage
+from bids_app.dataset.steps import FIELD_OF_FOUND_MAP
 from bids_app.errors import BadDataError, ThalbidsError
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume, same_grid, to_ras
@@ -240,7 +241,7 @@ def _from_map(acquisition: RelaxationMap, brain: Volume) -> _Computed:
     found = r1_in_per_second(volume.data.astype(np.float32), quantity, inside)
     algorithm = str(image.metadata.get("EstimationAlgorithm", f"{image.suffix} as found"))
     reference = str(image.metadata.get("EstimationReference", "n/a"))
-    field = replace(_NOMINAL, description="as in the map found")
+    field = replace(_NOMINAL, description=FIELD_OF_FOUND_MAP)
     warnings = (f"{image.path.name}: {found.conversion}.",) if found.conversion else ()
     return _Computed(
         {"R1map": found.values},

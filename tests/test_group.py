@@ -36,6 +36,10 @@ def results(folders: Folders) -> Path:
     """Every analysis of the shipped plan, with few bootstrap samples."""
     plan = folders.out.parent / "analysis.toml"
     plan.write_text("resamples = 50")
+    name = "sub-001_ses-02_from-FLAIR_to-T1w_mode-image_xfm.json"
+    (folders.out / "sub-001" / "ses-02" / "anat" / name).write_text(
+        '{"Strategy": "mutual information"}'
+    )
     words = ["group", "-d", f"manual={folders.manual}", "--analysis-file", str(plan)]
     assert main([str(folders.bids), str(folders.out), *words]) == 0
     return folders.out / "group"
@@ -126,6 +130,9 @@ def test_the_page_is_whole_and_escaped(results: Path) -> None:
     assert page.count("<svg") == len(list((results / "figures").glob("*.svg")))
     for text in ("Containment", "Sample size", "Clinical associations: longitudinal"):
         assert text in page
+    headings = re.findall(r"<h2[^>]*>([^<]*)", page)
+    assert len(headings) == len(set(headings))
+    assert '<td class="label">sub-001_' in page
     inward = re.findall(r'<a href="#([^"]+)"', page)
     assert len(inward) > 30
     assert all(f'id="{anchor}"' in page for anchor in inward)
@@ -138,6 +145,10 @@ def test_the_methods_have_their_numbers_and_references(results: Path) -> None:
     assert "Of 25 participants, 24 had thalamus volumes and 24 a follow-up." in text
     assert "Median Dice: first T1w" in text
     assert text.count("Ibrahim OA, Trang H") == 1
+    methods, _, references = text.partition("## References")
+    assert "aligned to the anatomical scan by registration with ANTs" in methods
+    assert "Avants BB, Tustison NJ" in references
+    assert "were fused" not in methods
     assert "Lin LI." in text
     assert re.search(r"\bnan\b", text) is None
 
@@ -185,6 +196,9 @@ def test_what_cannot_be_used_is_said_and_the_rest_goes_on(
     write_volumes(folders.out, "sub-003", "ses-01", [row])
     next(folders.out.glob("sub-002/ses-01/anat/*firstT1w_dseg.nii.gz")).unlink()
     next(folders.out.glob("sub-001/ses-01/anat/*firstT1w_dseg.nii.gz")).write_bytes(b"broken")
+    anat = folders.out / "sub-004" / "ses-01" / "anat"
+    anat.mkdir(parents=True, exist_ok=True)
+    (anat / "sub-004_ses-01_R1map.json").write_text("{")
     reference = f"manual={folders.manual}"
     assert run(folders, "['flow', 'overlap']", "-d", reference) == 1
     errors = capsys.readouterr().err
@@ -192,7 +206,8 @@ def test_what_cannot_be_used_is_said_and_the_rest_goes_on(
     assert "sub-002_ses-01_T1w: Cannot read" in errors
     assert "is damaged" in errors
     problems = read(folders.out / "group" / "problems.tsv")
-    assert len(problems) == 3
+    assert len(problems) == 4
+    assert problems["problem"].str.contains("R1map.json is not readable JSON").any()
     overlap = read(folders.out / "group" / "overlap.tsv")
     assert set(overlap["method"]) == {"thalnet T1w"}
 

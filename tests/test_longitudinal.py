@@ -24,7 +24,7 @@ from bids_app.analyses.masks import overlap_with_reference
 from bids_app.cli import main
 from bids_app.dataset.cohort import read_volumes
 from bids_app.dataset.index import Scan, Session
-from bids_app.dataset.outputs import read_brain_changes
+from bids_app.dataset.results import read_brain_changes
 from bids_app.images.volume import Volume
 from bids_app.longitudinal import courses_of
 from bids_app.options import Options

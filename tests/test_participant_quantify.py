@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -78,7 +79,17 @@ def test_maps_join_the_session_and_problems_become_warnings(
     assert any("T1 in ms" in warning for warning in record.warnings)
     assert any("MPM cannot be used" in warning for warning in record.warnings)
     page = output / "sub-01_ses-01.html"
-    assert "MPM cannot be used" in page.read_text()
+    text = page.read_text()
+    assert "MPM cannot be used" in text
+    for said in ("were taken as they were found", "fused to their union", "Avants BB, Tustison"):
+        assert said in text
+    for unused in ("ESTATICS", "by majority", "STAPLE"):
+        assert unused not in text
+    captions = re.findall("<figcaption>(Thalamus by [^<]*)", text)
+    assert captions == ["Thalamus by thalnet on T1w"] + [
+        f"Thalamus by thalnet on {contrast}, shown on T1w"
+        for contrast in ("R1map", "T1wR1mapJoint", "T1wR1map")
+    ]
     before = page.read_bytes()
     page.write_text("spoiled")
     assert main([*words, "--reports-only"]) == 0

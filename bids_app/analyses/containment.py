@@ -10,7 +10,7 @@ from bids_app.analyses.result import (
     ResultTable,
 )
 from bids_app.analyses.study import Study
-from bids_app.dataset.outputs import on_scan_grid
+from bids_app.dataset.results import on_scan_grid
 from bids_app.report.cohort_plots import containment_heatmap
 from bids_app.statistics.overlap import mean_containment
 

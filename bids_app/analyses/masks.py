@@ -15,8 +15,8 @@ import pandas as pd
 
 from bids_app.dataset.cohort import SCAN
 from bids_app.dataset.images import read_volume
-from bids_app.dataset.outputs import dseg_path, on_scan_grid, probseg_path
 from bids_app.dataset.reference import find_reference, read_reference
+from bids_app.dataset.results import dseg_path, on_scan_grid, probseg_path
 from bids_app.errors import ThalbidsError
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume, same_grid

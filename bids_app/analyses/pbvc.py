@@ -12,7 +12,7 @@ from bids_app.analyses.result import (
     ResultTable,
 )
 from bids_app.analyses.study import Study
-from bids_app.dataset.outputs import read_brain_changes
+from bids_app.dataset.results import read_brain_changes
 from bids_app.dataset.siena import read_siena
 from bids_app.report.cohort_plots import correlation_plot
 from bids_app.report.model_plots import interval_plot

@@ -51,6 +51,7 @@ HEADINGS = {
     **{name: name.replace("_", " ").capitalize() for name in ANALYSES},
     "flow": "Participants",
     "qc": "Quality check",
+    "volumes": "All volumes",
     "calibration": "Calibration to the reference",
     "overlap": "Overlap with the reference",
     "containment": "Containment of masks",

@@ -38,14 +38,16 @@ def analyse(study: Study) -> Result:
         strips = study.scans.assign(
             subject=study.scans["participant_id"], method=study.scans["segmentation"]
         )
+        title = "Volumes of every scan"
         caption = "Volume of both thalami, every scan; lines join the scans of a participant."
         figure = volume_stripplot(strips, "total_ml")
     else:
+        title = "Volumes at the first session"
         caption = "Volume of both thalami at the first session; Tukey box plots."
         figure = grouped_boxplot(first, "total_ml", "Thalamus volume (mL)")
     return Result(
         tables=tables,
-        figures={"volumes": ResultFigure("Volumes", caption, figure)},
+        figures={"volumes": ResultFigure(title, caption, figure)},
         methods="Volumes are voxel counts times voxel volume, in mL."
         + (f" {CALIBRATED[0]} was calibrated to reference labels." if calibrated else ""),
     )

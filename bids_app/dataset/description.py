@@ -12,6 +12,7 @@ from bids_app import __version__
 from bids_app.alignment.flirt import FLIRT
 from bids_app.dataset.derivatives import write_if_different
 from bids_app.dataset.siena import SIENA
+from bids_app.dataset.steps import LONGITUDINAL, STEPS
 from bids_app.options import Options
 from bids_app.run.stamps import Stamp
 from bids_app.segmentation.methods import EXTERNAL
@@ -90,6 +91,11 @@ trained 3D convolutional neural network: higher sensitivity for the detection of
 volume by improved inter-scanner stability. European Radiology 2022.
 """
 
+_FURTHER_STEPS = """\
+What single sessions went through beside this, such as the alignment of other contrasts, stands \
+with its references on their pages, and here once `thalbids ... group` has run.
+"""
+
 # What the other built-in methods add: a sentence, and the works to cite.
 _BUILT_IN: dict[str, tuple[str, tuple[str, ...]]] = {
     "atlas": (
@@ -119,41 +125,47 @@ def other_programs(stamp: Stamp) -> list[str]:
     return [program.name for program in _OTHERS if program.parameter in stamp.parameters]
 
 
-def methods_text(used: Iterable[str]) -> str:
+def methods_text(used: Iterable[str], steps: Iterable[str] = ()) -> str:
     """Write the methods section.
 
     Parameters
     ----------
     used : iterable of str
         Names of methods as they stand in the tables.
+    steps : iterable of str
+        Keys of `bids_app.dataset.steps.STEPS`.
 
     Returns
     -------
     str
-        One paragraph; what other methods did, with the licences of programs, follows thalnet.
+        A paragraph on thalnet and then other methods, with the licences of programs, and one on
+        the steps, if there are any.
     """
     sentences = [_METHODS_PARAGRAPH.strip()]
     sentences += [sentence for sentence, _ in _beside_thalnet(used)]
-    return " ".join(sentences) + "\n"
+    beside = " ".join(STEPS[step][0] for step in steps)
+    return " ".join(sentences) + "\n" + (f"\n{beside}\n" if beside else "")
 
 
-def works(used: Iterable[str]) -> str:
+def works(used: Iterable[str], steps: Iterable[str] = ()) -> str:
     """List the works to cite, separated by empty lines, each once.
 
     Parameters
     ----------
     used : iterable of str
         Names of methods as they stand in the tables.
+    steps : iterable of str
+        Keys of `bids_app.dataset.steps.STEPS`.
     """
     entries = _CITATION.strip().split("\n\n")
-    entries = _CITATION.strip().split("\n\n")
-    entries += [work for _, references in _beside_thalnet(used) for work in references]
+    added = [*_beside_thalnet(used), *(STEPS[step] for step in steps)]
+    entries += [work for _, references in added for work in references]
     # The same work may be cited in more or less detail.
     return "\n\n".join(sorted({entry[:20]: entry for entry in entries}.values())) + "\n"
 
 
 def _beside_thalnet(used: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
-    names = dict.fromkeys(name.removesuffix("Longitudinal") for name in used)
+    names = dict.fromkeys(name.removesuffix(LONGITUDINAL) for name in used)
     programs: tuple[Program, ...] = (*EXTERNAL.values(), *_OTHERS)
     external = {each.name: (each.methods, each.references) for each in programs}
     return [(_BUILT_IN | external)[name] for name in names if name in _BUILT_IN | external]
@@ -163,7 +175,7 @@ def _citation_file(options: Options) -> str:
     asked = [FLIRT.name] * options.flirt + [SIENA.name] * options.siena
     used = (*options.methods, *options.derivatives, *asked)
     methods = methods_text(used)
-    return f"# Methods\n\n{methods}\n## References\n\n{works(used)}"
+    return f"# Methods\n\n{methods}\n## References\n\n{works(used)}\n{_FURTHER_STEPS}"
 
 
 VOLUME_COLUMNS = (

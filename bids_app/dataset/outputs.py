@@ -1,22 +1,19 @@
-"""Names and sidecars of the participant stage's results, and reading them back."""
+"""The participant stage's results: what they are called, what stands beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from bids_app import __version__
 from bids_app.alignment.brain_change import percentage_change
 from bids_app.alignment.strategies import Alignment
-from bids_app.dataset.clinical import read_rows
 from bids_app.dataset.derivatives import Staging
 from bids_app.dataset.description import PBVC_COLUMNS, VOLUME_COLUMNS, data_dictionary
-from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session
-from bids_app.dataset.metadata import merged
-from bids_app.errors import BadDataError
+from bids_app.dataset.steps import LONGITUDINAL
 from bids_app.images.volume import AffineArray, Volume
 from bids_app.segmentation.fusion import RULES, Ensemble
 from bids_app.segmentation.quality import Quality, assess
@@ -27,8 +24,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Names of what is measured with all scans of a subject in one space.
-_WITHIN, _LONGITUDINAL = "withinSubject", "Longitudinal"
-_PBVC = f"space-{_WITHIN}_desc-brain_pbvc"
+_WITHIN = "withinSubject"
+# Suffix of the tables of brain volume change.
+PBVC = f"space-{_WITHIN}_desc-brain_pbvc"
 
 
 @dataclass(frozen=True)
@@ -191,7 +189,7 @@ def write_segmentation(
         "Sources": [
             raw_source(session, scan)
             if contrast == scan.contrast
-            else _derived(session, _aligned_name(scan, contrast))
+            else _derived(session, aligned_name(scan, contrast))
             for contrast in contrasts
         ],
         "SpatialReference": _reference(session, scan),
@@ -282,7 +280,7 @@ def write_aligned(
     }
     staging.json(_anat(session, f"{name}.json"), described)
     staging.image(
-        _anat(session, _aligned_name(scan, aligned.contrast)),
+        _anat(session, aligned_name(scan, aligned.contrast)),
         aligned.image,
         **described,
         Transform=_derived(session, f"{name}.txt"),
@@ -295,11 +293,11 @@ def write_scaled(
 ) -> None:
     """Write an aligned map with its intensities scaled in the brain, as it is segmented."""
     staging.image(
-        _anat(session, _aligned_name(scan, contrast, "scaled")),
+        _anat(session, aligned_name(scan, contrast, "scaled")),
         image,
         Description="Clipped at the 99th percentile of the brain and scaled to 0-1000 there; "
         "zero outside",
-        Sources=[_derived(session, _aligned_name(scan, contrast))],
+        Sources=[_derived(session, aligned_name(scan, contrast))],
         SpatialReference=_reference(session, scan),
         SkullStripped=True,
     )
@@ -382,78 +380,11 @@ def _volumes_row(
     }
 
 
-def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> MeasuredScan:
-    """Read a scan's results back, to draw its page anew.
-
-    Raises
-    ------
-    MissingInputError, BadDataError
-        If a result is not there or damaged.
-    """
-    import pandas as pd
-
-    from bids_app.errors import MissingInputError
-
-    folder = output_dir / session.folder / "anat"
-    table_path = folder / f"{session.name}_desc-thalamus_volumes.tsv"
-    if not table_path.is_file():
-        raise MissingInputError(f"There are no results yet: {table_path} is missing.")
-    table = pd.read_csv(table_path, sep="\t")
-    absent = [name for name in VOLUME_COLUMNS if name not in table]
-    if absent:
-        raise MissingInputError(
-            f"{table_path} lacks the column '{absent[0]}': an earlier version wrote it. "
-            "Measure its session again."
-        )
-    names = list(ThalamusVolumes.__dataclass_fields__)
-    own = table[table["scan"] == f"{scan.name}_{scan.contrast}"]
-    if own.empty:
-        raise MissingInputError(f"{table_path} has no row for {scan.path.name}.")
-    measurements = []
-    for row in own.to_dict("records"):
-        volumes = ThalamusVolumes(*(float(row[name]) for name in names))
-        dseg = read_volume(output_dir / dseg_path(row), may_be_constant=True)
-        reasons = row["qc_reason"]
-        quality = Quality(
-            float(row["confidence"]),
-            tuple(reasons.split("; ")) if isinstance(reasons, str) else (),
-        )
-        measurements.append(
-            Measurement(str(row["method"]), str(row["contrast"]), dseg, volumes, quality)
-        )
-    return MeasuredScan(
-        scan,
-        read_volume(folder / f"{scan.name}_desc-preproc_{scan.contrast}.nii.gz"),
-        read_volume(folder / f"{scan.name}_desc-brain_mask.nii.gz"),
-        tuple(measurements),
-        tuple(
-            _read_aligned(folder, scan, contrast)
-            for contrast in (*(other.contrast for other in session.others), "R1map")
-            if (folder / _aligned_name(scan, contrast)).is_file()
-        ),
-    )
-
-
-def read_conformed(output_dir: Path, scan: Scan) -> tuple[Volume, Volume]:
-    """Read a measured scan and its brain mask back.
-
-    Raises
-    ------
-    MissingInputError, BadDataError
-        If one is not there or damaged.
-    """
-    folder = output_dir / _session_of(scan).folder / "anat"
-    return (
-        read_volume(folder / f"{scan.name}_desc-preproc_{scan.contrast}.nii.gz"),
-        read_volume(folder / f"{scan.name}_desc-brain_mask.nii.gz"),
-    )
-
-
 def write_within_subject(
     staging: Staging, scan: Scan, image: Volume, transform: AffineArray
 ) -> None:
     """Write a scan as it lies in its subject's common space."""
-    session = _session_of(scan)
+    session = session_of(scan)
     staging.image(
         _within_subject_image(scan),
         image,
@@ -471,8 +402,8 @@ def write_within_subject_segmentation(
     staging: Staging, scan: Scan, method: str, segmentation: Segmentation, affine: AffineArray
 ) -> None:
     """Write labels of one method in the subject's common space."""
-    session = _session_of(scan)
-    stem = f"{scan.name}_space-{_WITHIN}_seg-thalamus_desc-{method}{_LONGITUDINAL}{scan.contrast}"
+    session = session_of(scan)
+    stem = f"{scan.name}_space-{_WITHIN}_seg-thalamus_desc-{method}{LONGITUDINAL}{scan.contrast}"
     staging.image(
         _anat(session, f"{stem}_dseg.nii.gz"),
         Volume(segmentation.dseg, affine),
@@ -494,9 +425,9 @@ def write_within_subject_volumes(
 
     tables: dict[str, tuple[Session, list[dict[str, object]]]] = {}
     for scan, method, volumes, quality in measurements:
-        session = _session_of(scan)
+        session = session_of(scan)
         _, rows = tables.setdefault(session.name, (session, []))
-        name = method + _LONGITUDINAL
+        name = method + LONGITUDINAL
         rows.append(_volumes_row(session, scan, name, scan.contrast, volumes, quality))
     for session, rows in tables.values():
         stem = f"{session.name}_space-{_WITHIN}_desc-thalamus_volumes"
@@ -522,91 +453,27 @@ def write_brain_change(
 
     own: dict[str, list[float]] = {}
     for scan, volume in volumes:
-        own.setdefault(f"ses-{_session_of(scan).session}", []).append(volume)
+        own.setdefault(f"ses-{session_of(scan).session}", []).append(volume)
     means = {session: sum(values) / len(values) for session, values in own.items()}
     rows = [
         (f"sub-{course.subject}", first, later, round(percentage_change(means[first], volume), 4))
         for number, (later, volume) in enumerate(means.items())
         for first in list(means)[:number]
     ]
-    stem = f"sub-{course.subject}/sub-{course.subject}_{_PBVC}"
+    stem = f"sub-{course.subject}/sub-{course.subject}_{PBVC}"
     staging.table(f"{stem}.tsv", pd.DataFrame(rows, columns=list(PBVC_COLUMNS)))
     staging.json(f"{stem}.json", data_dictionary(PBVC_COLUMNS))
 
 
-def read_brain_changes(output_dir: Path) -> dict[tuple[str, str, str], float]:
-    """Read the built-in PBVC of all subjects back.
-
-    Parameters
-    ----------
-    output_dir : Path
-
-    Returns
-    -------
-    dict of (str, str, str) to float
-        PBVC in percent by participant, earlier and later session: ``sub-01``, ``ses-01``,
-        ``ses-02``. Either of two sessions may be the earlier one.
-
-    Raises
-    ------
-    BadDataError
-        If a table is damaged.
-    """
-    changes = {}
-    for path in sorted(output_dir.glob(f"sub-*/sub-*_{_PBVC}.tsv")):
-        for row in read_rows(path):
-            try:
-                subject, first, later, value = (row[name] for name in PBVC_COLUMNS)
-                change = float(value)
-            except (KeyError, ValueError) as error:
-                raise BadDataError(
-                    f"{path} has a row without brain volume change between two sessions. Run its "
-                    "subject again with --longitudinal."
-                ) from error
-            changes[subject, first, later] = change
-            changes[subject, later, first] = percentage_change(1 + change / 100, 1)
-    return changes
-
-
-def on_scan_grid(volumes: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the rows whose masks lie in the common space of several scans.
-
-    They cannot be laid over labels drawn on the scan without interpolating them once more.
-    """
-    return volumes[~volumes["method"].str.endswith(_LONGITUDINAL)]
-
-
-def _session_of(scan: Scan) -> Session:
+def session_of(scan: Scan) -> Session:
+    """The session of a scan, with that scan alone."""
     entities = dict(scan.entities)
     return Session(entities["sub"], entities.get("ses"), (scan,))
 
 
 def _within_subject_image(scan: Scan) -> PurePosixPath:
     name = f"{scan.name}_space-{_WITHIN}_desc-preproc_{scan.contrast}.nii.gz"
-    return _anat(_session_of(scan), name)
-
-
-def _read_aligned(folder: Path, scan: Scan, contrast: str) -> AlignedContrast:
-    path = folder / _aligned_name(scan, contrast)
-    sidecar = merged((path.with_name(path.name.removesuffix(".nii.gz") + ".json"),))
-    attempts = cast("list[Mapping[str, object]]", sidecar["Attempts"])
-    return AlignedContrast(contrast, read_volume(path), tuple(attempts), str(sidecar["Strategy"]))
-
-
-def dseg_path(row: Mapping[Hashable, Any]) -> PurePosixPath:
-    """Where the labels of one row of the volumes table lie, relative to the output folder."""
-    scan, _, anchor = str(row["scan"]).rpartition("_")
-    folder = PurePosixPath(str(row["participant_id"]))
-    if isinstance(row["session_id"], str):
-        folder = folder / row["session_id"]
-    space = f"{scan}_space-{anchor}_seg-thalamus"
-    return folder / "anat" / f"{space}_desc-{row['method']}{row['contrast']}_dseg.nii.gz"
-
-
-def probseg_path(row: Mapping[Hashable, Any]) -> PurePosixPath:
-    """Where the probabilities of one row lie; masks that were fused have none."""
-    path = dseg_path(row)
-    return path.with_name(path.name.replace("_dseg.", "_probseg."))
+    return _anat(session_of(scan), name)
 
 
 def _anat(session: Session, name: str) -> PurePosixPath:
@@ -618,7 +485,8 @@ def _segmentation_stem(scan: Scan, method: str, contrast: str) -> str:
     return f"{space}_seg-thalamus_desc-{method}{contrast}"
 
 
-def _aligned_name(scan: Scan, contrast: str, description: str = "preproc") -> str:
+def aligned_name(scan: Scan, contrast: str, description: str = "preproc") -> str:
+    """File name of a contrast on the grid of a scan."""
     return f"{scan.name}_space-{scan.contrast}_desc-{description}_{contrast}.nii.gz"
 
 

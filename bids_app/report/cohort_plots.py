@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bids_app.report.drawing import BLUE, GREY, canvas, draw_legend, styled
+from bids_app.report.drawing import (
+    BLUE,
+    GREY,
+    canvas,
+    draw_boxes,
+    draw_legend,
+    strip_canvas,
+    styled,
+)
 from bids_app.statistics.samples import is_constant, require_columns
 
 if TYPE_CHECKING:
@@ -132,8 +140,6 @@ def grouped_boxplot(
 ) -> Figure:
     """Draw Tukey box plots by method, and within each method by group.
 
-    Boxes span the quartiles, whiskers reach the last value within 1.5 interquartile ranges.
-
     Parameters
     ----------
     values : DataFrame
@@ -156,36 +162,16 @@ def grouped_boxplot(
         If a column is absent.
     """
     require_columns(values, ["method", column, *([by] if by else [])])
-    methods = list(dict.fromkeys(values["method"]))
-    groups = sorted(values[by].dropna().unique()) if by else [None]
-    colours = _colours(len(groups))
-    figure, axes = canvas(
-        title, width=min(16.0, max(6.0, 1 + len(methods) * (0.6 + 0.3 * len(groups))))
-    )
+    counts = values.groupby("method", sort=False)[column].count()
+    figure, axes = strip_canvas(title, counts)
     if zero:
         axes.axhline(0, color=GREY, linewidth=0.8)
-    width = 0.8 / len(groups)
-    for number, (group, colour) in enumerate(zip(groups, colours, strict=True)):
-        members = values if by is None else values[values[by] == group]
-        samples = [members.loc[members["method"] == name, column].dropna() for name in methods]
-        boxes = axes.boxplot(
-            [sample.to_numpy() for sample in samples],
-            positions=np.arange(len(methods)) + (number - (len(groups) - 1) / 2) * width,
-            widths=0.85 * width,
-            patch_artist=True,
-            manage_ticks=False,
-            medianprops={"color": "black"},
-            flierprops={"markersize": 2.5},
-        )
-        for box in boxes["boxes"]:
-            box.set(facecolor=colour, alpha=0.65)
-        if by is not None:
-            count = members.groupby("method")[column].count().max()
-            axes.fill_between([], [], color=colour, alpha=0.65, label=f"{group} (n = {count})")
-    counts = values.groupby("method")[column].count()
-    names = [f"{name}\nn = {counts[name]}" for name in methods]
-    axes.set_xticks(range(len(methods)), names, rotation=30 if len(methods) > 4 else 0)
-    axes.set_xlim(-0.6, max(len(methods), 1) - 0.4)
+    groups: dict[str, list[pd.Series]] = {}
+    for group, members in [("", values)] if by is None else values.groupby(by):
+        samples = [members.loc[members["method"] == name, column] for name in counts.index]
+        most = max((sample.count() for sample in samples), default=0)
+        groups[f"{group} (n = {most})" if by else ""] = samples
+    draw_boxes(axes, groups, _colours(len(groups)))
     axes.set_ylabel(label)
     draw_legend(axes, columns=min(len(groups), 6))
     return figure

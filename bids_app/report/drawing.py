@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
+    import matplotlib.typing as mpt
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -31,6 +33,12 @@ STYLE: Any = {
     # A label may hold a dollar sign, which is no formula.
     "text.parse_math": False,
 }
+
+# Room for one strip, and for all: as wide as the page shows at full size (inches).
+_STRIP, _WIDEST = 1.8, 12.0
+# So many names fit side by side, and so many beneath one another when they slope.
+_MOST_LEVEL, _MOST_SLOPING = 4, 30
+_BOX_ALPHA = 0.6
 
 Parameters = ParamSpec("Parameters")
 
@@ -58,11 +66,60 @@ def canvas(title: str, width: float = 6.0, height: float = 4.5) -> tuple[Figure,
     return figure, axes
 
 
-def name_strips(axes: Axes, counts: pd.Series) -> None:
-    """Label the strips 0, 1, … with the names and counts of `counts`."""
-    names = [f"{method}\nn = {count}" for method, count in counts.items()]
-    axes.set_xticks(range(len(names)), names)
-    axes.set_xlim(-0.6, max(len(names), 1) - 0.4)
+def strip_canvas(title: str, counts: pd.Series) -> tuple[Figure, Axes]:
+    """Return a figure with room for one strip per entry of `counts`, named with its count."""
+    width = min(max(6.0, 0.8 + _STRIP * len(counts)), _WIDEST)
+    level = len(counts) <= _MOST_LEVEL
+    figure, axes = canvas(title, width, 4.5 if level else 6.0)
+    if level:
+        # Method and contrast beneath one another take less room.
+        lines = [str(name).replace(" ", "\n", 1) for name in counts.index]
+        names = [f"{name}\nn = {count}" for name, count in zip(lines, counts, strict=True)]
+        axes.set_xticks(range(len(counts)), names)
+    else:
+        axes.set_xticks(
+            range(len(counts)),
+            [f"{name} (n = {count})" for name, count in counts.items()],
+            rotation=30 if len(counts) <= _MOST_SLOPING else 90,
+            rotation_mode="anchor",
+            ha="right",
+            va="top" if len(counts) <= _MOST_SLOPING else "center",
+        )
+    axes.set_xlim(-0.6, max(len(counts), 1) - 0.4)
+    return figure, axes
+
+
+def draw_boxes(
+    axes: Axes, groups: Mapping[str, Sequence[pd.Series]], colours: Sequence[mpt.ColorType]
+) -> None:
+    """Draw Tukey box plots at the strips 0, 1, …, within each strip one per group.
+
+    Boxes span the quartiles, whiskers reach the last value within 1.5 interquartile ranges.
+
+    Parameters
+    ----------
+    axes : Axes
+    groups : mapping of str to sequence of Series
+        Text of the legend (none if empty) to one sample per strip; NaN are left out.
+    colours : sequence of colours
+        One per group.
+    """
+    if not any(groups.values()):
+        return  # matplotlib takes no samples for one without values
+    width = 0.8 / len(groups)
+    for number, ((name, samples), colour) in enumerate(zip(groups.items(), colours, strict=True)):
+        boxes = axes.boxplot(
+            [sample.dropna().to_numpy() for sample in samples],
+            positions=np.arange(len(samples)) + (number - (len(groups) - 1) / 2) * width,
+            widths=0.85 * width,
+            patch_artist=True,
+            manage_ticks=False,
+            medianprops={"color": "black"},
+            flierprops={"markersize": 3},
+        )
+        for box in boxes["boxes"]:
+            box.set(facecolor=colour, alpha=_BOX_ALPHA)
+        axes.fill_between([], [], color=colour, alpha=_BOX_ALPHA, label=name)
 
 
 def draw_legend(axes: Axes, columns: int = 1) -> None:

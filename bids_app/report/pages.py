@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
+from math import isfinite
 from typing import Literal
 from urllib.parse import quote
 
@@ -20,6 +21,11 @@ from bids_app.report.tables import Table, format_table
 from bids_app.statistics.samples import require_columns
 
 Status = Literal["done", "failed", "skipped"]
+
+# A figure wider than this (points) is legible only across both columns of the page.
+_COLUMN_WIDTH = 600.0
+# Columns of volumes without decimals.
+_WHOLE = ("ICV (mL)", "Brain (mL)")
 
 
 @dataclass(frozen=True)
@@ -222,6 +228,12 @@ class _Drawn:
     grid: Table | None
     svg: Markup | str
 
+    @property
+    def wide(self) -> bool:
+        """Whether it needs both columns of the page."""
+        view = re.search(r'viewBox="\S+ \S+ (\S+) ', self.svg)
+        return self.grid is not None or (view is not None and float(view[1]) > _COLUMN_WIDTH)
+
 
 @dataclass(frozen=True)
 class CohortReport:
@@ -277,7 +289,7 @@ def session_page(report: SessionReport) -> str:
         (
             anchor,
             _volume_table(anchor.volumes),
-            [(each, format_table(pd.DataFrame(each.attempts))) for each in anchor.alignments],
+            [(each, _attempt_table(each.attempts)) for each in anchor.alignments],
         )
         for anchor in report.anchors
     ]
@@ -357,6 +369,7 @@ def _name(subject: str, session: str) -> str:
 
 
 def _volume_table(volumes: tuple[Volumes, ...]) -> Table:
+    """What decides whether a mask is used stands where no screen cuts it off."""
     rows = [
         {
             "Method": row.method,
@@ -364,17 +377,27 @@ def _volume_table(volumes: tuple[Volumes, ...]) -> Table:
             "Left (mL)": row.left_ml,
             "Right (mL)": row.right_ml,
             "Total (mL)": row.total_ml,
-            "95% from (mL)": row.low_ml,
-            "to (mL)": row.high_ml,
-            "ICV (mL)": row.icv_ml,
-            "Brain (mL)": row.brain_ml,
-            "Total of ICV (%)": row.icv_share,
+            "95% interval (mL)": _interval(row.low_ml, row.high_ml),
             "Confidence": row.confidence,
             "QC": row.qc,
+            "Total of ICV (%)": row.icv_share,
+            "ICV (mL)": row.icv_ml,
+            "Brain (mL)": row.brain_ml,
         }
         for row in volumes
     ]
-    return format_table(pd.DataFrame(rows))
+    table = pd.DataFrame(rows)
+    whole = {name: table[name].round().astype("Int64") for name in table if name in _WHOLE}
+    return format_table(table.assign(**whole))
+
+
+def _interval(low: float, high: float) -> str | None:
+    return f"{low:.2f} to {high:.2f}" if isfinite(low) and isfinite(high) else None
+
+
+def _attempt_table(attempts: tuple[Mapping[str, object], ...]) -> Table:
+    table = pd.DataFrame(attempts)
+    return format_table(table.rename(columns={"MutualInformation": "Mutual information (nats)"}))
 
 
 def _linked_volumes(report: CohortReport) -> Table:

@@ -24,8 +24,9 @@ from bids_app.report.drawing import (
     OVERLAP_NAMES,
     STYLE,
     canvas,
+    draw_boxes,
     draw_legend,
-    name_strips,
+    strip_canvas,
     styled,
 )
 from bids_app.statistics.agreement import BlandAltman, LineFit
@@ -153,8 +154,6 @@ def overlap_boxplot(
 ) -> Figure:
     """Draw Tukey box plots of overlap with the reference, one box per method and measure.
 
-    Boxes span the quartiles, whiskers reach the last value within 1.5 interquartile ranges.
-
     Parameters
     ----------
     overlap : DataFrame
@@ -176,24 +175,10 @@ def overlap_boxplot(
         If a column is absent.
     """
     require_columns(overlap, ["method", *measures])
-    colours = dict(zip(measures, (BLUE, ORANGE, GREEN), strict=False))
     scans = overlap.groupby("method", sort=False)
-    figure, axes = canvas(title, width=max(6.0, 1.5 * len(scans)))
-    for place, (_, rows) in enumerate(scans):
-        boxes = axes.boxplot(
-            [rows[column].dropna().to_numpy() for column in measures],
-            positions=place + np.array([-0.26, 0.0, 0.26]),
-            widths=0.2,
-            patch_artist=True,
-            manage_ticks=False,
-            medianprops={"color": "black"},
-            flierprops={"markersize": 3},
-        )
-        for box, colour in zip(boxes["boxes"], colours.values(), strict=True):
-            box.set(facecolor=colour, alpha=0.6)
-    for column, colour in colours.items():
-        axes.fill_between([], [], color=colour, alpha=0.6, label=measures[column])
-    name_strips(axes, scans.size())
+    figure, axes = strip_canvas(title, scans.size())
+    groups = {name: [rows[column] for _, rows in scans] for column, name in measures.items()}
+    draw_boxes(axes, groups, (BLUE, ORANGE, GREEN)[: len(groups)])
     axes.set_ylabel(label)
     draw_legend(axes, len(measures))
     return figure
@@ -233,7 +218,7 @@ def volume_stripplot(
     require_columns(volumes, ["subject", "method", column])
     measured = volumes.dropna(subset=[column])
     scans = measured.groupby("method", sort=False)
-    figure, axes = canvas(title, width=max(6.0, 2.0 * len(scans)))
+    figure, axes = strip_canvas(title, scans.size())
     for strip, (_, rows) in enumerate(scans):
         subjects = rows.groupby("subject", sort=False)[column]
         # The golden ratio spreads any number of subjects over the strip without chance.
@@ -243,7 +228,6 @@ def volume_stripplot(
             axes.plot(steps, values, "o-", gid=_gid(subject), **_MARKS)
         label = "median" if strip == 0 else ""
         axes.hlines(rows[column].median(), strip - 0.4, strip + 0.4, color=ORANGE, label=label)
-    name_strips(axes, scans.size())
     axes.set_ylabel(f"{quantity} ({unit})")
     draw_legend(axes)
     return figure

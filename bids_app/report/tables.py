@@ -32,6 +32,11 @@ class Cell:
     text: str
     sort: str | None
 
+    @property
+    def is_label(self) -> bool:
+        """Whether it is one word with hyphens, such as ``sub-01_T1w``, which should not break."""
+        return self.sort is None and "-" in self.text and " " not in self.text
+
 
 @dataclass(frozen=True)
 class Row:
@@ -71,9 +76,9 @@ def format_table(
     Returns
     -------
     Table
-        Volumes, distances and percentages have two decimals, p-values three ("< 0.001"
-        below), other numbers as many as their column needs, up to three; missing values read
-        "n/a".
+        Columns of integers have no decimals, volumes, distances and percentages two, p-values
+        three ("< 0.001" below), other numbers as many as their column needs, up to three; missing
+        values read "n/a".
     """
     names = [str(name) for name in frame.columns]
     frame = frame.set_axis(names, axis="columns")
@@ -103,7 +108,8 @@ def _cells(name: str, frame: pd.DataFrame) -> list[Cell]:
     if not _is_numeric(frame[name]):
         return [Cell(MISSING if pd.isna(value) else str(value), None) for value in frame[name]]
     values = _numbers(frame[name])
-    show = _formatter(name, values)
+    whole = pd.api.types.is_integer_dtype(frame[name])
+    show = _present("{:.0f}".format) if whole else _formatter(name, values)
     texts = [show(value) for value in values]
     if _has_interval(name, frame):
         ends = [_numbers(frame[f"{name}_ci_{end}"]) for end in ("low", "high")]

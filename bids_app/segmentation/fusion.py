@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -48,6 +49,23 @@ class Ensemble:
         """
         usual = self.rule == ("union" if len(self.contrasts) == 2 else "majority")
         return "".join(self.contrasts) + ("" if usual else self.rule.capitalize())
+
+
+def rule_of(name: str) -> Rule | None:
+    """By which rule contrasts were fused, told from the name of their ensemble.
+
+    Parameters
+    ----------
+    name : str
+        As `Ensemble.name` gives it; anything else was not fused.
+
+    Returns
+    -------
+    {'union', 'majority', 'mean', 'staple'} or None
+    """
+    parts = re.findall("T1w|T2w|FLAIR|R1map", name)
+    candidates = (Ensemble(tuple(parts), rule) for rule in RULES if len(parts) > 1)
+    return next((each.rule for each in candidates if each.name == name), None)
 
 
 def ensembles(contrasts: Sequence[str], rules: Sequence[Rule]) -> list[Ensemble]:

@@ -60,6 +60,13 @@ def test_the_works_behind_every_method_are_cited(options: Options) -> None:
     assert works(["atlasLongitudinal", "atlas"]).count("Avants BB") == 1
 
 
+def test_what_single_sessions_went_through_is_said_to_follow(options: Options) -> None:
+    describe_dataset(options)
+    text = (options.output_dir / "CITATION.md").read_text()
+    assert "aligned" not in text
+    assert "here once `thalbids ... group` has run" in text
+
+
 def test_tasks_of_one_array_share_a_configuration(options: Options) -> None:
     weights = {"net.onnx": "12"}
     for label in ("01", "02"):

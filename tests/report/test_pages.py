@@ -190,7 +190,7 @@ def test_everything_is_escaped(name: str) -> None:
 
 def test_session_page_tells_all() -> None:
     page = Page(html_of("session full"))
-    for text in ("sub-T1w ses-01", "6.13", "12.13", "1500.00", "0.81", "n/a", "thick slices"):
+    for text in ("sub-T1w ses-01", "6.13", "12.13", "1500", "0.81", "n/a", "thick slices"):
         assert text in page.text
     for text in (
         "1.00 \u00d7 0.94 \u00d7 3.00 mm",
@@ -203,6 +203,9 @@ def test_session_page_tells_all() -> None:
     assert len(page.all("img")) == 3
     for text in ("strategy T1w", "failed T1w", "0.41"):
         assert text in page.text
+    # Columns are named for readers, not as in the JSON files.
+    assert "Mutual information (nats)" in page.text
+    assert "MutualInformation" not in page.text
     assert not page.all("script")
 
 
@@ -264,6 +267,15 @@ def test_rows_and_plots_share_the_subject() -> None:
     assert marked == {"tr", "g"}
 
 
+@pytest.mark.parametrize(("methods", "wide"), [(1, False), (8, True)])
+def test_a_wide_figure_spans_both_columns(methods: int, *, wide: bool) -> None:
+    names = [f"thalnet {number}" for number in range(methods)]
+    table = pd.DataFrame({"subject": "01", "method": names, "total_ml": 12.0})
+    figure = Section("Figure", svg=figure_svg(volume_stripplot(table, "total_ml")))
+    page = Page(cohort_page(replace(MINIMAL_COHORT, sections=(figure,))))
+    assert [each.get("class") == "wide" for each in page.all("section")].count(True) == wide
+
+
 def test_section_without_svg_markup_is_refused() -> None:
     report = CohortReport(
         "x", (), pd.DataFrame(columns=["subject", "session"]), {}, "", "", (Section("a", svg="b"),)
@@ -305,5 +317,40 @@ def test_session_page_shows_interval_and_flag() -> None:
     )
     anchor = Anchor("T1w", "a.nii.gz", (9, 9, 9), (1.0, 1.0, 1.0), "RAS", (volumes,))
     text = Page(session_page(replace(MINIMAL_SESSION, anchors=(anchor,)))).text
-    for shown in ("12.20", "13.80", "0.871", "check"):
-        assert shown in text
+    row = text[text.index("thalnet") :].split("\n")
+    assert row[5:8] == ["12.20 to 13.80", "0.871", "check"]
+
+
+def test_whole_millilitres_of_icv_and_brain_and_nothing_lost() -> None:
+    known = Volumes("thalnet", "T1w", 6.5, 6.4, 1523.61, 1201.4)
+    anchor = Anchor(
+        "T1w", "a.nii.gz", (9, 9, 9), (1.0, 1.0, 1.0), "RAS", (known, Volumes("first", "T1w", 7, 7))
+    )
+    text = Page(session_page(replace(MINIMAL_SESSION, anchors=(anchor,)))).text
+    first, second = (text[text.index(name) :].split("\n")[:11] for name in ("thalnet", "first"))
+    assert first == [
+        "thalnet",
+        "T1w",
+        "6.50",
+        "6.40",
+        "12.90",
+        "n/a",
+        "n/a",
+        "",
+        "0.85",
+        "1524",
+        "1201",
+    ]
+    assert second == [
+        "first",
+        "T1w",
+        "7.00",
+        "7.00",
+        "14.00",
+        "n/a",
+        "n/a",
+        "",
+        "n/a",
+        "n/a",
+        "n/a",
+    ]

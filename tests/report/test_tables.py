@@ -15,6 +15,7 @@ def texts(values: list[object], name: str) -> list[str]:
     [
         ("total_ml", [12.3456, 7.0, None], ["12.35", "7.00", "n/a"]),
         ("Left (mL)", [6.005], ["6.00"]),
+        ("ICV (mL)", [1503, 99], ["1503", "99"]),
         ("hd95_mm", [1.4142], ["1.41"]),
         ("change_percent", [-0.5], ["-0.50"]),
         ("p", [0.04321, 0.00001, np.nan], ["0.043", "< 0.001", "n/a"]),
@@ -38,6 +39,14 @@ def test_numbers_are_written_as_their_column_asks(
 def test_missing_in_nullable_columns() -> None:
     table = format_table(pd.DataFrame({"n": pd.array([1, None], dtype="Int64")}))
     assert [row.cells[0].text for row in table.rows] == ["1", "n/a"]
+
+
+def test_labels_do_not_break_at_their_hyphens() -> None:
+    values = ["sub-01_ses-01_T1w", "mutual information, T1w-FLAIR", "T1w", None]
+    table = format_table(pd.DataFrame({"scan": values}))
+    assert [row.cells[0].is_label for row in table.rows] == [True, False, False, False]
+    (negative,) = format_table(pd.DataFrame({"change_percent": [-0.5]})).rows
+    assert not negative.cells[0].is_label
 
 
 def test_interval_becomes_one_column() -> None:

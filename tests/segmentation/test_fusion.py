@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from bids_app.segmentation.fusion import (
+    RULES,
     Ensemble,
     ensembles,
     fuse,
     labels_of,
     majority,
     mean_probability,
+    rule_of,
     staple,
     staple_probability,
     union,
@@ -88,3 +90,10 @@ def test_only_probabilities_give_soft_volumes() -> None:
     assert labels.all()
     assert volumes.tolist() == [2.0, 2.0]
     assert np.isnan(fuse(parts, "union")[1]).all()
+
+
+def test_the_name_of_an_ensemble_tells_its_rule() -> None:
+    for ensemble in ensembles(("T1w", "FLAIR", "T2w", "R1map"), tuple(RULES)):
+        assert rule_of(ensemble.name) == ensemble.rule
+    for name in ("T1w", "T1wFLAIRJoint", "R1map", ""):
+        assert rule_of(name) is None
