@@ -20,11 +20,10 @@ FLIRT = Program(
     image="brainlife/fsl:6.0.7.4",
     seconds=120,  # a guess: FSL's documentation gives none
     memory_gib=2,
-    methods="Other contrasts were aligned to the anatomical image with FLIRT of FSL (free for "
-    "non-commercial use; Jenkinson et al. 2002) as in Ibrahim et al. 2026: R1 rigidly by mutual "
-    "information with an affine refinement, or rigidly by normalised correlation weighted by the "
-    "brain mask; FLAIR and T2w rigidly by normalised correlation; and with ANTs where the mutual "
-    "information stayed too low.",
+    methods="To align other contrasts to the anatomical scan, FLIRT of FSL (free for "
+    "non-commercial use; Jenkinson et al. 2002) was tried first, as in Ibrahim et al. 2026: R1 "
+    "rigidly by mutual information with an affine refinement, or rigidly by normalised correlation "
+    "weighted by the brain mask; FLAIR and T2w rigidly by normalised correlation.",
     references=(
         "Jenkinson M, Bannister P, Brady M, Smith S. Improved optimization for the robust and "
         "accurate linear registration and motion correction of brain images. NeuroImage "

@@ -81,6 +81,25 @@ def test_oblique_anisotropic_images_voxel_by_voxel(fixed_sign: int, moving_sign:
         assert found @ in_fixed == pytest.approx(in_moving)
 
 
+def test_another_program_agrees() -> None:
+    """Recorded from nitransforms 25.1.0 (``FSLLinearTransform.to_ras``), one axis of each kind."""
+    fixed = [[0.768, -0.252, 0, -60], [0.224, 0.864, 0, -80], [0, 0, 1.1, -70], [0, 0, 0, 1]]
+    moving = [[-1.6, 0, 0, 70], [0, 1.92, -1.4, -90], [0, 0.56, 4.8, -50], [0, 0, 0, 1]]
+    matrix = [[0.98, -0.1, 0.05, 4], [0.1, 0.99, -0.02, -7], [-0.04, 0.03, 1.01, 9], [0, 0, 0, 1]]
+    found = world_transform(
+        np.array(matrix),
+        _volume((160, 200, 210), np.array(fixed)),
+        _volume((60, 64, 30), np.array(moving)),
+    )
+    recorded = [
+        [0.99651, 0.18309, 0.04785, 22.45849],
+        [-0.16601, 0.9582, -0.2527, -45.3745],
+        [-0.08387, 0.24137, 0.95491, 25.90648],
+        [0, 0, 0, 1],
+    ]
+    np.testing.assert_allclose(found, recorded, atol=1e-5)
+
+
 def test_the_papers_strategies() -> None:
     def run(*_: object) -> np.ndarray:
         return np.eye(4)
