@@ -52,7 +52,7 @@ _LEAST_EXPLAINED = 0.2
 _LEAST_CONFIDENCE = 0.85
 # Standard error of the volume as a share of that between the outlines at probabilities of 0.25 and
 # 0.75: root mean square over simulated heads (`benchmarks.uncertainty`).
-OUTLINE_ERROR = 0.15
+OUTLINE_ERROR = 0.175
 # Least probability of brain in its mask. The head network sees voxels of 3 mm, most of which hold
 # some CSF in the sulci; the mask shall hold the sulci too.
 _BRAIN_THRESHOLD = 0.3
