@@ -1,6 +1,7 @@
 """Whether thalnet's volume interval and confidence mean what they say.
 
-``python -m benchmarks.uncertainty [--heads N] [--table TABLE.tsv] [--real BIDS_DIR LABELS_DIR]``
+``python -m benchmarks.uncertainty [--heads N] [--table TABLE.tsv] [--real BIDS_DIR LABELS_DIR]
+[--scans BIDS_DIR ...]``
 
 Heads are simulated from the average anatomy, which no training image shows, with known volumes:
 T1w, FLAIR or R1, 0.9 to 1.6 mm, up to fourfold slices along any axis, atrophy up to 30 %, noise,
@@ -10,6 +11,9 @@ other way round. A factor on the volume itself is tried beside it. Heads that st
 not simulated again.
 
 Images that are no heads (noise, balls, cubes, a ramp) show what is refused, and why.
+
+``--scans`` prints, for every T1w, FLAIR and T2w of some datasets, the two figures that thalnet's
+limits are held against: the share of variance between the classes, and the confidence.
 
 Real scans with labels show what simulation cannot: the labels follow another protocol, so that the
 intervals miss them by its difference; coverage is also given about the mean difference.
@@ -81,6 +85,7 @@ def simulate(anatomy: Anatomy, number: int, threads: int) -> dict[str, object]:
         "noise": acquisition.noise,
         "atrophy": atrophy,
         "true_ml": sum(head.volumes),
+        "explained": thalnet._look_at_head(image, threads).explained,
         "soft_ml": np.nan,
         "outline_ml": np.nan,
         "confidence": np.nan,
@@ -152,12 +157,24 @@ def no_heads() -> dict[str, Volume]:
     return {name: Volume(image.astype(np.float32), affine) for name, image in images.items()}
 
 
-def look_at(image: Volume, threads: int) -> str:
+def look_at(image: Volume, threads: int, contrast: str = "T1w") -> str:
     """Say what is made of an image: the refusal, or the confidence of what was measured."""
     try:
-        return f"measured, confidence {thalnet.segment({'T1w': image}, threads).confidence:.2f}"
+        return f"measured, confidence {thalnet.segment({contrast: image}, threads).confidence:.3f}"
     except BadDataError as error:
         return f"refused: {error}"
+
+
+def held_against_limits(bids_dir: Path, threads: int) -> list[str]:
+    """Lines with the explained variance and the confidence of every image of a dataset."""
+    lines = []
+    for session in index_sessions(Options(bids_dir, bids_dir, ("participant",))):
+        for scan_ in (*session.anchors, *session.others):
+            image = to_ras(read_volume(scan_.path))
+            explained = thalnet._look_at_head(image, threads).explained
+            told = look_at(image, threads, scan_.contrast)
+            lines.append(f"{scan_.path.name}: explained {explained:.3f}, {told}")
+    return lines
 
 
 def summarise(heads: pd.DataFrame) -> str:
@@ -208,6 +225,7 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=80)
     parser.add_argument("--table", type=Path, help="finished heads are read from and added here")
     parser.add_argument("--real", type=Path, nargs=2, metavar=("BIDS_DIR", "LABELS_DIR"))
+    parser.add_argument("--scans", type=Path, nargs="+", metavar="BIDS_DIR", default=[])
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     table: Path | None = arguments.table
@@ -222,6 +240,8 @@ def main() -> None:
     print(summarise(heads))
     for name, image in no_heads().items():
         print(f"{name}: {look_at(image, arguments.threads)}")
+    for folder in arguments.scans:
+        print("\n".join(held_against_limits(folder.absolute(), arguments.threads)))
     if arguments.real:
         bids_dir, labels_dir = (path.absolute() for path in arguments.real)
         scans = measure_real(bids_dir, labels_dir, arguments.threads)

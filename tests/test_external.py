@@ -127,9 +127,7 @@ def test_every_program_by_its_stand_in(
     monkeypatch.setenv("SUBJECTS_DIR", "/nowhere")
     licence, weights = tmp_path / "license.txt", tmp_path / "models"
     licence.write_text(LICENCE)
-    for fold in ("fold_4", "fold_6"):
-        (weights / stand_ins.DBSEGMENT_MODEL / fold).mkdir(parents=True)
-    (weights / stand_ins.DBSEGMENT_MODEL / "plans.pkl").touch()
+    stand_ins.make_dbsegment_model(weights)
     made = run_program(
         method,
         image,

@@ -273,6 +273,13 @@ DBSEGMENT_MODEL = (
 )
 
 
+def make_dbsegment_model(folder: Path) -> None:
+    """Make what the stand-in takes for downloaded weights."""
+    for fold in ("fold_4", "fold_6"):
+        (folder / DBSEGMENT_MODEL / fold).mkdir(parents=True)
+    (folder / DBSEGMENT_MODEL / "plans.pkl").touch()
+
+
 def dbsegment(words: list[str]) -> None:
     given = options(words)
     folder, result, models = given["-i"], Path(given["-o"]), given["-mp"]

@@ -19,7 +19,7 @@ from bids_app.dataset.tool_job import run_program
 from bids_app.images.volume import Volume
 from bids_app.segmentation.external import placed
 from bids_app.segmentation.methods import EXTERNAL
-from bids_app.tools.call import Limits, ToolError
+from bids_app.tools.call import Limits, Runner, ToolError
 from bids_app.tools.choice import runner_of
 from tests.test_external import LICENCE, expected, head
 from tests.tools import stand_ins
@@ -95,30 +95,48 @@ def sandbox_of(
     return build
 
 
-@pytest.mark.parametrize("engine", ["docker", "apptainer"])
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where programs work: a name that a shell would stumble over."""
+    folder = tmp_path / "-i, größe: 1"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture(params=["docker", "apptainer"])
+def runner_in(
+    request: pytest.FixtureRequest,
+    image_of: Callable[[str], str],
+    sandbox_of: Callable[[str], str],
+) -> Callable[[str], Runner]:
+    """Runs a method's stand-in by one container engine."""
+    find = image_of if request.param == "docker" else sandbox_of
+
+    def make(name: str) -> Runner:
+        runner = runner_of(find(name))
+        assert type(runner).__name__.lower() == request.param
+        return runner
+
+    return make
+
+
 @pytest.mark.parametrize("name", list(EXTERNAL))
 def test_every_program_in_an_image(
     name: str,
-    engine: str,
-    image_of: Callable[[str], str],
-    sandbox_of: Callable[[str], str],
+    runner_in: Callable[[str], Runner],
+    scratch: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    runner = runner_of((image_of if engine == "docker" else sandbox_of)(name))
-    assert type(runner).__name__.lower() == engine
-    scratch = tmp_path / "-i, größe: 1"
-    scratch.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    runner = runner_in(name)
     monkeypatch.setenv("SGE_ROOT", "/opt/sge")
     method, image = EXTERNAL[name], head()
     if method.brain_only:
         image = Volume(np.where(image.data == SKULL, 0, image.data), image.affine)
     licence, weights = tmp_path / "license.txt", tmp_path / "models"
     licence.write_text(LICENCE)
-    for fold in ("fold_4", "fold_6"):
-        (weights / stand_ins.DBSEGMENT_MODEL / fold).mkdir(parents=True)
-    (weights / stand_ins.DBSEGMENT_MODEL / "plans.pkl").touch()
+    stand_ins.make_dbsegment_model(weights)
     runner.check(method.program)
     made = run_program(
         method,
@@ -135,7 +153,7 @@ def test_every_program_in_an_image(
         assert np.array_equal(dseg != 0, (whole != 0) | (image.data == DEEP))
     else:
         assert np.array_equal(dseg, whole)
-    assert made.run.back_end == engine
+    assert made.run.back_end == type(runner).__name__.lower()
     assert list(scratch.iterdir()) == []
 
 
@@ -145,18 +163,10 @@ def test_a_program_that_fails_in_an_image(image_of: Callable[[str], str], tmp_pa
         run_program(EXTERNAL["first"], head(), runner, Limits(120), tmp_path / "log.txt")
 
 
-@pytest.mark.parametrize("engine", ["docker", "apptainer"])
 def test_flirt_in_an_image(
-    engine: str,
-    image_of: Callable[[str], str],
-    sandbox_of: Callable[[str], str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    runner_in: Callable[[str], Runner], scratch: Path, tmp_path: Path
 ) -> None:
-    runner = runner_of((image_of if engine == "docker" else sandbox_of)("flirt"))
-    scratch = tmp_path / "-i, größe: 1"
-    scratch.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    runner = runner_in("flirt")
     runner.check("flirt")
     image = head()
     mirrored = image.affine @ np.diag([-1.0, 1, 1, 1])
@@ -168,27 +178,20 @@ def test_flirt_in_an_image(
         found = strategy.estimate(image, moving, brain, np.eye(4))
         # The stand-in aligns by the headers.
         np.testing.assert_allclose(found, np.eye(4), atol=1e-5)
+    engine = type(runner).__name__.lower()
     assert [program["BackEnd"] for program in flirt.programs] == [engine] * 3
     assert list(scratch.iterdir()) == []
 
 
-@pytest.mark.parametrize("engine", ["docker", "apptainer"])
 def test_siena_in_an_image(
-    engine: str,
-    image_of: Callable[[str], str],
-    sandbox_of: Callable[[str], str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    runner_in: Callable[[str], Runner], scratch: Path, tmp_path: Path
 ) -> None:
-    runner = runner_of((image_of if engine == "docker" else sandbox_of)("siena"))
-    scratch = tmp_path / "-i, größe: 1"
-    scratch.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    runner = runner_in("siena")
     runner.check("siena")
     first = head()
     later = Volume(np.where(first.data == DEEP, 0, first.data), first.affine)
     report, run = run_siena(first, later, runner, Limits(120), tmp_path / "log.txt")
     lost = np.count_nonzero(first.data == DEEP) / np.count_nonzero(first.data)
     assert final_pbvc(report) == pytest.approx(-100 * lost)
-    assert run.back_end == engine
+    assert run.back_end == type(runner).__name__.lower()
     assert list(scratch.iterdir()) == []
