@@ -40,13 +40,18 @@ test: $(VENV)/test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
-# The networks anew, from two folders of label maps (training/README.md).
+# The networks anew, from two folders of label maps and one of scans (training/README.md).
 weights: $(VENV)/app
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training]'
 	$(BIN)/python -m training.shapes $(SHAPES) $(MAPS) weights/anatomies
 	$(BIN)/python -m training.train head $(MAPS) weights/head.pt --steps 800 --seed 7
 	$(BIN)/python -m training.train region weights/anatomies weights/region.pt --steps 3600
 	$(BIN)/python -m training.export head weights/head.pt bids_app/assets/thalnet/thalnet-head.onnx
+	$(BIN)/python -m training.export region weights/region.pt \
+		bids_app/assets/thalnet/thalnet-region.onnx
+	$(BIN)/python -m training.scans $(SCANS) weights/scans
+	$(BIN)/python -m training.train region weights/anatomies weights/region.pt --steps 5200 \
+		--scans weights/scans
 	$(BIN)/python -m training.export region weights/region.pt \
 		bids_app/assets/thalnet/thalnet-region.onnx
 

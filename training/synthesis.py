@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from training.appearance import frames, pattern
 from training.labels import CLASSES, TISSUE_NAMES, LabelMap
+from training.scans import Scan
 
 # Relative mean intensities of each tissue. T1w and R1 after the T1 times of Wansapura et al. 1999
 # and Stueber et al. 2014 at 3 T; FLAIR and T2w relative to CSF as in MS protocols. The draws
@@ -131,6 +132,8 @@ _LESION_FRACTION = {
 }
 
 _LEFT, _RIGHT = CLASSES.index("left thalamus"), CLASSES.index("right thalamus")
+_MIRRORED = list(range(len(CLASSES)))
+_MIRRORED[_LEFT], _MIRRORED[_RIGHT] = _RIGHT, _LEFT
 _VENTRICLES = CLASSES.index("ventricles")
 _PARENCHYMA = CLASSES.index("other parenchyma")
 _INTRACRANIAL = [i for i, name in enumerate(CLASSES) if name != "background"]
@@ -194,9 +197,7 @@ def synthesise(
     tissues, classes, places = _deformed(label_map, view, mirrored, 2.5 if early else 1.5, rng)
     truth = _shares(classes, len(CLASSES))
     if mirrored:
-        order = list(range(len(CLASSES)))
-        order[_LEFT], order[_RIGHT] = _RIGHT, _LEFT
-        truth = truth[:, order]
+        truth = truth[:, _MIRRORED]
     lesions = _lesions(truth, view, rng)
     brightness = None if early else _brightness(label_map, places, rng)
     stripped = None
@@ -212,6 +213,45 @@ def synthesise(
         if stripped is not None:
             image = image * stripped
         images[:, [channel]] = normalise(_acquire(image, contrast, view, rng))
+    return images, truth
+
+
+def deform_scan(
+    scan: Scan, view: FieldOfView, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw a session with one real T1w scan, deformed with its labels.
+
+    Parameters
+    ----------
+    scan : Scan
+        As written by ``training.scans``.
+    view : FieldOfView
+        Contrasts, crop and voxel size.
+    rng : numpy Generator
+        Source of every random choice.
+
+    Returns
+    -------
+    images : (1, K, X, Y, Z) float32
+        As of `synthesise`; all channels but T1w are zero.
+    truth : (1, C, X, Y, Z) float32
+        Share of each class in each voxel; all are 0 where the scan's labels do not reach.
+    """
+    mirrored = rng.random() < 0.5
+    places = functional.avg_pool3d(_positions(scan, view, mirrored, 1.5, rng)[None], 2)[0]
+    grid = _sampling_grid(places, scan.classes.shape, scan.spacing)
+    image, truth = (
+        functional.grid_sample(
+            torch.from_numpy(values)[None].float(), grid, mode="bilinear", align_corners=False
+        )
+        for values in (scan.image[None], scan.shares)
+    )
+    if mirrored:
+        truth = truth[:, _MIRRORED]
+    image = image.clamp(min=0.0) ** float(np.exp(rng.normal(0.0, 0.15)))
+    images = torch.zeros(1, len(view.channels), *view.shape)
+    channel = view.channels.index("T1w")
+    images[:, [channel]] = normalise(_acquire(image, "T1w", view, rng))
     return images, truth
 
 
@@ -261,25 +301,8 @@ def _deformed(
     """Sample tissues and classes on a grid of twice the resolution (for partial volume).
 
     Also returned is where the network's voxels come from (3, X, Y, Z), in mm of the label map.
-    ``bending`` is the largest SD in mm of displacements on the scale of a nucleus.
     """
-    angles = rng.normal(0.0, 7.0, 3).clip(-20, 20)
-    scale = np.exp(rng.normal(0.0, 0.07) + rng.normal(0.0, 0.04, 3))
-    matrix = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() @ np.diag(1.0 / scale)
-    matrix += rng.normal(0.0, 0.02, (3, 3))
-    if mirrored:
-        matrix = np.diag([-1.0, 1.0, 1.0]) @ matrix
-    centre = label_map.thalamus * label_map.spacing + rng.normal(0.0, view.jitter, 3)
-    fine_shape = [2 * n for n in view.shape]
-    position = _placed(fine_shape, view.spacing / 2, matrix, centre)
-    # The fields are smooth: they are summed on a coarse grid and brought up once.
-    coarse_shape = [n // 2 for n in view.shape]
-    extent = np.array(view.shape) * view.spacing
-    bend = _smooth_field(rng, extent, 14.0, rng.uniform(0.0, bending), coarse_shape)
-    bend += _smooth_field(rng, extent, 40.0, rng.uniform(0.0, 4.0), coarse_shape)
-    coarse = _placed(coarse_shape, 2 * view.spacing, matrix, centre)
-    bend += _atrophy(label_map, coarse, rng)
-    position += functional.interpolate(bend[None], size=fine_shape, mode="trilinear")[0]
+    position = _positions(label_map, view, mirrored, bending, rng)
     places = functional.avg_pool3d(position[None], 2)[0]
     index = (position / label_map.spacing).round_().to(torch.int64)
     limits = label_map.tissues.shape
@@ -291,6 +314,37 @@ def _deformed(
     tissues = torch.from_numpy(label_map.tissues).flatten()[flat].masked_fill_(outside, 0)
     classes = torch.from_numpy(label_map.classes).flatten()[flat].masked_fill_(outside, 0)
     return tissues, classes, places
+
+
+def _positions(
+    head: LabelMap | Scan,
+    view: FieldOfView,
+    mirrored: bool,
+    bending: float,
+    rng: np.random.Generator,
+) -> torch.Tensor:
+    """Where the points of a grid of twice the view's resolution come from, in mm of the head.
+
+    ``bending`` is the largest SD in mm of displacements on the scale of a nucleus.
+    """
+    angles = rng.normal(0.0, 7.0, 3).clip(-20, 20)
+    scale = np.exp(rng.normal(0.0, 0.07) + rng.normal(0.0, 0.04, 3))
+    matrix = Rotation.from_euler("xyz", angles, degrees=True).as_matrix() @ np.diag(1.0 / scale)
+    matrix += rng.normal(0.0, 0.02, (3, 3))
+    if mirrored:
+        matrix = np.diag([-1.0, 1.0, 1.0]) @ matrix
+    centre = head.thalamus * head.spacing + rng.normal(0.0, view.jitter, 3)
+    fine_shape = [2 * n for n in view.shape]
+    position = _placed(fine_shape, view.spacing / 2, matrix, centre)
+    # The fields are smooth: they are summed on a coarse grid and brought up once.
+    coarse_shape = [n // 2 for n in view.shape]
+    extent = np.array(view.shape) * view.spacing
+    bend = _smooth_field(rng, extent, 14.0, rng.uniform(0.0, bending), coarse_shape)
+    bend += _smooth_field(rng, extent, 40.0, rng.uniform(0.0, 4.0), coarse_shape)
+    coarse = _placed(coarse_shape, 2 * view.spacing, matrix, centre)
+    bend += _atrophy(head, coarse, rng)
+    position += functional.interpolate(bend[None], size=fine_shape, mode="trilinear")[0]
+    return position
 
 
 def _placed(
@@ -306,36 +360,44 @@ def _placed(
     return position + torch.tensor(centre, dtype=torch.float32)[:, None, None, None]
 
 
-def _atrophy(label_map: LabelMap, position: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+def _atrophy(
+    head: LabelMap | Scan, position: torch.Tensor, rng: np.random.Generator
+) -> torch.Tensor:
     """Displacements (3, X, Y, Z) in mm that widen the ventricles and change the thalami.
 
-    The outline of the thalami moves by about half a millimetre at the most.
+    The outline of the thalami moves by about a millimetre at the most, so that what surrounds a
+    thalamus tells little of its size.
     """
-    towards_ventricles, towards_thalami = _pulls(label_map)
+    towards_ventricles, towards_thalami = _pulls(head)
     widening = rng.uniform(0.0, 3.0) if rng.random() < 0.5 else 0.0
-    shrinkage = rng.uniform(-0.5, 0.6)
+    shrinkage = rng.uniform(-1.0, 1.0)
     pull = widening * towards_ventricles - shrinkage * towards_thalami
-    sides = torch.tensor(label_map.tissues.shape, dtype=torch.float32) * label_map.spacing
-    # grid_sample wants the last axis first, from -1 to 1 between the outer faces.
-    unit = 2 * (position + label_map.spacing / 2) / sides[:, None, None, None] - 1
-    grid = unit.flip(0).permute(1, 2, 3, 0)[None]
+    grid = _sampling_grid(position, head.classes.shape, head.spacing)
     return functional.grid_sample(pull[None], grid, padding_mode="zeros", align_corners=False)[0]
 
 
+def _sampling_grid(position: torch.Tensor, shape: tuple[int, ...], spacing: float) -> torch.Tensor:
+    """Positions (3, X, Y, Z) in mm as ``grid_sample`` wants them: (1, X, Y, Z, 3)."""
+    sides = torch.tensor(shape, dtype=torch.float32) * spacing
+    # The last axis comes first, from -1 to 1 between the outer faces.
+    unit = 2 * (position + spacing / 2) / sides[:, None, None, None] - 1
+    return unit.flip(0).permute(1, 2, 3, 0)[None]
+
+
 @cache
-def _pulls(label_map: LabelMap) -> tuple[torch.Tensor, torch.Tensor]:
+def _pulls(head: LabelMap | Scan) -> tuple[torch.Tensor, torch.Tensor]:
     """Smooth fields (3, X, Y, Z) that point to the ventricles and the thalami, 1 at the most.
 
     They are the gradients of the structures blurred by 5 and 3 mm, on a grid four times coarser.
     """
-    classes = label_map.classes
+    classes = head.classes
     structures = (classes == _VENTRICLES, (classes == _LEFT) | (classes == _RIGHT))
     fields = []
     for structure, width in zip(structures, (5.0, 3.0), strict=True):
         share = torch.from_numpy(structure.astype(np.float32))[None, None]
         size = [max(2, round(n / 4)) for n in classes.shape]
         coarse = functional.interpolate(share, size=size, mode="area")[0, 0].numpy()
-        steps = [label_map.spacing * n / m for n, m in zip(classes.shape, size, strict=True)]
+        steps = [head.spacing * n / m for n, m in zip(classes.shape, size, strict=True)]
         smooth = gaussian_filter(coarse, [width / step for step in steps])
         gradient = np.stack(np.gradient(smooth, *steps))
         gradient /= max(float(np.linalg.norm(gradient, axis=0).max()), 1e-6)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from torch.nn import functional
 
 from training.labels import CLASSES, LabelMap, read_anatomies, read_label_maps
 from training.network import ResidualUNet
-from training.synthesis import HEAD, REGION, FieldOfView, synthesise
+from training.scans import Scan, read_scans
+from training.synthesis import HEAD, REGION, FieldOfView, deform_scan, synthesise
 
 VIEWS = {"region": REGION, "head": HEAD}
 DECAY = 0.3
@@ -32,6 +34,10 @@ _SCORED = slice(1, 5)  # thalami, deep grey matter, ventricles
 _THALAMI = slice(1, 3)
 # Voxels within reach of a thalamus count more: the rest is context.
 _NEAR, _NEAR_WEIGHT = 9, 4.0
+# Thalami of fewer voxels are cut off, or none: their volume teaches nothing.
+_FEWEST_VOXELS = 100
+# So often an image is a real scan, where there are any.
+_REAL = 0.4
 
 
 def split(anatomies: list[LabelMap]) -> tuple[list[LabelMap], list[LabelMap]]:
@@ -44,11 +50,15 @@ def loss_of(logits: torch.Tensor, truth: torch.Tensor, dice_weight: float) -> to
     """Cross-entropy with partial-volume targets plus a weighted soft Dice loss.
 
     Cross-entropy is a proper score: its optimum is the true share of each class in a voxel, so
-    that summed probabilities are volumes. Dice speeds the start up and is faded out.
+    that summed probabilities are volumes. The squared relative error of the volume of each
+    thalamus says so again, of all voxels together: errors that are small in each voxel, and the
+    same in all, weigh little otherwise. Dice speeds the start up and is faded out.
 
     Parameters
     ----------
-    logits, truth : (N, C, X, Y, Z) float32
+    logits : (N, C, X, Y, Z) float32
+    truth : (N, C, X, Y, Z) float32
+        Shares of the classes; voxels in which all are 0 do not count.
     dice_weight : float
         0 at the end of training.
     """
@@ -60,16 +70,21 @@ def loss_of(logits: torch.Tensor, truth: torch.Tensor, dice_weight: float) -> to
         size = [1, 1, 1]
         size[axis] = _NEAR
         near = functional.max_pool3d(near, size, 1, [side // 2 for side in size])
-    weight = 1 + (_NEAR_WEIGHT - 1) * (near[:, 0] > 0).float()
+    known = truth.sum(1)
+    weight = known * (1 + (_NEAR_WEIGHT - 1) * (near[:, 0] > 0).float())
     entropy = -(weight * (truth * log_probability).sum(1)).sum() / weight.sum()
+    probability = log_probability.exp() * (known[:, None] > 0)
+    true_volume = truth[:, _THALAMI].sum((2, 3, 4))
+    error = probability[:, _THALAMI].sum((2, 3, 4)) / true_volume.clamp(min=_FEWEST_VOXELS) - 1
+    volume = (error.square() * (true_volume >= _FEWEST_VOXELS)).mean()
     if dice_weight == 0:
-        return entropy
-    probability = log_probability.exp()[:, _SCORED]
+        return entropy + volume
+    probability = probability[:, _SCORED]
     target = truth[:, _SCORED]
     axes = (0, 2, 3, 4)
     overlap = 2 * (probability * target).sum(axes)
     size = probability.sum(axes) + target.sum(axes)
-    return entropy + dice_weight * (1 - (overlap / (size + 1.0)).mean())
+    return entropy + volume + dice_weight * (1 - (overlap / (size + 1.0)).mean())
 
 
 def _moving_average(
@@ -87,12 +102,15 @@ def train(
     *,
     steps: int,
     seed: int,
+    scans: Sequence[Scan] = (),
     rate: float = 1e-3,
     batch: int = 1,
     device: str = "cpu",
     save_every: int = 200,
 ) -> ResidualUNet:
     """Train a network, continuing from ``checkpoint`` where it exists.
+
+    With ``scans`` some of the images are real.
 
     Returns
     -------
@@ -120,7 +138,9 @@ def train(
             group["lr"] = rate * min(1.0, (step + 1) / 50) * max(0.01, remaining)
         rng = np.random.default_rng((seed, step))
         pairs = [
-            synthesise(maps[rng.integers(len(maps))], view, rng, early=step < _EARLY_STEPS)
+            deform_scan(scans[rng.integers(len(scans))], view, rng)
+            if scans and rng.random() < _REAL
+            else synthesise(maps[rng.integers(len(maps))], view, rng, early=step < _EARLY_STEPS)
             for _ in range(batch)
         ]
         images = torch.cat([image for image, _ in pairs])
@@ -157,6 +177,7 @@ def main() -> None:
     parser.add_argument("view", choices=sorted(VIEWS))
     parser.add_argument("anatomies", type=Path, help="head: label maps; region: training.shapes")
     parser.add_argument("checkpoint", type=Path, help="file to write or continue")
+    parser.add_argument("--scans", type=Path, help="folder written by training.scans")
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--batch", type=int, default=1)
@@ -175,6 +196,7 @@ def main() -> None:
         arguments.checkpoint,
         steps=arguments.steps,
         seed=arguments.seed,
+        scans=read_scans(arguments.scans) if arguments.scans else (),
         batch=arguments.batch,
         device=arguments.device,
     )

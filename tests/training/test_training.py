@@ -19,7 +19,14 @@ from training.labels import (  # noqa: E402
     read_label_maps,
     save_anatomy,
 )
-from training.synthesis import CONTRASTS, HEAD, FieldOfView, synthesise  # noqa: E402
+from training.scans import Scan, read_scans, save  # noqa: E402
+from training.synthesis import (  # noqa: E402
+    CONTRASTS,
+    HEAD,
+    FieldOfView,
+    deform_scan,
+    synthesise,
+)
 from training.train import HELD_OUT, VIEWS, loss_of, split, train  # noqa: E402
 
 # On a shared machine several threads wait for one another more than they work.
@@ -94,6 +101,72 @@ def test_volumes_spread_around_that_of_the_anatomy(head: LabelMap) -> None:
     assert 0.85 < float(np.median(drawn)) < 1.2
 
 
+@pytest.fixture(scope="module")
+def scan(head: LabelMap) -> Scan:
+    """The head as a scan whose labels do not reach the edge; its left half is brighter."""
+    shares = np.stack([head.classes == k for k in range(len(CLASSES))]).astype(np.float16)
+    shares[:, :, :, :16] = 0
+    image = np.where(head.classes > 0, 0.4, 0).astype(np.float32)
+    image[: round(head.thalamus[0])] *= 2
+    return Scan(image, shares, head.thalamus, head.spacing)
+
+
+def test_a_real_scan_is_deformed_with_its_labels(scan: Scan) -> None:
+    sizes = []
+    for seed in range(20):
+        images, truth = deform_scan(scan, VIEW, np.random.default_rng(seed))
+        assert images.shape == (1, 4, *VIEW.shape)
+        assert not images[0, 1:].any()
+        known = truth.sum(1)
+        assert known.max() <= 1 + 1e-5
+        assert known.min() == 0
+        x = torch.arange(VIEW.shape[0], dtype=torch.float32)
+        left, right = ((truth[0, k].sum((1, 2)) * x).sum() / truth[0, k].sum() for k in THALAMI)
+        assert left < right
+        # The brighter half follows its thalamus to the other side when mirrored.
+        bright, dark = ((truth[0, k] * images[0, 0]).sum() / truth[0, k].sum() for k in THALAMI)
+        sizes.append((float(truth[0, THALAMI].sum()), float(bright - dark)))
+    volumes, contrast = np.array(sizes).T
+    assert volumes.std() / volumes.mean() > 0.1
+    assert (contrast > 0.2).any()
+    assert (contrast < -0.2).any()
+
+
+def test_scans_are_read_as_written(scan: Scan, tmp_path: Path) -> None:
+    save(scan, tmp_path / "sub-01.npz")
+    (read,) = read_scans(tmp_path)
+    assert np.array_equal(read.image, scan.image)
+    assert np.array_equal(read.shares, scan.shares)
+    assert np.array_equal(read.thalamus, scan.thalamus)
+    with pytest.raises(FileNotFoundError, match="no labelled scan"):
+        read_scans(tmp_path / "absent")
+
+
+def test_voxels_without_labels_do_not_count() -> None:
+    rng = torch.Generator().manual_seed(1)
+    logits = torch.randn(1, len(CLASSES), 8, 8, 8, generator=rng)
+    truth = torch.zeros(1, len(CLASSES), 8, 8, 8)
+    truth[:, 1, :, :, :5] = 1
+    other = logits.clone()
+    other[..., 5:] = torch.randn(1, len(CLASSES), 8, 8, 3, generator=rng)
+    for dice_weight in (0.0, 0.5):
+        assert loss_of(logits, truth, dice_weight) == loss_of(other, truth, dice_weight)
+
+
+def test_a_volume_that_is_wrong_costs_more_than_its_voxels() -> None:
+    """Errors of the same sign add up; of opposite signs they cancel."""
+    truth = torch.zeros(1, len(CLASSES), 8, 8, 8)
+    truth[:, 0], truth[:, 1] = 0.5, 0.5
+
+    def loss(lower: float, upper: float) -> float:
+        share = torch.full((1, 1, 8, 8, 8), lower)
+        share[..., 4:] = upper
+        rest = torch.full((1, len(CLASSES) - 2, 8, 8, 8), 1e-9)
+        return float(loss_of(torch.log(torch.cat([1 - share, share, rest], 1)), truth, 0.0))
+
+    assert loss(0.6, 0.6) > loss(0.4, 0.6) + 0.01
+
+
 def test_the_loss_is_least_at_the_true_shares() -> None:
     """A proper score: shares of 0.3 and 0.7 are learnt as such, not as 0 and 1."""
     truth = torch.zeros(1, len(CLASSES), 4, 4, 4)
@@ -114,9 +187,9 @@ def test_the_loss_is_least_at_the_true_shares() -> None:
 
 
 def test_an_interrupted_training_ends_where_an_undisturbed_one_does(
-    head: LabelMap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    head: LabelMap, scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = train([head], VIEW, tmp_path / "whole.pt", steps=4, seed=1)
+    whole = train([head], VIEW, tmp_path / "whole.pt", steps=4, seed=1, scans=[scan])
 
     def power_cut(
         label_map: LabelMap, view: FieldOfView, rng: np.random.Generator, *, early: bool
@@ -127,8 +200,8 @@ def test_an_interrupted_training_ends_where_an_undisturbed_one_does(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("training.train.synthesise", power_cut)
-        train([head], VIEW, tmp_path / "cut.pt", steps=4, seed=1, save_every=2)
-    resumed = train([head], VIEW, tmp_path / "cut.pt", steps=4, seed=1)
+        train([head], VIEW, tmp_path / "cut.pt", steps=4, seed=1, scans=[scan], save_every=2)
+    resumed = train([head], VIEW, tmp_path / "cut.pt", steps=4, seed=1, scans=[scan])
     for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(one, other)
 
