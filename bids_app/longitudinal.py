@@ -2,8 +2,9 @@
 
 Sessions have been measured on their own before, and those results stay as they are. Here the
 subject is the unit of work: the scans of all its sessions are moved to the space half-way between
-them and segmented again with the same grid and intensities, so that their difference is the
-subject's and not that of the interpolation.
+them and segmented again with the same grid and intensities. The mean of these outlines is carried
+to every scan by the deformation of its tissue, so that their difference is the subject's, and
+neither that of the interpolation nor that of outlines drawn anew.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from bids_app.run.resources import share
 from bids_app.run.stamps import Stamp, sha256
 from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
+from bids_app.segmentation.consistency import make_consistent
 from bids_app.segmentation.methods import built_in
 from bids_app.segmentation.quality import assess
 from bids_app.segmentation.volumes import measure
@@ -134,23 +136,33 @@ def measure_course(
         names = ", ".join(scan.path.name for scan in course.anchors)
         raise BadDataError(f"{course.name}: {error} Scans in order: {names}.") from error
     methods = built_in(options.methods, flip_averaging=options.flip_averaging)
-    measurements, brains = [], []
+    measurements = []
     with staged(options.output_dir, course.name) as staging:
-        for scan, acquired, image, transform in zip(
-            course.anchors, images, aligned.images, aligned.transforms, strict=True
+        for scan, image, transform in zip(
+            course.anchors, aligned.images, aligned.transforms, strict=True
         ):
             write_within_subject(staging, scan, image, transform)
-            for method, segment in methods.items():
+        for method, segment in methods.items():
+            results = []
+            for scan, image in zip(course.anchors, aligned.images, strict=True):
                 stage(f"segment {scan.path.name} with {method}")
                 try:
-                    result = segment({scan.contrast: image}, threads)
+                    results.append(segment({scan.contrast: image}, threads))
                 except BadDataError as error:
                     raise BadDataError(f"{scan.path}, aligned: {error}") from error
+            brains = [
+                Volume(result.brain_mask, image.affine)  # thalnet's for all methods
+                for result, image in zip(results, aligned.images, strict=True)
+            ]
+            stage(f"carry the outline of {method} to all scans")
+            outlined = make_consistent(results, aligned.images)
+            for scan, acquired, image, result in zip(
+                course.anchors, images, aligned.images, outlined, strict=True
+            ):
                 write_within_subject_segmentation(staging, scan, method, result, image.affine)
                 volumes = measure(result, image.voxel_volume)
                 quality = assess(result, float(acquired.voxel_size.max()))
                 measurements.append((scan, method, volumes, quality))
-            brains.append(Volume(result.brain_mask, image.affine))  # thalnet's for all methods
         write_within_subject_volumes(staging, measurements)
         stage("measure the change of brain volume")
         volumes_of_brain = parenchyma_volumes(aligned.images, brains)

@@ -138,7 +138,7 @@ def train(
             group["lr"] = rate * min(1.0, (step + 1) / 50) * max(0.01, remaining)
         rng = np.random.default_rng((seed, step))
         pairs = [
-            deform_scan(scans[rng.integers(len(scans))], view, rng)
+            deform_scan(scans[int(rng.integers(len(scans)))], view, rng)
             if scans and rng.random() < _REAL
             else synthesise(maps[rng.integers(len(maps))], view, rng, early=step < _EARLY_STEPS)
             for _ in range(batch)

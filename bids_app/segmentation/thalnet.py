@@ -22,8 +22,9 @@ import numpy.typing as npt
 from bids_app.errors import BadDataError
 from bids_app.images.resampling import FloatArray, grid_around, resample
 from bids_app.images.volume import AffineArray, Volume
+from bids_app.segmentation.outline import labels_of, largest_piece
 from bids_app.segmentation.quality import touches_edge
-from bids_app.segmentation.result import LEFT, RIGHT, Segmentation
+from bids_app.segmentation.result import Segmentation
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -317,16 +318,11 @@ def _thalami(region: _Look, image: Volume) -> tuple[npt.NDArray[np.uint8], Float
         resample(Volume(region.probabilities[channel], region.affine), size, box_affine)
         for channel in (_LEFT, _RIGHT)
     ]
-    # Three digits are all the meaning there is, and compress well.
-    left, right = (np.round(side, 3) for side in sides)
-    labels = np.zeros(size, dtype=np.uint8)
-    inside = left + right >= 0.5
-    labels[_largest_piece(inside & (left >= right))] = LEFT
-    labels[_largest_piece(inside & (left < right))] = RIGHT
-    dseg = np.zeros(image.data.shape, dtype=np.uint8)
-    dseg[box] = labels
     probseg = np.zeros((*image.data.shape, 2), dtype=np.float32)
-    probseg[box] = np.stack([left, right], axis=-1)
+    # Three digits are all the meaning there is, and compress well.
+    probseg[box] = np.round(np.stack(sides, axis=-1), 3)
+    dseg = np.zeros(image.data.shape, dtype=np.uint8)
+    dseg[box] = labels_of(probseg[box])
     return dseg, probseg
 
 
@@ -338,20 +334,10 @@ def _brain_mask(head: _Look, image: Volume) -> npt.NDArray[np.uint8]:
     brain_probability = head.probabilities[_BRAIN].sum(0)
     closed = grey_closing(brain_probability, footprint=generate_binary_structure(3, 2))
     probability = resample(Volume(closed, head.affine), size, box_affine)
-    brain = _largest_piece((probability >= _BRAIN_THRESHOLD) & (image.data[box] != 0))
+    brain = largest_piece((probability >= _BRAIN_THRESHOLD) & (image.data[box] != 0))
     mask = np.zeros(image.data.shape, dtype=np.uint8)
     mask[box] = _filled(brain)
     return mask
-
-
-def _largest_piece(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The largest face-connected component of a mask."""
-    from scipy.ndimage import label
-
-    pieces, count = label(mask)
-    if count <= 1:
-        return mask
-    return np.asarray(pieces == np.bincount(pieces.ravel())[1:].argmax() + 1)
 
 
 def _filled(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
