@@ -150,8 +150,8 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--longitudinal",
         action="store_true",
-        help="also measure each subject's sessions in the space half-way between them, so that "
-        "their difference is not one of interpolation",
+        help="also measure each subject's sessions in the space half-way between them, with one "
+        "outline that follows the deformation of the tissue: changes without noise of outlines",
     )
     add(
         "--ensembles",

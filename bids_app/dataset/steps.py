@@ -52,10 +52,15 @@ STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
         "For changes, the scans of a participant were moved half-way between one another and "
         "interpolated once (Reuter and Fischl 2011; Reuter et al. 2012), differences between "
         "their intensity inhomogeneities were removed (Lewis and Fox 2004), and they were "
-        "segmented there.",
+        "segmented there. The mean of a participant's outlines was carried to each scan by a "
+        "deformation of its tissue (Lucas and Kanade 1981), so that volumes differ between scans "
+        "as the Jacobian integrals of the deformations do.",
         (
             "Lewis EB, Fox NC. Correction of differential intensity inhomogeneity in longitudinal "
             "MR images. NeuroImage 2004;23:75-83. doi:10.1016/j.neuroimage.2004.04.030",
+            "Lucas BD, Kanade T. An iterative image registration technique with an application "
+            "to stereo vision. Proceedings of the 7th International Joint Conference on "
+            "Artificial Intelligence 1981:674-679.",
             "Reuter M, Fischl B. Avoiding asymmetry-induced bias in longitudinal image "
             "processing. NeuroImage 2011;57:19-21. doi:10.1016/j.neuroimage.2011.02.076",
             "Reuter M, Schmansky NJ, Rosas HD, Fischl B. Within-subject template estimation for "
