@@ -8,7 +8,8 @@ beside them fills the space. Both are moved by a small rigid motion, interpolate
 receive fields and noise of their own. The true change is that of the labels deformed alike. The
 thalami are measured in each visit on its own and, as ``--longitudinal`` does, in the space
 half-way with one outline that is carried to both. Printed are the slope of measured on true change
-and the standard deviation of the error.
+and the standard deviation of the error. Where a subject has a second session, with labels or
+without, the change between the two real scans is printed too.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from bids_app.images.volume import Volume, same_grid, to_ras
 from bids_app.options import Options
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.consistency import make_consistent
+from bids_app.segmentation.volumes import measure
 from examples.simulation import Field, atrophy_field
 
 # True changes (%) that are aimed at; the exact ones are computed.
@@ -121,17 +123,26 @@ def _before(head: Head, points: npt.NDArray[np.float32], loss: float) -> npt.NDA
 
 def measure_pair(first: Volume, second: Volume, threads: int) -> dict[str, float]:
     """Change of both thalami in %, each visit on its own and in the space half-way."""
-    own = [thalnet.segment({"T1w": image}, threads) for image in (first, second)]
-    masks = [Volume(result.brain_mask, first.affine) for result in own]
-    aligned = align_within_subject([first, second], masks)
+    scans = [first, second]
+    own = [thalnet.segment({"T1w": image}, threads) for image in scans]
+    masks = [
+        Volume(result.brain_mask, image.affine) for result, image in zip(own, scans, strict=True)
+    ]
+    aligned = align_within_subject(scans, masks)
     drawn = [thalnet.segment({"T1w": image}, threads) for image in aligned.images]
     together = make_consistent(drawn, aligned.images)
     change = {}
-    for name, results in (("cross-sectional", own), ("longitudinal", together)):
-        soft = [float(result.soft_volumes.sum()) for result in results]
-        voxels = [float(np.count_nonzero(result.dseg)) for result in results]
-        change[f"{name}, summed probabilities"] = 100 * (soft[1] / soft[0] - 1)
-        change[f"{name}, voxels"] = 100 * (voxels[1] / voxels[0] - 1)
+    for name, images, results in (
+        ("cross-sectional", scans, own),
+        ("longitudinal", aligned.images, together),
+    ):
+        before, after = (
+            measure(result, image.voxel_volume)
+            for result, image in zip(results, images, strict=True)
+        )
+        soft = after.total_soft_ml / before.total_soft_ml
+        change[f"{name}, summed probabilities"] = 100 * (soft - 1)
+        change[f"{name}, voxels"] = 100 * (after.total_ml / before.total_ml - 1)
     return change
 
 
@@ -145,15 +156,22 @@ def simulate(bids_dir: Path, labels_dir: Path, scans: int | None, threads: int) 
     """
     rows = []
     anchors = [
-        anchor
+        (session, anchor)
         for session in index_sessions(Options(bids_dir, bids_dir, ("participant",)))
         for anchor in session.anchors
+        if anchor.contrast == "T1w"
     ]
-    for number, anchor in enumerate(anchors[:scans]):
+    earlier: dict[str, Volume] = {}
+    for number, (session, anchor) in enumerate(anchors[:scans]):
+        image = to_ras(read_volume(anchor.path))
+        if session.subject in earlier:
+            change = measure_pair(earlier[session.subject], image, threads)
+            print(f"{anchor.name} since the session before:", _told(change), flush=True)
+        earlier[session.subject] = image
         path = find_reference(labels_dir, f"{anchor.name}_{anchor.contrast}")
         if path is None:
             continue
-        image, labels = to_ras(read_volume(anchor.path)), read_reference(path, labels_dir)
+        labels = read_reference(path, labels_dir)
         if not same_grid(image, labels):
             raise SystemExit(f"{path} and {anchor.path} lie on different grids.")
         head = prepare(image, labels)
@@ -165,10 +183,14 @@ def simulate(bids_dir: Path, labels_dir: Path, scans: int | None, threads: int) 
             loss *= loss / (1 - true_volume(head, loss) / before)
             pair = visit(head, 0, rng), visit(head, loss, rng)
             true = 100 * (true_volume(head, loss) / before - 1)
-            row = {"scan": anchor.name, "true": true} | measure_pair(*pair, threads)
-            print("  ".join(f"{key} {value:+.2f}" for key, value in row.items() if key != "scan"))
-            rows.append(row)
+            change = measure_pair(*pair, threads)
+            print(f"{anchor.name} true {true:+.2f}:", _told(change), flush=True)
+            rows.append({"scan": anchor.name, "true": true} | change)
     return pd.DataFrame(rows)
+
+
+def _told(change: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:+.2f}" for name, value in change.items())
 
 
 def summarise(changes: pd.DataFrame) -> str:
@@ -196,6 +218,8 @@ def main() -> None:
     changes = simulate(
         arguments.bids_dir.absolute(), arguments.labels_dir, arguments.scans, arguments.threads
     )
+    if changes.empty:
+        return
     print(changes.round(2).to_string(index=False))
     print(summarise(changes))
     if arguments.output:
