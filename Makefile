@@ -50,7 +50,7 @@ weights: $(VENV)/app
 	$(BIN)/python -m training.export region weights/region.pt \
 		bids_app/assets/thalnet/thalnet-region.onnx
 	$(BIN)/python -m training.scans $(SCANS) weights/scans
-	$(BIN)/python -m training.train region weights/anatomies weights/region.pt --steps 5200 \
+	$(BIN)/python -m training.train region weights/anatomies weights/region.pt --steps 5800 \
 		--scans weights/scans
 	$(BIN)/python -m training.export region weights/region.pt \
 		bids_app/assets/thalnet/thalnet-region.onnx

@@ -21,6 +21,7 @@ from bids_app.errors import BadDataError
 from bids_app.images.resampling import grid_around, resample
 from bids_app.images.volume import AffineArray, Volume
 from bids_app.segmentation import thalnet
+from bids_app.segmentation.outline import labels_of
 from bids_app.segmentation.result import LEFT, RIGHT, Segmentation
 
 _ANATOMY = "tpl-thalbids_res-1_dseg"
@@ -88,9 +89,7 @@ def segment(images: Mapping[str, Volume], threads: int = 1) -> Segmentation:
         [resample(Volume(side, region.affine), (x, y, z), image.affine) for side in carried],
         axis=-1,
     ).round(3)
-    dseg = np.zeros(image.data.shape, dtype=np.uint8)
-    inside = probseg.sum(-1) >= 0.5
-    dseg[inside] = np.where(probseg[inside, 0] >= probseg[inside, 1], LEFT, RIGHT)
+    dseg = labels_of(probseg)
     if set(np.unique(dseg[whole.brain_mask > 0])) != {0, LEFT, RIGHT}:
         raise BadDataError("the average anatomy was registered to a place outside the brain.")
     return Segmentation(
