@@ -50,19 +50,15 @@ def make_consistent(
         If fewer than two scans are given.
     """
     affine = images[0].affine
-    found = np.logical_or.reduce([result.probseg.any(-1) for result in results])
-    places = np.argwhere(found)
-    corner, opposite = places.min(0), places.max(0)
-    ends = np.stack([corner, opposite]) @ affine[:3, :3].T + affine[:3, 3]
     brain = shared_mask([Volume(result.brain_mask, affine) for result in results])
-    deformed = deform_to_mean(images, brain, ends.min(0) - _AROUND, ends.max(0) + _AROUND)
-    # Thalami that grow or move stay within a few voxels of where all of them are.
-    low = np.maximum(corner - 4, 0)
-    high = np.minimum(opposite + 5, found.shape)
-    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    low, high = _corners([result.dseg > 0 for result in results])
+    ends = np.stack([low, high]) @ affine[:3, :3].T + affine[:3, 3]
+    deformed = deform_to_mean(images, brain, ends[0] - _AROUND, ends[1] + _AROUND)
+    low, high = _corners([np.asarray(result.probseg.any(-1)) for result in results])
+    box = tuple(slice(int(a), int(b) + 1) for a, b in zip(low, high, strict=True))
     box_affine = affine.copy()
     box_affine[:3, 3] += affine[:3, :3] @ low
-    shifts = [_in_voxels(field, high - low, box_affine) for field in deformed.displacements]
+    shifts = [_in_voxels(field, high - low + 1, box_affine) for field in deformed.displacements]
     outlines = [np.moveaxis(result.probseg[box], -1, 0) for result in results]
     mean: FloatArray = np.mean(
         [_moved(outline, shift) for outline, shift in zip(outlines, shifts, strict=True)], axis=0
@@ -71,6 +67,14 @@ def make_consistent(
         _with_outline(result, box, _moved(mean, _inverted(shift)), images[0].voxel_volume)
         for result, shift in zip(results, shifts, strict=True)
     ]
+
+
+def _corners(
+    masks: Sequence[npt.NDArray[np.bool_]],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """First and last voxel (3,) of the box that holds all masks."""
+    places = np.argwhere(np.logical_or.reduce(masks))
+    return places.min(0), places.max(0)
 
 
 def _with_outline(
