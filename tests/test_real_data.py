@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.accuracy import compare
+from benchmarks.atrophy import simulate
 from bids_app.cli import main
 
 SharedData = Callable[[str], Path]
@@ -22,9 +23,17 @@ def test_manual_labels(shared_data: SharedData) -> None:
     bids = shared_data("manual-t1w")
     scans = compare(bids, bids / "derivatives" / "manual", threads=2)
     assert len(scans) == 8
-    assert scans["dice"].mean() >= 0.85
-    assert scans["dice"].min() >= 0.80
-    assert scans["ratio"].mean() == pytest.approx(1, abs=0.1)
+    assert scans["dice"].mean() >= 0.90
+    assert scans["dice"].min() >= 0.88
+    assert scans["ratio"].mean() == pytest.approx(1, abs=0.03)
+
+
+def test_atrophy_of_two_percent(shared_data: SharedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    bids = shared_data("manual-t1w")
+    monkeypatch.setattr("benchmarks.atrophy.CHANGES", (-2.0,))
+    changes = simulate(bids, bids / "derivatives" / "manual", scans=1, threads=2)
+    measured = changes["longitudinal, summed probabilities"]
+    assert measured.item() == pytest.approx(changes["true"].item(), abs=0.3)
 
 
 def test_whole_heads_and_a_session_without_t1w(shared_data: SharedData, tmp_path: Path) -> None:
