@@ -18,6 +18,8 @@ import numpy.typing as npt
 from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
+from training.labels import CLASSES
+
 Array = npt.NDArray[np.float32]
 
 # Half the sides of the box around the thalami that is kept, and its voxels, in mm.
@@ -74,7 +76,7 @@ def label(path: Path, seed: int) -> Scan:
     low, high = np.percentile(image, [0.5, 99.5])
     image = np.clip((image - low) / (high - low), 0, 1).astype(np.float32)
     rng = np.random.default_rng(seed)
-    total = np.zeros((7, *shape), dtype=np.float32)
+    total = np.zeros((len(CLASSES), *shape), dtype=np.float32)
     reached = np.zeros(shape, dtype=np.float32)
     for _ in range(_PLACEMENTS):
         turn = Rotation.from_euler("xyz", rng.normal(0, _TURN, 3), degrees=True).as_matrix()
