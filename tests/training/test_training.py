@@ -11,6 +11,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch (extra 'training') is not installed")
 pytest.importorskip("onnx", reason="onnx (extra 'training') is not installed")
 
+from examples.contrast import t1w_contrast  # noqa: E402
+from examples.simulation import draw_subject, load_anatomy  # noqa: E402
+from examples.simulation import scan as simulate_scan  # noqa: E402
+from tests.conftest import save_image  # noqa: E402
 from training.export import export  # noqa: E402
 from training.labels import (  # noqa: E402
     CLASSES,
@@ -19,7 +23,7 @@ from training.labels import (  # noqa: E402
     read_label_maps,
     save_anatomy,
 )
-from training.scans import Scan, read_scans, save  # noqa: E402
+from training.scans import Scan, label, read_scans, save  # noqa: E402
 from training.synthesis import (  # noqa: E402
     CONTRASTS,
     HEAD,
@@ -43,10 +47,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = np.indices((64, 64, 64), dtype=np.float32) - 31.5
     distance = np.linalg.norm(place, axis=0)
     labels = np.zeros(distance.shape, dtype=np.int16)
-    for radius, label in ((31, 515), (28, 3), (24, 2), (4, 4)):
-        labels[distance < radius] = label
-    for x, label in ((-9, 10), (9, 49)):
-        labels[np.linalg.norm(place - np.array([x, 0, 0]).reshape(3, 1, 1, 1), axis=0) < 7] = label
+    for radius, number in ((31, 515), (28, 3), (24, 2), (4, 4)):
+        labels[distance < radius] = number
+    for x, number in ((-9, 10), (9, 49)):
+        labels[np.linalg.norm(place - np.array([x, 0, 0]).reshape(3, 1, 1, 1), axis=0) < 7] = number
     path = tmp_path_factory.mktemp("labelmaps")
     nib.save(nib.Nifti1Image(labels, np.eye(4)), path / "head.nii.gz")
     return path
@@ -130,6 +134,26 @@ def test_a_real_scan_is_deformed_with_its_labels(scan: Scan) -> None:
     assert volumes.std() / volumes.mean() > 0.1
     assert (contrast > 0.2).any()
     assert (contrast < -0.2).any()
+
+
+def test_a_scan_is_labelled_by_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    anatomy = load_anatomy()
+    rng = np.random.default_rng(11)
+    simulated = simulate_scan(anatomy, draw_subject(anatomy, rng), t1w_contrast(), rng)
+    path = save_image(tmp_path / "sub-01_T1w.nii.gz", simulated.image, simulated.affine)
+    monkeypatch.setattr("training.scans._PLACEMENTS", 2)
+    found = label(path, seed=1)
+    assert found.shares.shape == (len(CLASSES), *found.image.shape)
+    known = found.shares.sum(0, dtype=np.float32)
+    assert set(np.unique(known.round(1))) == {0.0, 1.0}
+    # Every thalamus is there, on its side of the middle, and as large as it is.
+    true = [np.count_nonzero(simulated.thalamus == side) for side in (1, 2)]
+    voxel = abs(np.linalg.det(simulated.affine[:3, :3]))
+    for name, side in zip(("left thalamus", "right thalamus"), true, strict=True):
+        share = found.shares[CLASSES.index(name)].astype(np.float32)
+        assert share.sum() * found.spacing**3 == pytest.approx(side * voxel, rel=0.1)
+        at = (share.sum((1, 2)) * np.arange(len(share))).sum() / share.sum()
+        assert (at < found.thalamus[0]) == (name == "left thalamus")
 
 
 def test_scans_are_read_as_written(scan: Scan, tmp_path: Path) -> None:
