@@ -6,10 +6,10 @@ LABELS_DIR is a BIDS derivatives dataset with a ``_dseg`` of the thalami for eac
 scan becomes two visits. The second is deformed smoothly: its thalami shrink by 0.5 to 5 %, the CSF
 beside them fills the space. Both are moved by a small rigid motion, interpolated alike, and given
 receive fields and noise of their own. The true change is that of the labels deformed alike. The
-thalami are measured in each visit on its own and, as ``--longitudinal`` does, in the space
-half-way with one outline that is carried to both. Printed are the slope of measured on true change
-and the standard deviation of the error. Where a subject has a second session, with labels or
-without, the change between the two real scans is printed too.
+thalami are measured in each visit on its own, half-way between them with outlines drawn anew in
+both, and there with one outline that is carried to both, as ``--longitudinal`` does. Printed are the
+slope of measured on true change and the standard deviation of the error. Where a subject has a
+second session, with labels or without, the change between the two real scans is printed too.
 """
 
 from __future__ import annotations
@@ -134,6 +134,7 @@ def measure_pair(first: Volume, second: Volume, threads: int) -> dict[str, float
     change = {}
     for name, images, results in (
         ("cross-sectional", scans, own),
+        ("half-way, drawn anew", aligned.images, drawn),
         ("longitudinal", aligned.images, together),
     ):
         before, after = (

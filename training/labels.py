@@ -139,39 +139,3 @@ def read_label_maps(folder: Path) -> list[LabelMap]:
         thalamus = np.argwhere((classes == 1) | (classes == 2)).mean(0)
         maps.append(LabelMap(tissue_of[labels], classes, thalamus))
     return maps
-
-
-def save_anatomy(label_map: LabelMap, path: Path) -> None:
-    """Write a label map for ``read_anatomies``."""
-    np.savez_compressed(
-        path,
-        tissues=label_map.tissues,
-        classes=label_map.classes,
-        thalamus=label_map.thalamus,
-        spacing=label_map.spacing,
-    )
-
-
-def read_anatomies(folder: Path) -> list[LabelMap]:
-    """Read every ``*.npz`` written by ``save_anatomy``, in the order of their names.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder holds none.
-    """
-    paths = sorted(folder.glob("*.npz"))
-    if not paths:
-        raise FileNotFoundError(f"{folder} holds no anatomy (*.npz) of training.shapes.")
-    anatomies = []
-    for path in paths:
-        with np.load(path) as arrays:
-            anatomies.append(
-                LabelMap(
-                    arrays["tissues"],
-                    arrays["classes"],
-                    arrays["thalamus"],
-                    float(arrays["spacing"]),
-                )
-            )
-    return anatomies

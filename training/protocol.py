@@ -19,8 +19,9 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
 from training.anatomy import FILE_STEM, NAMES, write_labels
-from training.labels import CLASSES, TISSUE_NAMES, LabelMap, read_anatomies
+from training.labels import CLASSES, TISSUE_NAMES, LabelMap
 from training.shapes import BRIGHTNESS, UNLABELLED
+from training.storage import read_all
 
 Array = npt.NDArray[np.float32]
 _LEFT, _RIGHT = NAMES.index("left thalamus"), NAMES.index("right thalamus")
@@ -136,7 +137,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder written by training.anatomy")
     parser.add_argument("--maps", type=int, default=16, help="how many, evenly spread over names")
     arguments = parser.parse_args()
-    anatomies = read_anatomies(arguments.anatomies)
+    anatomies = read_all(LabelMap, arguments.anatomies)
     chosen = [anatomies[k] for k in np.linspace(0, len(anatomies) - 1, arguments.maps).astype(int)]
     path = arguments.folder / f"{FILE_STEM}.nii.gz"
     image = nib.Nifti1Image.from_filename(path)

@@ -19,6 +19,7 @@ from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
 from training.labels import CLASSES
+from training.storage import save
 
 Array = npt.NDArray[np.float32]
 
@@ -92,42 +93,6 @@ def label(path: Path, seed: int) -> Scan:
     shares = np.where(reached >= 1, total / np.maximum(reached, 1), 0).astype(np.float16)
     middle = (np.linalg.inv(affine) @ [*centre, 1])[:3]
     return Scan(image, shares, middle)
-
-
-def save(scan: Scan, path: Path) -> None:
-    """Write an example for ``read_scans``."""
-    np.savez_compressed(
-        path,
-        image=scan.image,
-        shares=scan.shares,
-        thalamus=scan.thalamus,
-        spacing=scan.spacing,
-    )
-
-
-def read_scans(folder: Path) -> list[Scan]:
-    """Read every ``*.npz`` written by `save`, in the order of their names.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder holds none.
-    """
-    paths = sorted(folder.glob("*.npz"))
-    if not paths:
-        raise FileNotFoundError(f"{folder} holds no labelled scan (*.npz) of training.scans.")
-    scans = []
-    for path in paths:
-        with np.load(path) as arrays:
-            scans.append(
-                Scan(
-                    arrays["image"],
-                    arrays["shares"],
-                    arrays["thalamus"],
-                    float(arrays["spacing"]),
-                )
-            )
-    return scans
 
 
 def main() -> None:

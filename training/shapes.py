@@ -25,8 +25,8 @@ from training.labels import (
     TISSUE_NAMES,
     LabelMap,
     read_label_maps,
-    save_anatomy,
 )
+from training.storage import save
 
 # The numbers of these maps are one too low from the thalamus on.
 _SHIFTED = ("192540", "361941", "523032")
@@ -166,7 +166,7 @@ def _composed(
 
 
 def _write(shape_path: Path, filler: LabelMap, output: Path) -> None:
-    save_anatomy(complete(shape_path, filler), output / f"{shape_path.name.split('_')[0]}.npz")
+    save(complete(shape_path, filler), output / f"{shape_path.name.split('_')[0]}.npz")
 
 
 def main() -> None:

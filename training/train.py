@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from training.labels import CLASSES, LabelMap, read_anatomies, read_label_maps
+from training.labels import CLASSES, LabelMap, read_label_maps
 from training.network import ResidualUNet
-from training.scans import Scan, read_scans
+from training.scans import Scan
+from training.storage import read_all
 from training.synthesis import HEAD, REGION, FieldOfView, deform_scan, synthesise
 
 VIEWS = {"region": REGION, "head": HEAD}
@@ -189,14 +190,14 @@ def main() -> None:
     if arguments.view == "head":
         anatomies = read_label_maps(arguments.anatomies)
     else:
-        anatomies, _ = split(read_anatomies(arguments.anatomies))
+        anatomies, _ = split(read_all(LabelMap, arguments.anatomies))
     train(
         anatomies,
         VIEWS[arguments.view],
         arguments.checkpoint,
         steps=arguments.steps,
         seed=arguments.seed,
-        scans=read_scans(arguments.scans) if arguments.scans else (),
+        scans=read_all(Scan, arguments.scans) if arguments.scans else (),
         batch=arguments.batch,
         device=arguments.device,
     )

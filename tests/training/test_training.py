@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import nibabel as nib
@@ -19,11 +20,10 @@ from training.export import export  # noqa: E402
 from training.labels import (  # noqa: E402
     CLASSES,
     LabelMap,
-    read_anatomies,
     read_label_maps,
-    save_anatomy,
 )
-from training.scans import Scan, label, read_scans, save  # noqa: E402
+from training.scans import Scan, label  # noqa: E402
+from training.storage import read_all, save  # noqa: E402
 from training.synthesis import (  # noqa: E402
     CONTRASTS,
     HEAD,
@@ -156,16 +156,6 @@ def test_a_scan_is_labelled_by_the_network(tmp_path: Path, monkeypatch: pytest.M
         assert (at < found.thalamus[0]) == (name == "left thalamus")
 
 
-def test_scans_are_read_as_written(scan: Scan, tmp_path: Path) -> None:
-    save(scan, tmp_path / "sub-01.npz")
-    (read,) = read_scans(tmp_path)
-    assert np.array_equal(read.image, scan.image)
-    assert np.array_equal(read.shares, scan.shares)
-    assert np.array_equal(read.thalamus, scan.thalamus)
-    with pytest.raises(FileNotFoundError, match="no labelled scan"):
-        read_scans(tmp_path / "absent")
-
-
 def test_voxels_without_labels_do_not_count() -> None:
     rng = torch.Generator().manual_seed(1)
     logits = torch.randn(1, len(CLASSES), 8, 8, 8, generator=rng)
@@ -263,15 +253,17 @@ def test_some_anatomies_are_held_out(head: LabelMap) -> None:
     assert not set(trained) & set(held_out)
 
 
-def test_anatomies_are_read_as_written(head: LabelMap, tmp_path: Path) -> None:
-    save_anatomy(head, tmp_path / "b.npz")
-    (read,) = read_anatomies(tmp_path)
-    assert np.array_equal(read.tissues, head.tissues)
-    assert np.array_equal(read.classes, head.classes)
-    assert np.array_equal(read.thalamus, head.thalamus)
-    assert read.spacing == head.spacing
-    with pytest.raises(FileNotFoundError, match="no anatomy"):
-        read_anatomies(tmp_path / "absent")
+@pytest.mark.parametrize("kind", ["anatomy", "scan"])
+def test_examples_are_read_as_written(
+    kind: str, head: LabelMap, scan: Scan, tmp_path: Path
+) -> None:
+    example = {"anatomy": head, "scan": scan}[kind]
+    save(example, tmp_path / "b.npz")
+    (read,) = read_all(type(example), tmp_path)
+    for field in fields(example):
+        assert np.array_equal(getattr(read, field.name), getattr(example, field.name))
+    with pytest.raises(FileNotFoundError, match="no training examples"):
+        read_all(type(example), tmp_path / "absent")
 
 
 def test_both_networks_have_sides_that_their_levels_divide() -> None:
