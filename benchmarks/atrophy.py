@@ -7,8 +7,8 @@ scan becomes two visits. The second is deformed smoothly: its thalami shrink by 
 beside them fills the space. Both are moved by a small rigid motion, interpolated alike, and given
 receive fields and noise of their own. The true change is that of the labels deformed alike. The
 thalami are measured in each visit on its own, half-way between them with outlines drawn anew in
-both, and there with one outline that is carried to both, as ``--longitudinal`` does. Printed are the
-slope of measured on true change and the standard deviation of the error. Where a subject has a
+both, and there with one outline that is carried to both, as ``--longitudinal`` does. Printed are
+the slope of measured on true change and the standard deviation of the error. Where a subject has a
 second session, with labels or without, the change between the two real scans is printed too.
 """
 

@@ -145,7 +145,8 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--flip-averaging",
         action="store_true",
-        help="thalnet averages its outline with that of the mirrored images: slower by half",
+        help="thalnet averages its outline with that of the mirrored images: a little "
+        "slower, contrasts and visits agree better",
     )
     add(
         "--longitudinal",

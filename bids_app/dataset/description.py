@@ -57,7 +57,7 @@ _README = """\
 | `*_R1map`, `*_R2starmap`, `*_MTsat`, `*_PDmap` | quantitative maps; 0 where undetermined |
 | `*_seg-thalamus_desc-<method><contrast>_dseg` | 1 left, 2 right thalamus |
 | `*_seg-thalamus_desc-<method><contrast>_probseg` | probabilities, left and right |
-| `*_space-withinSubject_*` | the same half-way between all scans of a subject (`--longitudinal`) |
+| `*_space-withinSubject_*` | half-way between all scans, from one outline (`--longitudinal`) |
 | `*_desc-brain_pbvc.tsv` | percentage brain volume change between sessions (`--longitudinal`) |
 | `siena/` | SIENA's reports from a subject's first session to later ones (`--siena`) |
 | `*_desc-brain_mask` | brain with ventricles and sulci |
