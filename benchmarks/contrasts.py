@@ -1,6 +1,6 @@
 """thalnet on other contrasts than T1w, alone and together.
 
-``python -m benchmarks.contrasts [--real BIDS_DIR] [--flip-averaging] [--subjects N]
+``python -m benchmarks.contrasts [--real BIDS_DIR] [--no-flip-averaging] [--subjects N]
 [--output TABLE.tsv]``
 
 On simulated heads, whose truth is known: T1w at 1 mm, R1 at 1.6 mm, both, and a T1w with a lesion
@@ -97,7 +97,7 @@ def _with_lesions(image: Volume, thalami: Labels) -> tuple[Volume, npt.NDArray[n
     return Volume(np.where(lesion, np.float32(_LESION_SIGNAL), image.data), image.affine), lesion
 
 
-def real(bids_dir: Path, threads: int, *, mirror: bool) -> pd.DataFrame:
+def real(bids_dir: Path, threads: int, *, flip_averaging: bool) -> pd.DataFrame:
     """Compare contrasts and sessions of real scans with one another.
 
     Parameters
@@ -105,7 +105,7 @@ def real(bids_dir: Path, threads: int, *, mirror: bool) -> pd.DataFrame:
     bids_dir : Path
         Sessions with T1w and other contrasts in the same world space.
     threads : int
-    mirror : bool
+    flip_averaging : bool
         Average each outline with that of the mirrored images.
 
     Returns
@@ -126,7 +126,7 @@ def real(bids_dir: Path, threads: int, *, mirror: bool) -> pd.DataFrame:
         sets = [{name: image} for name, image in images.items()]
         if len(images) > 1:
             sets.append(images)
-        results = [thalnet.segment(each, threads, mirror=mirror) for each in sets]
+        results = [thalnet.segment(each, threads, flip_averaging=flip_averaging) for each in sets]
         for each, result in zip(sets, results, strict=True):
             volume = float(result.soft_volumes.sum()) / 1000
             name = ", ".join(each)
@@ -160,7 +160,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--real", type=Path, help="BIDS dataset with several contrasts")
     parser.add_argument("--subjects", type=int, default=5, help="simulated heads")
-    parser.add_argument("--flip-averaging", action="store_true", help="of the real scans")
+    parser.add_argument("--no-flip-averaging", action="store_true", help="of the real scans")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, help="also write the simulated table here")
     arguments = parser.parse_args()
@@ -168,7 +168,9 @@ def main() -> None:
     print(table.round(3).to_string(index=False))
     print(table.drop(columns="subject").groupby("contrasts").mean().round(3).to_string())
     if arguments.real:
-        compared = real(arguments.real, arguments.threads, mirror=arguments.flip_averaging)
+        compared = real(
+            arguments.real, arguments.threads, flip_averaging=not arguments.no_flip_averaging
+        )
         print(compared.round(3).to_string(index=False))
     if arguments.output:
         table.to_csv(arguments.output, sep="\t", index=False, float_format="%.4f")

@@ -143,10 +143,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="whose mask cuts the thalami out of MindGlide's deep grey matter (default: first)",
     )
     add(
-        "--flip-averaging",
-        action="store_true",
-        help="thalnet averages its outline with that of the mirrored images: a little "
-        "slower, contrasts and visits agree better",
+        "--no-flip-averaging",
+        dest="flip_averaging",
+        action="store_false",
+        help="thalnet looks at the images once instead of averaging its outline with that of the "
+        "mirrored images: a little faster, contrasts and visits agree less well",
     )
     add(
         "--longitudinal",

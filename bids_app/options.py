@@ -102,7 +102,7 @@ class Options:
     envelope: str = "first"
     flirt: bool = False
     siena: bool = False
-    flip_averaging: bool = False
+    flip_averaging: bool = True
     longitudinal: bool = False
     ensembles: tuple[Rule, ...] = ("union", "majority")
     signal_form: Literal["exact", "small-angle"] = "exact"

@@ -85,7 +85,7 @@ def label(path: Path, seed: int) -> Scan:
         placed[:3] = turn @ placed[:3]
         placed[:3, 3] += centre + rng.normal(0, _SHIFT, 3)
         look = thalnet._look(
-            "region", [scan, None, None, None], REGION.shape, placed, threads=2, mirror=True
+            "region", [scan, None, None, None], REGION.shape, placed, threads=2, flip_averaging=True
         )
         for channel, probability in enumerate(look.probabilities):
             total[channel] += resample(Volume(probability, placed), shape, affine)

@@ -44,7 +44,7 @@ EXTERNAL: dict[str, ExternalMethod] = {
 }
 
 
-def built_in(names: Iterable[str], *, flip_averaging: bool = False) -> dict[str, Method]:
+def built_in(names: Iterable[str], *, flip_averaging: bool = True) -> dict[str, Method]:
     """Give the methods of ``METHODS`` that are named.
 
     Parameters
@@ -55,6 +55,6 @@ def built_in(names: Iterable[str], *, flip_averaging: bool = False) -> dict[str,
         Whether thalnet averages its outline with that of the mirrored images.
     """
     found = {name: METHODS[name] for name in names if name in METHODS}
-    if flip_averaging:
-        found["thalnet"] = partial(thalnet.segment, mirror=True)
+    if "thalnet" in found and not flip_averaging:
+        found["thalnet"] = partial(thalnet.segment, flip_averaging=False)
     return found

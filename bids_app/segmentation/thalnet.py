@@ -62,7 +62,7 @@ _RECENTRE = 3.0
 
 
 def segment(
-    images: Mapping[str, Volume], threads: int = 1, *, mirror: bool = False
+    images: Mapping[str, Volume], threads: int = 1, *, flip_averaging: bool = True
 ) -> Segmentation:
     """Segment the thalami and the brain of one session.
 
@@ -73,7 +73,7 @@ def segment(
         world space. The first is the anchor.
     threads : int
         Processors that the networks may use.
-    mirror : bool
+    flip_averaging : bool
         Average the outline with that of the mirrored images (test-time augmentation).
 
     Returns
@@ -96,7 +96,7 @@ def segment(
     brain_mask = _brain_mask(head, image)
     # Counted within the image: beyond its edge the network may imagine what it likes.
     _expect("brain", np.count_nonzero(brain_mask) * image.voxel_volume / 1000, _BRAIN_RANGE_ML)
-    region = _look_at_region(images, head, threads, mirror)
+    region = _look_at_region(images, head, threads, flip_averaging)
     soft_volumes = region.probabilities[[_LEFT, _RIGHT]].sum((1, 2, 3), dtype=np.float64)
     _expect("thalami", float(soft_volumes.sum()) / 1000, _THALAMUS_RANGE_ML)
     if head.explained < _LEAST_EXPLAINED:
@@ -187,13 +187,17 @@ def _look_at_head(image: Volume, threads: int) -> _Look:
     return _look("head", [image], _HEAD_SHAPE, affine, threads)
 
 
-def _look_at_region(images: Mapping[str, Volume], head: _Look, threads: int, mirror: bool) -> _Look:
+def _look_at_region(
+    images: Mapping[str, Volume], head: _Look, threads: int, flip_averaging: bool
+) -> _Look:
     """Look at the thalami: 64 x 56 x 48 voxels of 1 mm."""
     channels = [images.get(contrast) for contrast in CONTRASTS]
     centre = _centre_of_thalami(head)
     for _ in range(2):
         affine = grid_around(centre, _REGION_SHAPE, _REGION_SPACING)
-        region = _look("region", channels, _REGION_SHAPE, affine, threads, mirror=mirror)
+        region = _look(
+            "region", channels, _REGION_SHAPE, affine, threads, flip_averaging=flip_averaging
+        )
         found = _centre_of_thalami(region)
         if np.linalg.norm(found - centre) <= _RECENTRE:
             break
@@ -242,7 +246,7 @@ def _look(
     affine: AffineArray,
     threads: int,
     *,
-    mirror: bool = False,
+    flip_averaging: bool = False,
 ) -> _Look:
     """Resample images, normalise them as in training, and ask a network what is where."""
     seen = np.zeros((len(channels), *shape), dtype=np.float32)
@@ -250,7 +254,7 @@ def _look(
         if image is not None:
             seen[channel] = _normalised(resample(image, shape, affine))
     probabilities = _ask(network, seen, threads)
-    if mirror:
+    if flip_averaging:
         # The grid runs from left to right: turned round, the sides change names too.
         mirrored = _ask(network, np.ascontiguousarray(seen[:, ::-1]), threads)[:, ::-1]
         mirrored[[_LEFT, _RIGHT]] = mirrored[[_RIGHT, _LEFT]]

@@ -14,8 +14,8 @@ def test_only_named_methods_are_run_and_other_programs_are_left_out() -> None:
 
 
 def test_flip_averaging_is_thalnets() -> None:
-    methods = built_in(["thalnet", "atlas"], flip_averaging=True)
+    methods = built_in(["thalnet", "atlas"], flip_averaging=False)
     found = methods["thalnet"]
     assert isinstance(found, partial)
-    assert (found.func, found.keywords) == (thalnet.segment, {"mirror": True})
+    assert (found.func, found.keywords) == (thalnet.segment, {"flip_averaging": False})
     assert methods["atlas"] is METHODS["atlas"]
