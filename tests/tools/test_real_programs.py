@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -24,6 +27,9 @@ from bids_app.tools.local import Local
 from tests.test_external import head
 from tests.tools.test_runners import IMAGE, _docker
 
+if TYPE_CHECKING:
+    from docker import DockerClient
+
 _WEIGHTS = Path(__file__).parent / "programs" / "random_weights.py"
 # The images of the releases start the programs like this; DBSegment's loses its first argument.
 _STARTED = {
@@ -36,51 +42,66 @@ _STARTED = {
 }
 
 
-def _runner(name: str, engine: str, weights: Path, folder: Path) -> Runner:
-    """Skip without the program; else have it make weights of its own format, and say how it runs.
+@pytest.fixture
+def installed(tmp_path: Path) -> Iterator[Callable[[str, str, Path], Runner]]:
+    """Skip without a program; else have it make weights of its own format, and say how it runs.
 
-    Its image holds the packages of its environment.
+    Its image holds the packages of its environment. At the end it is removed: it takes gigabytes.
     """
-    program = shutil.which(name)
-    if program is None:
-        pytest.skip(f"{name} is not on the PATH (tests/tools/programs/install makes it)")
-    interpreter = Path(program).read_text(encoding="utf-8").splitlines()[0].removeprefix("#!")
-    command = [interpreter, str(_WEIGHTS), name, str(weights)]
-    made = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert made.returncode == 0, made.stderr
-    if engine == "local":
-        return Local()
-    _docker()
+    images: list[str] = []
+
+    def runner(name: str, engine: str, weights: Path) -> Runner:
+        program = shutil.which(name)
+        if program is None:
+            pytest.skip(f"{name} is not on the PATH (tests/tools/programs/install makes it)")
+        interpreter = Path(program).read_text(encoding="utf-8").splitlines()[0].removeprefix("#!")
+        command = [interpreter, str(_WEIGHTS), name, str(weights)]
+        made = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr
+        if engine == "local":
+            return Local()
+        _docker()
+        environment = Path(program).resolve().parents[1]
+        packages = next(environment.glob("lib/python3.11/site-packages"), None)
+        if packages is None:
+            pytest.skip(f"the image has Python 3.11, {environment} has another")
+        started = ", ".join(f'"{word}"' for word in (w.replace('"', '\\"') for w in _STARTED[name]))
+        recipe = tmp_path / "Dockerfile"
+        recipe.write_text(
+            f"FROM {IMAGE}\n"
+            f"COPY {packages.relative_to(environment)} /opt/packages\n"
+            f"COPY bin/{name} /opt/bin/{name}\n"
+            "ENV PYTHONPATH=/opt/packages\n"
+            f"ENTRYPOINT [{started}]\n"
+        )
+        tag = f"thalbids-test/real-{name.lower()}:1"
+        images.append(tag)
+        with _engine() as client:
+            client.images.build(
+                path=str(environment), dockerfile=str(recipe), tag=tag, rm=True, forcerm=True
+            )
+        return Docker(tag)
+
+    yield runner
+    for tag in images:
+        with _engine() as client:
+            if client.images.list(tag):
+                client.images.remove(tag, force=True)
+
+
+def _engine() -> closing[DockerClient]:
     import docker
 
-    environment = Path(program).resolve().parents[1]
-    packages = next(environment.glob("lib/python3.11/site-packages"), None)
-    if packages is None:
-        pytest.skip(f"the image has Python 3.11, {environment} has another")
-    started = ", ".join(f'"{word}"' for word in (w.replace('"', '\\"') for w in _STARTED[name]))
-    (folder / "Dockerfile").write_text(
-        f"FROM {IMAGE}\n"
-        f"COPY {packages.relative_to(environment)} /opt/packages\n"
-        f"COPY bin/{name} /opt/bin/{name}\n"
-        "ENV PYTHONPATH=/opt/packages\n"
-        f"ENTRYPOINT [{started}]\n"
-    )
-    tag = f"thalbids-test/real-{name.lower()}:1"
-    client = docker.from_env(timeout=600)
-    try:
-        client.images.build(
-            path=str(environment), dockerfile=str(folder / "Dockerfile"), tag=tag, rm=True
-        )
-    finally:
-        client.close()
-    return Docker(tag)
+    return closing(docker.from_env(timeout=600))
 
 
 @pytest.mark.parametrize("engine", ["local", "docker"])
-def test_mindglide_itself(engine: str, tmp_path: Path) -> None:
+def test_mindglide_itself(
+    engine: str, installed: Callable[[str, str, Path], Runner], tmp_path: Path
+) -> None:
     weights = tmp_path / "weights" / "random weights.pt"
     weights.parent.mkdir()
-    runner = _runner("mindglide", engine, weights, tmp_path)
+    runner = installed("mindglide", engine, weights)
     image, log = head(), tmp_path / "log.txt"
     made = run_program(EXTERNAL["mindglide"], image, runner, Limits(1800), log, weights=weights)
     assert same_grid(made.labels, image, 1e-2)
@@ -94,10 +115,12 @@ def test_mindglide_itself(engine: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["local", "docker"])
-def test_dbsegment_itself(engine: str, tmp_path: Path) -> None:
+def test_dbsegment_itself(
+    engine: str, installed: Callable[[str, str, Path], Runner], tmp_path: Path
+) -> None:
     """Its labels come in its own space, whose header leads back to the scan."""
     weights = tmp_path / "random weights"
-    runner = _runner("DBSegment", engine, weights, tmp_path)
+    runner = installed("DBSegment", engine, weights)
     image, log = head(), tmp_path / "log.txt"
     made = run_program(EXTERNAL["dbsegment"], image, runner, Limits(1800), log, weights=weights)
     assert made.labels.data.shape == (256, 256, 256)
