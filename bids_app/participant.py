@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bids_app import __version__, longitudinal
+from bids_app import longitudinal
 from bids_app.alignment.flirt import FLIRT, flirt_strategies
 from bids_app.alignment.strategies import STRATEGIES, align, apply
 from bids_app.alignment.transforms import itk_text
 from bids_app.dataset.derivatives import Staging, prepare_output, staged
 from bids_app.dataset.description import (
     describe_dataset,
-    methods_text,
-    other_programs,
-    works,
     write_configuration,
 )
-from bids_app.dataset.finished import datasets, write_match_table
+from bids_app.dataset.finished import write_match_table
 from bids_app.dataset.flirt import FlirtRuns
-from bids_app.dataset.images import axis_codes, read_volume
+from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session, check_dataset, index_sessions
 from bids_app.dataset.outputs import (
     AlignedContrast,
@@ -48,15 +44,12 @@ from bids_app.dataset.outputs import (
 from bids_app.dataset.results import read_measured_scan, read_steps
 from bids_app.dataset.siena import SIENA
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
-from bids_app.dataset.steps import steps_of
 from bids_app.errors import BadDataError, ExitCode, MissingInputError, ThalbidsError
 from bids_app.external import (
     all_programs,
     check_programs,
-    finished_files,
     limits_of,
     measure_external,
-    programs_to_run,
 )
 from bids_app.images.intensity import scaled_in_mask
 from bids_app.images.volume import Volume, to_ras
@@ -67,18 +60,18 @@ from bids_app.run.plan import print_plan
 from bids_app.run.progress import Progress
 from bids_app.run.records import read_record, reason_to_run, update_session_table, write_record
 from bids_app.run.resources import share
-from bids_app.run.stamps import Stamp, sha256
 from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.fusion import ensembles, fuse
-from bids_app.segmentation.methods import JOINT_METHODS, built_in
+from bids_app.segmentation.methods import JOINT_METHODS, Method, built_in
 from bids_app.segmentation.result import Segmentation
+from bids_app.session_page import write_session_page
+from bids_app.session_stamp import stamp_of, without
 from bids_app.siena import measure_brain_change
 from bids_app.tools.choice import runner_of
-from bids_app.tools.program import parameter_of
 
 if TYPE_CHECKING:
-    from bids_app.report.pages import AlignmentReport, Anchor
+    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -318,57 +311,62 @@ def measure_contrasts(
     """
     scan, image = anchor.measured.scan, anchor.measured.image
     measured = replace(anchor.measured, aligned=aligned)
-    measurements, warnings = list(measured.measurements), []
-
-    def measure(method: str, name: str, contrasts: tuple[str, ...], thalami: Segmentation) -> None:
-        thickness = measured.slice_thickness(contrasts)
-        measurements.append(Measurement.of(method, name, thalami, image, thickness))
-
-    images = {}
+    images, warnings = {scan.contrast: image}, []
     for item in aligned:
         try:
             images[item.contrast] = image_to_segment(item, anchor.measured, session, staging)
         except ValueError as error:
             warnings.append(f"{item.contrast} is not segmented: {error}.")
     methods = built_in(options.methods, flip_averaging=options.flip_averaging)
+    measurements = list(measured.measurements)
     for method, own in anchor.segmentations.items():
-        found = {scan.contrast: own}
-        for contrast, other in images.items():
-            stage(f"segment {contrast} with {method}")
-            try:
-                found[contrast] = methods[method]({contrast: other}, threads)
-            except BadDataError as error:
-                warnings.append(f"{contrast} gives no mask by {method}: {error}")
-                continue
-            write_segmentation(
-                staging, session, scan, method, (contrast,), found[contrast], image.affine
-            )
-            measure(method, contrast, (contrast,), found[contrast])
-        if method in JOINT_METHODS and len(found) > 1:
-            contrasts = tuple(found)
-            stage(f"segment {', '.join(contrasts)} at once with {method}")
-            together = {scan.contrast: image} | {name: images[name] for name in contrasts[1:]}
-            try:
-                joint = methods[method](together, threads)
-            except BadDataError as error:
-                warnings.append(f"{', '.join(contrasts)} give no mask by {method}: {error}")
-            else:
-                write_segmentation(staging, session, scan, method, contrasts, joint, image.affine)
-                measure(method, joint_name(contrasts), contrasts, joint)
-        for ensemble in ensembles(tuple(found), options.ensembles):
-            parts = [found[contrast] for contrast in ensemble.contrasts]
-            dseg, soft_volumes = fuse(parts, ensemble.rule)
+        found, unsegmented = segment_contrasts(images, method, methods[method], threads, stage)
+        warnings += unsegmented
+        for contrasts, thalami in found.items():
+            thickness = measured.slice_thickness(contrasts)
+            name = joint_name(contrasts)
+            write_segmentation(staging, session, scan, method, contrasts, thalami, image.affine)
+            measurements.append(Measurement.of(method, name, thalami, image, thickness))
+        alone = {scan.contrast: own}
+        alone |= {names[0]: thalami for names, thalami in found.items() if len(names) == 1}
+        for ensemble in ensembles(tuple(alone), options.ensembles):
+            dseg, soft_volumes = fuse([alone[name] for name in ensemble.contrasts], ensemble.rule)
             fused = replace(
-                own,
-                dseg=dseg,
-                soft_volumes=soft_volumes,
-                confidence=np.nan,
-                volume_error=np.nan,
+                own, dseg=dseg, soft_volumes=soft_volumes, confidence=np.nan, volume_error=np.nan
             )
+            thickness = measured.slice_thickness(ensemble.contrasts)
             write_ensemble(staging, session, scan, method, ensemble, Volume(dseg, image.affine))
-            measure(method, ensemble.name, ensemble.contrasts, fused)
-    measured = replace(measured, measurements=tuple(measurements))
-    return measured, {scan.contrast: image} | images, tuple(warnings)
+            measurements.append(Measurement.of(method, ensemble.name, fused, image, thickness))
+    return replace(measured, measurements=tuple(measurements)), images, tuple(warnings)
+
+
+def segment_contrasts(
+    images: Mapping[str, Volume],
+    method: str,
+    segment: Method,
+    threads: int,
+    stage: Callable[[str], None],
+) -> tuple[dict[tuple[str, ...], Segmentation], tuple[str, ...]]:
+    """Segment each contrast but the anchor, then all that gave a mask at once if the method can."""
+    anchor, *others = images
+    found: dict[tuple[str, ...], Segmentation] = {}
+    warnings = []
+    for contrast in others:
+        stage(f"segment {contrast} with {method}")
+        try:
+            found[(contrast,)] = segment({contrast: images[contrast]}, threads)
+        except BadDataError as error:
+            warnings.append(f"{contrast} gives no mask by {method}: {error}")
+    if method in JOINT_METHODS and found:
+        together = (anchor, *(contrast for (contrast,) in found))
+        stage(f"segment {', '.join(together)} at once with {method}")
+        try:
+            found[together] = segment(
+                {contrast: images[contrast] for contrast in together}, threads
+            )
+        except BadDataError as error:
+            warnings.append(f"{', '.join(together)} give no mask by {method}: {error}")
+    return found, tuple(warnings)
 
 
 def image_to_segment(
@@ -424,108 +422,6 @@ def measure_scan(
     return AnchorResult(measured, segmentations, tuple(warnings))
 
 
-def write_session_page(
-    staging: Staging,
-    session: Session,
-    scans: list[MeasuredScan],
-    r1_maps: Sequence[Mapping[str, object]],
-    stamp: Stamp,
-    warnings: tuple[str, ...],
-) -> None:
-    """Draw the page of a session: masks over the scan, volumes, provenance, warnings."""
-    from bids_app.report.pages import InputFile, SessionReport, session_page
-
-    used = [item.method for measured in scans for item in measured.measurements]
-    used += other_programs(stamp)
-    steps = steps_of(
-        ((item.method, item.contrast) for measured in scans for item in measured.measurements),
-        (aligned.strategy for measured in scans for aligned in measured.aligned),
-        r1_maps,
-    )
-    report = SessionReport(
-        subject=session.subject,
-        session=session.session or "",
-        anchors=tuple(_anchor(session, measured) for measured in scans),
-        inputs=tuple(InputFile(path, checksum) for path, checksum in stamp.inputs.items()),
-        software=stamp.software,
-        methods=methods_text(used, steps),
-        citation=works(used, steps),
-        warnings=warnings,
-    )
-    staging.text(f"{session.name}.html", session_page(report))
-
-
-def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
-    from bids_app.report.overlays import brain_overlay, thalamus_overlay
-    from bids_app.report.pages import Anchor, Overlay, Volumes
-
-    image, anchor = measured.image, measured.scan.contrast
-    size = image.voxel_size
-    concerns: dict[str, list[str]] = {}
-    for item in measured.measurements:
-        for reason in item.quality.reasons:
-            concerns.setdefault(reason, []).append(f"{item.method} on {item.contrast}")
-    return Anchor(
-        name=measured.scan.name.removeprefix(f"{session.name}_").removeprefix(session.name)
-        + f" {measured.scan.contrast}",
-        file=f"{session.folder.as_posix()}/anat/{measured.scan.path.name}",
-        shape=image.data.shape,
-        voxel_size=tuple(float(side) for side in size),
-        orientation=axis_codes(measured.scan.path),
-        volumes=tuple(
-            Volumes(
-                method=item.method,
-                contrast=item.contrast,
-                left_ml=item.volumes.left_ml,
-                right_ml=item.volumes.right_ml,
-                icv_ml=item.volumes.icv_ml,
-                brain_ml=item.volumes.brain_ml,
-                low_ml=item.volumes.total_low_ml,
-                high_ml=item.volumes.total_high_ml,
-                confidence=item.quality.confidence,
-                qc=item.quality.verdict,
-            )
-            for item in measured.measurements
-        ),
-        thalamus=tuple(
-            Overlay(
-                f"Thalamus by {item.method} on {item.contrast}"
-                + f", shown on {anchor}" * (item.contrast != anchor),
-                thalamus_overlay(image.data, item.dseg.data, size),
-            )
-            for item in measured.measurements
-        ),
-        alignments=tuple(_alignment(measured, item) for item in measured.aligned),
-        brain=Overlay("Brain mask", brain_overlay(image.data, measured.brain_mask.data, size)),
-        warnings=tuple(
-            f"Look before use: {reason} ({', '.join(segmentations)})."
-            for reason, segmentations in concerns.items()
-        ),
-    )
-
-
-def _alignment(measured: MeasuredScan, aligned: AlignedContrast) -> AlignmentReport:
-    from bids_app.report.overlays import alignment_overlay, brain_overlay
-    from bids_app.report.pages import AlignmentReport, Overlay
-    from bids_app.report.relaxation import r1_histogram
-
-    image, brain, size = measured.image.data, measured.brain_mask.data, measured.image.voxel_size
-    other, anchor = aligned.image.data, measured.scan.contrast
-    figures = [
-        Overlay(
-            f"{anchor} and {aligned.contrast} in turn, with the outline of the brain",
-            alignment_overlay(image, other, brain, size),
-        ),
-        Overlay(
-            f"{aligned.contrast} with the outline of the brain in {anchor}",
-            brain_overlay(other, brain, size),
-        ),
-    ]
-    if aligned.contrast == "R1map":
-        figures.append(Overlay(*r1_histogram(np.asarray(other, np.float32)[brain != 0])))
-    return AlignmentReport(aligned.contrast, aligned.strategy, aligned.quality, tuple(figures))
-
-
 def redraw_session(session: Session, options: Options) -> Outcome:
     """Build a session's page anew from its finished results."""
     scans = [read_measured_scan(options.output_dir, session, scan) for scan in session.anchors]
@@ -536,58 +432,3 @@ def redraw_session(session: Session, options: Options) -> Outcome:
     with staged(options.output_dir, session.name) as staging:
         write_session_page(staging, session, scans, r1_maps, record.stamp, record.warnings)
     return replace(record, reason="page redrawn")
-
-
-def stamp_of(session: Session, options: Options) -> Stamp:
-    """Everything that the results of a session depend on."""
-    inputs = {
-        str(scan.path.relative_to(options.bids_dir)): sha256(scan.path) for scan in session.anchors
-    }
-    for scan in session.others:
-        inputs[str(scan.path.relative_to(options.bids_dir))] = _sha256_if_readable(scan.path)
-    parameters = {"methods": " ".join(options.methods), "ensembles": " ".join(options.ensembles)}
-    parameters["flip averaging"] = str(options.flip_averaging)
-    sources = find_sources(session, options)
-    for image in sources:
-        for path in (image.path, *image.sidecars):
-            prefix = "" if image.dataset == "raw" else f"{image.dataset}:"
-            inputs[f"{prefix}{path.relative_to(image.root)}"] = _sha256_if_readable(path)
-    for name, root, path in finished_files(session, options):
-        inputs[f"{name}:{path.relative_to(root)}"] = _sha256_if_readable(path)
-    for method in programs_to_run(options):
-        parameters[method.parameter] = options.tool_images.get(method.name, "local")
-    if options.flirt and (session.others or sources):
-        parameters[FLIRT.parameter] = options.tool_images.get(FLIRT.name, "local")
-    if session.baseline is not None and SIENA in all_programs(options):
-        parameters[SIENA.parameter] = options.tool_images.get(SIENA.name, "local")
-        baseline = session.baseline.path
-        inputs[str(baseline.relative_to(options.bids_dir))] = _sha256_if_readable(baseline)
-    if {*options.methods, *datasets(options)} & {"mindglide", "mindglide1"}:
-        parameters["envelope"] = options.envelope
-    if sources:
-        parameters["signal form"] = options.signal_form
-        parameters["decay fit"] = options.decay_fit
-        parameters["Gibbs unringing"] = str(options.gibbs_unringing)
-        parameters["spoiling correction"] = options.spoiling_correction or "none"
-    return Stamp(
-        inputs=inputs,
-        parameters=parameters,
-        software={"thalbids": __version__, **thalnet.weights_checksums()},
-    )
-
-
-def without(stamp: Stamp, failed: tuple[str, ...]) -> Stamp:
-    """The stamp of results in which some programs' are missing, so that they are tried again."""
-    methods = [name for name in stamp.parameters["methods"].split() if name not in failed]
-    parameters = {**stamp.parameters, "methods": " ".join(methods)}
-    for name in failed:
-        parameters.pop(parameter_of(name), None)
-    return replace(stamp, parameters=parameters)
-
-
-def _sha256_if_readable(path: Path) -> str:
-    """Checksum of a file that the session can do without."""
-    try:
-        return sha256(path)
-    except MissingInputError:
-        return "unreadable"

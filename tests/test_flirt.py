@@ -14,10 +14,10 @@ from bids_app.cli import main, parse
 from bids_app.dataset.index import index_sessions
 from bids_app.errors import BadDataError
 from bids_app.images.volume import Volume
-from bids_app.participant import stamp_of
 from bids_app.run.cost import predict_sessions
 from bids_app.segmentation.methods import METHODS
 from bids_app.segmentation.result import Segmentation
+from bids_app.session_stamp import stamp_of
 from tests.conftest import describe, save_image
 from tests.test_external import by_intensity, head
 from tests.test_longitudinal import _in_this_process

@@ -18,10 +18,11 @@ from bids_app.dataset.index import index_sessions
 from bids_app.errors import BadDataError
 from bids_app.images.volume import Volume
 from bids_app.options import Options
-from bids_app.participant import measure_session, redraw_session, stamp_of
+from bids_app.participant import measure_session, redraw_session
 from bids_app.run.records import read_record, write_record
 from bids_app.segmentation.methods import METHODS
 from bids_app.segmentation.result import Segmentation
+from bids_app.session_stamp import stamp_of
 from examples.make_demo_cohort import main as make_demo_cohort
 from tests.conftest import save_image
 

@@ -19,9 +19,9 @@ from bids_app.dataset.analysis_file import read_analysis_file
 from bids_app.dataset.cohort import read_cohort
 from bids_app.dataset.index import index_sessions
 from bids_app.dataset.siena import own_reports
-from bids_app.participant import stamp_of
 from bids_app.run.cost import predict_sessions
 from bids_app.segmentation.methods import METHODS
+from bids_app.session_stamp import stamp_of
 from tests.conftest import describe, save_image
 from tests.test_external import by_intensity, head
 from tests.test_longitudinal import _in_this_process

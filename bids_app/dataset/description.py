@@ -71,10 +71,10 @@ _METHODS_PARAGRAPH = f"""\
 Thalami were segmented with thalbids {__version__}. Its network thalnet, a residual 3D U-Net \
 trained on images synthesised from label maps (domain randomisation after Billot et al. 2023, \
 architecture after Opfer et al. 2022), located the brain at 3 mm and outlined the left and right \
-thalamus at 1 mm. Volumes are voxel counts times voxel volume; volumes from summed probabilities \
-are reported beside them, with 95 % intervals in proportion to the volume over which the network \
-hesitates, scaled to its errors in simulated heads. The design of the study follows Ibrahim et al. \
-2026.
+thalamus at 1 mm, by default as the mean over the image and its mirror image. Volumes are voxel \
+counts times voxel volume; volumes from summed probabilities are reported beside them, with 95 % \
+intervals in proportion to the volume over which the network hesitates, scaled to its errors in \
+simulated heads. The design of the study follows Ibrahim et al. 2026.
 """
 
 _CITATION = """\
