@@ -64,8 +64,8 @@ def _input(action: argparse.Action) -> dict[str, _Field]:
     # An output folder need not exist, which Boutiques expects of a file.
     is_file = action.type is Path and action.dest not in ("output_dir", "work_dir")
     described: dict[str, _Field] = {
-        "id": action.dest,
-        "name": action.dest.replace("_", " "),
+        "id": _id(action),
+        "name": _id(action).replace("_", " "),
         "type": "File" if is_file else "String",
         "value-key": _key(action),
         "optional": bool(action.option_strings),
@@ -79,14 +79,21 @@ def _input(action: argparse.Action) -> dict[str, _Field]:
     if action.choices:
         described["value-choices"] = [str(choice) for choice in action.choices]
     if action.option_strings:
-        described["command-line-flag"] = next(
-            name for name in action.option_strings if name.startswith("--")
-        )
+        described["command-line-flag"] = _flag(action)
     return described
 
 
+def _id(action: argparse.Action) -> str:
+    """What the user sets: of ``--no-flip-averaging`` not the value that it turns off."""
+    return _flag(action)[2:].replace("-", "_") if action.option_strings else action.dest
+
+
+def _flag(action: argparse.Action) -> str:
+    return next(name for name in action.option_strings if name.startswith("--"))
+
+
 def _key(action: argparse.Action) -> str:
-    return f"[{action.dest.upper()}]"
+    return f"[{_id(action).upper()}]"
 
 
 def _error_codes() -> list[ExitCode]:

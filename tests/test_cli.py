@@ -190,6 +190,8 @@ def test_the_boutiques_descriptor_offers_every_option(capsys: pytest.CaptureFixt
     assert inputs["participant_label"]["command-line-flag"] == "--participant-label"
     assert inputs["participant_label"]["list"]
     assert inputs["dry_run"]["type"] == "Flag"
+    # A flag is called by what it does.
+    assert inputs["no_flip_averaging"]["command-line-flag"] == "--no-flip-averaging"
     keys = [item["value-key"] for item in described["inputs"]]
     assert described["command-line"] == " ".join(["thalbids", *keys])
     assert {code["code"] for code in described["error-codes"]} >= {16, 17, 18, 64, 73, 75}
