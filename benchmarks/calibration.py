@@ -15,7 +15,7 @@ from pathlib import Path
 from bids_app.analyses.mapping import calibration_table, evaluation_table
 from bids_app.analyses.masks import labelled_scans
 from bids_app.dataset.cohort import read_volumes
-from bids_app.statistics.calibration import predict_left_out
+from bids_app.statistics.calibration import MINIMUM_SUBJECTS, predict_left_out
 
 
 def main() -> None:
@@ -29,6 +29,9 @@ def main() -> None:
     labelled = labelled_scans(volumes, arguments.output_dir, arguments.labels_dir)
     for name, own in labelled.pairs.groupby("segmentation", sort=False):
         subjects = own["participant_id"].tolist()
+        if len(set(subjects)) < MINIMUM_SUBJECTS:
+            print(f"{name}: fewer than {MINIMUM_SUBJECTS} subjects have labels")
+            continue
         mapped = predict_left_out(own["total_ml"], own["reference_ml"], subjects)
         shown = own[["scan", "total_ml", "reference_ml"]].assign(left_out_ml=mapped)
         print(f"{name}\n{shown.round(2).to_string(index=False)}")

@@ -140,7 +140,8 @@ GROUP_COLUMNS: dict[str, dict[str, str]] = {
         balanced_accuracy="Mean of sensitivity and specificity",
         specificity="Share of the others that were recognised",
         auc="Area under the ROC curve",
-        mapping="Form of the calibration: offset (slope 1), ratio (intercept 0) or line",
+        mapping="Form of the calibration: identity (nothing to correct), offset (slope 1), "
+        "ratio (intercept 0) or line",
         calibration_slope="Slope of the reference's volume on the method's",
         intercept_variance="Variance of calibration_intercept, mL²",
         slope_variance="Variance of calibration_slope",

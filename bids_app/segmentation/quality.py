@@ -12,8 +12,8 @@ from bids_app.segmentation.result import LEFT, RIGHT, Thalami
 # Above this the shape between slices is mostly interpolated: two visits of a patient with 3 mm
 # slices differed by up to 4 % (model card of thalnet).
 THICK_SLICE_MM = 2.0
-# Just below what thalnet expects of 48 real scans (T1w, FLAIR and T2w of 1 to 3 mm: 0.895 and
-# more) and of simulated heads (`benchmarks.uncertainty`: 0.905). Below 0.85 it refuses images.
+# Just below what thalnet expects of 40 real scans (T1w, FLAIR and T2w of 1 to 3 mm: 0.890 and
+# more) and of simulated heads (`benchmarks.uncertainty`: 0.902). Below 0.85 it refuses images.
 LOW_CONFIDENCE = 0.89
 # Left minus right in percent of their mean: 1.3 ± three times 4.2, mean and standard deviation of
 # manual labels of 97 healthy adults (Rushmore et al. 2022; `benchmarks.asymmetry`).

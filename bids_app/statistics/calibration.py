@@ -12,10 +12,10 @@ from scipy import stats
 
 from bids_app.statistics.samples import FloatArray, Interval, complete_cases
 
-Kind = Literal["offset", "ratio", "line"]
+Kind = Literal["identity", "offset", "ratio", "line"]
 # The simplest first: it wins where two are equally good.
 KINDS: tuple[Kind, ...] = get_args(Kind)
-COEFFICIENTS = {"offset": 1, "ratio": 1, "line": 2}
+COEFFICIENTS = {"identity": 0, "offset": 1, "ratio": 1, "line": 2}
 MINIMUM_SUBJECTS = 3
 
 
@@ -25,8 +25,8 @@ class VolumeMapping:
 
     Attributes
     ----------
-    kind : {'offset', 'ratio', 'line'}
-        Slope 1, intercept 0, or both free.
+    kind : {'identity', 'offset', 'ratio', 'line'}
+        Nothing to correct, slope 1, intercept 0, or both free.
     intercept, slope : float
         In the unit of the volumes, and without unit.
     covariance : (2, 2) float64
@@ -98,7 +98,7 @@ def fit_mapping(
         Volumes of the same scans.
     subjects : sequence of length n
         Whose scan it is. Every subject has the same weight, divided among its scans.
-    kind : {'offset', 'ratio', 'line'}
+    kind : {'identity', 'offset', 'ratio', 'line'}
 
     Returns
     -------
@@ -116,7 +116,7 @@ def fit_mapping(
     intercept, slope = _coefficients(kind, _moments(x, y, groups).sum(0))
     if np.isnan(slope):
         raise ValueError("the method's volumes are all alike")
-    free = {"offset": [0], "ratio": [1], "line": [0, 1]}[kind]
+    free: list[int] = {"identity": [], "offset": [0], "ratio": [1], "line": [0, 1]}[kind]
     terms = np.stack([np.ones_like(x), x], axis=1)[:, free]
     residual = y - intercept - slope * x
     variance = float(weights @ residual**2) / (count - len(free))
@@ -296,6 +296,8 @@ def _moments(x: FloatArray, y: FloatArray, groups: npt.NDArray[np.int64]) -> Flo
 def _coefficients(kind: Kind, sums: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Least-squares intercept and slope from sums of moments (..., 5); NaN if undetermined."""
     n, x, y, xx, xy = np.moveaxis(sums, -1, 0)
+    if kind == "identity":
+        return np.zeros_like(n), np.ones_like(n)
     if kind == "offset":
         return np.asarray((y - x) / n), np.ones_like(n)
     if kind == "ratio":

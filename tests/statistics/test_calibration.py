@@ -45,6 +45,20 @@ def test_offset_and_ratio_by_hand() -> None:
     assert offset.coefficients()[1].low == offset.coefficients()[1].high == 1
 
 
+def test_where_there_is_no_bias_nothing_is_corrected() -> None:
+    """Left out, an offset errs by 4/3 of each difference; the differences are 1, -1, 1 and -1."""
+    reference = np.add(METHOD, [1, -1, 1, -1])
+    mapping = choose_mapping(METHOD, reference, SUBJECTS)
+    assert (mapping.kind, mapping.intercept, mapping.slope) == ("identity", 0.0, 1.0)
+    assert mapping.residual_sd == pytest.approx(1.0)
+    assert mapping.df == 4
+    # t with 4 degrees of freedom; no coefficient adds to the variance.
+    np.testing.assert_allclose(
+        mapping.predict([13.0]).ravel() - 13, [0, -2.7764, 2.7764], atol=1e-4
+    )
+    assert not mapping.covariance.any()
+
+
 def test_the_choice_by_hand() -> None:
     """Left out, an offset errs by 2/3 everywhere; a line by 0.2/0.3 and 0.6/0.7."""
     assert choose_mapping(METHOD, REFERENCE, SUBJECTS).kind == "offset"
@@ -54,7 +68,12 @@ def test_the_choice_by_hand() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "mapped"),
-    [("offset", lambda x: x + 1.5), ("ratio", lambda x: 1.1 * x), ("line", lambda x: 3 + 0.8 * x)],
+    [
+        ("identity", lambda x: x),
+        ("offset", lambda x: x + 1.5),
+        ("ratio", lambda x: 1.1 * x),
+        ("line", lambda x: 3 + 0.8 * x),
+    ],
 )
 def test_what_the_volumes_follow_is_found(kind: str, mapped: object) -> None:
     x = np.array([11.0, 12.5, 13.0, 15.0, 16.5, 18.0])
