@@ -23,6 +23,8 @@ from bids_app.errors import (
     ThalbidsError,
     UnknownLevelError,
     UsageError,
+    closed_to_user,
+    told_if_closed,
 )
 from bids_app.options import Level, Options
 
@@ -258,8 +260,12 @@ def parse(arguments: Sequence[str]) -> Options:
     UsageError, UnknownLevelError, MissingInputError, BadDataError
         With the sentence to print and the exit code.
     """
-    parser = build_parser()
-    values = parser.parse_args(spelled_out(arguments))
+    values = build_parser().parse_args(spelled_out(arguments))
+    with told_if_closed():
+        return _options(values)
+
+
+def _options(values: argparse.Namespace) -> Options:
     unknown = [level for level in values.level if level not in _LEVELS]
     if unknown:
         raise UnknownLevelError(
@@ -316,7 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, _stop)
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
-        with _scratch(options.work_dir):
+        with _scratch(options.work_dir), told_if_closed():
             return int(max(_run(level, options) for level in options.levels))
     except ThalbidsError as error:
         sys.stderr.write(f"thalbids: {error}\n")
@@ -440,6 +446,8 @@ def _derivatives(values: Sequence[str]) -> dict[str, Path]:
         folder = Path(path).absolute()
         if not folder.is_dir():
             raise MissingInputError(f"There is no folder {folder} (given as -d {value}).")
+        if not os.access(folder, os.R_OK | os.X_OK):
+            raise MissingInputError(closed_to_user(folder))
         found[name] = folder
     return found
 

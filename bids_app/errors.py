@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -69,3 +71,23 @@ class CannotCreateError(ThalbidsError):
     """An output cannot be written."""
 
     exit_code = ExitCode.CANNOT_CREATE
+
+
+def closed_to_user(path: object) -> str:
+    """Say of a file or folder that this user may not read it."""
+    return f"{path} is closed to this user. Have it opened for reading, or give another path."
+
+
+@contextmanager
+def told_if_closed() -> Iterator[None]:
+    """Turn missing permissions, which are no fault of the program, into a sentence.
+
+    Raises
+    ------
+    MissingInputError
+        Instead of PermissionError.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        raise MissingInputError(closed_to_user(error.filename)) from error

@@ -163,13 +163,13 @@ def test_another_programs_image_runs_beside_the_container(
 
 
 @pytest.fixture(scope="module")
-def sif(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+def sif(public_folder: Callable[[], Path]) -> Path | None:
     """An Apptainer image of this repository; None where there is no Apptainer."""
     if os.environ.get("THALBIDS_SIF"):
         return Path(os.environ["THALBIDS_SIF"])
     if shutil.which("apptainer") is None:
         return None
-    folder = _open_to_all(tmp_path_factory.mktemp("sif"))
+    folder = public_folder()
     # Apptainer may itself run where the temporary folder is seen and the repository is not.
     for name in ("singularity.def", *_SOURCES):
         shutil.copy(_REPOSITORY / name, folder)
@@ -219,9 +219,9 @@ def scheduler() -> None:
 
 @pytest.mark.usefixtures("scheduler")
 def test_a_job_array_with_accidents_ends_like_an_undisturbed_run(
-    sif: Path | None, tmp_path_factory: pytest.TempPathFactory
+    sif: Path | None, public_folder: Callable[[], Path]
 ) -> None:
-    folder = _open_to_all(tmp_path_factory.mktemp("cluster"))
+    folder = public_folder()
     cohort, out, plain = folder / "bids", folder / "out", folder / "plain"
     make_cohort(cohort, subjects=1, seed=1, voxel_size=2.0)
     user = _USER if os.getuid() == 0 else None
@@ -263,15 +263,6 @@ def test_a_job_array_with_accidents_ends_like_an_undisturbed_run(
     command = [sys.executable, "-m", "bids_app", str(cohort), str(plain), "participant", "group"]
     assert _run(*command).returncode == 0
     assert _results(out) == _results(plain)
-
-
-def _open_to_all(folder: Path) -> Path:
-    """Let other users look into a folder of pytest's, which are private."""
-    for each in (folder, *folder.parents):
-        if each.stat().st_mode & 0o055 == 0o055:
-            break
-        each.chmod(each.stat().st_mode | 0o055)
-    return folder
 
 
 def _queued() -> str:

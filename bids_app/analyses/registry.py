@@ -87,5 +87,7 @@ def attempt(name: str, study: Study) -> Result:
     except NotApplicableError as error:
         return Result(reason=str(error), problems=error.problems)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error.args[0] if error.args else ''}"
+        # The first argument of an error of the system is but a number.
+        said = error if isinstance(error, OSError) else (*error.args, "")[0]
+        reason = f"{type(error).__name__}: {said}"
         return Result(reason=reason, problems=(f"The analysis '{name}' failed: {reason}",))

@@ -16,7 +16,7 @@ from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.layouts import Finished, Place
 from bids_app.dataset.sources import DERIVATIVE
-from bids_app.errors import BadDataError, MissingInputError
+from bids_app.errors import BadDataError, MissingInputError, closed_to_user
 from bids_app.images.lta import read_lta
 from bids_app.images.volume import AffineArray, Volume, same_grid, to_ras
 from bids_app.options import Options
@@ -55,7 +55,7 @@ def find_finished(
     found : list of Finished
         At most one for each method and contrast.
     problems : dict of str to str
-        By dataset, where several of its files fit equally well.
+        By dataset, where several of its files fit equally well, or a folder is closed.
     """
     found: list[Finished] = []
     problems = {}
@@ -71,6 +71,8 @@ def find_finished(
                 found += precomputed.find(name, root, place, wanted)
         except BadDataError as error:
             problems[name] = str(error)
+        except PermissionError as error:
+            problems[name] = closed_to_user(error.filename)
     return found, problems
 
 

@@ -15,6 +15,7 @@ from bids_app.errors import (
     InvalidBIDSError,
     MissingInputError,
     NothingSelectedError,
+    closed_to_user,
 )
 from bids_app.options import Options
 
@@ -68,8 +69,9 @@ class Session:
         The images that are measured, every T1w or else every FLAIR; empty where there is none.
     problem : str
         Why the session cannot be processed; empty where it can.
-    exists : bool
-        False for a label that was asked for and is not in the dataset.
+    fails : bool
+        Whether that is a failure: a label that was asked for and is not in the dataset, a folder
+        that is closed to this user. Otherwise there is nothing to process.
     others : tuple of Scan
         One image of every other contrast, to be aligned to the anchors.
     unused : tuple of Scan
@@ -83,7 +85,7 @@ class Session:
     session: str | None
     anchors: tuple[Scan, ...]
     problem: str = ""
-    exists: bool = True
+    fails: bool = False
     others: tuple[Scan, ...] = ()
     unused: tuple[Scan, ...] = ()
     baseline: Scan | None = None
@@ -172,10 +174,13 @@ def index_sessions(options: Options) -> list[Session]:
             f"which holds {_some(present)}."
         )
     sessions = [
-        Session(label, None, (), f"There is no folder {options.bids_dir / f'sub-{label}'}.", False)
+        Session(
+            label, None, (), f"There is no folder {options.bids_dir / f'sub-{label}'}.", fails=True
+        )
         for label in absent
     ]
-    layouts = _layouts(options, None if len(selected) == len(present) else selected)
+    closed: list[Path] = []
+    layouts = _layouts(options, None if len(selected) == len(present) else selected, closed)
     everything = _by_subject(layouts, selected, {})
     filters = {contrast: options.bids_filters.get(contrast.lower(), {}) for contrast in _CONTRASTS}
     scans = {
@@ -184,7 +189,8 @@ def index_sessions(options: Options) -> list[Session]:
     }
     for subject in selected:
         own = {contrast: found.get(subject, []) for contrast, found in scans.items()}
-        sessions.extend(_sessions_of(options, subject, everything.get(subject, []), own))
+        images = everything.get(subject, [])
+        sessions.extend(_sessions_of(options, subject, images, own, closed))
     if not sessions:
         raise NothingSelectedError(
             f"The session labels asked for ({', '.join(options.session_labels or ())}) "
@@ -193,28 +199,39 @@ def index_sessions(options: Options) -> list[Session]:
     return sorted(sessions, key=lambda session: (session.subject, session.session or ""))
 
 
-def _layouts(options: Options, subjects: list[str] | None) -> list[Any]:
-    """Index the folders of some subjects, or with None of all."""
+def _layouts(options: Options, subjects: list[str] | None, closed: list[Path]) -> list[Any]:
+    """Index the folders of some subjects, or with None of all; note which cannot be read."""
     database = options.bids_database_dir
     # A database serves later runs too, which may want other subjects.
     if subjects is None or database is not None:
-        return [_layout(options.bids_dir, "[0-9a-zA-Z]+", database)]
+        return [_layout(options.bids_dir, closed, "[0-9a-zA-Z]+", database)]
     if len(subjects) <= _FEW:
         # pybids would look at every other subject's folder, if only to leave it.
-        return [_layout(options.bids_dir / f"sub-{subject}") for subject in subjects]
-    return [_layout(options.bids_dir, "|".join(re.escape(subject) for subject in subjects))]
+        return [_layout(options.bids_dir / f"sub-{subject}", closed) for subject in subjects]
+    return [_layout(options.bids_dir, closed, "|".join(re.escape(subject) for subject in subjects))]
 
 
-def _layout(folder: Path, subjects: str | None = None, database: Path | None = None) -> Any:  # noqa: ANN401 (pybids is untyped)
+def _layout(
+    folder: Path, closed: list[Path], subjects: str | None = None, database: Path | None = None
+) -> Any:  # noqa: ANN401 (pybids is untyped)
     """Index the images of a folder; of a dataset only those of the subjects that match."""
     from bids import BIDSLayout, BIDSLayoutIndexer
+
+    class Indexer(BIDSLayoutIndexer):  # type: ignore[misc]
+        """Notes folders that this user cannot read; pybids gives up at some, passes by others."""
+
+        def _index_dir(self, path: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401
+            if not os.access(path, os.R_OK | os.X_OK):
+                closed.append(Path(path))
+                return [], []
+            return super()._index_dir(path, *rest, **named)
 
     ignored = [re.compile(r"/[^/.]+\.(?!nii(?:\.gz)?$)[^/]*$")]
     if subjects is not None:
         # pybids asks about a folder without a slash at its end; files of the root have a full stop.
         others = rf"^/(?!sub-(?:{subjects})(?:/|$))(?:[^/]+/|[^/.]+$)"
         ignored.append(re.compile(others))
-    indexer = BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=ignored)
+    indexer = Indexer(validate=False, index_metadata=False, ignore=ignored)
     try:
         if database is not None:
             database.mkdir(parents=True, exist_ok=True)
@@ -253,13 +270,13 @@ def _sessions_of(
     subject: str,
     images: list[Path],
     scans: Mapping[str, list[Path]],
+    closed: list[Path],
 ) -> list[Session]:
+    root = options.bids_dir / f"sub-{subject}"
+    if root in closed:
+        return [Session(subject, None, (), closed_to_user(root), fails=True)]
     labels = {_entity(image, "ses") for image in images}
-    folders = {
-        folder.name.removeprefix("ses-")
-        for folder in (options.bids_dir / f"sub-{subject}").glob("ses-*")
-        if folder.is_dir()
-    }
+    folders = {folder.name.removeprefix("ses-") for folder in root.glob("ses-*") if folder.is_dir()}
     labels = (labels | folders) or {None}
     if options.session_labels is not None:
         labels = {label for label in labels if label in options.session_labels}
@@ -273,7 +290,10 @@ def _sessions_of(
         }
         measured = next((contrast for contrast in _ANCHORS if found[contrast]), None)
         if measured is None:
-            sessions.append(Session(subject, label, (), _no_anchor(subject, label, own, options)))
+            folder = options.bids_dir / Session(subject, label, ()).folder
+            shut = next((path for path in closed if _on_one_path(path, folder)), None)
+            problem = closed_to_user(shut) if shut else _no_anchor(subject, label, own, options)
+            sessions.append(Session(subject, label, (), problem, fails=shut is not None))
             continue
         others = [some for contrast, some in found.items() if contrast != measured and some]
         sessions.append(
@@ -291,6 +311,11 @@ def _sessions_of(
             )
         )
     return sessions
+
+
+def _on_one_path(one: Path, other: Path) -> bool:
+    """Whether one folder lies in the other, or is it."""
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def _entity(path: Path, short: str) -> str | None:

@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from bids_app.dataset.index import Session
-from bids_app.errors import ExitCode, ThalbidsError
+from bids_app.errors import ExitCode, ThalbidsError, told_if_closed
 from bids_app.options import Options
 from bids_app.run.claims import BEAT, Claims
 from bids_app.run.meter import Meter
@@ -142,8 +142,8 @@ def _claimed(waiting: list[Session], claims: Claims, most: int) -> Iterator[Sess
 
 
 def _cannot_run(session: Session) -> Outcome:
-    """A session that was asked for but does not exist fails; one without an anchor is skipped."""
-    status: Status = "skipped" if session.exists else "failed"
+    """One without an anchor is skipped, unless it should have one."""
+    status: Status = "failed" if session.fails else "skipped"
     return Outcome(session.name, status, session.problem, ExitCode.MISSING_INPUT)
 
 
@@ -185,7 +185,8 @@ def _run_one(
         sender.send(name)
 
     try:
-        outcome = work(session, options, threads, stage)
+        with told_if_closed():
+            outcome = work(session, options, threads, stage)
     except ThalbidsError as error:
         outcome = Outcome(session.name, "failed", str(error), error.exit_code)
     except Exception as error:

@@ -8,6 +8,7 @@ which it could do anything on this machine; the wrapper says so when it starts.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import signal
@@ -19,7 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bids_app import __version__
-from bids_app.errors import CannotCreateError, MissingInputError, ThalbidsError, UsageError
+from bids_app.errors import (
+    CannotCreateError,
+    MissingInputError,
+    ThalbidsError,
+    UsageError,
+    told_if_closed,
+)
 from bids_app.options import Options
 from bids_app.wrappers.arguments import Command, check_command, wrapper_parser
 
@@ -103,28 +110,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--shell", action="store_true", help="open a shell in the container instead")
     own, words = parser.parse_known_args(arguments)
     try:
-        command = check_command(words)
-        settings = Settings(
-            image=own.image,
-            user=own.user,
-            memory_gib=command.options.memory_gib,
-            mounts=mounts_of(command, own.patch),
-            gpu=own.gpu,
-            socket=socket_for(command.options),
-            licence=licence_for(command.options),
-        )
-        if settings.socket is not None:
-            sys.stderr.write(
-                "thalbids-docker: a program is to run from a Docker image of its own, so the "
-                f"container gets the engine's socket {settings.socket}. Who holds it can do "
-                "anything on this machine, as root; use images that you trust.\n"
-            )
-        if own.shell:
-            return _open_shell(settings)
-        return run_container(settings, command)
+        return _carry_out(own, words)
     except ThalbidsError as error:
         sys.stderr.write(f"thalbids-docker: {error}\n")
         return int(error.exit_code)
+
+
+@told_if_closed()
+def _carry_out(own: argparse.Namespace, words: list[str]) -> int:
+    """Run the container, or open a shell in it."""
+    command = check_command(words)
+    settings = Settings(
+        image=own.image,
+        user=own.user,
+        memory_gib=command.options.memory_gib,
+        mounts=mounts_of(command, own.patch),
+        gpu=own.gpu,
+        socket=socket_for(command.options),
+        licence=licence_for(command.options),
+    )
+    if settings.socket is not None:
+        sys.stderr.write(
+            "thalbids-docker: a program is to run from a Docker image of its own, so the "
+            f"container gets the engine's socket {settings.socket}. Who holds it can do "
+            "anything on this machine, as root; use images that you trust.\n"
+        )
+    if own.shell:
+        return _open_shell(settings)
+    return run_container(settings, command)
 
 
 def mounts_of(command: Command, patch: Path | None = None) -> dict[Path, tuple[str, str]]:

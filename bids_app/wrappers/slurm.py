@@ -5,6 +5,7 @@ It writes the scripts and says how to submit them; --submit does so.
 
 from __future__ import annotations
 
+import argparse
 import math
 import shlex
 import sys
@@ -14,7 +15,13 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from bids_app.errors import ExitCode, MissingInputError, NothingSelectedError, ThalbidsError
+from bids_app.errors import (
+    ExitCode,
+    MissingInputError,
+    NothingSelectedError,
+    ThalbidsError,
+    told_if_closed,
+)
 from bids_app.options import Options
 from bids_app.run import slurm
 from bids_app.run.stamps import sha256
@@ -52,27 +59,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     own, words = parser.parse_known_args(arguments)
     try:
-        if not set(_LEVELS) & set(words):
-            words[2:2] = _LEVELS
-        command = check_command(words)
-        if own.status:
-            return _tell_status(command.options)
-        if own.resubmit:
-            sessions, harder = _unfinished(command.options)
-        else:
-            sessions, harder = _planned(command.options), {}
-        request = _request(command.options, sessions, harder, own.cpus, own.array_size)
-        request = replace(
-            request,
-            mib=own.task_mem or request.mib,
-            minutes=own.task_time or request.minutes,
-            throttle=own.throttle,
-            extra=tuple(own.sbatch),
-        )
-        return _write(command, sessions, request, own.image, submit=own.submit or own.resubmit)
+        return _carry_out(own, words)
     except ThalbidsError as error:
         sys.stderr.write(f"thalbids-slurm: {error}\n")
         return int(error.exit_code)
+
+
+@told_if_closed()
+def _carry_out(own: argparse.Namespace, words: list[str]) -> int:
+    """Write, submit or tell, as the arguments of this command and those of thalbids ask."""
+    if not set(_LEVELS) & set(words):
+        words[2:2] = _LEVELS
+    command = check_command(words)
+    if own.status:
+        return _tell_status(command.options)
+    if own.resubmit:
+        sessions, harder = _unfinished(command.options)
+    else:
+        sessions, harder = _planned(command.options), {}
+    request = _request(command.options, sessions, harder, own.cpus, own.array_size)
+    request = replace(
+        request,
+        mib=own.task_mem or request.mib,
+        minutes=own.task_time or request.minutes,
+        throttle=own.throttle,
+        extra=tuple(own.sbatch),
+    )
+    return _write(command, sessions, request, own.image, submit=own.submit or own.resubmit)
 
 
 def _planned(options: Options) -> list[slurm.Labels]:

@@ -70,7 +70,7 @@ def test_a_session_with_neither_says_what_was_searched_and_found(
     assert "*_FLAIR" in found["sub-05"].problem
     assert "found T2w" in found["sub-05"].problem
     assert "no image at all" in found["sub-04"].problem
-    assert found["sub-04"].exists
+    assert not found["sub-04"].fails
 
 
 def test_one_image_of_every_other_contrast_is_aligned(bids: Path, noise: np.ndarray) -> None:
@@ -111,7 +111,7 @@ def test_some_subjects_are_found_as_among_all(
 def test_an_absent_label_beside_present_ones_is_a_failure_of_its_own(bids: Path) -> None:
     sessions = _index(bids, participant_labels=("02", "99"))
     assert [session.name for session in sessions] == ["sub-02", "sub-99"]
-    assert not sessions[1].exists
+    assert sessions[1].fails
     assert "sub-99" in sessions[1].problem
 
 

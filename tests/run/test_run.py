@@ -67,7 +67,7 @@ def test_one_bad_session_takes_no_other_with_it(tmp_path: Path) -> None:
 def test_sessions_that_cannot_run_are_told_without_a_process(tmp_path: Path) -> None:
     outcomes = _run(
         tmp_path,
-        [Session("1", None, (), "no T1w"), Session("2", None, (), "no folder", exists=False)],
+        [Session("1", None, (), "no T1w"), Session("2", None, (), "no folder", fails=True)],
     )
     assert outcomes["sub-1"].status == "skipped"
     assert outcomes["sub-2"].status == "failed"
