@@ -74,8 +74,8 @@ class CannotCreateError(ThalbidsError):
 
 
 def closed_to_user(path: object) -> str:
-    """Say of a file or folder that this user may not read it."""
-    return f"{path} is closed to this user. Have it opened for reading, or give another path."
+    """Say that a file or folder does not admit this user."""
+    return f"{path} is closed to this user. Change its permissions, or give another path."
 
 
 @contextmanager
@@ -85,9 +85,11 @@ def told_if_closed() -> Iterator[None]:
     Raises
     ------
     MissingInputError
-        Instead of PermissionError.
+        Instead of a PermissionError about a file or folder.
     """
     try:
         yield
     except PermissionError as error:
+        if error.filename is None:
+            raise
         raise MissingInputError(closed_to_user(error.filename)) from error

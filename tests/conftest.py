@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -52,6 +53,24 @@ def public_folder() -> Iterator[Callable[[], Path]]:
     yield make
     for folder in made:
         shutil.rmtree(folder)
+
+
+def run_command(
+    *words: str | Path, folder: Path, user: int | None = None, timeout: float = 1800
+) -> subprocess.CompletedProcess[str]:
+    """Run a command, as another user and without a home folder of its own if one is named."""
+    return subprocess.run(
+        [str(word) for word in words],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        cwd=folder,
+        user=user,
+        group=user,
+        extra_groups=None if user is None else [],
+        env=None if user is None else {**os.environ, "HOME": "/", "PYTHONDONTWRITEBYTECODE": "1"},
+    )
 
 
 def save_image(path: Path, data: np.ndarray, affine: np.ndarray | None = None) -> Path:

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from examples.make_demo_cohort import make_cohort
-from tests.conftest import describe, save_image
+from tests.conftest import describe, run_command, save_image
 
 # Root may look everywhere.
 _USER = 1000 if os.getuid() == 0 else None
@@ -22,17 +22,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 def _run(*words: str | Path, program: str = "bids_app") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", program, *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=_ROOT,
-        user=_USER,
-        group=_USER,
-        extra_groups=None if _USER is None else [],
-        env={**os.environ, "HOME": "/", "PYTHONDONTWRITEBYTECODE": "1"},
-    )
+    return run_command(sys.executable, "-m", program, *words, folder=_ROOT, user=_USER)
 
 
 @pytest.fixture
@@ -62,12 +52,15 @@ def _close(path: Path) -> None:
 @pytest.mark.parametrize("closed", ["sub-02", "sub-02/ses-01", "sub-02/ses-01/anat"])
 def test_a_closed_subject_fails_alone(bids: Path, folder: Path, closed: str) -> None:
     _close(bids / closed)
-    done = _run(bids, folder / "out", "participant", "--session-label", "01")
+    kept = ["--bids-database-dir", folder / "index"]
+    # An index that is kept is made by the first run that asks for it, and read by the next.
+    for more in ([], kept, kept):
+        done = _run(bids, folder / "out", "participant", "--session-label", "01", *more)
+        assert done.returncode == 1, done.stderr
+        table = pd.read_csv(folder / "out/logs/sessions.tsv", sep="\t", index_col=0)
+        assert table["status"].tolist() == ["done", "failed"]
+        assert f"{bids / closed} is closed to this user." in table["reason"].iloc[1]
     (bids / closed).chmod(0o755)
-    assert done.returncode == 1, done.stderr
-    table = pd.read_csv(folder / "out/logs/sessions.tsv", sep="\t", index_col=0)
-    assert table["status"].tolist() == ["done", "failed"]
-    assert f"{bids / closed} is closed to this user." in table["reason"].iloc[1]
 
 
 def test_a_closed_folder_of_another_program_is_a_warning(bids: Path, folder: Path) -> None:

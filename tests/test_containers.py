@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from examples.make_demo_cohort import make_cohort
+from tests.conftest import run_command
 from tests.tools.test_stand_in_images import build_image
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
@@ -35,19 +36,7 @@ _SOURCES = ("requirements.lock", "pyproject.toml", "README.md", "LICENSE", "NOTI
 def _run(
     *words: str, timeout: float = 1800, user: int | None = None, folder: Path = _REPOSITORY
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command, as another user and without a home folder of its own if one is named."""
-    return subprocess.run(
-        words,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-        cwd=folder,
-        user=user,
-        group=user,
-        extra_groups=None if user is None else [],
-        env=None if user is None else {**os.environ, "HOME": "/", "PYTHONDONTWRITEBYTECODE": "1"},
-    )
+    return run_command(*words, folder=folder, user=user, timeout=timeout)
 
 
 @pytest.fixture(scope="module")

@@ -179,8 +179,7 @@ def index_sessions(options: Options) -> list[Session]:
         )
         for label in absent
     ]
-    closed: list[Path] = []
-    layouts = _layouts(options, None if len(selected) == len(present) else selected, closed)
+    layouts = _layouts(options, None if len(selected) == len(present) else selected)
     everything = _by_subject(layouts, selected, {})
     filters = {contrast: options.bids_filters.get(contrast.lower(), {}) for contrast in _CONTRASTS}
     scans = {
@@ -189,8 +188,7 @@ def index_sessions(options: Options) -> list[Session]:
     }
     for subject in selected:
         own = {contrast: found.get(subject, []) for contrast, found in scans.items()}
-        images = everything.get(subject, [])
-        sessions.extend(_sessions_of(options, subject, images, own, closed))
+        sessions.extend(_sessions_of(options, subject, everything.get(subject, []), own))
     if not sessions:
         raise NothingSelectedError(
             f"The session labels asked for ({', '.join(options.session_labels or ())}) "
@@ -199,32 +197,27 @@ def index_sessions(options: Options) -> list[Session]:
     return sorted(sessions, key=lambda session: (session.subject, session.session or ""))
 
 
-def _layouts(options: Options, subjects: list[str] | None, closed: list[Path]) -> list[Any]:
-    """Index the folders of some subjects, or with None of all; note which cannot be read."""
+def _layouts(options: Options, subjects: list[str] | None) -> list[Any]:
+    """Index the folders of some subjects, or with None of all."""
     database = options.bids_database_dir
     # A database serves later runs too, which may want other subjects.
     if subjects is None or database is not None:
-        return [_layout(options.bids_dir, closed, "[0-9a-zA-Z]+", database)]
+        return [_layout(options.bids_dir, "[0-9a-zA-Z]+", database)]
     if len(subjects) <= _FEW:
         # pybids would look at every other subject's folder, if only to leave it.
-        return [_layout(options.bids_dir / f"sub-{subject}", closed) for subject in subjects]
-    return [_layout(options.bids_dir, closed, "|".join(re.escape(subject) for subject in subjects))]
+        return [_layout(options.bids_dir / f"sub-{subject}") for subject in subjects]
+    return [_layout(options.bids_dir, "|".join(re.escape(subject) for subject in subjects))]
 
 
-def _layout(
-    folder: Path, closed: list[Path], subjects: str | None = None, database: Path | None = None
-) -> Any:  # noqa: ANN401 (pybids is untyped)
+def _layout(folder: Path, subjects: str | None = None, database: Path | None = None) -> Any:  # noqa: ANN401 (pybids is untyped)
     """Index the images of a folder; of a dataset only those of the subjects that match."""
     from bids import BIDSLayout, BIDSLayoutIndexer
 
     class Indexer(BIDSLayoutIndexer):  # type: ignore[misc]
-        """Notes folders that this user cannot read; pybids gives up at some, passes by others."""
+        """Passes by folders that are closed to this user; pybids would give up at the first."""
 
         def _index_dir(self, path: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401
-            if not os.access(path, os.R_OK | os.X_OK):
-                closed.append(Path(path))
-                return [], []
-            return super()._index_dir(path, *rest, **named)
+            return super()._index_dir(path, *rest, **named) if _is_open(path) else ([], [])
 
     ignored = [re.compile(r"/[^/.]+\.(?!nii(?:\.gz)?$)[^/]*$")]
     if subjects is not None:
@@ -270,10 +263,9 @@ def _sessions_of(
     subject: str,
     images: list[Path],
     scans: Mapping[str, list[Path]],
-    closed: list[Path],
 ) -> list[Session]:
     root = options.bids_dir / f"sub-{subject}"
-    if root in closed:
+    if not _is_open(root):
         return [Session(subject, None, (), closed_to_user(root), fails=True)]
     labels = {_entity(image, "ses") for image in images}
     folders = {folder.name.removeprefix("ses-") for folder in root.glob("ses-*") if folder.is_dir()}
@@ -290,10 +282,9 @@ def _sessions_of(
         }
         measured = next((contrast for contrast in _ANCHORS if found[contrast]), None)
         if measured is None:
-            folder = options.bids_dir / Session(subject, label, ()).folder
-            shut = next((path for path in closed if _on_one_path(path, folder)), None)
-            problem = closed_to_user(shut) if shut else _no_anchor(subject, label, own, options)
-            sessions.append(Session(subject, label, (), problem, fails=shut is not None))
+            closed = _closed_folder(options.bids_dir / Session(subject, label, ()).folder)
+            problem = closed_to_user(closed) if closed else _no_anchor(subject, label, own, options)
+            sessions.append(Session(subject, label, (), problem, fails=closed is not None))
             continue
         others = [some for contrast, some in found.items() if contrast != measured and some]
         sessions.append(
@@ -313,9 +304,17 @@ def _sessions_of(
     return sessions
 
 
-def _on_one_path(one: Path, other: Path) -> bool:
-    """Whether one folder lies in the other, or is it."""
-    return one.is_relative_to(other) or other.is_relative_to(one)
+def _is_open(folder: str | os.PathLike[str]) -> bool:
+    """Whether this user may list a folder and enter it."""
+    return os.access(folder, os.R_OK | os.X_OK)
+
+
+def _closed_folder(session: Path) -> Path | None:
+    """The first folder on the way to a session's images that is closed to this user."""
+    for folder in (session, session / "anat"):
+        if folder.is_dir() and not _is_open(folder):
+            return folder
+    return None
 
 
 def _entity(path: Path, short: str) -> str | None:
