@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.accuracy import compare
 from benchmarks.atrophy import simulate
+from benchmarks.contrasts import real
 from bids_app.cli import main
 
 SharedData = Callable[[str], Path]
@@ -26,6 +27,13 @@ def test_manual_labels(shared_data: SharedData) -> None:
     assert scans["dice"].mean() >= 0.90
     assert scans["dice"].min() >= 0.88
     assert scans["ratio"].mean() == pytest.approx(1, abs=0.03)
+
+
+def test_contrasts_of_a_patient_agree(shared_data: SharedData) -> None:
+    compared = real(shared_data("ms-t1w-flair"), threads=2, flip_averaging=True)
+    flair = compared[compared["contrasts"] == "FLAIR"].set_index("scan")
+    assert flair.loc["sub-ms07_ses-01", "dice_with_t1w"] >= 0.94
+    assert flair["percent_of_t1w"].to_numpy() == pytest.approx(100, abs=4)
 
 
 def test_atrophy_of_two_percent(shared_data: SharedData, monkeypatch: pytest.MonkeyPatch) -> None:

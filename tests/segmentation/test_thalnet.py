@@ -125,12 +125,12 @@ def test_a_single_look_differs_little(head: tuple[Volume, np.ndarray], plain: Se
 def test_a_mirrored_head_has_mirrored_thalami(
     head: tuple[Volume, np.ndarray], plain: Segmentation
 ) -> None:
-    """With flip averaging the network favours no side; sampling differs by part of a voxel."""
+    """With flip averaging the network favours no side; with one look the overlap is 0.983."""
     image = head[0]
     turned = Volume(np.ascontiguousarray(image.data[::-1]), image.affine)
     sides = np.array([0, 2, 1])[thalnet.segment({"T1w": turned}, threads=2).dseg[::-1]]
     for side in (1, 2):
-        assert dice(plain.dseg == side, sides == side) > 0.98
+        assert dice(plain.dseg == side, sides == side) > 0.995
 
 
 def test_contrasts_complement_each_other(head: tuple[Volume, np.ndarray]) -> None:
