@@ -10,7 +10,7 @@ import numpy.typing as npt
 from bids_app.segmentation.result import LEFT, RIGHT, Thalami
 
 # Above this the shape between slices is mostly interpolated: two visits of a patient with 3 mm
-# slices differed by up to 4 % (model card of thalnet).
+# slices differed by up to 3 % (model card of thalnet).
 THICK_SLICE_MM = 2.0
 # Just below what thalnet expects of 40 real scans (T1w, FLAIR and T2w of 1 to 3 mm: 0.890 and
 # more) and of simulated heads (`benchmarks.uncertainty`: 0.902). Below 0.85 it refuses images.
