@@ -16,8 +16,8 @@ def weights_label() -> str:
 _SETTINGS = {
     "Mapping": "reference = intercept + slope · method for the volume of both thalami; least "
     "squares, every participant with the same weight, which its scans share; identity (nothing "
-    "to correct), offset (slope 1), ratio (intercept 0) or line, whichever errs least on "
-    "participants left out",
+    "to correct), offset (slope 1), ratio (intercept 0) or, with five participants or more, "
+    "line, whichever errs least on participants left out",
     "PredictionInterval": "t with subjects less fitted coefficients degrees of freedom; variance "
     "residual_sd² + intercept_variance + 2 volume coefficient_covariance + volume² slope_variance",
     "Threshold": "probability of both thalami from which on a voxel counts as inside; least "

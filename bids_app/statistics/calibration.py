@@ -17,6 +17,9 @@ Kind = Literal["identity", "offset", "ratio", "line"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 COEFFICIENTS = {"identity": 0, "offset": 1, "ratio": 1, "line": 2}
 MINIMUM_SUBJECTS = 3
+# Three or four subjects lie near some line by chance, which then errs less than any other mapping
+# on those left out, and far more on the next.
+_MINIMUM_FOR_LINE = 5
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def choose_mapping(
     -------
     VolumeMapping
         The simplest of those that are equally good; never a line that falls, which would turn
-        loss into growth.
+        loss into growth, and none with fewer than five subjects.
 
     Raises
     ------
@@ -318,7 +321,8 @@ def _best_kind(
         squared = (y - intercept[groups] - slope[groups] * x) ** 2
         error = float((np.bincount(groups, squared) / np.bincount(groups)).mean())
         falls = not (slope > 0).all()
-        errors.append(np.inf if np.isnan(error) or falls else error)
+        few = kind == "line" and len(moments) < _MINIMUM_FOR_LINE
+        errors.append(np.inf if np.isnan(error) or falls or few else error)
     # What rounding makes of errors that are equal decides nothing.
     good = np.array(errors) <= min(errors) + 1e-12 * float((y * y).mean())
     return KINDS[int(np.argmax(good))]

@@ -84,6 +84,11 @@ def test_what_the_volumes_follow_is_found(kind: str, mapped: object) -> None:
     np.testing.assert_allclose(predict_left_out(x, y, list("abcdef")), y)
 
 
+def test_four_subjects_on_a_line_are_too_few_for_one() -> None:
+    x = np.array([11.0, 12.5, 13.0, 15.0])
+    assert choose_mapping(x, 3 + 0.8 * x, SUBJECTS).kind != "line"
+
+
 def test_scans_of_a_subject_stay_together() -> None:
     """The scans of d are no better predicted for being four."""
     x = np.array([10.0, 12.0, 14.0, 16.0, 16.0, 16.0, 16.0])
