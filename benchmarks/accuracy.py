@@ -18,7 +18,7 @@ import pandas as pd
 
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import index_sessions
-from bids_app.dataset.reference import find_reference, read_reference
+from bids_app.group.reference import find_reference, read_reference
 from bids_app.images.volume import same_grid, to_ras
 from bids_app.options import Options
 from bids_app.segmentation.methods import METHODS

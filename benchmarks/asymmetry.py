@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bids_app.dataset.reference import read_reference
+from bids_app.group.reference import read_reference
 from bids_app.segmentation.quality import ASYMMETRY_RANGE
 from bids_app.segmentation.result import LEFT, RIGHT
 

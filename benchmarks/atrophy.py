@@ -27,7 +27,7 @@ from scipy.spatial.transform import Rotation
 from bids_app.alignment.within_subject import align_within_subject
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import index_sessions
-from bids_app.dataset.reference import find_reference, read_reference
+from bids_app.group.reference import find_reference, read_reference
 from bids_app.images.resampling import FloatArray, grid_around, resample
 from bids_app.images.volume import Volume, same_grid, to_ras
 from bids_app.options import Options

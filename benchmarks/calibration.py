@@ -12,9 +12,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bids_app.analyses.mapping import calibration_table, evaluation_table
-from bids_app.analyses.masks import labelled_scans
-from bids_app.dataset.cohort import read_volumes
+from bids_app.group.cohort import read_volumes
+from bids_app.group.mapping import calibration_table, evaluation_table
+from bids_app.group.masks import labelled_scans
 from bids_app.statistics.calibration import MINIMUM_SUBJECTS, predict_left_out
 
 

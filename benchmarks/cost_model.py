@@ -21,9 +21,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bids_app.dataset.index import index_sessions
-from bids_app.longitudinal import courses_of
 from bids_app.options import Options
-from bids_app.run.cost import Cost, load_of, predict, predict_course
+from bids_app.participant.cost import Cost, load_of, predict, predict_course
+from bids_app.participant.longitudinal import courses_of
 from bids_app.run.records import read_record
 from examples.make_demo_cohort import make_cohort
 

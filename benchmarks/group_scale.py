@@ -25,8 +25,8 @@ if not __package__:
     # Run as a file: the folder above holds the packages `benchmarks` and `bids_app`.
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bids_app.dataset.description import VOLUME_COLUMNS
-from bids_app.dataset.results import dseg_path
+from bids_app.derivatives.description import VOLUME_COLUMNS
+from bids_app.derivatives.readback import dseg_path
 
 CONTRASTS = ("T1w", "FLAIR", "R1map", "T1wFLAIR", "T1wR1map", "R1mapFLAIR", "T1wR1mapFLAIR")
 # Ten segmentations as in the paper: three methods on T1w, one on every contrast.

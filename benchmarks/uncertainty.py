@@ -30,8 +30,8 @@ from scipy.ndimage import gaussian_filter
 
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import index_sessions
-from bids_app.dataset.reference import find_reference, read_reference
 from bids_app.errors import BadDataError
+from bids_app.group.reference import find_reference, read_reference
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
 from bids_app.segmentation import thalnet

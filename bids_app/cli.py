@@ -350,15 +350,15 @@ def _stop(*_: object) -> NoReturn:
 
 def _run(level: Level, options: Options) -> ExitCode:
     if level == "participant":
-        from bids_app import participant
+        from bids_app.participant.stage import run as run_participant
 
-        return participant.run(options)
+        return run_participant(options)
     if options.dry_run:
         sys.stdout.write(f"group: describe the results in {options.output_dir}\n")
         return ExitCode.DONE
-    from bids_app import group
+    from bids_app.group.stage import run as run_group
 
-    return group.run(options)
+    return run_group(options)
 
 
 @contextmanager

@@ -136,7 +136,7 @@ def test_scratch_files_go_to_the_work_folder_and_are_removed(
             seen.append(Path(file.name))
         return ExitCode.DONE
 
-    monkeypatch.setattr("bids_app.participant.run", stage)
+    monkeypatch.setattr("bids_app.participant.stage.run", stage)
     monkeypatch.setattr(tempfile, "tempdir", None)
     work = tmp_path / "new" / "work"
     words = [str(bids), str(tmp_path / "out"), "participant", "-w", str(work)]

@@ -74,7 +74,7 @@ def test_a_closed_folder_of_another_program_is_a_warning(bids: Path, folder: Pat
     assert "freesurfer is not used" in done.stderr + (folder / "out/logs/sessions.tsv").read_text()
 
 
-@pytest.mark.parametrize("program", ["bids_app", "bids_app.wrappers.slurm"])
+@pytest.mark.parametrize("program", ["bids_app", "bids_app.launch.slurm"])
 def test_a_closed_dataset_is_a_sentence(folder: Path, program: str) -> None:
     noise = np.random.default_rng(0).random((4, 4, 4), dtype=np.float32)
     save_image(describe(folder / "closed/bids") / "sub-01/anat/sub-01_T1w.nii.gz", noise)

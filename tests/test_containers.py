@@ -95,7 +95,7 @@ def test_the_wrapper_runs_it_and_returns_its_exit_code(
     image: str, cohort: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    words = [sys.executable, "-m", "bids_app.wrappers.docker", str(cohort), str(out)]
+    words = [sys.executable, "-m", "bids_app.launch.docker", str(cohort), str(out)]
     words += ["participant", "--image", image, "--participant-label"]
     done = _run(*words, "01", "--session-label", "01", "--mem", "4G")
     assert done.returncode == 0, done.stderr
@@ -106,7 +106,7 @@ def test_the_wrapper_runs_it_and_returns_its_exit_code(
 
 
 def test_the_wrapper_passes_signals_on(image: str, cohort: Path, tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "bids_app.wrappers.docker", str(cohort), str(tmp_path / "out")]
+    words = [sys.executable, "-m", "bids_app.launch.docker", str(cohort), str(tmp_path / "out")]
     process = subprocess.Popen(
         [*words, "participant", "--image", image, "--session-label", "01", "-v"],
         cwd=_REPOSITORY,
@@ -131,7 +131,7 @@ def test_the_wrapper_takes_the_code_of_a_developer(
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(_REPOSITORY / "bids_app", package, ignore=ignored)
     (package / "cli.py").write_text("def main(): print('patched')\n")
-    words = [sys.executable, "-m", "bids_app.wrappers.docker", str(cohort), str(tmp_path / "out")]
+    words = [sys.executable, "-m", "bids_app.launch.docker", str(cohort), str(tmp_path / "out")]
     done = _run(*words, "participant", "--image", image, "--patch", str(package))
     assert (done.returncode, done.stdout) == (0, "patched\n"), done.stderr
 
@@ -141,7 +141,7 @@ def test_another_programs_image_runs_beside_the_container(
 ) -> None:
     program = build_image("first")
     out, work = tmp_path / "out", tmp_path / "work"
-    words = [sys.executable, "-m", "bids_app.wrappers.docker", str(cohort), str(out)]
+    words = [sys.executable, "-m", "bids_app.launch.docker", str(cohort), str(out)]
     words += ["participant", "--image", image, "--session-label", "01", "--methods", "first"]
     done = _run(*words, "--tool-image", f"first={program}", "--work-dir", str(work))
     assert done.returncode == 0, done.stderr
@@ -218,7 +218,7 @@ def test_a_job_array_with_accidents_ends_like_an_undisturbed_run(
         os.chown(folder, user, user)
 
     def slurm(*more: str) -> str:
-        words = [sys.executable, "-m", "bids_app.wrappers.slurm", str(cohort), str(out)]
+        words = [sys.executable, "-m", "bids_app.launch.slurm", str(cohort), str(out)]
         words += ["--cpus", "1"] + ([] if sif is None else ["--image", str(sif)])
         done = _run(*words, *more, user=user)
         assert done.returncode == (1 if "failed" in done.stdout else 0), done.stderr

@@ -12,7 +12,7 @@ import os
 import time
 from pathlib import Path
 
-from bids_app.dataset.derivatives import PARTIAL, cannot_write, clear_unit, machine
+from bids_app.dataset.staging import PARTIAL, cannot_write, clear_unit, machine
 from bids_app.errors import CannotCreateError
 
 # An owner refreshes its claims this often (seconds) ...

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from bids_app.dataset.derivatives import write_if_different
+from bids_app.dataset.staging import write_if_different
 from bids_app.errors import ExitCode
 from bids_app.run.outcome import Outcome, StageCost
 from bids_app.run.stamps import Stamp

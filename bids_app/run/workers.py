@@ -207,7 +207,7 @@ def _die_with(parent: int) -> None:
 
 def _unexpected(session: Session, options: Options, error: Exception, trace: str) -> str:
     """Keep the traceback for a bug report, out of the user's sight."""
-    from bids_app.dataset.derivatives import write_if_different
+    from bids_app.dataset.staging import write_if_different
 
     log = options.output_dir / "logs" / f"{session.name}.log"
     try:

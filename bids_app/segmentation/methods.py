@@ -1,4 +1,4 @@
-"""The registries: one line for each method."""
+"""The built-in methods: one line each."""
 
 from __future__ import annotations
 
@@ -6,17 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from bids_app.images.volume import Volume
-from bids_app.segmentation import (
-    atlas,
-    dbsegment,
-    fastsurfer,
-    first,
-    freesurfer,
-    mindglide,
-    synthseg,
-    thalnet,
-)
-from bids_app.segmentation.external import ExternalMethod
+from bids_app.segmentation import atlas, thalnet
 from bids_app.segmentation.result import Segmentation
 
 Method = Callable[[Mapping[str, Volume], int], Segmentation]
@@ -28,20 +18,6 @@ METHODS: dict[str, Method] = {
 
 # Those that look at all contrasts of a session at once where there are several.
 JOINT_METHODS = frozenset({"thalnet"})
-
-# Those that other programs carry out.
-EXTERNAL: dict[str, ExternalMethod] = {
-    method.name: method
-    for method in (
-        freesurfer.METHOD,
-        first.METHOD,
-        fastsurfer.METHOD,
-        synthseg.METHOD,
-        dbsegment.METHOD,
-        mindglide.METHOD,
-        mindglide.METHOD_1,
-    )
-}
 
 
 def built_in(names: Iterable[str], *, flip_averaging: bool = True) -> dict[str, Method]:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bids_app import cli, participant
-from bids_app.dataset.derivatives import staged
+from bids_app import cli
 from bids_app.dataset.index import Session
+from bids_app.dataset.staging import staged
 from bids_app.options import Options
+from bids_app.participant import stage
 from bids_app.run.outcome import Outcome
 from bids_app.run.records import reason_to_run
 from bids_app.run.stamps import Stamp
@@ -35,5 +36,5 @@ def work(session: Session, options: Options, threads: int, stage: Callable[[str]
 
 if __name__ == "__main__":
     # By its importable name, for the sessions' processes.
-    participant.measure_session = importlib.import_module("tests.run.endless").work
+    stage.measure_session = importlib.import_module("tests.run.endless").work
     sys.exit(cli.main())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bids_app.dataset.derivatives import PARTIAL
+from bids_app.dataset.staging import PARTIAL
 from bids_app.errors import CannotCreateError
 from bids_app.run import claims
 from bids_app.run.claims import Claims

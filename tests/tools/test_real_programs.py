@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bids_app.dataset.tool_job import run_program
 from bids_app.images.resampling import resample
 from bids_app.images.volume import same_grid
-from bids_app.segmentation.methods import EXTERNAL
+from bids_app.programs.job import run_program
+from bids_app.programs.registry import EXTERNAL
 from bids_app.tools.call import Limits, Runner, ToolError
 from bids_app.tools.docker_image import Docker
 from bids_app.tools.local import Local
-from tests.test_external import head
+from tests.participant.test_programs import head
 from tests.tools.test_runners import IMAGE, _docker
 
 if TYPE_CHECKING:

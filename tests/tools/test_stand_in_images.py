@@ -11,17 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bids_app.alignment.flirt import flirt_strategies
-from bids_app.dataset.derivatives import Staging
-from bids_app.dataset.flirt import FlirtRuns
-from bids_app.dataset.siena import final_pbvc, run_siena
-from bids_app.dataset.tool_job import run_program
+from bids_app.dataset.staging import Staging
 from bids_app.images.volume import Volume
-from bids_app.segmentation.external import placed
-from bids_app.segmentation.methods import EXTERNAL
+from bids_app.programs.flirt import flirt_strategies
+from bids_app.programs.flirt_runs import FlirtRuns
+from bids_app.programs.job import run_program
+from bids_app.programs.method import placed
+from bids_app.programs.registry import EXTERNAL
+from bids_app.programs.siena import final_pbvc, run_siena
 from bids_app.tools.call import Limits, Runner, ToolError
 from bids_app.tools.choice import runner_of
-from tests.test_external import LICENCE, expected, head
+from tests.participant.test_programs import LICENCE, expected, head
 from tests.tools import stand_ins
 from tests.tools.stand_ins import DEEP, PROGRAMS, SKULL
 from tests.tools.test_runners import IMAGE, _docker

@@ -1,1 +1,0 @@
-"""Analyses of the group stage: one file and one line in ``registry.ANALYSES`` each."""

@@ -1,0 +1,1 @@
+"""Our own results: types, names, columns, writing and reading back."""

@@ -1,0 +1,1 @@
+"""The analyses of the group stage, one file each."""

@@ -1,0 +1,121 @@
+"""Volumetric agreement with the reference."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from bids_app.group.result import Result, ResultFigure, ResultTable
+from bids_app.group.study import Study
+from bids_app.report.cohort_plots import grouped_boxplot
+from bids_app.report.plots import bland_altman_plot, scatter_plot
+from bids_app.statistics.agreement import (
+    MINIMUM_PAIRS,
+    agreement_table,
+    bland_altman,
+    concordance,
+    fit_line,
+)
+
+CAPTION = (
+    "Volumes of both thalami against the reference. CCC: concordance correlation; icc_c1: "
+    "ICC(3,1), consistency; icc_a1: ICC(A,1), absolute agreement; slope: method on reference."
+)
+
+
+def analyse(study: Study) -> Result:
+    """Compare the volumes of every method with those of the reference."""
+    plan = study.plan
+    overlap = study.reference_overlap()
+    bilateral = overlap[overlap["side"] == "bilateral"]
+    volumes = _long(bilateral)
+    table = agreement_table(
+        volumes, "reference", ["participant_id"], plan.confidence, plan.agreement.ddof
+    )
+    figures = {
+        "volumes_reference": ResultFigure(
+            "Volumes beside the reference",
+            "Volume of both thalami of the participants with a reference. Boxes span the "
+            "quartiles, whiskers 1.5 interquartile ranges.",
+            grouped_boxplot(volumes, "volume", "Thalamus volume (mL)"),
+        )
+    }
+    for name, rows in bilateral.groupby("segmentation", sort=False):
+        figures |= _plots(str(name), rows, plan.confidence, plan.agreement.ddof)
+    known = table[table["ccc_ci_low"].notna()]
+    return Result(
+        tables={
+            "agreement": ResultTable(
+                "Volumetric agreement with the reference",
+                CAPTION,
+                table,
+                {
+                    "Scans": "first scan with a reference of each participant",
+                    "CCC": f"ddof {plan.agreement.ddof}; interval by Fisher's z, variance of Lin "
+                    "2000, n - 2",
+                    "ICC": "two-way, single rater; F intervals after McGraw and Wong 1996",
+                    "BlandAltman": "method - reference, SD with n - 1 (χ² interval), limits bias ± "
+                    "1.96 SD, their standard error SD √(1/n + 1.96²/(2 (n - 1))), t with n - 1; "
+                    "proportional bias: least squares of the difference on the mean",
+                    "Slope": "ordinary least squares, t intervals, residual SD with n - 2",
+                },
+            ),
+            "volumes_reference": ResultTable(
+                "Volumes beside the reference",
+                "Volume of both thalami of the participants with a reference, mL.",
+                study.summarise(volumes, ["volume"]),
+                study.bootstrap,
+            ),
+        },
+        figures=figures,
+        methods="Volumes were compared with the reference by Lin's concordance correlation (CCC), "
+        "ICC for consistency and for absolute agreement, the slope of the method on the reference "
+        "and Bland-Altman analysis.",
+        findings=" ".join(
+            f"{row.method}: CCC {row.ccc:.2f} [{row.ccc_ci_low:.2f}, {row.ccc_ci_high:.2f}], bias "
+            f"{row.bias:.2f} ± {row.sd:.2f} mL, slope {row.slope:.2f} (n = {row.n})."
+            for row in known.itertuples()
+        ),
+        references=("lin1989", "mcgraw1996", "bland1986"),
+    )
+
+
+def _long(bilateral: pd.DataFrame) -> pd.DataFrame:
+    """Volumes of methods and reference below one another."""
+    measured = bilateral.rename(columns={"segmentation": "method", "method_ml": "volume"})
+    reference = bilateral.drop_duplicates("participant_id").assign(method="reference")
+    reference = reference.rename(columns={"reference_ml": "volume"})
+    columns = ["participant_id", "method", "volume"]
+    return pd.concat([measured[columns], reference[columns]], ignore_index=True)
+
+
+def _plots(name: str, rows: pd.DataFrame, confidence: float, ddof: int) -> dict[str, ResultFigure]:
+    reference, measured = rows["reference_ml"], rows["method_ml"]
+    subjects = rows["participant_id"].str.removeprefix("sub-").tolist()
+    enough = len(rows) >= MINIMUM_PAIRS
+    texts = {"quantity": "thalamus volume", "unit": "mL", "title": name}
+    scatter = scatter_plot(
+        reference,
+        measured,
+        subjects,
+        fit_line(reference, measured, confidence) if enough else None,
+        concordance(reference, measured, confidence, ddof) if enough else None,
+        **texts,
+    )
+    differences = bland_altman_plot(
+        reference,
+        measured,
+        subjects,
+        bland_altman(reference, measured, confidence) if enough else None,
+        **texts,
+    )
+    stem = re.sub(r"[^A-Za-z0-9]+", "", name)
+    return {
+        f"scatter_{stem}": ResultFigure(
+            f"Scatter plot: {name}", "Volume of both thalami against the reference.", scatter
+        ),
+        f"bland-altman_{stem}": ResultFigure(
+            f"Bland-Altman plot: {name}", "Method minus reference over their mean.", differences
+        ),
+    }

@@ -1,0 +1,227 @@
+"""Clinical outcomes explained by thalamus volume: the sets of models of the analysis file."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from bids_app.group.analysis_file import ModelSet
+from bids_app.group.models import PreparedSet, covariate_text, outcome_column, prepare
+from bids_app.group.result import (
+    NotApplicableError,
+    Result,
+    ResultFigure,
+    ResultTable,
+)
+from bids_app.group.study import Study
+from bids_app.report.model_plots import diagnostics_plot, interval_plot
+from bids_app.statistics.mixed import mixed_table
+from bids_app.statistics.ordinal import ordinal_table
+from bids_app.statistics.regression import LinearFit, Model, fit_all, tabulate_fits
+
+_KIND = {
+    "cross-sectional": "outcome ~ volume at the first session (mL)",
+    "longitudinal": "change of outcome ~ change of volume (mL), first session to follow-up",
+    "ordinal": "proportional odds of better, stable, worse ~ change of volume (mL)",
+    "mixed": "outcome ~ volume at every session (mL), random intercept per participant",
+}
+
+
+def analyse(study: Study) -> Result:
+    """Fit every declared set of models."""
+    tables: dict[str, ResultTable] = {}
+    figures: dict[str, ResultFigure] = {}
+    methods, findings = [], []
+    for models in study.plan.model:
+        name = file_name(models.name)
+        try:
+            prepared = prepare(study, models)
+        except NotApplicableError as error:
+            data = _without_result(study, models, str(error))
+            tables[name] = ResultTable(_title(models), "", data, shown=False)
+            findings.append(f"{models.name}: {error}.")
+            continue
+        data, fits = fit_set(prepared, models, study.plan.confidence)
+        tables[name] = ResultTable(
+            _title(models), _caption(models, prepared), data, _settings(models, prepared)
+        )
+        methods.append(_methods(models, prepared))
+        findings.append(_findings(models, data, study.plan.confidence))
+        if data["beta"].notna().any():
+            figures |= _figures(name, models, prepared, data, fits)
+    return Result(
+        tables=tables,
+        figures=figures,
+        methods=" ".join(methods),
+        findings=" ".join(findings),
+        references=("ibrahim2026", "statsmodels", "benjamini1995", "mackinnon1985"),
+    )
+
+
+def fit_set(
+    prepared: PreparedSet, models: ModelSet, confidence: float
+) -> tuple[pd.DataFrame, list[LinearFit]]:
+    """Fit the models of a set.
+
+    Returns
+    -------
+    table : DataFrame
+        One row per model: ``outcome``, ``segmentation`` and the columns of the table of its
+        type in ``bids_app.statistics``; ``percent_per_ml`` for logarithmic outcomes. A model
+        that cannot be fitted is a row with its ``reason``.
+    fits : list of LinearFit
+        The linear models that could be fitted.
+    """
+    fits: list[tuple[Model, LinearFit | str]] = []
+    if models.type == "ordinal":
+        table = ordinal_table(prepared.data, prepared.models, models.family, confidence)
+    elif models.type == "mixed":
+        table = mixed_table(
+            prepared.data, prepared.models, "participant_id", models.family, confidence
+        )
+    else:
+        fits = fit_all(prepared.data, prepared.models, confidence)
+        table = tabulate_fits(fits, models.family)
+    table = table.rename(columns={"predictor": "segmentation"})
+    if "transform" in table:
+        percent = 100 * np.expm1(table["beta"].to_numpy(dtype=np.float64))
+        logarithmic = (table["transform"] == "log").to_numpy()
+        place = list(table.columns).index("p")
+        table.insert(place, "percent_per_ml", np.where(logarithmic, percent, np.nan))
+    return table, [fit for _, fit in fits if not isinstance(fit, str)]
+
+
+def file_name(name: str) -> str:
+    """Make the name of a set a file name."""
+    return "models_" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _without_result(study: Study, models: ModelSet, reason: str) -> pd.DataFrame:
+    """A row for every model of a set that has no data."""
+    rows = [
+        {"outcome": outcome_column(models, outcome), "segmentation": name, "reason": reason}
+        for outcome in models.outcomes
+        for name in study.compared(models.without)
+    ]
+    return pd.DataFrame(rows, columns=["outcome", "segmentation", "reason"])
+
+
+def _title(models: ModelSet) -> str:
+    return f"Clinical associations: {models.name}"
+
+
+def _formula(models: ModelSet, prepared: PreparedSet) -> str:
+    covariates = covariate_text(models, prepared.left_out)
+    return _KIND[models.type] + (f" + {covariates}" if covariates else "")
+
+
+def _caption(models: ModelSet, prepared: PreparedSet) -> str:
+    parts = [f"{_formula(models, prepared)}."]
+    if prepared.left_out:
+        parts.append(f"Left out, not in the data or constant: {', '.join(prepared.left_out)}.")
+    if models.subset:
+        parts.append(f"Subset: {_subset(models)}.")
+    if models.winsorise:
+        low, high = (f"{100 * level:g}" for level in models.winsorise)
+        parts.append(f"Changes of volume clipped at their {low} and {high} % quantiles (type 7).")
+    parts.append(
+        "beta: change of the outcome per mL; p_adj: Benjamini-Hochberg, family: "
+        f"{models.family}. Stars: p_adj < 0.05, 0.01, 0.001."
+    )
+    return " ".join(parts)
+
+
+def _subset(models: ModelSet) -> str:
+    return ", ".join(f"{column} {' or '.join(levels)}" for column, levels in models.subset.items())
+
+
+def _settings(models: ModelSet, prepared: PreparedSet) -> dict[str, object]:
+    return {
+        "Model": _formula(models, prepared),
+        "Subset": _subset(models) or "all participants",
+        "OptionalCovariatesLeftOut": list(prepared.left_out),
+        "Winsorised": list(models.winsorise) if models.winsorise else "no",
+        "WinsorisedOver": "full longitudinal sample, before subset and complete cases",
+        "StandardisedOver": "complete cases of each model, SD with n - 1",
+        "Logarithm": "natural",
+        "Adjustment": f"Benjamini-Hochberg, family: {models.family}",
+        "Distribution": "t, residual degrees of freedom (also HC3)"
+        if models.type in ("cross-sectional", "longitudinal")
+        else "normal (Wald)",
+    }
+
+
+def _methods(models: ModelSet, prepared: PreparedSet) -> str:
+    kinds = {
+        "ordinal": "Proportional-odds models",
+        "mixed": "Linear mixed models (REML)",
+    }
+    outcomes = ", ".join(
+        ("log " if outcome.transform == "log" else "")
+        + outcome.column
+        + (" (HC3)" if outcome.errors == "HC3" else "")
+        for outcome in models.outcomes
+    )
+    subset = f" in {_subset(models)}" if models.subset else ""
+    clipped = ", with winsorised changes" if models.winsorise else ""
+    return (
+        f"{kinds.get(models.type, 'Linear models')}{subset}{clipped} related {outcomes} to "
+        f"thalamus volume ({_formula(models, prepared)}), p-values adjusted after Benjamini and "
+        f"Hochberg over {'all models' if models.family == 'all' else 'each outcome'}."
+    )
+
+
+def _findings(models: ModelSet, table: pd.DataFrame, confidence: float) -> str:
+    fitted = table[table["p_adj"].notna()]
+    if fitted.empty:
+        reasons = "; ".join(dict.fromkeys(table["reason"]))
+        return f"{models.name}: no model could be fitted ({reasons})."
+    significant = int((fitted["p_adj"] < 0.05).sum())
+    best = fitted.sort_values("p").iloc[0]
+    return (
+        f"{models.name}: {significant} of {len(fitted)} models had an adjusted p below 0.05; the "
+        f"smallest belonged to {best['outcome']} and {best['segmentation']} "
+        f"(beta = {best['beta']:.3g} per mL, {100 * confidence:g}% CI [{best['ci_low']:.3g}, "
+        f"{best['ci_high']:.3g}], adjusted p = {best['p_adj']:.3g}, n = {int(best['n'])})."
+    )
+
+
+def _figures(
+    name: str,
+    models: ModelSet,
+    prepared: PreparedSet,
+    table: pd.DataFrame,
+    fits: list[LinearFit],
+) -> dict[str, ResultFigure]:
+    sizes = table.groupby("outcome", sort=False)["n"].max()
+    logs = set(table.loc[table["transform"] == "log", "outcome"]) if "transform" in table else ()
+    fitted = table[table["beta"].notna()]
+    estimates = pd.DataFrame(
+        {
+            "panel": [
+                f"{'log ' if outcome in logs else ''}{outcome}\nn = {sizes[outcome]:.0f}"
+                for outcome in fitted["outcome"]
+            ],
+            "method": fitted["segmentation"],
+            "estimate": fitted["beta"],
+            "low": fitted["ci_low"],
+            "high": fitted["ci_high"],
+            "p": fitted["p_adj"],
+        }
+    )
+    label = "log odds per mL" if models.type == "ordinal" else "beta per mL"
+    figures = {
+        name: ResultFigure(
+            _title(models), _caption(models, prepared), interval_plot(estimates, label)
+        )
+    }
+    if fits:
+        figures[f"{name}_diagnostics"] = ResultFigure(
+            f"Diagnostics: {models.name}",
+            "QQ plot of studentised residuals and residuals over fitted values; every method's "
+            "model of an outcome in one plot. Tests stand in the table.",
+            diagnostics_plot(fits),
+        )
+    return figures

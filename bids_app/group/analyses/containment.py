@@ -1,0 +1,62 @@
+"""How far the masks of every method lie inside those of every other."""
+
+from __future__ import annotations
+
+from bids_app.derivatives.readback import on_scan_grid
+from bids_app.group.masks import containment_matrices
+from bids_app.group.result import (
+    NotApplicableError,
+    Result,
+    ResultFigure,
+    ResultTable,
+)
+from bids_app.group.study import Study
+from bids_app.report.cohort_plots import containment_heatmap
+from bids_app.statistics.overlap import mean_containment
+
+CAPTION = (
+    "Share of the mask in the row that lies in the mask in the column, averaged over "
+    "participants at their first session. A light row: the mask is small and lies in the others; a "
+    "light column: the mask is large and holds the others."
+)
+
+
+def analyse(study: Study) -> Result:
+    """Average the directed containment of every ordered pair of masks over participants."""
+    first = on_scan_grid(study.volumes[study.volumes["visit"] == 0])
+    contrasts = study.plan.containment.contrasts
+    if contrasts:
+        first = first[first["contrast"].isin(contrasts)]
+    named = ", ".join(contrasts) or "any contrast"
+    if first["segmentation"].nunique() < 2:
+        raise NotApplicableError(f"fewer than two methods have masks of {named}")
+    problems: list[str] = []
+    resampled: list[str] = []
+    matrices = containment_matrices(first, study.output_dir, problems, resampled)
+    table = mean_containment(matrices)
+    if table.empty:
+        raise NotApplicableError(problems[0], problems)
+    others = table[table["contained"] != table["container"]]
+    most = others.sort_values("containment", ascending=False).iloc[0]
+    return Result(
+        tables={
+            "containment": ResultTable(
+                "Containment",
+                CAPTION,
+                table,
+                {
+                    "Session": "first session of each participant",
+                    "Resampled": resampled
+                    or "no mask; all of a scan lay on one grid, affines within 1e-4 mm",
+                    "Undefined": "an empty mask is contained in none (NaN) and counts in no mean",
+                },
+            )
+        },
+        figures={"containment": ResultFigure("Containment", CAPTION, containment_heatmap(table))},
+        methods="Directed containment was computed for every ordered pair of masks of a scan "
+        f"({named}) and averaged over participants.",
+        findings=f"Containment was highest for {most['contained']} in {most['container']} "
+        f"({most['containment']:.3f}, n = {int(most['n'])}).",
+        references=("ibrahim2026",),
+        problems=tuple(problems),
+    )

@@ -1,0 +1,122 @@
+"""Volume change compared between groups of participants at equal age and follow-up time."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bids_app.group.models import outcome_change
+from bids_app.group.result import NotApplicableError, Result, ResultTable
+from bids_app.group.study import Study, level_name
+from bids_app.statistics.anova import analyse_covariance
+from bids_app.statistics.ordinal import change_category
+from bids_app.statistics.regression import Model, ModelError, linear_table
+from bids_app.statistics.samples import varies
+
+PROGRESSION = "progression"
+
+
+def analyse(study: Study) -> Result:
+    """Fit percentage change ~ group + covariates for every method and every kind of group."""
+    plan = study.plan.groups
+    changes = study.changes.merge(_progression(study), on="participant_id", how="left")
+    kinds = [name for name in plan.by if name in changes and changes[name].notna().any()]
+    if not kinds:
+        raise NotApplicableError(f"no table has one of the columns {list(plan.by)}")
+    covariates = [name for name in plan.covariates if name in changes and varies(changes[name])]
+    tests, means, pairs = [], [], []
+    for kind in kinds:
+        grouped = changes[changes[kind].notna()]
+        grouped = grouped.assign(**{kind: grouped[kind].map(level_name)})
+        for name, rows in grouped.groupby("segmentation", sort=False):
+            row: dict[str, object] = {"by": kind, "method": name, "reason": ""}
+            try:
+                result = analyse_covariance(
+                    rows, "percent", kind, covariates, study.plan.confidence
+                )
+            except ModelError as error:
+                tests.append(row | {"reason": str(error)})
+                continue
+            row |= {"n": result.n, "f": result.f, "df": result.df[0], "df_error": result.df[1]}
+            tests.append(row | {"p": result.p})
+            means.append(result.means.assign(by=kind, method=name))
+            pairs.append(result.comparisons.assign(by=kind, method=name))
+    adjusted = " + ".join(covariates)
+    settings = {
+        "Means": "at the mean of each covariate over the complete cases",
+        "Interval": "t with the residual degrees of freedom, not adjusted for the number of pairs",
+    }
+    columns = ["by", "method", "n", "f", "df", "df_error", "p", "reason"]
+    tables = {
+        "groups": ResultTable(
+            "Change by group, adjusted",
+            f"Analysis of covariance: percentage change ~ group + {adjusted}.",
+            pd.DataFrame(tests, columns=columns),
+            {"Test": "F of equal adjusted means, common slopes of the covariates"},
+        )
+    }
+    for file, title, parts in (
+        ("groups_means", "Adjusted means", means),
+        ("groups_pairs", "Adjusted means compared", pairs),
+    ):
+        if parts:
+            table = pd.concat(parts, ignore_index=True)
+            table = table[["by", "method", *table.columns.drop(["by", "method"])]]
+            caption = f"At mean {adjusted}, % of the first session; p_adj: Bonferroni over "
+            tables[file] = ResultTable(title, f"{caption}the pairs of a method.", table, settings)
+    if PROGRESSION in kinds:
+        tables["groups_regression"] = _regression(study, changes)
+    significant = [f"{row['method']} ({row['by']})" for row in tests if _below(row.get("p"), 0.05)]
+    return Result(
+        tables=tables,
+        methods=f"Percentage change was compared between groups ({', '.join(kinds)}) by analysis "
+        f"of covariance ({adjusted}), pairs of groups with Bonferroni adjustment.",
+        findings="Groups differed in adjusted volume change by "
+        + (", ".join(significant) or "no method")
+        + " (p < 0.05, not adjusted for the number of methods).",
+        references=("deepgrai",),
+    )
+
+
+def _progression(study: Study) -> pd.DataFrame:
+    """Better, stable or worse outcome, and whether the scanner changed, by participant."""
+    plan = study.plan.groups
+    later = study.followup.set_index("participant_id")
+    first = study.baseline.set_index("participant_id").loc[later.index]
+    columns = pd.DataFrame(index=later.index)
+    if plan.outcome in later:
+        change = outcome_change(later, first, plan.outcome)
+        if pd.api.types.is_numeric_dtype(change):
+            category = change_category(change, plan.better_below, plan.worse_above)
+            columns[PROGRESSION] = category.astype(object)
+            columns["worse"] = (category == "worse").astype(float).where(category.notna())
+    if "scanner" in later:
+        changed = (later["scanner"] != first["scanner"]).astype(float)
+        columns["scanner_change"] = changed.where(
+            later["scanner"].notna() & first["scanner"].notna()
+        )
+    return columns.reset_index()
+
+
+def _regression(study: Study, changes: pd.DataFrame) -> ResultTable:
+    """Percentage change of every method ~ worse + what the plan names and the data have."""
+    wide = changes.pivot(index="participant_id", columns="segmentation", values="percent")
+    clinical = changes.drop(columns=["segmentation", "percent"]).drop_duplicates("participant_id")
+    data = clinical.set_index("participant_id").join(wide)
+    present = [name for name in study.plan.groups.regression if name in data and varies(data[name])]
+    numeric = tuple(name for name in present if pd.api.types.is_numeric_dtype(data[name]))
+    categorical = tuple(name for name in present if name not in numeric)
+    models = [Model(str(name), "worse", numeric, categorical) for name in wide]
+    table = linear_table(data, models, confidence=study.plan.confidence)
+    left_out = [name for name in study.plan.groups.regression if name not in present]
+    more = f" Left out, not in the data or constant: {', '.join(left_out)}." if left_out else ""
+    return ResultTable(
+        "Change of participants that got worse",
+        f"Percentage change ~ worse {study.plan.groups.outcome} (1) or not (0) + "
+        f"{' + '.join(present)}.{more} beta: % of the first session; p_adj: Benjamini-Hochberg "
+        "over the methods.",
+        table.rename(columns={"outcome": "segmentation"}),
+    )
+
+
+def _below(p: object, level: float) -> bool:
+    return isinstance(p, float) and p < level

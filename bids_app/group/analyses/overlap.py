@@ -1,0 +1,111 @@
+"""Spatial agreement with the reference."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bids_app.group.conventions import SIGNED_RANK
+from bids_app.group.result import Result, ResultFigure, ResultTable
+from bids_app.group.study import Study
+from bids_app.report.drawing import DISTANCE_NAMES
+from bids_app.report.plots import overlap_boxplot
+from bids_app.statistics.anova import analyse_repeated_measures
+from bids_app.statistics.comparison import pairwise_signed_rank
+
+MEASURES = ["dice", "precision", "sensitivity", "hd", "hd95", "assd"]
+_SETTINGS = {
+    "Scans": "first scan with a reference of each participant",
+    "SurfaceDistances": "boundary: mask minus its 6-connected erosion; mm; hd95: larger of the two "
+    "directed 95th percentiles; assd: pooled mean",
+    "Undefined": "NaN where a denominator is zero or a mask is empty",
+}
+
+
+def analyse(study: Study) -> Result:
+    """Compare every mask with the reference of its scan."""
+    plan = study.plan
+    overlap = study.reference_overlap().rename(columns={"segmentation": "method"})
+    all_scans = study.overlap[0].rename(columns={"segmentation": "method"})
+    summary = study.summarise(
+        overlap,
+        MEASURES,
+        ["method", "side"],
+    )
+    bilateral = overlap[overlap["side"] == "bilateral"]
+    tests = pairwise_signed_rank(
+        bilateral, list(plan.overlap.measures), ["participant_id"], family=plan.overlap.family
+    )
+    return Result(
+        tables={
+            "overlap": ResultTable("Overlap of each scan", "", all_scans, _SETTINGS, shown=False),
+            "overlap_summary": ResultTable(
+                "Overlap with the reference",
+                "Dice, precision and sensitivity from 0 to 1, surface distances in mm; percentile "
+                "bootstrap intervals. First scan with a reference of each participant.",
+                summary,
+                _SETTINGS | study.bootstrap,
+            ),
+            "overlap_tests": ResultTable(
+                "Overlap compared between methods",
+                "Wilcoxon signed-rank tests of both thalami; p_adj: Benjamini-Hochberg, family: "
+                f"{plan.overlap.family}.",
+                tests,
+                SIGNED_RANK,
+            ),
+            "overlap_anova": ResultTable(
+                "Repeated-measures analysis of variance",
+                "Methods compared in Dice and Hausdorff distance after Opfer et al. 2022, "
+                "Greenhouse-Geisser corrected.",
+                _anova(bilateral),
+                {
+                    "Participants": "those with all methods",
+                    "Sphericity": "Mauchly's test; both degrees of freedom times epsilon in "
+                    "p_greenhouse_geisser",
+                },
+            ),
+        },
+        figures={
+            "overlap": ResultFigure(
+                "Overlap with the reference",
+                "Both thalami. Boxes span the quartiles, whiskers 1.5 interquartile ranges.",
+                overlap_boxplot(bilateral),
+            ),
+            "overlap_distances": ResultFigure(
+                "Surface distance to the reference",
+                "Both thalami. Hausdorff distance (HD), its 95th percentile (HD95), average "
+                "symmetric surface distance (ASSD). Boxes as above.",
+                overlap_boxplot(bilateral, DISTANCE_NAMES, "Surface distance (mm)"),
+            ),
+        },
+        methods="Masks were compared with the reference by Dice coefficient, precision, "
+        "sensitivity and surface distance, and methods with one another by Wilcoxon signed-rank "
+        "tests.",
+        findings=_findings(summary),
+        references=("ibrahim2026", "heimann2009", "wilcoxon1945", "benjamini1995"),
+        problems=tuple(study.overlap[1]),
+    )
+
+
+def _findings(summary: pd.DataFrame) -> str:
+    dice = summary[(summary["side"] == "bilateral") & (summary["measure"] == "dice")]
+    texts = [
+        f"{row.method} {row.median:.3f} (IQR {row.q1:.3f} to {row.q3:.3f}, n = {row.n})"
+        for row in dice.itertuples()
+    ]
+    return f"Median Dice: {', '.join(texts)}."
+
+
+def _anova(bilateral: pd.DataFrame) -> pd.DataFrame:
+    rows: list[dict[str, object]] = []
+    for measure in ("dice", "hd"):
+        row: dict[str, object] = {"measure": measure, "reason": ""}
+        try:
+            result = analyse_repeated_measures(bilateral, measure, ["participant_id"])
+        except ValueError as error:
+            rows.append(row | {"reason": str(error)})
+            continue
+        values = vars(result) | {"df": result.df[0], "df_error": result.df[1]}
+        rows.append(row | values)
+    columns = ["measure", "n", "levels", "f", "df", "df_error", "p", "epsilon"]
+    columns += ["p_greenhouse_geisser", "mauchly_w", "mauchly_p", "reason"]
+    return pd.DataFrame(rows, columns=columns)

@@ -1,0 +1,339 @@
+"""The analysis file: what the group stage computes, as TOML checked against a schema."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType, UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from bids_app.errors import BadDataError, MissingInputError
+
+Schema = TypeVar("Schema")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An outcome of a set of models; the keys are explained in the analysis file."""
+
+    column: str
+    transform: Literal["identity", "log"] = "identity"
+    errors: Literal["classical", "HC3"] = "classical"
+    better_below: float = 0.0
+    worse_above: float = 0.0
+
+
+@dataclass(frozen=True)
+class ModelSet:
+    """Models that share type and covariates; the keys are explained in the analysis file."""
+
+    name: str
+    type: Literal["cross-sectional", "longitudinal", "ordinal", "mixed"]
+    outcomes: tuple[Outcome, ...]
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    standardised: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    at_followup: tuple[str, ...] = ()
+    subset: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    without: tuple[str, ...] = ()
+    winsorise: tuple[float, float] | None = None
+    family: Literal["all", "outcome"] = "all"
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """How sessions are ordered and the follow-up is chosen."""
+
+    time: str
+    followup_years: float
+    followup_range: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Characteristics:
+    """Columns by which the participants are described."""
+
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Measures of overlap that are compared between methods, and what is adjusted together."""
+
+    measures: tuple[Literal["dice", "precision", "sensitivity", "hd", "hd95", "assd"], ...]
+    family: Literal["all", "measure"]
+
+
+@dataclass(frozen=True)
+class Containment:
+    """Contrasts whose masks are compared with one another; empty: all."""
+
+    contrasts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Delta degrees of freedom of the concordance correlation coefficient."""
+
+    ddof: Literal[0, 1]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Measures of change that are compared between methods, and what is adjusted together."""
+
+    measures: tuple[Literal["change_ml", "percent", "annual_change_ml", "annual_percent"], ...]
+    family: Literal["all", "measure"]
+
+
+@dataclass(frozen=True)
+class SampleSize:
+    """Fraction by which atrophy is slowed, power and two-sided level of the trial."""
+
+    slowing: float
+    power: float
+    alpha: float
+
+
+@dataclass(frozen=True)
+class Stratification:
+    """Outcome, its threshold of disability, and the folds of the cross-validation."""
+
+    outcome: str
+    threshold: float
+    folds: int
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Columns whose levels are compared in percentage change, and for what they are adjusted.
+
+    ``progression`` among them is the direction in which the outcome changed.
+    """
+
+    by: tuple[str, ...]
+    outcome: str
+    better_below: float
+    worse_above: float
+    covariates: tuple[str, ...]
+    regression: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Normative:
+    """Column and levels of the healthy, and the inter-scanner SD by segmentation, mL."""
+
+    column: str
+    controls: tuple[str, ...]
+    scanner_sd: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class AnalysisPlan:
+    """A whole analysis file; the keys are explained in the one that is shipped.
+
+    Attributes
+    ----------
+    analyses : tuple of str
+        Names in ``bids_app.group.registry.ANALYSES``.
+    segmentations : tuple of str
+        Empty for all.
+    flagged : {'keep', 'leave out'}
+        What becomes of volumes that the quality check flags.
+    reference : str
+    confidence : float
+        In (0, 1).
+    resamples, seed : int
+        Of the bootstrap.
+    columns : mapping of str to tuple of str
+        Common name of a column to its names in datasets.
+    sessions, characteristics, overlap, containment, agreement, change, sample_size, groups, \
+    stratification, normative
+        One object per table of the file.
+    model : tuple of ModelSet
+    """
+
+    analyses: tuple[str, ...]
+    segmentations: tuple[str, ...]
+    flagged: Literal["keep", "leave out"]
+    reference: str
+    confidence: float
+    resamples: int
+    seed: int
+    columns: Mapping[str, tuple[str, ...]]
+    sessions: Sessions
+    characteristics: Characteristics
+    overlap: Overlap
+    containment: Containment
+    agreement: Agreement
+    change: Change
+    sample_size: SampleSize
+    groups: Groups
+    stratification: Stratification
+    normative: Normative
+    model: tuple[ModelSet, ...]
+
+
+def read_analysis_file(path: Path | None = None) -> AnalysisPlan:
+    """Read an analysis file over the one that is shipped.
+
+    Parameters
+    ----------
+    path : Path, optional
+        Without one, the shipped file alone: the design of Ibrahim et al. 2026.
+
+    Returns
+    -------
+    AnalysisPlan
+
+    Raises
+    ------
+    MissingInputError
+        If it cannot be read.
+    BadDataError
+        If it is not TOML, or a key is unknown, missing or of the wrong kind; the message names
+        file, table and key, and what was expected.
+    """
+    shipped = files("bids_app") / "assets" / "analysis.toml"
+    content = tomllib.loads(shipped.read_text(encoding="utf-8"))
+    if path is None:
+        return _read(AnalysisPlan, content, "The shipped analysis file")
+    try:
+        own = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise MissingInputError(
+            f"Cannot read the analysis file {path}: {error.strerror}."
+        ) from error
+    except ValueError as error:
+        raise BadDataError(f"The analysis file {path} is not valid TOML: {error}.") from error
+    for key, value in own.items():
+        merge = isinstance(value, dict) and isinstance(content.get(key), dict)
+        content[key] = {**content[key], **value} if merge else value
+    plan = _read(AnalysisPlan, content, f"The analysis file {path}")
+    _check(plan, f"The analysis file {path}")
+    return plan
+
+
+def _check(plan: AnalysisPlan, file: str) -> None:
+    """Refuse what has the right kind but no sense."""
+    fractions = {
+        "confidence": plan.confidence,
+        "sample_size.slowing": plan.sample_size.slowing,
+        "sample_size.power": plan.sample_size.power,
+        "sample_size.alpha": plan.sample_size.alpha,
+    }
+    for key, value in fractions.items():
+        if not 0 < value < 1:
+            raise BadDataError(f"{file}: '{key}' is {value}. Expected a number between 0 and 1.")
+    if plan.resamples < 1 or plan.stratification.folds < 2:
+        raise BadDataError(f"{file}: 'resamples' must be at least 1, 'stratification.folds' 2.")
+    low, high = plan.sessions.followup_range
+    if not 0 <= low <= high:
+        raise BadDataError(
+            f"{file}: 'sessions.followup_range' is [{low}, {high}]. Expected 0 ≤ low ≤ high, years."
+        )
+    if plan.groups.better_below > plan.groups.worse_above:
+        raise BadDataError(f"{file}: 'groups.better_below' exceeds 'groups.worse_above'.")
+    for name, sd in plan.normative.scanner_sd.items():
+        if not sd >= 0:
+            raise BadDataError(
+                f"{file}: 'normative.scanner_sd.{name}' is {sd}. Expected mL, not negative."
+            )
+    names = [models.name for models in plan.model]
+    for number, models in enumerate(plan.model, start=1):
+        where = f"{file}: model {number} ('{models.name}')"
+        if names.count(models.name) > 1:
+            raise BadDataError(f"{where} shares its name with another. Names are unique.")
+        _check_models(models, where)
+
+
+def _check_models(models: ModelSet, where: str) -> None:
+    if not models.outcomes:
+        raise BadDataError(f"{where} has no outcomes. Expected at least one column.")
+    covariates = (*models.numeric, *models.categorical)
+    for key, allowed in (
+        ("standardised", models.numeric),
+        ("optional", covariates),
+        ("at_followup", covariates),
+    ):
+        strange = set(getattr(models, key)) - set(allowed)
+        if strange:
+            raise BadDataError(
+                f"{where}, key '{key}' names '{min(strange)}', which is no covariate of the "
+                f"model. Expected some of {list(allowed)}."
+            )
+    if models.winsorise and not 0 <= models.winsorise[0] < models.winsorise[1] <= 1:
+        raise BadDataError(
+            f"{where}, key 'winsorise' is {list(models.winsorise)}. "
+            "Expected two quantiles, 0 ≤ low < high ≤ 1."
+        )
+    for outcome in models.outcomes:
+        if outcome.better_below > outcome.worse_above:
+            raise BadDataError(f"{where}, {outcome.column}: better_below exceeds 'worse_above'.")
+        if outcome.transform == "log" and models.type in ("longitudinal", "ordinal"):
+            raise BadDataError(
+                f"{where}, {outcome.column}: changes may be negative and have no logarithm. "
+                "Expected transform = 'identity'."
+            )
+
+
+def _read(schema: type[Schema], table: object, where: str) -> Schema:
+    """Make a dataclass of a TOML table, its keys being the fields."""
+    if not isinstance(table, dict):
+        raise _wrong(where, "a table", table)
+    hints = get_type_hints(schema)
+    for key in table:
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=1)
+            advice = f"Did you mean '{near[0]}'?" if near else f"Expected one of {list(hints)}."
+            raise BadDataError(f"{where}: there is no key '{key}'. {advice}")
+    for known in fields(schema):  # type: ignore[arg-type]
+        if known.name not in table and known.default is known.default_factory is MISSING:
+            raise BadDataError(f"{where}: the key '{known.name}' is missing.")
+    return schema(
+        **{key: _value(hints[key], value, f"{where}, key '{key}'") for key, value in table.items()}
+    )
+
+
+def _value(kind: Any, value: object, where: str) -> Any:  # noqa: ANN401 (as the hint says)
+    """Check a value against a type hint and return it as that type."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return _value(arguments[0], value, where)
+    if origin is Literal:
+        if isinstance(value, bool) or value not in arguments:
+            raise _wrong(where, f"one of {list(arguments)}", value)
+        return value
+    if origin is tuple:
+        return _list(arguments, value, where)
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, dict):
+            raise _wrong(where, "a table", value)
+        items = {key: _value(arguments[1], entry, f"{where}.{key}") for key, entry in value.items()}
+        return MappingProxyType(items)
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _read(kind, value, where)
+    expected = {str: "a text", int: "a whole number", float: "a number"}[kind]
+    accepted = (int, float) if kind is float else (kind,)
+    if isinstance(value, bool) or not isinstance(value, accepted):
+        raise _wrong(where, expected, value)
+    return kind(value)
+
+
+def _list(arguments: tuple[Any, ...], value: object, where: str) -> tuple[Any, ...]:
+    """Check a list: any number of one kind, or a fixed number of values."""
+    if not isinstance(value, list):
+        raise _wrong(where, "a list", value)
+    if arguments[-1] is not Ellipsis and len(value) != len(arguments):
+        raise _wrong(where, f"a list of {len(arguments)} values", value)
+    kind = arguments[0]
+    return tuple(_value(kind, entry, f"{where}, entry {i}") for i, entry in enumerate(value, 1))
+
+
+def _wrong(where: str, expected: str, value: object) -> BadDataError:
+    return BadDataError(f"{where} is {value!r}. Expected {expected}.")

@@ -1,0 +1,326 @@
+"""The cohort: volumes of every session beside what is known of the participants."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bids_app.derivatives.description import VOLUME_COLUMNS
+from bids_app.errors import BadDataError, MissingInputError, NothingSelectedError
+from bids_app.group.clinical import (
+    IDENTITY,
+    ClinicalTable,
+    Column,
+    read_clinical_tables,
+    read_rows,
+    years,
+)
+from bids_app.options import Options
+
+SCAN = ["participant_id", "session_id", "scan"]
+SESSION = list(IDENTITY)
+_KEYS = [*SCAN, "method", "contrast"]
+_ML = [name for name in VOLUME_COLUMNS if name.endswith("_ml")]
+# Both thalami of the largest brain have well below 40 mL, and no skull holds 10 litres.
+_MOST_THALAMUS_ML, _MOST_HEAD_ML = 100.0, 10_000.0
+_DURATIONS = ("age", "disease_duration")
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Measurements and clinical data of all sessions.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row per scan, method and contrast: the columns of ``VOLUME_COLUMNS`` (mL);
+        ``segmentation``, the method and contrast in one; ``visit``, the order of the session
+        from 0; ``interval``, years since the participant's first measured session (NaN if
+        unknown); and the clinical columns.
+    columns : mapping of str to Column
+        What is known of the clinical columns.
+    participants : int
+        Participants known to the dataset, measured or not.
+    lost : mapping of str to int
+        Participants without any volume, counted by reason.
+    problems : tuple of str
+        Files that were left out, and why.
+    """
+
+    table: pd.DataFrame
+    columns: Mapping[str, Column]
+    participants: int
+    lost: Mapping[str, int]
+    problems: tuple[str, ...]
+
+
+def read_cohort(
+    options: Options,
+    aliases: Mapping[str, Sequence[str]],
+    time: str = "auto",
+    reasons: Mapping[str, str] | None = None,
+) -> Cohort:
+    """Read volumes and clinical tables and join them.
+
+    Parameters
+    ----------
+    options : Options
+        Folders, and the participants and sessions to keep.
+    aliases : mapping of str to sequence of str
+        Names under which a column may stand in the dataset, by the name it is given.
+    time : str
+        Column with the time of a session in years; ``auto`` takes ``acq_time``, else ``age``
+        where it changes between sessions, else the order of the session labels.
+    reasons : mapping of str to str, optional
+        Why participants (``sub-01``) have no volumes.
+
+    Returns
+    -------
+    Cohort
+
+    Raises
+    ------
+    MissingInputError
+        If there are no volumes.
+    BadDataError
+        If no volume can be used, a measurement is there twice, or a clinical table cannot be
+        read.
+    NothingSelectedError
+        If the labels asked for leave nothing.
+    """
+    tables, left_out = read_clinical_tables(options.bids_dir)
+    volumes, problems = read_volumes(options.output_dir)
+    measured, selected = set(volumes["participant_id"]), _select(volumes, options)
+    known = measured.union(*(table.values["participant_id"] for table in tables), reasons or ())
+    lost = Counter(
+        "not selected" if name in measured else (reasons or {}).get(name, "not measured")
+        for name in sorted(known - set(selected["participant_id"]))
+    )
+    table, columns = _join(selected, tables, aliases)
+    for name in _DURATIONS:
+        if name in columns:
+            table[name] = years(table[name], columns[name].units)
+    table["icv_ml"] = _filled(table, "icv_ml")
+    table.insert(2, "segmentation", table["method"] + " " + table["contrast"])
+    return Cohort(
+        table=_ordered(table, _scan_times(table, options.bids_dir), time),
+        columns=columns,
+        participants=len(known),
+        lost=lost,
+        problems=(*left_out, *problems),
+    )
+
+
+def read_volumes(output_dir: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Gather the volumes of all finished sessions.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Output of the participant stage.
+
+    Returns
+    -------
+    volumes : DataFrame
+        One row per scan, method and contrast; the columns of ``VOLUME_COLUMNS`` in mL.
+    problems : list of str
+        Tables that were left out because of text, infinite, negative or implausible volumes.
+
+    Raises
+    ------
+    MissingInputError
+        If there are none.
+    BadDataError
+        If none can be used, or one measurement is there twice.
+    """
+    pattern = "anat/sub-*_desc-thalamus_volumes.tsv"
+    paths = sorted([*output_dir.glob(f"sub-*/{pattern}"), *output_dir.glob(f"sub-*/*/{pattern}")])
+    if not paths:
+        raise MissingInputError(
+            f"{output_dir} holds no results. Run the participant stage first: "
+            "thalbids BIDS_DIR OUTPUT_DIR participant."
+        )
+    rows: list[dict[str, object]] = []
+    problems: list[str] = []
+    for path in paths:
+        try:
+            rows += _read_volumes(path)
+        except BadDataError as error:
+            problems.append(str(error))
+    if not rows:
+        raise BadDataError(problems[0] if problems else f"{paths[0]} and all others are empty.")
+    volumes = pd.DataFrame(rows, columns=list(VOLUME_COLUMNS)).astype({"session_id": "str"})
+    repeated = volumes.duplicated(_KEYS)
+    if repeated.any():
+        twice = " ".join(volumes.loc[repeated, _KEYS].iloc[0].dropna())
+        raise BadDataError(
+            f"{output_dir} holds two volumes of {twice}. A session was copied under another's "
+            "name or measured into two folders; keep one."
+        )
+    return volumes, problems
+
+
+def _read_volumes(path: Path) -> list[dict[str, object]]:
+    rows = read_rows(path)
+    missing = [name for name in (*_KEYS, "total_ml") if rows and name not in rows[0]]
+    if missing:
+        raise BadDataError(f"{path} lacks the column '{missing[0]}'. Measure its session again.")
+    return [_checked(row, path) for row in rows]
+
+
+def _checked(row: Mapping[str, str], path: Path) -> dict[str, object]:
+    values: dict[str, object] = {name: row[name] for name in _KEYS}
+    if row["session_id"] == "n/a":
+        values["session_id"] = None
+    for name in _ML:
+        text = row.get(name, "n/a")
+        try:
+            value = float("nan" if text == "n/a" else text)
+        except ValueError as error:
+            raise BadDataError(
+                f"{path}: column '{name}' holds the text '{text}'. Expected a volume in mL."
+            ) from error
+        most = _MOST_HEAD_ML if name in ("icv_ml", "brain_ml") else _MOST_THALAMUS_ML
+        if np.isinf(value) or value < 0:
+            kind = "an infinite" if np.isinf(value) else "a negative"
+            raise BadDataError(f"{path}: column '{name}' holds {kind} volume ({text}).")
+        if value > most:
+            raise BadDataError(
+                f"{path}: column '{name}' holds {text}, more than {most:g} mL. "
+                "It seems to be in µL (mm³); expected mL."
+            )
+        values[name] = value
+    # Results of an earlier version have no such columns.
+    values["confidence"] = pd.to_numeric(row.get("confidence", "n/a"), errors="coerce")
+    for name in ("qc", "qc_reason"):
+        text = row.get(name, "n/a")
+        values[name] = None if text == "n/a" else text
+    return values
+
+
+def _select(volumes: pd.DataFrame, options: Options) -> pd.DataFrame:
+    """Keep the participants and sessions that were asked for."""
+    subjects = volumes["participant_id"].str.removeprefix("sub-")
+    keep = ~subjects.isin(options.exclude_participant_labels)
+    if options.participant_labels is not None:
+        keep &= subjects.isin(options.participant_labels)
+    if options.session_labels is not None:
+        keep &= volumes["session_id"].str.removeprefix("ses-").isin(options.session_labels)
+    if not keep.any():
+        raise NothingSelectedError(
+            f"The labels asked for leave none of the {len(volumes)} volumes in "
+            f"{options.output_dir}."
+        )
+    return volumes[keep].reset_index(drop=True)
+
+
+def _join(
+    volumes: pd.DataFrame, tables: Sequence[ClinicalTable], aliases: Mapping[str, Sequence[str]]
+) -> tuple[pd.DataFrame, dict[str, Column]]:
+    """Put the clinical columns beside the volumes, and repeat some under their common names.
+
+    A name that an earlier table has taken gets the name of its file in front.
+    """
+    taken = {*VOLUME_COLUMNS, "segmentation", "visit", "interval"}
+    columns: dict[str, Column] = {}
+    joined = volumes
+    for table in tables:
+        names = {
+            name: f"{Path(column.source).stem.split('_')[-1]}_{name}" if name in taken else name
+            for name, column in table.columns.items()
+        }
+        keys = [key for key in SESSION if key in table.values]
+        own = table.values.rename(columns=names)
+        joined = joined.merge(own, on=keys, how="left", validate="many_to_one")
+        columns |= {names[name]: column for name, column in table.columns.items()}
+        taken |= columns.keys()
+    present = {name.casefold(): name for name in reversed(list(columns))}
+    for common, spellings in aliases.items():
+        found = [present[s.casefold()] for s in spellings if s.casefold() in present]
+        if found and common not in columns:
+            joined[common], columns[common] = joined[found[0]], columns[found[0]]
+    return joined, columns
+
+
+def _filled(table: pd.DataFrame, column: str) -> pd.Series:
+    """Fill what a method does not measure from the same scan, else from the same session."""
+    values = table[column]
+    for keys in (SCAN, SESSION):
+        known = values.groupby([table[key] for key in keys], dropna=False).transform("first")
+        values = values.fillna(known)
+    return values
+
+
+def _scan_times(table: pd.DataFrame, bids_dir: Path) -> pd.Series:
+    """Acquisition time of each row's session: its session table, else its scans table."""
+    times = table["acq_time"] if "acq_time" in table else pd.Series(None, index=table.index)
+    times = times.astype(object)
+    absent = table.loc[times.isna(), SESSION].dropna().drop_duplicates()
+    found: dict[tuple[str, str], str | None] = {}
+    for row in absent.itertuples():
+        subject, session = str(row.participant_id), str(row.session_id)
+        path = bids_dir / subject / session / f"{subject}_{session}_scans.tsv"
+        if not path.is_file():
+            continue
+        anatomical = [
+            scan.get("acq_time", "n/a")
+            for scan in read_rows(path)
+            if scan.get("filename", "").startswith("anat/")
+        ]
+        known = [time for time in anatomical if time != "n/a"]
+        found[subject, session] = min(known, default=None)
+    keys = zip(table["participant_id"], table["session_id"], strict=True)
+    own = pd.Series([found.get(key) for key in keys], index=table.index, dtype=object)
+    return times.where(times.notna(), own)
+
+
+def _ordered(table: pd.DataFrame, acquired: pd.Series, time: str) -> pd.DataFrame:
+    """Add ``visit`` and ``interval``, and sort by participant and visit."""
+    if time not in ("auto", *table.columns):
+        raise BadDataError(f"The column '{time}', named as time of the sessions, is in no table.")
+    known = _dates(acquired)
+    candidates = [known, table.get("age")] if time == "auto" else [table[time]]
+    sessions = table[SESSION].assign(
+        **{f"time{i}": values for i, values in enumerate(candidates) if values is not None}
+    )
+    sessions = sessions.drop_duplicates(SESSION)
+    subject = sessions["participant_id"]
+    clock = pd.Series(np.nan, index=sessions.index)
+    for name in sessions.columns.difference(SESSION):
+        values = pd.to_numeric(sessions[name], errors="coerce").astype("float64")
+        # A clock serves a participant only if it tells all sessions apart.
+        usable = values.groupby(subject).transform("nunique") == subject.groupby(subject).transform(
+            "size"
+        )
+        clock = clock.fillna(values.where(usable))
+    labels = sessions["session_id"].fillna("").map(_natural)
+    sessions = sessions.assign(clock=clock, label=labels)
+    sessions = sessions.sort_values(["participant_id", "clock", "label"], kind="stable")
+    courses = sessions.groupby("participant_id", sort=False)
+    sessions["visit"] = courses.cumcount()
+    interval = sessions["clock"] - courses["clock"].transform("first")
+    # To half a minute: equal intervals must not differ by rounding.
+    sessions["interval"] = interval.round(6)
+    sessions.loc[sessions["visit"] == 0, "interval"] = 0.0
+    ordered = table.merge(sessions[[*SESSION, "visit", "interval"]], on=SESSION, how="left")
+    ordered = ordered.sort_values(["participant_id", "visit"], kind="stable", ignore_index=True)
+    front = [*SESSION, "visit", "interval"]
+    return ordered[[*front, *ordered.columns.difference(front, sort=False)]]
+
+
+def _dates(acquired: pd.Series) -> pd.Series:
+    """Dates as years of any origin; what is no date is missing."""
+    dates = pd.to_datetime(acquired, format="ISO8601", errors="coerce", utc=True)
+    return (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=365.25)
+
+
+def _natural(label: str) -> tuple[tuple[int, str], ...]:
+    """Key by which ses-2 comes before ses-10."""
+    parts = re.findall(r"\d+|\D+", label)
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)

@@ -1,0 +1,247 @@
+"""Reading masks of a cohort one scan at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bids_app.dataset.images import read_volume
+from bids_app.derivatives.readback import dseg_path, on_scan_grid, probseg_path
+from bids_app.errors import ThalbidsError
+from bids_app.group.cohort import SCAN
+from bids_app.group.reference import find_reference, read_reference
+from bids_app.images.resampling import resample
+from bids_app.images.volume import Volume, same_grid
+from bids_app.run.resources import available_processors
+from bids_app.segmentation.result import LEFT, RIGHT
+from bids_app.statistics.calibration import boundary_curve
+from bids_app.statistics.overlap import containment_matrix, overlap_table
+
+RESAMPLED = "reference resampled (nearest neighbour)"
+# Probabilities at which the boundary is tried.
+THRESHOLDS = tuple(percent / 100 for percent in range(10, 91, 2))
+
+
+@dataclass(frozen=True)
+class LabelledScans:
+    """Volumes of scans that have a reference.
+
+    Attributes
+    ----------
+    pairs : DataFrame
+        One row per scan and segmentation: the volumes measured, and ``reference_ml``.
+    volumes, dice : DataFrame
+        Volume (mL) inside each of `THRESHOLDS` of the probabilities, and its Dice coefficient with
+        the reference; rows as in `pairs`, columns the thresholds, NaN where nothing was stored.
+    problems : tuple of str
+        Images that could not be used, and why.
+    """
+
+    pairs: pd.DataFrame
+    volumes: pd.DataFrame
+    dice: pd.DataFrame
+    problems: tuple[str, ...]
+
+
+def overlap_with_reference(
+    volumes: pd.DataFrame, output_dir: Path, reference_dir: Path
+) -> tuple[pd.DataFrame, list[str]]:
+    """Compare every mask with the reference labels of its scan, one scan in memory at a time.
+
+    Parameters
+    ----------
+    volumes : DataFrame
+        One row per scan, method and contrast.
+    output_dir : Path
+        Holds the masks.
+    reference_dir : Path
+        Derivatives dataset with the reference labels.
+
+    Returns
+    -------
+    overlap : DataFrame
+        One row per scan, segmentation and side (left, right, bilateral): overlap, surface
+        distances in mm and both volumes in mL.
+    problems : list of str
+        Masks and references that could not be used, and why.
+    """
+    compared: list[dict[Hashable, Any]] = []
+    problems: list[str] = []
+    # Reading and surface distances leave Python's lock to others.
+    with ThreadPoolExecutor(available_processors()) as pool:
+        for rows, reference in _with_reference(on_scan_grid(volumes), reference_dir, problems):
+            compare = partial(_compare, output_dir=output_dir, reference=reference)
+            for found in pool.map(compare, rows.to_dict("records")):
+                if isinstance(found, str):
+                    problems.append(found)
+                else:
+                    compared += found
+    if not compared and not problems:
+        problems.append(_no_reference(reference_dir))
+    return pd.DataFrame(compared), problems
+
+
+def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path) -> LabelledScans:
+    """Put the volume of the reference beside those measured, and try other boundaries.
+
+    Parameters
+    ----------
+    volumes : DataFrame
+        One row per scan, method and contrast.
+    output_dir : Path
+        Holds the probabilities.
+    reference_dir : Path
+        Derivatives dataset with the reference labels.
+
+    Returns
+    -------
+    LabelledScans
+    """
+    tables: list[pd.DataFrame] = []
+    inside: dict[Hashable, npt.NDArray[np.float64]] = {}
+    dice: dict[Hashable, npt.NDArray[np.float64]] = {}
+    problems: list[str] = []
+    for rows, reference in _with_reference(volumes, reference_dir, problems):
+        reference_ml = _volumes_ml(reference.data, reference.voxel_volume)[-1]
+        tables.append(rows.assign(reference_ml=reference_ml))
+        for index, row in on_scan_grid(rows).to_dict("index").items():
+            path = output_dir / probseg_path(row)
+            if not path.is_file():
+                continue
+            try:
+                sides = read_volume(path, may_be_constant=True, volumes=2)
+            except ThalbidsError as error:
+                problems.append(f"{row['scan']}: {error}")
+                continue
+            both = Volume(sides.data.sum(-1), sides.affine)
+            voxels, dice[index] = boundary_curve(both.data, _on_grid(reference, both), THRESHOLDS)
+            inside[index] = voxels * both.voxel_volume / 1000
+    if not tables and not problems:
+        problems.append(_no_reference(reference_dir))
+    pairs = pd.concat(tables) if tables else pd.DataFrame()
+    within, overlaps = (
+        pd.DataFrame.from_dict(each, orient="index", columns=list(THRESHOLDS)).reindex(pairs.index)
+        for each in (inside, dice)
+    )
+    return LabelledScans(pairs, within, overlaps, tuple(problems))
+
+
+def containment_matrices(
+    volumes: pd.DataFrame, output_dir: Path, problems: list[str], resampled: list[str]
+) -> Iterator[pd.DataFrame]:
+    """Yield the containment of the masks of each scan in one another.
+
+    Masks on another grid than the first one of their scan are resampled (nearest neighbour).
+
+    Parameters
+    ----------
+    volumes : DataFrame
+        One row per scan and segmentation, masks of one scan on its grid.
+    output_dir : Path
+        Holds the masks.
+    problems : list of str
+        Masks that cannot be read are added here.
+    resampled : list of str
+        Scan and segmentation of masks that had to be resampled are added here.
+
+    Yields
+    ------
+    DataFrame
+        See `bids_app.statistics.overlap.containment_matrix`.
+    """
+    for _, rows in volumes.groupby(SCAN, sort=False, dropna=False):
+        masks: dict[str, npt.NDArray[Any]] = {}
+        grid: Volume | None = None
+        for row in rows.to_dict("records"):
+            try:
+                mask = _read_mask(output_dir, row)
+            except ThalbidsError as error:
+                problems.append(f"{row['scan']}: {error}")
+                continue
+            grid = grid or mask
+            if not same_grid(mask, grid):
+                resampled.append(f"{row['scan']} {row['segmentation']}")
+            masks[str(row["segmentation"])] = _on_grid(mask, grid)
+        if len(masks) > 1:
+            cropped = _crop(*masks.values())
+            yield containment_matrix(
+                {name: labels > 0 for name, labels in zip(masks, cropped, strict=True)}
+            )
+
+
+def _with_reference(
+    volumes: pd.DataFrame, reference_dir: Path, problems: list[str]
+) -> Iterator[tuple[pd.DataFrame, Volume]]:
+    """Yield the rows of each scan that has a reference, with its labels."""
+    for keys, rows in volumes.groupby(SCAN, sort=False, dropna=False):
+        scan = str(keys[2])
+        try:
+            path = find_reference(reference_dir, scan)
+            if path is not None:
+                yield rows, read_reference(path, reference_dir)
+        except ThalbidsError as error:
+            problems.append(f"{scan}: {error}")
+
+
+def _no_reference(reference_dir: Path) -> str:
+    return (
+        f"{reference_dir} holds no reference for any scan: searched "
+        "sub-*/[ses-*/]anat/*_dseg.nii[.gz]."
+    )
+
+
+def _read_mask(output_dir: Path, row: Mapping[Hashable, Any]) -> Volume:
+    return read_volume(output_dir / dseg_path(row), may_be_constant=True)
+
+
+def _compare(
+    row: Mapping[Hashable, Any], output_dir: Path, reference: Volume
+) -> list[dict[Hashable, Any]] | str:
+    """Overlap of one mask with its reference, for left, right and both; or why there is none."""
+    try:
+        mask = _read_mask(output_dir, row)
+    except ThalbidsError as error:
+        return f"{row['scan']}: {error}"
+    labels, measured = _crop(_on_grid(reference, mask), mask.data)
+    identity = {key: row[key] for key in [*SCAN, "segmentation"]}
+    table = overlap_table(labels, measured, mask.voxel_size.tolist())
+    table = table.assign(
+        method_ml=_volumes_ml(measured, mask.voxel_volume),
+        reference_ml=_volumes_ml(labels, mask.voxel_volume),
+        note="" if same_grid(reference, mask) else RESAMPLED,
+    )
+    return [identity | side for side in table.to_dict("records")]
+
+
+def _on_grid(labels: Volume, grid: Volume) -> npt.NDArray[Any]:
+    if same_grid(labels, grid):
+        return labels.data
+    return resample(labels, grid.data.shape, grid.affine, order=0).astype(np.uint8)
+
+
+def _crop(*images: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """Crop images to the box that holds all labels: a hundredth of a head, done quickly."""
+    box: list[slice] = []
+    for axis in range(3):
+        others = tuple(other for other in range(3) if other != axis)
+        filled = np.logical_or.reduce([image.any(axis=others) for image in images])
+        places = np.flatnonzero(filled)
+        box.append(slice(places[0], places[-1] + 1) if places.size else slice(0, 1))
+        # Each axis leaves less for the next one to look at.
+        images = tuple(image[(slice(None),) * axis + (box[-1],)] for image in images)
+    return list(images)
+
+
+def _volumes_ml(labels: npt.NDArray[Any], voxel_volume: float) -> list[float]:
+    left, right = (
+        float(np.count_nonzero(labels == side)) * voxel_volume / 1000 for side in (LEFT, RIGHT)
+    )
+    return [left, right, left + right]

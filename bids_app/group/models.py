@@ -1,0 +1,112 @@
+"""Data and terms of the declared sets of models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bids_app.group.analysis_file import ModelSet, Outcome
+from bids_app.group.study import Study
+from bids_app.statistics.ordinal import change_category
+from bids_app.statistics.regression import Model, winsorise
+from bids_app.statistics.samples import numeric_column, varies
+
+
+@dataclass(frozen=True)
+class PreparedSet:
+    """A set of models ready to be fitted.
+
+    Attributes
+    ----------
+    data : DataFrame
+        One row per participant (per session for mixed models): outcomes, covariates, and a
+        column per segmentation with its volume or change of volume in mL.
+    models : tuple of Model
+        Every outcome by every segmentation.
+    left_out : tuple of str
+        Optional covariates that the data do not have.
+    """
+
+    data: pd.DataFrame
+    models: tuple[Model, ...]
+    left_out: tuple[str, ...]
+
+
+def prepare(study: Study, models: ModelSet) -> PreparedSet:
+    """Collect the data of a set of models and declare each of its models.
+
+    Raises
+    ------
+    NotApplicableError
+        If there is no follow-up session, or the subset is empty.
+    """
+    data = study.select(_data(study, models), models.subset)
+    left_out = tuple(name for name in models.optional if name not in data or not varies(data[name]))
+    numeric = tuple(name for name in models.numeric if name not in left_out)
+    declared = tuple(
+        Model(
+            outcome=outcome_column(models, outcome),
+            predictor=segmentation,
+            numeric=numeric,
+            categorical=tuple(name for name in models.categorical if name not in left_out),
+            standardised=tuple(name for name in models.standardised if name in numeric),
+            transform=outcome.transform,
+            covariance=outcome.errors,
+        )
+        for outcome in models.outcomes
+        for segmentation in study.compared(models.without)
+    )
+    return PreparedSet(data, declared, left_out)
+
+
+def outcome_column(models: ModelSet, outcome: Outcome) -> str:
+    """Name the outcome as it enters the model: changes end in ``_change``."""
+    changes = models.type in ("longitudinal", "ordinal")
+    return f"{outcome.column}_change" if changes else outcome.column
+
+
+def covariate_text(models: ModelSet, left_out: tuple[str, ...] = ()) -> str:
+    """Write the covariates as in a formula, z() around those that are standardised."""
+    names = [name for name in (*models.numeric, *models.categorical) if name not in left_out]
+    return " + ".join(f"z({n})" if n in models.standardised else n for n in names)
+
+
+def _data(study: Study, models: ModelSet) -> pd.DataFrame:
+    if models.type == "cross-sectional":
+        return study.baseline
+    if models.type == "mixed":
+        return study.sessions
+    return _change_data(study, models)
+
+
+def _change_data(study: Study, models: ModelSet) -> pd.DataFrame:
+    """One row per participant with a follow-up: first session's columns and changes."""
+    changes = study.changes.pivot(
+        index="participant_id", columns="segmentation", values="change_ml"
+    )
+    if models.winsorise is not None:
+        low, high = models.winsorise
+        changes = changes.apply(winsorise, lower=low, upper=high)
+    later = study.followup.set_index("participant_id")
+    first = study.baseline.set_index("participant_id").loc[later.index]
+    data = first.drop(columns=study.segmentations).join(changes)
+    data["interval"] = later["interval"]
+    for name in models.at_followup:
+        if name in later:
+            data[name] = later[name]
+    for outcome in models.outcomes:
+        if outcome.column in first:
+            change = outcome_change(later, first, outcome.column)
+            if models.type == "ordinal" and pd.api.types.is_numeric_dtype(change):
+                change = change_category(change, outcome.better_below, outcome.worse_above)
+            data[f"{outcome.column}_change"] = change
+    return data.reset_index()
+
+
+def outcome_change(later: pd.DataFrame, first: pd.DataFrame, column: str) -> pd.Series:
+    """Return follow-up minus first; a column with text as it is, so that its models say so."""
+    try:
+        return numeric_column(later, column) - numeric_column(first, column)
+    except ValueError:
+        return later[column]

@@ -1,0 +1,109 @@
+"""Reference labels (manual, as a rule) in another derivatives dataset."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from bids_app.dataset.images import read_volume
+from bids_app.errors import BadDataError
+from bids_app.images.volume import Volume, to_ras
+from bids_app.programs.method import FREESURFER_LABELS
+from bids_app.programs.precomputed import thalamus_names
+from bids_app.segmentation.result import LEFT, RIGHT
+
+
+def find_reference(folder: Path, scan: str) -> Path | None:
+    """Find the reference labels of one scan.
+
+    Parameters
+    ----------
+    folder : Path
+        A BIDS derivatives dataset.
+    scan : str
+        Name of the scan, for example ``sub-01_ses-01_run-1_T1w``.
+
+    Returns
+    -------
+    Path or None
+        The ``_dseg`` of the thalamus that agrees with the scan in every entity both have. A label
+        image that names fewer entities (no ``run-``, say) serves only if none fits better.
+
+    Raises
+    ------
+    BadDataError
+        If several fit equally well.
+    """
+    entities = _entities(scan)
+    place = folder / f"sub-{entities['sub']}"
+    if "ses" in entities:
+        place = place / f"ses-{entities['ses']}"
+    fitting: dict[int, list[Path]] = {}
+    for path in sorted(place.glob("anat/*_dseg.nii*")):
+        own = _entities(path.name)
+        if own.get("seg", "thalamus") != "thalamus":
+            continue
+        shared = {"sub", "ses", "acq", "ce", "rec", "run"} & own.keys()
+        if all(own[key] == entities.get(key) for key in shared):
+            fitting.setdefault(len(shared), []).append(path)
+    if not fitting:
+        return None
+    best = fitting[max(fitting)]
+    if len(best) > 1:
+        names = ", ".join(path.name for path in best)
+        raise BadDataError(
+            f"{place / 'anat'}: {names} could all be the reference of {scan}. Keep one of them."
+        )
+    return best[0]
+
+
+def read_reference(path: Path, folder: Path) -> Volume:
+    """Read reference labels as 1 (left) and 2 (right), axes in RAS order.
+
+    Parameters
+    ----------
+    path : Path
+        ``_dseg`` image.
+    folder : Path
+        Its dataset, whose ``dseg.tsv`` names the labels. Without one, labels 1 and 2 or
+        FreeSurfer's 10 and 49 are understood.
+
+    Returns
+    -------
+    Volume
+        (X, Y, Z) uint8.
+
+    Raises
+    ------
+    MissingInputError, BadDataError
+        If the image cannot be read or no thalamus is found in it.
+    """
+    volume = to_ras(read_volume(path))
+    for labels in (_named_labels(path, folder), {1: LEFT, 2: RIGHT}, FREESURFER_LABELS):
+        dseg = np.zeros(volume.data.shape, dtype=np.uint8)
+        for value, side in labels.items():
+            dseg[volume.data == value] = side
+        if dseg.any():
+            return Volume(dseg, volume.affine)
+    present = {int(value) for value in np.unique(volume.data)}
+    raise BadDataError(
+        f"{path} holds no thalamus: its labels are {sorted(present)[:10]}. Expected 1 and 2, "
+        "10 and 49, or a dseg.tsv that names them."
+    )
+
+
+def _named_labels(path: Path, folder: Path) -> dict[int, int]:
+    """Labels whose name says thalamus and a side, from the table beside the image or above it."""
+    table = path.with_name(path.name.split(".nii")[0] + ".tsv")
+    for candidate in (table, folder / "seg-thalamus_dseg.tsv", folder / "dseg.tsv"):
+        if candidate.is_file():
+            break
+    else:
+        return {}
+    return thalamus_names(candidate)
+
+
+def _entities(name: str) -> dict[str, str]:
+    return dict(re.findall(r"(?:^|_)([a-z]+)-([0-9a-zA-Z+]+)", name))

@@ -1,0 +1,86 @@
+"""What an analysis hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """A table of results.
+
+    Attributes
+    ----------
+    title, caption : str
+        For the page.
+    data : DataFrame
+    settings : mapping of str to object
+        Conventions and choices behind the numbers, for the JSON beside the table.
+    shown : bool
+        Whether the table stands on the page, or only in its file.
+    """
+
+    title: str
+    caption: str
+    data: pd.DataFrame
+    settings: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    shown: bool = True
+
+
+@dataclass(frozen=True)
+class ResultFigure:
+    """A figure with its title and caption."""
+
+    title: str
+    caption: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Result:
+    """Tables, figures and sentences of one analysis.
+
+    Attributes
+    ----------
+    tables : mapping of str to ResultTable
+        By file name without extension.
+    figures : mapping of str to ResultFigure
+        By file name without extension.
+    methods, findings : str
+        Sentences for the methods paragraph and with the numbers found.
+    references : tuple of str
+        Keys of ``bids_app.derivatives.references.REFERENCES``.
+    problems : tuple of str
+        Inputs that could not be used, and why.
+    reason : str
+        Why there is no result; empty otherwise.
+    """
+
+    tables: Mapping[str, ResultTable] = field(default_factory=lambda: MappingProxyType({}))
+    figures: Mapping[str, ResultFigure] = field(default_factory=lambda: MappingProxyType({}))
+    methods: str = ""
+    findings: str = ""
+    references: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class NotApplicableError(ValueError):
+    """The cohort has nothing that this analysis could use; the message says what it lacks.
+
+    Attributes
+    ----------
+    problems : tuple of str
+        Inputs that were there but could not be used.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)

@@ -1,0 +1,92 @@
+"""Reading the calibration that a group stage has stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bids_app.errors import BadDataError, MissingInputError
+from bids_app.group.clinical import read_rows
+from bids_app.statistics.calibration import COEFFICIENTS
+
+# What is needed to apply a calibration, beside segmentation, form of the mapping, and weights.
+PARAMETERS = (
+    "subjects",
+    "calibration_intercept",
+    "calibration_slope",
+    "intercept_variance",
+    "slope_variance",
+    "coefficient_covariance",
+    "residual_sd",
+)
+
+
+def read_calibration(path: Path, weights: str) -> pd.DataFrame:
+    """Read a ``calibration.tsv`` of an earlier group stage.
+
+    Parameters
+    ----------
+    path : Path
+    weights : str
+        Of the network that is installed; a calibration of thalnet holds for no others.
+
+    Returns
+    -------
+    DataFrame
+        One row per calibrated segmentation: ``segmentation``, ``mapping`` and the `PARAMETERS`.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    BadDataError
+        If it is no calibration, is damaged, or holds for other weights.
+    """
+    if not path.is_file():
+        raise MissingInputError(
+            f"There is no calibration {path}. Expected the group/calibration.tsv of a group stage "
+            "that was given manual labels (-d manual=PATH)."
+        )
+    rows = []
+    for row in read_rows(path):
+        needed = ("segmentation", "mapping", "weights", *PARAMETERS)
+        absent = [name for name in needed if name not in row]
+        if absent:
+            raise BadDataError(
+                f"{path} lacks the column '{absent[0]}'. Expected the group/calibration.tsv of a "
+                "group stage."
+            )
+        if row["mapping"] == "n/a":
+            continue
+        if row["segmentation"].startswith("thalnet") and row["weights"] != weights:
+            raise BadDataError(
+                f"{path} was fitted to volumes by other weights of thalnet ({row['weights']}; "
+                f"installed: {weights}). Fit it anew with -d manual=PATH."
+            )
+        rows.append(_parameters(row, path))
+    if not rows:
+        raise BadDataError(f"{path} holds no mapping that could be applied.")
+    return pd.DataFrame(rows)
+
+
+def _parameters(row: dict[str, str], path: Path) -> dict[str, object]:
+    """The numbers of one row, checked."""
+    where = f"{path}, '{row['segmentation']}'"
+    if row["mapping"] not in COEFFICIENTS:
+        raise BadDataError(
+            f"{where}: '{row['mapping']}' is no mapping. Expected one of {list(COEFFICIENTS)}."
+        )
+    values: dict[str, float] = {}
+    for name in PARAMETERS:
+        try:
+            value = float(row[name])
+        except ValueError:
+            value = np.nan
+        if not np.isfinite(value):
+            raise BadDataError(f"{where}: '{name}' is '{row[name]}'. Expected a number.")
+        values[name] = value
+    if values["subjects"] <= COEFFICIENTS[row["mapping"]]:
+        raise BadDataError(f"{where}: it was fitted to too few subjects ({row['subjects']}).")
+    return {"segmentation": row["segmentation"], "mapping": row["mapping"], **values}

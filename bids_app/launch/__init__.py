@@ -1,0 +1,1 @@
+"""Starting thalbids elsewhere: in a Docker container, as a SLURM job array."""

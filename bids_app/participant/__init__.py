@@ -1,0 +1,1 @@
+"""The participant stage: from raw BIDS to measured thalami, session by session."""

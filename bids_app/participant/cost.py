@@ -1,0 +1,217 @@
+"""How long a session takes and how much memory it needs, predicted from its images' voxels."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bids_app.dataset.index import Session
+from bids_app.options import Options
+from bids_app.programs.flirt import FLIRT
+from bids_app.programs.method import ExternalMethod
+from bids_app.programs.siena import SIENA
+from bids_app.run.records import read_record
+from bids_app.tools.program import Program
+
+# Measured by benchmarks/cost_model.py at 2 and 1 mm by one processor; the atlas at 2 mm only.
+_START_SECONDS = 2.0
+_SECONDS_PER_SCAN = 6.5  # the networks look at as many voxels in every scan
+_SECONDS_PER_MEGAVOXEL = 0.4
+_SECONDS_PER_CONTRAST = 11.0  # to align another one, and to segment it alone and with the scan
+_SECONDS_PER_CONTRAST_MEGAVOXEL = 1.6
+_SECONDS_PER_SOURCE = 0.2  # each image that quantitative maps are made from
+_SECONDS_PER_SOURCE_MEGAVOXEL = 0.02
+_SECONDS_PER_ATLAS = 75.0
+# Of each scan that --longitudinal compares with the subject's others.
+_SECONDS_PER_VISIT = 3.5
+_SECONDS_PER_VISIT_MEGAVOXEL = 5.0
+_VISIT_MIB_PER_MEGAVOXEL = 90.0
+_BASE_MIB = 290.0
+_MIB_PER_MEGAVOXEL = 16.0
+_CONTRAST_MIB = 350.0  # of libraries, and of images that are held at once
+_CONTRAST_MIB_PER_MEGAVOXEL = 16.0
+# A scan whose header cannot be read is taken for one of 256 x 256 x 256.
+_UNKNOWN_VOXELS = 256**3
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a session takes.
+
+    Attributes
+    ----------
+    seconds : float
+        Wall time.
+    peak_mib : float
+        Highest resident memory.
+    """
+
+    seconds: float
+    peak_mib: float
+
+
+@dataclass(frozen=True)
+class Load:
+    """What there is to do in a session.
+
+    Attributes
+    ----------
+    voxels : tuple of int
+        Of each scan that is measured.
+    contrasts : int
+        Others, which are aligned to each of them.
+    sources : int
+        Images that quantitative maps are made from.
+    atlas : bool
+        Whether every image is also segmented by registration.
+    """
+
+    voxels: tuple[int, ...]
+    contrasts: int = 0
+    sources: int = 0
+    atlas: bool = False
+
+
+def predict(load: Load, threads: int) -> Cost:
+    """Predict the cost of one session.
+
+    Parameters
+    ----------
+    load : Load
+    threads : int
+        Processors. Only the networks use more than one.
+
+    Returns
+    -------
+    Cost
+    """
+    mega = [count / 1e6 for count in load.voxels]
+    largest, scans = max(mega, default=0.0), len(mega)
+    images = scans * (1 + load.contrasts)
+    seconds = scans * _SECONDS_PER_SCAN / threads + sum(mega) * _SECONDS_PER_MEGAVOXEL
+    seconds += load.contrasts * (
+        scans * _SECONDS_PER_CONTRAST + sum(mega) * _SECONDS_PER_CONTRAST_MEGAVOXEL
+    )
+    seconds += load.sources * (_SECONDS_PER_SOURCE + largest * _SECONDS_PER_SOURCE_MEGAVOXEL)
+    seconds += images * _SECONDS_PER_ATLAS * load.atlas
+    mib = _BASE_MIB + largest * _MIB_PER_MEGAVOXEL
+    if load.contrasts or load.atlas:
+        mib += _CONTRAST_MIB + largest * _CONTRAST_MIB_PER_MEGAVOXEL
+    return Cost(_START_SECONDS + seconds, mib)
+
+
+def predict_course(course: Session) -> Cost:
+    """Predict the cost of comparing all scans of a subject.
+
+    Parameters
+    ----------
+    course : Session
+        Its anchors are the scans.
+
+    Returns
+    -------
+    Cost
+        Time by one processor: few of its steps use more.
+    """
+    mega = [_voxels(scan.path) / 1e6 for scan in course.anchors]
+    seconds = sum(_SECONDS_PER_VISIT + _SECONDS_PER_VISIT_MEGAVOXEL * each for each in mega)
+    mib = _BASE_MIB + _VISIT_MIB_PER_MEGAVOXEL * sum(mega)
+    return Cost(_START_SECONDS + seconds, mib)
+
+
+def predict_sessions(
+    sessions: Iterable[Session], threads: int, options: Options
+) -> dict[str, Cost]:
+    """Predict the cost of every session that can be measured.
+
+    Where some have been measured already, by this machine and with these options most likely, the
+    prediction is scaled by the median of what they took over what was predicted for them. What
+    other programs take is by their own documentation, and is not scaled.
+
+    Parameters
+    ----------
+    sessions : iterable of Session
+    threads : int
+        Processors for each.
+    options : Options
+        Their output folder may hold the records of earlier runs.
+
+    Returns
+    -------
+    dict of str to Cost
+        By name of the session.
+    """
+    from bids_app.participant.programs import all_programs, programs_to_run
+
+    measured = [session for session in sessions if not session.problem]
+    loads = {session.name: load_of(session, options) for session in measured}
+    costs = {name: predict(load, threads) for name, load in loads.items()}
+    programs = programs_to_run(options)
+    others = [program for program in all_programs(options) if program not in programs]
+    if FLIRT in others:
+        # R1 takes up to three runs.
+        runs = {name: len(load.voxels) * load.contrasts for name, load in loads.items()}
+        costs = {name: _with(cost, FLIRT, runs[name]) for name, cost in costs.items()}
+    if SIENA in others:
+        later = {session.name for session in measured if session.baseline is not None}
+        costs = {name: _with(cost, SIENA, int(name in later)) for name, cost in costs.items()}
+    if programs:
+        return {
+            session.name: _with_programs(costs[session.name], session, programs)
+            for session in measured
+        }
+    if others:
+        return costs
+    records = {name: read_record(options.output_dir, name) for name in costs}
+    done = {name: kept for name, kept in records.items() if kept and kept.status == "done"}
+    if not done:
+        return costs
+    slower = statistics.median(kept.seconds / costs[name].seconds for name, kept in done.items())
+    larger = statistics.median(kept.peak_mib / costs[name].peak_mib for name, kept in done.items())
+    return {
+        name: Cost(cost.seconds * slower, cost.peak_mib * larger) for name, cost in costs.items()
+    }
+
+
+def load_of(session: Session, options: Options) -> Load:
+    """Say what there is to do in a session, by the names and headers of its files."""
+    from bids_app.dataset.sources import find_sources
+
+    sources = [each for each in find_sources(session, options) if each.suffix != "TB1map"]
+    return Load(
+        voxels=tuple(_voxels(scan.path) for scan in session.anchors),
+        contrasts=len(session.others) + bool(sources),
+        sources=len(sources),
+        atlas="atlas" in options.methods,
+    )
+
+
+def _with(cost: Cost, program: Program, runs: int) -> Cost:
+    if not runs:
+        return cost
+    peak_mib = max(cost.peak_mib, 1024 * program.memory_gib)
+    return Cost(cost.seconds + runs * program.seconds, peak_mib)
+
+
+def _with_programs(cost: Cost, session: Session, programs: Sequence[ExternalMethod]) -> Cost:
+    contrasts = [scan.contrast for scan in session.anchors]
+    contrasts += [scan.contrast for scan in session.others] * len(session.anchors)
+    images = [sum(each in program.contrasts for each in contrasts) for program in programs]
+    return Cost(
+        cost.seconds
+        + sum(n * program.seconds for n, program in zip(images, programs, strict=True)),
+        max(cost.peak_mib, *(1024 * program.memory_gib for program in programs)),
+    )
+
+
+def _voxels(path: Path) -> int:
+    """Number of voxels by the header; the data are not read."""
+    import nibabel as nib
+    import numpy as np
+
+    try:
+        return int(np.prod(nib.Nifti1Image.from_filename(path).shape[:3]))
+    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError):
+        return _UNKNOWN_VOXELS

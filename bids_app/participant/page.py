@@ -1,0 +1,121 @@
+"""From the results of a session to its page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bids_app.dataset.images import axis_codes
+from bids_app.dataset.index import Session
+from bids_app.dataset.staging import Staging
+from bids_app.derivatives.description import methods_text, other_programs, works
+from bids_app.derivatives.methods_section import steps_of
+from bids_app.derivatives.outputs import AlignedContrast, MeasuredScan
+from bids_app.run.stamps import Stamp
+
+if TYPE_CHECKING:
+    from bids_app.report.pages import AlignmentReport, Anchor
+
+
+def write_session_page(
+    staging: Staging,
+    session: Session,
+    scans: list[MeasuredScan],
+    r1_maps: Sequence[Mapping[str, object]],
+    stamp: Stamp,
+    warnings: tuple[str, ...],
+) -> None:
+    """Draw the page of a session: masks over the scan, volumes, provenance, warnings."""
+    from bids_app.report.pages import InputFile, SessionReport, session_page
+
+    used = [item.method for measured in scans for item in measured.measurements]
+    used += other_programs(stamp)
+    steps = steps_of(
+        ((item.method, item.contrast) for measured in scans for item in measured.measurements),
+        (aligned.strategy for measured in scans for aligned in measured.aligned),
+        r1_maps,
+    )
+    report = SessionReport(
+        subject=session.subject,
+        session=session.session or "",
+        anchors=tuple(_anchor(session, measured) for measured in scans),
+        inputs=tuple(InputFile(path, checksum) for path, checksum in stamp.inputs.items()),
+        software=stamp.software,
+        methods=methods_text(used, steps),
+        citation=works(used, steps),
+        warnings=warnings,
+    )
+    staging.text(f"{session.name}.html", session_page(report))
+
+
+def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
+    from bids_app.report.overlays import brain_overlay, thalamus_overlay
+    from bids_app.report.pages import Anchor, Overlay, Volumes
+
+    image, anchor = measured.image, measured.scan.contrast
+    size = image.voxel_size
+    concerns: dict[str, list[str]] = {}
+    for item in measured.measurements:
+        for reason in item.quality.reasons:
+            concerns.setdefault(reason, []).append(f"{item.method} on {item.contrast}")
+    return Anchor(
+        name=measured.scan.name.removeprefix(f"{session.name}_").removeprefix(session.name)
+        + f" {measured.scan.contrast}",
+        file=f"{session.folder.as_posix()}/anat/{measured.scan.path.name}",
+        shape=image.data.shape,
+        voxel_size=tuple(float(side) for side in size),
+        orientation=axis_codes(measured.scan.path),
+        volumes=tuple(
+            Volumes(
+                method=item.method,
+                contrast=item.contrast,
+                left_ml=item.volumes.left_ml,
+                right_ml=item.volumes.right_ml,
+                icv_ml=item.volumes.icv_ml,
+                brain_ml=item.volumes.brain_ml,
+                low_ml=item.volumes.total_low_ml,
+                high_ml=item.volumes.total_high_ml,
+                confidence=item.quality.confidence,
+                qc=item.quality.verdict,
+            )
+            for item in measured.measurements
+        ),
+        thalamus=tuple(
+            Overlay(
+                f"Thalamus by {item.method} on {item.contrast}"
+                + f", shown on {anchor}" * (item.contrast != anchor),
+                thalamus_overlay(image.data, item.dseg.data, size),
+            )
+            for item in measured.measurements
+        ),
+        alignments=tuple(_alignment(measured, item) for item in measured.aligned),
+        brain=Overlay("Brain mask", brain_overlay(image.data, measured.brain_mask.data, size)),
+        warnings=tuple(
+            f"Look before use: {reason} ({', '.join(segmentations)})."
+            for reason, segmentations in concerns.items()
+        ),
+    )
+
+
+def _alignment(measured: MeasuredScan, aligned: AlignedContrast) -> AlignmentReport:
+    from bids_app.report.overlays import alignment_overlay, brain_overlay
+    from bids_app.report.pages import AlignmentReport, Overlay
+    from bids_app.report.relaxation import r1_histogram
+
+    image, brain, size = measured.image.data, measured.brain_mask.data, measured.image.voxel_size
+    other, anchor = aligned.image.data, measured.scan.contrast
+    figures = [
+        Overlay(
+            f"{anchor} and {aligned.contrast} in turn, with the outline of the brain",
+            alignment_overlay(image, other, brain, size),
+        ),
+        Overlay(
+            f"{aligned.contrast} with the outline of the brain in {anchor}",
+            brain_overlay(other, brain, size),
+        ),
+    ]
+    if aligned.contrast == "R1map":
+        figures.append(Overlay(*r1_histogram(np.asarray(other, np.float32)[brain != 0])))
+    return AlignmentReport(aligned.contrast, aligned.strategy, aligned.quality, tuple(figures))

@@ -1,0 +1,99 @@
+"""The plan of a run as a table, for ``--dry-run``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from bids_app.dataset.index import Session
+from bids_app.options import Options
+from bids_app.participant.cost import Cost, predict_course, predict_sessions
+from bids_app.participant.longitudinal import courses_of
+from bids_app.programs.finished import datasets, match_table
+from bids_app.programs.siena import SIENA
+from bids_app.run.records import read_record
+from bids_app.run.resources import Resources
+
+_MOST_NAMES = 10
+
+
+def print_plan(sessions: Sequence[Session], options: Options, resources: Resources) -> None:
+    """Print what a run would do, and about how long it would take.
+
+    Parameters
+    ----------
+    sessions : sequence of Session
+    options : Options
+    resources : Resources
+        Workers and threads that the run would get.
+    """
+    from bids_app.participant.programs import all_programs
+
+    costs = predict_sessions(sessions, resources.threads, options)
+    rows: list[tuple[str, ...]] = [("session", "scans", "methods", "seconds", "MiB", "action")]
+    rows += [_row(session, options, costs.get(session.name)) for session in sessions]
+    courses = _courses(sessions) if options.longitudinal else []
+    for course in courses:
+        costs[course.name] = predict_course(course)
+        rows.append(_row(course, options, costs[course.name]))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+    if options.longitudinal and not courses:
+        sys.stdout.write("longitudinal: no subject has two sessions\n")
+    if SIENA in all_programs(options):
+        later = [session.name for session in sessions if session.baseline is not None]
+        sys.stdout.write(f"siena: {_some(later) or 'no session has an earlier one'}\n")
+    _print_finished(sessions, options)
+    scans = sum(len(session.anchors) for session in sessions)
+    minutes = sum(cost.seconds for cost in costs.values()) / resources.workers / 60
+    peaks = sorted((cost.peak_mib for cost in costs.values()), reverse=True)
+    gib = sum(peaks[: resources.workers]) / 1024
+    sys.stdout.write(
+        f"{len(sessions)} sessions, {scans} scans; {resources.workers} at a time with "
+        f"{resources.threads} threads each: about {max(1, round(minutes))} min and "
+        f"{gib:.1f} GiB of memory.\n"
+    )
+
+
+def _courses(sessions: Sequence[Session]) -> list[Session]:
+    """Return the subjects whose sessions would be measured together, if all can be measured."""
+    measurable = [session for session in sessions if not session.problem]
+    courses = courses_of(measurable, {session.name for session in measurable})
+    return [course for course in courses if not course.problem]
+
+
+def _print_finished(sessions: Sequence[Session], options: Options) -> None:
+    """Say how many sessions the finished results of each dataset serve, and which they do not."""
+    given = datasets(options)
+    if not given:
+        return
+    _, *rows = match_table(sessions, options)
+    for name in given:
+        own = [row for row in rows if row[0] == name]
+        served = {session for _, session, _, _, file, _ in own if "n/a" not in (session, file)}
+        without = [session for _, session, _, _, file, _ in own if file == "n/a"]
+        loose = [file for _, session, _, _, file, _ in own if session == "n/a"]
+        line = f"{name}: {len(served)} of {len(served) + len(without)} sessions"
+        line += f"; nothing for {_some(without)}" if without else ""
+        line += f"; of no session: {_some(loose)}" if loose else ""
+        sys.stdout.write(line + "\n")
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = len(names) - _MOST_NAMES
+    return " ".join(names[:_MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _row(session: Session, options: Options, cost: Cost | None) -> tuple[str, ...]:
+    scans = " ".join(scan.path.name for scan in session.anchors) or "-"
+    methods = " ".join(options.methods) if session.anchors else "-"
+    if cost is None:
+        return session.name, scans, methods, "-", "-", f"skip: {session.problem}"
+    record = read_record(options.output_dir, session.name)
+    action = "run"
+    if record is not None:
+        done = record.status == "done"
+        action = "run if anything changed" if done else f"run ({record.status} before)"
+    return session.name, scans, methods, f"{cost.seconds:.0f}", f"{cost.peak_mib:.0f}", action

@@ -1,0 +1,405 @@
+"""Methods of other programs: run or read from finished results, then measured like our own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from bids_app import __version__
+from bids_app.dataset.images import read_volume
+from bids_app.dataset.index import Session
+from bids_app.dataset.metadata import merged
+from bids_app.dataset.staging import Staging
+from bids_app.derivatives.outputs import (
+    MeasuredScan,
+    Measurement,
+    raw_source,
+    segmentation_path,
+    write_ensemble,
+    write_segmentation,
+)
+from bids_app.errors import BadDataError, MissingInputError, ThalbidsError, UsageError
+from bids_app.images.volume import Volume, same_grid
+from bids_app.options import Options
+from bids_app.programs.finished import datasets, find_finished, read_finished
+from bids_app.programs.flirt import FLIRT
+from bids_app.programs.freesurfer import find_licence, read_statistics
+from bids_app.programs.job import provenance, run_program
+from bids_app.programs.layouts import CONTRASTS, Finished, method_name
+from bids_app.programs.method import (
+    ExternalMethod,
+    Labels,
+    check_place,
+    placed,
+    within_envelope,
+)
+from bids_app.programs.registry import EXTERNAL
+from bids_app.programs.siena import SIENA
+from bids_app.segmentation.fusion import ensembles, fuse
+from bids_app.segmentation.methods import METHODS
+from bids_app.segmentation.result import Thalami
+from bids_app.tools.call import Limits
+from bids_app.tools.choice import runner_of
+from bids_app.tools.program import Program
+
+# A program that takes so many times longer than it should hangs.
+_PATIENCE = 6
+
+
+@dataclass(frozen=True, eq=False)
+class ExternalResults:
+    """What other programs found in one anchor.
+
+    Attributes
+    ----------
+    measurements : tuple of Measurement
+    warnings : tuple of str
+        What could not be made.
+    failed : tuple of str
+        Methods to be run again when the session is.
+    """
+
+    measurements: tuple[Measurement, ...] = ()
+    warnings: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """Thalami on the anchor's grid, and fields of their JSON file."""
+
+    thalami: Thalami
+    provenance: Mapping[str, object]
+
+
+def programs_to_run(options: Options) -> tuple[ExternalMethod, ...]:
+    """Methods that were asked for and are not read from finished results."""
+    finished = datasets(options)
+    return tuple(EXTERNAL[n] for n in options.methods if n in EXTERNAL and n not in finished)
+
+
+def all_programs(options: Options) -> tuple[Program, ...]:
+    """The same, and those that segment nothing."""
+    siena = options.siena and SIENA.name not in options.derivatives
+    others = ((FLIRT, options.flirt), (SIENA, siena))
+    return (*programs_to_run(options), *(program for program, asked in others if asked))
+
+
+def limits_of(program: Program, options: Options, threads: int) -> Limits:
+    """What one run of a program may use."""
+    seconds = _PATIENCE * program.seconds
+    return Limits(seconds, threads, options.memory_gib, options.tool_gpu)
+
+
+def check_programs(options: Options) -> None:
+    """See, before any work, whether every program that was asked for can be run.
+
+    Raises
+    ------
+    MissingInputError
+        If a program, an image, an engine, weights or a licence is not there.
+    UsageError
+        If a program lacks the GPU or the envelope that it needs.
+    """
+    for program in all_programs(options):
+        _check_program(program, options)
+    for method in programs_to_run(options):
+        name = method.name
+        given = options.tool_weights.get(name)
+        if method.weights and not (given and (given / method.weights_hold).exists()):
+            raise MissingInputError(f"{name} needs --tool-weights {name}=PATH, {method.weights}.")
+        if method.needs_gpu and not options.tool_gpu:
+            raise UsageError(f"{method.title} works on a GPU only: add --tool-gpu.")
+        if method.needs_licence:
+            find_licence(options.fs_license_file)
+    names = [method_name(name) for name in datasets(options)]
+    for name in names:
+        if name in METHODS or names.count(name) > 1:
+            raise UsageError(
+                f"-d cannot give results the name '{name}': others bear it. Choose another."
+            )
+    wanted = {*options.methods, *datasets(options)}
+    cut = sorted(name for name in wanted if name in EXTERNAL and EXTERNAL[name].needs_envelope)
+    if cut and options.envelope not in wanted:
+        raise UsageError(
+            f"{cut[0]} labels all of the deep grey matter; {options.envelope}'s mask, which cuts "
+            f"the thalami out of it, is not among the methods. Add it (--methods "
+            f"{options.envelope} or -d {options.envelope}=PATH), or choose another method's with "
+            "--envelope."
+        )
+
+
+def _check_program(program: Program, options: Options) -> None:
+    """See whether one program can be run in the way that was asked for."""
+    name = program.name
+    image = options.tool_images.get(name)
+    if image is None and program.program is None:
+        raise MissingInputError(
+            f"{program.title} exists as an image only. Give it with --tool-image "
+            f"{name}=IMAGE, for example {name}={program.image}."
+        )
+    try:
+        runner_of(image).check(program.program)
+    except MissingInputError as error:
+        advice = f" For example: --tool-image {name}={program.image}." if image is None else ""
+        raise MissingInputError(f"{name}: {error}{advice}") from error
+    scratch = os.environ.get("TMPDIR", tempfile.gettempdir())
+    if image is None and not program.takes_spaces and " " in scratch:
+        raise UsageError(
+            f"{program.title}'s scripts do not work below {scratch}, whose name holds a space. "
+            "Choose another folder with --work-dir."
+        )
+
+
+def measure_external(
+    anchor: MeasuredScan,
+    images: Mapping[str, Volume],
+    session: Session,
+    options: Options,
+    threads: int,
+    stage: Callable[[str], None],
+    staging: Staging,
+) -> ExternalResults:
+    """Segment an anchor and the contrasts aligned to it with every program, fuse, measure, write.
+
+    A program that fails leaves a warning, and the others go on.
+
+    Parameters
+    ----------
+    anchor : MeasuredScan
+        Measured by the network already, whose brain mask and thalami are needed.
+    images : mapping of str to Volume
+        The anchor first, all on its grid.
+    session : Session
+    options : Options
+    threads : int
+    stage : function
+        Told what is being done.
+    staging : Staging
+
+    Returns
+    -------
+    ExternalResults
+    """
+    tasks, warnings = _finished_tasks(anchor, session, options)
+    failed = []
+    for method in programs_to_run(options):
+        for contrast, image in images.items():
+            if contrast in method.contrasts:
+                run = _Run(method, contrast, image, anchor, options, threads, staging, session)
+                tasks.setdefault(method.name, {})[contrast] = run
+        if method.name not in tasks:
+            warnings.append(f"{method.title} is not run: it cannot segment {', '.join(images)}.")
+    affine = anchor.image.affine
+    expected = anchor.measurements[0].dseg.data.astype(np.uint8, copy=False)
+    masks = {anchor.measurements[0].method: expected}
+    measurements: list[Measurement] = []
+    for name in sorted(tasks, key=_needs_envelope):
+        found: dict[str, Thalami] = {}
+        for contrast, task in sorted(tasks[name].items(), key=_contrast_order):
+            stage(f"{contrast} by {name}")
+            try:
+                made = task(masks)
+                thalami = made.thalami
+                check_place(thalami.dseg, expected)
+            except ThalbidsError as error:
+                warnings.append(f"{contrast} gives no mask by {name}: {error}")
+                failed += [name] if isinstance(task, _Run) else []
+                continue
+            found[contrast] = thalami
+            write_segmentation(
+                staging, session, anchor.scan, name, (contrast,), thalami, affine, made.provenance
+            )
+            thickness = anchor.slice_thickness((contrast,))
+            measurements.append(Measurement.of(name, contrast, thalami, anchor.image, thickness))
+        if anchor.scan.contrast in found:
+            masks[name] = found[anchor.scan.contrast].dseg
+        # The programs give no probabilities that could be averaged.
+        rules = tuple(rule for rule in options.ensembles if rule != "mean")
+        for ensemble in ensembles(tuple(found), rules):
+            dseg, soft_volumes = fuse([found[each] for each in ensemble.contrasts], ensemble.rule)
+            fused = replace(found[ensemble.contrasts[0]], dseg=dseg, soft_volumes=soft_volumes)
+            write_ensemble(staging, session, anchor.scan, name, ensemble, Volume(dseg, affine))
+            thickness = anchor.slice_thickness(ensemble.contrasts)
+            measurements.append(Measurement.of(name, ensemble.name, fused, anchor.image, thickness))
+    return ExternalResults(tuple(measurements), tuple(warnings), tuple(dict.fromkeys(failed)))
+
+
+def finished_files(session: Session, options: Options) -> list[tuple[str, Path, Path]]:
+    """Files of finished results that belong to a session: dataset, its folder, file."""
+    found = [
+        (item.dataset, item.root, path)
+        for scan in session.anchors
+        for item in find_finished(session, scan, options)[0]
+        for path in item.files
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _contrast_order(item: tuple[str, object]) -> int:
+    return CONTRASTS.index(item[0])
+
+
+def _needs_envelope(name: str) -> bool:
+    return name in EXTERNAL and EXTERNAL[name].needs_envelope
+
+
+def _envelope(name: str, masks: Mapping[str, Labels], options: Options) -> Labels | None:
+    """The mask that cuts the thalami out of a method's labels, where one has to."""
+    if not _needs_envelope(name):
+        return None
+    if options.envelope not in masks:
+        raise MissingInputError(f"there is no mask by {options.envelope} to cut the thalami out.")
+    return masks[options.envelope]
+
+
+def _finished_tasks(
+    anchor: MeasuredScan, session: Session, options: Options
+) -> tuple[dict[str, dict[str, _Task]], list[str]]:
+    """What is to be read for an anchor, by method and contrast, and what there is not."""
+    found, problems = find_finished(session, anchor.scan, options)
+    warnings = [f"{name} is not used: {problem}" for name, problem in problems.items()]
+    transforms = {item.contrast: item.transform for item in anchor.aligned}
+    tasks: dict[str, dict[str, _Task]] = {}
+    for item in found:
+        if item.contrast != anchor.scan.contrast and item.contrast not in transforms:
+            warnings.append(
+                f"{item.paths[0].name} of {item.dataset} is not used: there is no {item.contrast} "
+                f"aligned to {anchor.scan.path.name}."
+            )
+            continue
+        task = _Read(item, anchor, options, session)
+        tasks.setdefault(item.method, {})[item.contrast] = task
+    used = {item.dataset for item in found} | problems.keys()
+    warnings += [
+        f"{name}: nothing in {root} belongs to {anchor.scan.path.name}."
+        for name, root in datasets(options).items()
+        if name not in used
+    ]
+    return tasks, warnings
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """Reads a finished result."""
+
+    result: Finished
+    anchor: MeasuredScan
+    options: Options
+    session: Session
+
+    def __call__(self, masks: Mapping[str, Labels]) -> _Found:
+        result, anchor = self.result, self.anchor
+        envelope = _envelope(result.method, masks, self.options)
+        aligned = {item.contrast: item.transform for item in anchor.aligned}
+        dseg = read_finished(result, anchor.image, aligned.get(result.contrast))
+        if envelope is not None:
+            dseg = within_envelope(dseg, envelope)
+        thalami = Thalami(dseg)
+        if result.statistics is not None:
+            soft_volumes, icv = read_statistics(result.statistics)
+            thalami = Thalami(dseg, soft_volumes, icv=icv)
+        files = [
+            f"bids:{result.dataset}:{path.relative_to(result.root).as_posix()}"
+            for path in result.files
+        ]
+        provenance: dict[str, object] = {"Sources": [raw_source(self.session, anchor.scan), *files]}
+        if envelope is not None:
+            provenance["Envelope"] = self.options.envelope
+        return _Found(thalami, provenance)
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """Runs a program, unless an earlier run's result was made from the very same."""
+
+    method: ExternalMethod
+    contrast: str
+    image: Volume
+    anchor: MeasuredScan
+    options: Options
+    threads: int
+    staging: Staging
+    session: Session
+
+    def __call__(self, masks: Mapping[str, Labels]) -> _Found:
+        method, options, image = self.method, self.options, self.image
+        envelope = _envelope(method.name, masks, options)
+        if method.brain_only:
+            brain = self.anchor.brain_mask.data != 0
+            image = Volume(np.where(brain, image.data, 0).astype(image.data.dtype), image.affine)
+        key = self._key(image, envelope)
+        earlier = self._earlier(key)
+        if earlier is not None:
+            return earlier
+        name = f"logs/{self.anchor.scan.name}_{method.name}{self.contrast}.log"
+        limits = limits_of(method, options, self.threads)
+        licence = find_licence(options.fs_license_file) if method.needs_licence else None
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder, "log.txt")
+            try:
+                made = run_program(
+                    method,
+                    image,
+                    runner_of(options.tool_images.get(method.name)),
+                    limits,
+                    log,
+                    weights=options.tool_weights.get(method.name),
+                    licence=licence,
+                )
+            finally:
+                if log.is_file():
+                    self.staging.text(name, log.read_text(encoding="utf-8", errors="replace"))
+        dseg = placed(made.labels, method.labels, self.anchor.image)
+        program: dict[str, object] = {
+            **({"Envelope": options.envelope} if envelope is not None else {}),
+            **provenance(method.title, made.run, name),
+        }
+        given = {"Volumes": _known(*made.soft_volumes), "IntracranialVolume": _known(made.icv)}
+        if envelope is not None:
+            dseg = within_envelope(dseg, envelope)
+        thalami = Thalami(dseg, made.soft_volumes, icv=made.icv)
+        return _Found(thalami, {"ExternalProgram": program | given, "ExternalInput": key})
+
+    def _key(self, image: Volume, envelope: Labels | None) -> str:
+        """Checksum of all that the result is made from."""
+        name = self.method.name
+        words = (__version__, name, self.options.tool_images.get(name, ""), self.options.envelope)
+        made_from = hashlib.sha256("\n".join(words).encode())
+        for array in (image.data, image.affine, envelope):
+            if array is not None:
+                made_from.update(np.ascontiguousarray(array).tobytes())
+        return made_from.hexdigest()
+
+    def _earlier(self, key: str) -> _Found | None:
+        """The result of an earlier run, which may have taken hours, if it is still right."""
+        name = segmentation_path(self.session, self.anchor.scan, self.method.name, (self.contrast,))
+        path = self.options.output_dir / name
+        try:
+            sidecar = merged((path.with_name(path.name.removesuffix(".nii.gz") + ".json"),))
+            dseg = read_volume(path, may_be_constant=True)
+        except (MissingInputError, BadDataError):
+            return None
+        if sidecar.get("ExternalInput") != key or not same_grid(dseg, self.anchor.image):
+            return None
+        program = cast("dict[str, Any]", sidecar["ExternalProgram"])
+        values = [*program["Volumes"], *program["IntracranialVolume"]]
+        left, right, icv = (float("nan") if value is None else float(value) for value in values)
+        thalami = Thalami(dseg.data.astype(np.uint8), np.array([left, right]), icv=icv)
+        return _Found(thalami, {"ExternalProgram": program, "ExternalInput": key})
+
+
+def _known(*values: float) -> list[float | None]:
+    """Volumes in mm³ as JSON can hold them."""
+    return [None if np.isnan(value) else float(value) for value in values]
+
+
+# Given the masks of earlier methods on the anchor.
+_Task = Callable[[Mapping[str, Labels]], _Found]

@@ -1,0 +1,74 @@
+"""What the results of a session depend on: inputs, parameters, software."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from bids_app import __version__
+from bids_app.dataset.index import Session
+from bids_app.dataset.sources import find_sources
+from bids_app.errors import MissingInputError
+from bids_app.options import Options
+from bids_app.participant.programs import all_programs, finished_files, programs_to_run
+from bids_app.programs.finished import datasets
+from bids_app.programs.flirt import FLIRT
+from bids_app.programs.siena import SIENA
+from bids_app.run.stamps import Stamp, sha256
+from bids_app.segmentation import thalnet
+from bids_app.tools.program import parameter_of
+
+
+def stamp_of(session: Session, options: Options) -> Stamp:
+    """Everything that the results of a session depend on."""
+    inputs = {
+        str(scan.path.relative_to(options.bids_dir)): sha256(scan.path) for scan in session.anchors
+    }
+    for scan in session.others:
+        inputs[str(scan.path.relative_to(options.bids_dir))] = _sha256_if_readable(scan.path)
+    parameters = {"methods": " ".join(options.methods), "ensembles": " ".join(options.ensembles)}
+    parameters["flip averaging"] = str(options.flip_averaging)
+    sources = find_sources(session, options)
+    for image in sources:
+        for path in (image.path, *image.sidecars):
+            prefix = "" if image.dataset == "raw" else f"{image.dataset}:"
+            inputs[f"{prefix}{path.relative_to(image.root)}"] = _sha256_if_readable(path)
+    for name, root, path in finished_files(session, options):
+        inputs[f"{name}:{path.relative_to(root)}"] = _sha256_if_readable(path)
+    for method in programs_to_run(options):
+        parameters[method.parameter] = options.tool_images.get(method.name, "local")
+    if options.flirt and (session.others or sources):
+        parameters[FLIRT.parameter] = options.tool_images.get(FLIRT.name, "local")
+    if session.baseline is not None and SIENA in all_programs(options):
+        parameters[SIENA.parameter] = options.tool_images.get(SIENA.name, "local")
+        baseline = session.baseline.path
+        inputs[str(baseline.relative_to(options.bids_dir))] = _sha256_if_readable(baseline)
+    if {*options.methods, *datasets(options)} & {"mindglide", "mindglide1"}:
+        parameters["envelope"] = options.envelope
+    if sources:
+        parameters["signal form"] = options.signal_form
+        parameters["decay fit"] = options.decay_fit
+        parameters["Gibbs unringing"] = str(options.gibbs_unringing)
+        parameters["spoiling correction"] = options.spoiling_correction or "none"
+    return Stamp(
+        inputs=inputs,
+        parameters=parameters,
+        software={"thalbids": __version__, **thalnet.weights_checksums()},
+    )
+
+
+def without(stamp: Stamp, failed: tuple[str, ...]) -> Stamp:
+    """The stamp of results in which some programs' are missing, so that they are tried again."""
+    methods = [name for name in stamp.parameters["methods"].split() if name not in failed]
+    parameters = {**stamp.parameters, "methods": " ".join(methods)}
+    for name in failed:
+        parameters.pop(parameter_of(name), None)
+    return replace(stamp, parameters=parameters)
+
+
+def _sha256_if_readable(path: Path) -> str:
+    """Checksum of a file that the session can do without."""
+    try:
+        return sha256(path)
+    except MissingInputError:
+        return "unreadable"

@@ -1,0 +1,1 @@
+"""Other programs: declared, found, run, and their finished results read."""

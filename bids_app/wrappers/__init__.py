@@ -1,1 +1,0 @@
-"""Programs that start thalbids elsewhere: in a container, on a cluster."""

@@ -1,0 +1,171 @@
+"""Results appear whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_app.dataset.staging import (
+    PARTIAL,
+    clear_unit,
+    machine,
+    prepare_output,
+    staged,
+    write_if_different,
+)
+from bids_app.errors import CannotCreateError
+from bids_app.images.volume import Volume
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem of 200 kB."""
+    yield from _mounted(tmp_path / "small", ["-t", "tmpfs", "-o", "size=200k", "tmpfs"])
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem that cannot be written, whoever asks."""
+    yield from _mounted(tmp_path / "fixed", ["-t", "tmpfs", "-o", "ro", "tmpfs"])
+
+
+def _mounted(folder: Path, options: list[str]) -> Iterator[Path]:
+    folder.mkdir()
+    result = subprocess.run(
+        ["mount", *options, str(folder)], capture_output=True, text=True, check=False
+    )
+    if result.returncode != 0:
+        pytest.skip(f"mounting a filesystem needs root: {result.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_files_appear_together_at_the_end(tmp_path: Path) -> None:
+    volume = Volume(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.diag([1.0, 2, 3, 1]))
+    with staged(tmp_path, "sub-01") as staging:
+        staging.image("sub-01/anat/a.nii.gz", volume, Manual=False)
+        staging.table("sub-01/a.tsv", pd.DataFrame({"x": [1.5, None]}))
+        staging.text("a.html", "é")
+        assert not (tmp_path / "sub-01").exists()
+    image = nib.load(tmp_path / "sub-01/anat/a.nii.gz")
+    assert image.get_data_dtype() == np.int16
+    np.testing.assert_array_equal(image.affine, volume.affine)
+    assert int(image.header["sform_code"]) == int(image.header["qform_code"]) == 1
+    assert json.loads((tmp_path / "sub-01/anat/a.json").read_text()) == {"Manual": False}
+    assert (tmp_path / "sub-01/a.tsv").read_text() == "x\n1.5\nn/a\n"
+    assert (tmp_path / "a.html").read_bytes() == "é".encode()
+    assert not (tmp_path / PARTIAL).exists()
+
+
+def test_nothing_appears_when_the_work_fails(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), staged(tmp_path, "sub-01") as staging:
+        staging.text("a.txt", "half")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../a.txt", "/etc/a.txt", "sub-01/../../a.txt"])
+def test_names_do_not_leave_the_output_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CannotCreateError, match="leaves"), staged(tmp_path, "x") as staging:
+        staging.text(name, "")
+
+
+def test_full_disk(small_disk: Path) -> None:
+    write_if_different(small_disk / "kept.txt", "kept")
+    with (
+        pytest.raises(CannotCreateError, match="No space left") as caught,
+        staged(small_disk, "sub-01") as staging,
+    ):
+        staging.text("small.txt", "small")
+        staging.binary("large.bin", bytes(500_000))
+    assert caught.value.exit_code == 73
+    assert [path.name for path in small_disk.iterdir()] == ["kept.txt"]
+    with pytest.raises(CannotCreateError, match="No space left"):
+        write_if_different(small_disk / "kept.txt", "x" * 500_000)
+    assert (small_disk / "kept.txt").read_text() == "kept"
+    assert [path.name for path in small_disk.iterdir()] == ["kept.txt"]
+
+
+def test_read_only_output_is_found_before_any_work(read_only: Path) -> None:
+    for folder in (read_only, read_only / "new"):
+        with pytest.raises(CannotCreateError, match="read-only") as caught:
+            prepare_output(folder)
+        assert caught.value.exit_code == 73
+
+
+def test_a_file_in_the_way_of_the_output(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.touch()
+    with pytest.raises(CannotCreateError, match=str(path)):
+        prepare_output(path)
+
+
+def test_what_a_kill_left_behind_is_cleared(tmp_path: Path) -> None:
+    host = machine()
+    dead = tmp_path / PARTIAL / f"sub-01@{host}@4194999@abc"
+    alive = tmp_path / PARTIAL / f"sub-02@{host}@{os.getpid()}@abc"
+    elsewhere = tmp_path / PARTIAL / "sub-03@another@1@abc"
+    # Another container on this host may have its name, and processes that cannot be seen.
+    beside = tmp_path / PARTIAL / f"sub-04@{socket.gethostname()}.1@4194999@abc"
+    for folder in (dead, alive, elsewhere, beside):
+        folder.mkdir(parents=True)
+    file = tmp_path / f".README@{socket.gethostname()}.1@4194999@abc{PARTIAL}"
+    file.touch()
+    prepare_output(tmp_path)
+    assert not dead.exists()
+    assert alive.exists()
+    assert elsewhere.exists()
+    assert beside.exists()
+    assert file.exists()
+
+
+def test_what_a_container_left_of_a_session_is_cleared(tmp_path: Path) -> None:
+    left, other = (tmp_path / PARTIAL / f"sub-{n}@host.1@7@abc" for n in ("1", "10"))
+    newer = tmp_path / PARTIAL / "sub-1@host.2@7@abc"
+    alive = tmp_path / PARTIAL / f"sub-1@{machine()}@{os.getpid()}@abc"
+    for folder in (left, other, newer, alive):
+        folder.mkdir(parents=True)
+    clear_unit(tmp_path, "sub-1", "host.1")
+    clear_unit(tmp_path, "sub-1", machine())
+    assert not left.exists()
+    assert other.exists()
+    assert newer.exists()
+    assert alive.exists()
+
+
+def test_a_zombie_is_not_alive(tmp_path: Path) -> None:
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    folder = tmp_path / PARTIAL / f"sub-01@{machine()}@{process.pid}@abc"
+    folder.mkdir(parents=True)
+    prepare_output(tmp_path)
+    assert not folder.exists()
+    process.wait()
+
+
+def test_shared_files_are_written_only_if_they_change(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_if_different(path, "one")
+    before = path.stat()
+    write_if_different(path, "one")
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    write_if_different(path, "two")
+    assert path.read_text() == "two"
+    assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,79 @@
+"""The output says where it comes from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bids_app.derivatives.description import (
+    describe_dataset,
+    generated_by,
+    works,
+    write_configuration,
+)
+from bids_app.options import Options
+from tests.conftest import describe
+
+
+@pytest.fixture
+def options(tmp_path: Path) -> Options:
+    bids = describe(tmp_path / "bids", DatasetDOI="doi:10.18112/openneuro.ds002748.v1.0.5")
+    (tmp_path / "out").mkdir()
+    return Options(bids, tmp_path / "out", ("participant",), derivatives={"manual": bids})
+
+
+def test_sources_and_links(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("THALBIDS_IMAGE", raising=False)
+    describe_dataset(options)
+    described = json.loads((options.output_dir / "dataset_description.json").read_text())
+    uri = options.bids_dir.as_uri()
+    assert described["DatasetLinks"] == {"raw": uri, "manual": uri}
+    doi = "doi:10.18112/openneuro.ds002748.v1.0.5"
+    assert described["SourceDatasets"] == [{"URL": uri, "DOI": doi}]
+    assert "Container" not in described["GeneratedBy"][0]
+
+
+@pytest.mark.parametrize(("apptainer", "kind"), [(False, "docker"), (True, "singularity")])
+def test_the_container_is_named(
+    monkeypatch: pytest.MonkeyPatch, *, apptainer: bool, kind: str
+) -> None:
+    monkeypatch.setenv("THALBIDS_IMAGE", "thalbids:1")
+    monkeypatch.setenv("THALBIDS_IMAGE_DIGEST", "sha256:12")
+    monkeypatch.delenv("APPTAINER_CONTAINER", raising=False)
+    if apptainer:
+        monkeypatch.setenv("APPTAINER_CONTAINER", "/images/thalbids.sif")
+    container = {"Type": kind, "Tag": "thalbids:1", "URI": "sha256:12"}
+    assert generated_by()["Container"] == container
+
+
+def test_the_works_behind_every_method_are_cited(options: Options) -> None:
+    path = options.output_dir / "CITATION.md"
+    describe_dataset(options)
+    assert "symmetric" not in path.read_text()
+    describe_dataset(replace(options, methods=("thalnet", "atlas")))
+    text = path.read_text()
+    assert "Its baseline atlas registered an average anatomy" in text
+    assert "Avants BB" in text.partition("## References")[2]
+    assert works(["atlasLongitudinal", "atlas"]).count("Avants BB") == 1
+
+
+def test_what_single_sessions_went_through_is_said_to_follow(options: Options) -> None:
+    describe_dataset(options)
+    text = (options.output_dir / "CITATION.md").read_text()
+    assert "aligned" not in text
+    assert "here once `thalbids ... group` has run" in text
+
+
+def test_tasks_of_one_array_share_a_configuration(options: Options) -> None:
+    weights = {"net.onnx": "12"}
+    for label in ("01", "02"):
+        write_configuration(replace(options, participant_labels=(label,)), weights)
+    (path,) = (options.output_dir / "logs").glob("config-*.json")
+    kept = json.loads(path.read_text())
+    assert kept["Weights"] == weights
+    assert kept["Options"]["methods"] == ["thalnet"]
+    write_configuration(replace(options, decay_fit="ols"), weights)
+    assert len(list((options.output_dir / "logs").glob("config-*.json"))) == 2

@@ -1,0 +1,250 @@
+"""``--longitudinal`` from end to end: one subject with two visits, one with a single visit.
+
+The network is replaced by a threshold, and sessions run in this process: what is tested is the
+registration, the files, the tables and the stamps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_app.cli import main
+from bids_app.dataset.index import Scan, Session
+from bids_app.derivatives.readback import read_brain_changes
+from bids_app.group.cohort import read_volumes
+from bids_app.group.masks import overlap_with_reference
+from bids_app.images.volume import Volume
+from bids_app.options import Options
+from bids_app.participant.longitudinal import courses_of
+from bids_app.run.outcome import Outcome
+from bids_app.run.workers import Event
+from bids_app.segmentation.methods import METHODS
+from bids_app.segmentation.result import Segmentation
+from tests.alignment.test_within_subject import _head, _moved
+from tests.conftest import describe, save_image
+
+
+def _threshold(images: Mapping[str, Volume], threads: int) -> Segmentation:
+    """The brain is what is bright; the thalami are its middle."""
+    assert threads == 1
+    image = images["T1w"]
+    brain = image.data > 300
+    world = np.einsum("ij,jxyz->ixyz", image.affine[:3, :3], np.indices(brain.shape))
+    offset = world - world[:, brain].mean(1)[:, None, None, None]
+    inside = (offset**2).sum(0) < 12**2
+    dseg = np.where(inside, np.where(offset[0] < 0, 1, 2), 0).astype(np.uint8)
+    sides = [dseg == 1, dseg == 2]
+    return Segmentation(
+        dseg=dseg,
+        probseg=np.stack(sides, axis=-1).astype(np.float32),
+        brain_mask=brain.astype(np.uint8),
+        soft_volumes=np.array([side.sum() * image.voxel_volume for side in sides]),
+        brain_volume=float(brain.sum() * image.voxel_volume),
+        icv=float(brain.sum() * image.voxel_volume),
+    )
+
+
+def _in_this_process(
+    work: Callable[..., Outcome], sessions: Sequence[Session], options: Options, resources: object
+) -> Generator[Event, None, None]:
+    """What ``run_sessions`` does, without processes."""
+    assert resources
+    for session in sessions:
+        outcome = (
+            Outcome(session.name, "skipped", session.problem)
+            if session.problem
+            else work(session, options, 1, lambda _: None)
+        )
+        yield Event(session.name, outcome=outcome)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.glob("sub-*/**/*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """sub-01 with two sessions, sub-02 with one."""
+    folder = describe(tmp_path_factory.mktemp("cohort") / "bids")
+    image, _ = _head()
+    moved, _ = _moved(image, [3, -2, 4], [2, -3, 1])
+    for subject, session, scan in (("01", "a", image), ("01", "b", moved), ("02", "a", image)):
+        name = f"sub-{subject}_ses-{session}_T1w.nii.gz"
+        path = folder / f"sub-{subject}" / f"ses-{session}" / "anat" / name
+        save_image(path, np.asarray(scan.data), scan.affine)
+    return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _light() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(METHODS, "thalnet", _threshold)
+        patch.setattr("bids_app.participant.stage.run_sessions", _in_this_process)
+        patch.setattr("bids_app.participant.longitudinal.run_sessions", _in_this_process)
+        yield
+
+
+@pytest.fixture(scope="module")
+def results(
+    cohort: Path, _light: None, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, str]]:
+    """The output, and the checksums of the cross-sectional results before."""
+    output = tmp_path_factory.mktemp("results") / "out"
+    assert main([str(cohort), str(output), "participant"]) == 0
+    before = _checksums(output)
+    assert main([str(cohort), str(output), "participant", "--longitudinal"]) == 0
+    return output, before
+
+
+def test_sessions_keep_their_results(results: tuple[Path, dict[str, str]]) -> None:
+    output, before = results
+    after = _checksums(output)
+    assert {name: after[name] for name in before} == before
+    new = [name for name in after if name not in before]
+    assert new
+    assert all("_space-withinSubject_" in name for name in new)
+    assert not any(name.startswith("sub-02") for name in new)
+
+
+def test_all_sessions_lie_on_one_grid(results: tuple[Path, dict[str, str]]) -> None:
+    output, _ = results
+    images = [
+        nib.load(path)
+        for path in sorted(
+            output.glob("sub-01/*/anat/*_space-withinSubject_desc-preproc_T1w.nii.gz")
+        )
+    ]
+    assert len(images) == 2
+    assert images[0].shape == images[1].shape
+    assert np.array_equal(images[0].affine, images[1].affine)
+    first, second = (np.asarray(image.dataobj).ravel() for image in images)
+    assert np.corrcoef(first, second)[0, 1] > 0.97
+    sidecars = sorted(output.glob("sub-01/*/anat/*_space-withinSubject_desc-preproc_T1w.json"))
+    for path in sidecars:
+        matrix = np.array(json.loads(path.read_text())["ToOriginalSpace"]["Matrix"])
+        assert np.linalg.det(matrix[:3, :3]) == pytest.approx(1)
+
+
+def test_the_group_stage_sees_one_more_method(results: tuple[Path, dict[str, str]]) -> None:
+    output, _ = results
+    volumes, problems = read_volumes(output)
+    assert problems == []
+    counts = volumes.groupby(["participant_id", "method"]).size().to_dict()
+    assert counts == {
+        ("sub-01", "thalnet"): 2,
+        ("sub-01", "thalnetLongitudinal"): 2,
+        ("sub-02", "thalnet"): 1,
+    }
+    # The brain, of 19,000 voxels: in the small ball that stands for the thalami, their size shows.
+    brain = volumes.pivot(index="scan", columns="method", values="brain_ml").dropna()
+    assert len(brain) == 2
+    assert (brain["thalnetLongitudinal"] / brain["thalnet"]).between(0.98, 1.02).all()
+    # The same head twice, turned: no change.
+    thalami = volumes.loc[volumes["method"] == "thalnetLongitudinal", "total_ml"]
+    assert thalami.max() == pytest.approx(thalami.min(), rel=0.02)
+
+
+def test_the_same_brain_twice_has_not_changed(results: tuple[Path, dict[str, str]]) -> None:
+    output, _ = results
+    path = output / "sub-01" / "sub-01_space-withinSubject_desc-brain_pbvc.tsv"
+    header, row = (line.split("\t") for line in path.read_text().splitlines())
+    assert header == ["participant_id", "baseline_session_id", "session_id", "pbvc"]
+    assert row[:3] == ["sub-01", "ses-a", "ses-b"]
+    assert float(row[3]) == pytest.approx(0, abs=0.2)
+    described = json.loads(path.with_suffix(".json").read_text())
+    assert list(described) == header
+    assert "Jacobian" in described["pbvc"]["Description"]
+    changes = read_brain_changes(output)
+    assert changes["sub-01", "ses-b", "ses-a"] == pytest.approx(-float(row[3]), abs=1e-2)
+
+
+def test_masks_in_the_common_space_are_not_laid_over_labels_of_the_scan(
+    results: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    output, _ = results
+    labels = "sub-01/ses-a/anat/sub-01_ses-a{}seg-thalamus{}_dseg.nii.gz"
+    drawn = tmp_path / labels.format("_", "")
+    drawn.parent.mkdir(parents=True)
+    shutil.copy(output / labels.format("_space-T1w_", "_desc-thalnetT1w"), drawn)
+    volumes, _ = read_volumes(output)
+    volumes["segmentation"] = volumes["method"] + " " + volumes["contrast"]
+    table, problems = overlap_with_reference(volumes, output, tmp_path)
+    assert problems == []
+    assert list(table["segmentation"]) == ["thalnet T1w"] * 3
+    assert list(table["dice"]) == [1.0] * 3
+
+
+def test_masks_in_the_common_space_are_compared_with_no_others(
+    cohort: Path, results: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    """One method on its own and in the common space is still one: no containment, no failure."""
+    output = tmp_path / "out"
+    shutil.copytree(results[0], output)
+    assert main([str(cohort), str(output), "group"]) == 0
+    analyses = pd.read_csv(output / "group" / "analyses.tsv", sep="\t", index_col="analysis")
+    assert analyses.loc["containment", "reason"].startswith("fewer than two methods have masks")
+
+
+def test_a_second_run_does_nothing(
+    cohort: Path, results: tuple[Path, dict[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, _ = results
+    before = _checksums(output)
+    assert main([str(cohort), str(output), "participant", "--longitudinal"]) == 0
+    told = capsys.readouterr().err
+    assert "sub-01: nothing to do" in told
+    assert "sub-02: skipped: 1 of its sessions could be measured" in told
+    assert _checksums(output) == before
+    assert main([str(cohort), str(output), "participant", "--longitudinal", "--dry-run"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    # The subject has a row of its own, at the cost of all its scans.
+    (course,) = [row for row in rows if row[0] == "sub-01"]
+    assert int(course[-6]) > 5
+    assert not any(row[0] == "sub-02" for row in rows)
+
+
+def test_the_output_is_valid_bids(results: tuple[Path, dict[str, str]]) -> None:
+    output, _ = results
+    result = subprocess.run(
+        [Path(sys.executable).with_name("bids-validator-deno"), "--json", str(output)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    issues = json.loads(result.stdout)["issues"]["issues"]
+    assert [issue for issue in issues if issue.get("severity") == "error"] == []
+
+
+def test_failed_sessions_are_left_out_and_runs_take_part() -> None:
+    def session(subject: str, label: str, runs: int = 1) -> Session:
+        scans = tuple(
+            Scan(Path(f"{run}.nii"), "T1w", (("sub", subject), ("ses", label), ("run", str(run))))
+            for run in range(runs)
+        )
+        return Session(subject, label, scans)
+
+    sessions = [session("01", "a", 2), session("01", "b"), session("01", "c"), session("02", "a")]
+    courses = courses_of(sessions, {"sub-01_ses-a", "sub-01_ses-c", "sub-02_ses-a"})
+    assert [course.name for course in courses] == ["sub-01", "sub-02"]
+    assert [scan.name for scan in courses[0].anchors] == [
+        "sub-01_ses-a_run-0",
+        "sub-01_ses-a_run-1",
+        "sub-01_ses-c_run-0",
+    ]
+    assert not courses[0].problem
+    assert "needs two" in courses[1].problem
