@@ -30,7 +30,7 @@ from bids_app.dataset.index import index_sessions
 from bids_app.group.reference import find_reference, read_reference
 from bids_app.images.resampling import FloatArray, grid_around, resample
 from bids_app.images.volume import Volume, same_grid, to_ras
-from bids_app.options import Options
+from bids_app.options import Folders, Options
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.consistency import make_consistent
 from bids_app.segmentation.volumes import measure
@@ -158,7 +158,7 @@ def simulate(bids_dir: Path, labels_dir: Path, scans: int | None, threads: int) 
     rows = []
     anchors = [
         (session, anchor)
-        for session in index_sessions(Options(bids_dir, bids_dir, ("participant",)))
+        for session in index_sessions(Options(Folders(bids_dir, bids_dir), ("participant",)))
         for anchor in session.anchors
         if anchor.contrast == "T1w"
     ]

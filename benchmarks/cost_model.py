@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bids_app.dataset.index import index_sessions
-from bids_app.options import Options
+from bids_app.options import Folders, Methods, Options, Selection
 from bids_app.participant.cost import Cost, load_of, predict, predict_course
 from bids_app.participant.longitudinal import courses_of
 from bids_app.run.records import read_record
@@ -34,7 +34,10 @@ _COURSE = "longitudinal"
 def measure(bids_dir: Path, output_dir: Path, methods: Sequence[str]) -> str:
     """Measure one session of a subject, and tell its cost beside the predicted one."""
     options = Options(
-        bids_dir, output_dir, ("participant",), session_labels=("01",), methods=tuple(methods)
+        Folders(bids_dir, output_dir),
+        ("participant",),
+        Selection(session_labels=("01",)),
+        Methods(names=tuple(methods)),
     )
     (session,) = index_sessions(options)
     predicted = predict(load_of(session, options), 1)
@@ -46,7 +49,7 @@ def measure(bids_dir: Path, output_dir: Path, methods: Sequence[str]) -> str:
 def measure_course(bids_dir: Path, output_dir: Path) -> str:
     """Measure the comparison of a subject's sessions, which have been measured before."""
     _run(bids_dir, output_dir, [])
-    options = Options(bids_dir, output_dir, ("participant",))
+    options = Options(Folders(bids_dir, output_dir), ("participant",))
     sessions = index_sessions(options)
     (course,) = courses_of(sessions, {session.name for session in sessions})
     seconds = _run(bids_dir, output_dir, ["--longitudinal"])

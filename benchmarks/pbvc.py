@@ -28,7 +28,7 @@ from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import index_sessions
 from bids_app.images.resampling import grid_around, resample
 from bids_app.images.volume import Volume, to_ras
-from bids_app.options import Options
+from bids_app.options import Folders, Options
 from bids_app.segmentation import thalnet
 from examples.simulation import Field, field_of
 
@@ -90,7 +90,7 @@ def simulate(
     real : DataFrame
         One row per subject with two sessions: ``measured``.
     """
-    sessions = index_sessions(Options(bids_dir, bids_dir, ("participant",)))
+    sessions = index_sessions(Options(Folders(bids_dir, bids_dir), ("participant",)))
     anchors = [(session, anchor) for session in sessions for anchor in session.anchors]
     rows, pairs = [], []
     earlier: dict[str, Volume] = {}

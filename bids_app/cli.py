@@ -26,7 +26,18 @@ from bids_app.errors import (
     closed_to_user,
     told_if_closed,
 )
-from bids_app.options import Level, Options
+from bids_app.options import (
+    Analysis,
+    Folders,
+    Level,
+    Maps,
+    Methods,
+    Options,
+    Programs,
+    Resources,
+    Run,
+    Selection,
+)
 
 _LEVELS = ("participant", "group")
 _BUILT_IN = ("thalnet", "atlas")
@@ -272,47 +283,61 @@ def _options(values: argparse.Namespace) -> Options:
             f"'{unknown[0]}' is not an analysis level: expected 'participant' or 'group'."
         )
     bids_dir, output_dir = values.bids_dir.absolute(), values.output_dir.absolute()
-    work_dir = values.work_dir.absolute() if values.work_dir else None
+    work_dir = _absolute(values.work_dir)
     _check_folders(bids_dir, output_dir, work_dir)
+    analysis_file = _absolute(values.analysis_file)
     return Options(
-        bids_dir=bids_dir,
-        output_dir=output_dir,
-        levels=cast("tuple[Level, ...]", tuple(dict.fromkeys(values.level))),
-        participant_labels=_labels(values.participant_label, "sub-"),
-        session_labels=_labels(values.session_label, "ses-"),
-        exclude_participant_labels=_labels(values.exclude_participant_label, "sub-") or (),
-        bids_filters=_read_filters(values.bids_filter_file),
-        bids_database_dir=(
-            values.bids_database_dir.absolute() if values.bids_database_dir else None
+        Folders(bids_dir, output_dir, _derivatives(values.derivatives), work_dir),
+        cast("tuple[Level, ...]", tuple(dict.fromkeys(values.level))),
+        Selection(
+            participant_labels=_labels(values.participant_label, "sub-"),
+            session_labels=_labels(values.session_label, "ses-"),
+            exclude_participant_labels=_labels(values.exclude_participant_label, "sub-") or (),
+            bids_filters=_read_filters(values.bids_filter_file),
+            bids_database_dir=_absolute(values.bids_database_dir),
+            skip_bids_validation=values.skip_bids_validation,
         ),
-        derivatives=_derivatives(values.derivatives),
-        analysis_file=values.analysis_file.absolute() if values.analysis_file else None,
-        calibrate=values.calibrate or values.calibration is not None,
-        calibration_file=values.calibration.absolute() if values.calibration else None,
-        methods=tuple(dict.fromkeys(["thalnet", *values.methods])),
-        tool_images=_pairs("--tool-image", values.tool_image, (*_PROGRAMS, *_OTHER_PROGRAMS)),
-        tool_weights=_weights(values.tool_weights),
-        tool_gpu=values.tool_gpu,
-        fs_license_file=values.fs_license_file.absolute() if values.fs_license_file else None,
-        envelope=values.envelope,
-        flirt=values.flirt,
-        siena=values.siena,
-        flip_averaging=values.flip_averaging,
-        longitudinal=values.longitudinal,
-        ensembles=tuple(dict.fromkeys(values.ensembles)),
-        signal_form=values.signal_form,
-        gibbs_unringing=values.gibbs_unringing,
-        decay_fit=values.decay_fit,
-        spoiling_correction=values.spoiling_correction,
-        work_dir=work_dir,
-        nprocs=values.nprocs,
-        omp_nthreads=values.omp_nthreads,
-        memory_gib=values.mem,
-        skip_bids_validation=values.skip_bids_validation,
-        dry_run=values.dry_run,
-        reports_only=values.reports_only,
-        verbosity=values.verbose,
+        Methods(
+            names=tuple(dict.fromkeys(["thalnet", *values.methods])),
+            reference=_reference(analysis_file),
+            flip_averaging=values.flip_averaging,
+            longitudinal=values.longitudinal,
+            ensembles=tuple(dict.fromkeys(values.ensembles)),
+            envelope=values.envelope,
+        ),
+        Programs(
+            images=_pairs("--tool-image", values.tool_image, (*_PROGRAMS, *_OTHER_PROGRAMS)),
+            weights=_weights(values.tool_weights),
+            gpu=values.tool_gpu,
+            fs_license_file=_absolute(values.fs_license_file),
+            flirt=values.flirt,
+            siena=values.siena,
+        ),
+        Maps(
+            signal_form=values.signal_form,
+            gibbs_unringing=values.gibbs_unringing,
+            decay_fit=values.decay_fit,
+            spoiling_correction=values.spoiling_correction,
+        ),
+        Analysis(
+            file=analysis_file,
+            calibrate=values.calibrate or values.calibration is not None,
+            calibration_file=_absolute(values.calibration),
+        ),
+        Resources(nprocs=values.nprocs, omp_nthreads=values.omp_nthreads, memory_gib=values.mem),
+        Run(dry_run=values.dry_run, reports_only=values.reports_only, verbosity=values.verbose),
     )
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return path.absolute() if path else None
+
+
+def _reference(analysis_file: Path | None) -> str:
+    """Name of the derivative with the reference labels, of which no method is to be made."""
+    from bids_app.group.analysis_file import read_analysis_file
+
+    return read_analysis_file(analysis_file).reference
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -322,7 +347,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, _stop)
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
-        with _scratch(options.work_dir), told_if_closed():
+        with _scratch(options.folders.work_dir), told_if_closed():
             return int(max(_run(level, options) for level in options.levels))
     except ThalbidsError as error:
         sys.stderr.write(f"thalbids: {error}\n")
@@ -353,8 +378,8 @@ def _run(level: Level, options: Options) -> ExitCode:
         from bids_app.participant.stage import run as run_participant
 
         return run_participant(options)
-    if options.dry_run:
-        sys.stdout.write(f"group: describe the results in {options.output_dir}\n")
+    if options.run.dry_run:
+        sys.stdout.write(f"group: describe the results in {options.folders.output_dir}\n")
         return ExitCode.DONE
     from bids_app.group.stage import run as run_group
 

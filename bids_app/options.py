@@ -1,4 +1,8 @@
-"""Everything the user decided, in one frozen object."""
+"""Everything the user decided, in one frozen object of named groups.
+
+Functions take the group that they need: what aligns does not know which participants were
+requested.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +16,30 @@ Rule = Literal["union", "majority", "mean", "staple"]
 
 
 @dataclass(frozen=True)
-class Options:
-    """The parsed command line.
+class Folders:
+    """Where data come from and go to; all paths are absolute.
 
     Attributes
     ----------
     bids_dir, output_dir : Path
-        Absolute.
-    levels : tuple of {'participant', 'group'}
-        In the order in which they run.
+    derivatives : mapping of str to Path
+        Finished results by name, for example ``manual``.
+    work_dir : Path or None
+        Where scratch files go; None is the system's temporary folder.
+    """
+
+    bids_dir: Path
+    output_dir: Path
+    derivatives: Mapping[str, Path] = field(default_factory=dict)
+    work_dir: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which sessions and scans are processed.
+
+    Attributes
+    ----------
     participant_labels, session_labels : tuple of str or None
         Without ``sub-`` and ``ses-``; None selects all.
     exclude_participant_labels : tuple of str
@@ -29,91 +48,175 @@ class Options:
         Query name (``t1w``) to pybids entities and the values they must have.
     bids_database_dir : Path or None
         Where pybids keeps its index for later runs; None keeps none.
-    derivatives : mapping of str to Path
-        Finished results by name, for example ``manual``.
-    analysis_file : Path or None
-        What the group stage computes; None is the file that is shipped.
-    calibrate : bool
-        Whether the group stage adds volumes calibrated to the reference labels.
-    calibration_file : Path or None
-        A stored calibration to apply instead of one fitted in this run.
-    methods : tuple of str
-        Segmentation methods, keys of ``METHODS`` and ``EXTERNAL`` in
-        ``bids_app.segmentation.methods``; ``thalnet`` comes first, as others rest on its brain
-        mask.
-    tool_images : mapping of str to str
-        Container image by method or program; those without one run what is on the PATH.
-    tool_weights : mapping of str to Path
-        Network weights by method.
-    tool_gpu : bool
-        Whether external programs may use a GPU.
-    fs_license_file : Path or None
-        FreeSurfer's licence.
-    envelope : str
-        Method whose mask cuts the thalami out of MindGlide's deep grey matter.
-    flirt : bool
-        Whether contrasts are aligned by FSL's FLIRT first.
-    siena : bool
-        Whether FSL's SIENA is run from each subject's first session to the later ones.
-    flip_averaging : bool
-        Whether thalnet averages its outline with that of the mirrored images.
-    longitudinal : bool
-        Whether each subject's sessions are also measured in one common space.
-    ensembles : tuple of str
-        Rules by which the masks of several contrasts are fused, keys of
-        ``bids_app.segmentation.fusion.RULES``.
-    signal_form : {'exact', 'small-angle'}
-        Of the signal equation of spoiled gradient echoes.
-    gibbs_unringing : bool
-        Whether ringing is removed from spoiled gradient echoes before they are fitted.
-    decay_fit : {'wls', 'ols'}
-        Weighted or ordinary least squares over the echoes.
-    spoiling_correction : str or None
-        Key of ``bids_app.qmri.spoiling.COEFFICIENTS``; None corrects nothing.
-    work_dir : Path or None
-        Where scratch files go; None is the system's temporary folder.
-    nprocs, omp_nthreads : int or None
-        Processors in all and per session; None chooses.
-    memory_gib : float or None
-        Upper bound for all sessions together; None is the memory available.
-    skip_bids_validation, dry_run, reports_only : bool
-        As the flags of the same names.
-    verbosity : int
-        0 for progress, 1 for details, 2 for debugging.
+    skip_bids_validation : bool
+        Whether a folder without a proper ``dataset_description.json`` is accepted.
     """
 
-    bids_dir: Path
-    output_dir: Path
-    levels: tuple[Level, ...]
     participant_labels: tuple[str, ...] | None = None
     session_labels: tuple[str, ...] | None = None
     exclude_participant_labels: tuple[str, ...] = ()
     bids_filters: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     bids_database_dir: Path | None = None
-    derivatives: Mapping[str, Path] = field(default_factory=dict)
-    analysis_file: Path | None = None
-    calibrate: bool = False
-    calibration_file: Path | None = None
-    methods: tuple[str, ...] = ("thalnet",)
-    tool_images: Mapping[str, str] = field(default_factory=dict)
-    tool_weights: Mapping[str, Path] = field(default_factory=dict)
-    tool_gpu: bool = False
-    fs_license_file: Path | None = None
-    envelope: str = "first"
-    flirt: bool = False
-    siena: bool = False
+    skip_bids_validation: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Methods:
+    """How thalami are segmented and masks are fused.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Segmentation methods, built in or other programs; ``thalnet`` comes first, since others
+        depend on its brain mask.
+    reference : str
+        Name of the derivative that holds the reference labels of the group stage.
+    flip_averaging : bool
+        Whether thalnet averages its probabilities with those of the mirrored images.
+    longitudinal : bool
+        Whether each subject's sessions are also measured in one common space.
+    ensembles : tuple of str
+        Rules by which the masks of several contrasts are fused, keys of
+        ``bids_app.segmentation.fusion.RULES``.
+    envelope : str
+        Method whose mask restricts MindGlide's deep grey matter label.
+    """
+
+    names: tuple[str, ...] = ("thalnet",)
+    reference: str = "manual"
     flip_averaging: bool = True
     longitudinal: bool = False
     ensembles: tuple[Rule, ...] = ("union", "majority")
+    envelope: str = "first"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Programs:
+    """How other programs are run.
+
+    Attributes
+    ----------
+    images : mapping of str to str
+        Container image by program; those without one run what is on the PATH.
+    weights : mapping of str to Path
+        Network weights by program.
+    gpu : bool
+        Whether they may use a GPU.
+    fs_license_file : Path or None
+        FreeSurfer's licence.
+    flirt : bool
+        Whether contrasts are aligned by FSL's FLIRT first.
+    siena : bool
+        Whether FSL's SIENA is run from each subject's first session to the later ones.
+    """
+
+    images: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    gpu: bool = False
+    fs_license_file: Path | None = None
+    flirt: bool = False
+    siena: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maps:
+    """How quantitative maps are computed.
+
+    Attributes
+    ----------
+    signal_form : {'exact', 'small-angle'}
+        Of the signal equation of spoiled gradient echoes.
+    gibbs_unringing : bool
+        Whether Gibbs ringing is removed from spoiled gradient echoes before they are fitted.
+    decay_fit : {'wls', 'ols'}
+        Weighted or ordinary least squares over the echoes.
+    spoiling_correction : str or None
+        Key of ``bids_app.qmri.spoiling.COEFFICIENTS``; None corrects nothing.
+    """
+
     signal_form: Literal["exact", "small-angle"] = "exact"
     gibbs_unringing: bool = False
     decay_fit: Literal["wls", "ols"] = "wls"
     spoiling_correction: str | None = None
-    work_dir: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """What the group stage computes.
+
+    Attributes
+    ----------
+    file : Path or None
+        The analysis file; None is the one that is shipped.
+    calibrate : bool
+        Whether volumes calibrated to the reference labels are added.
+    calibration_file : Path or None
+        A stored calibration to apply instead of one fitted in this run.
+    """
+
+    file: Path | None = None
+    calibrate: bool = False
+    calibration_file: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What a run may use.
+
+    Attributes
+    ----------
+    nprocs, omp_nthreads : int or None
+        Processors in total and per session; None chooses.
+    memory_gib : float or None
+        Upper bound for all sessions together; None is the memory available.
+    """
+
     nprocs: int | None = None
     omp_nthreads: int | None = None
     memory_gib: float | None = None
-    skip_bids_validation: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """How a run proceeds.
+
+    Attributes
+    ----------
+    dry_run, reports_only : bool
+        As the flags of the same names.
+    verbosity : int
+        0 for progress, 1 for details, 2 for debugging.
+    """
+
     dry_run: bool = False
     reports_only: bool = False
     verbosity: int = 0
+
+
+@dataclass(frozen=True)
+class Options:
+    """The parsed command line.
+
+    Attributes
+    ----------
+    folders : Folders
+    levels : tuple of {'participant', 'group'}
+        In the order in which they run.
+    selection : Selection
+    methods : Methods
+    programs : Programs
+    maps : Maps
+    analysis : Analysis
+    resources : Resources
+    run : Run
+    """
+
+    folders: Folders
+    levels: tuple[Level, ...]
+    selection: Selection = field(default_factory=Selection)
+    methods: Methods = field(default_factory=Methods)
+    programs: Programs = field(default_factory=Programs)
+    maps: Maps = field(default_factory=Maps)
+    analysis: Analysis = field(default_factory=Analysis)
+    resources: Resources = field(default_factory=Resources)
+    run: Run = field(default_factory=Run)

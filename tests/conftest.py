@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from bids_app.options import Folders, Level, Options
 from tests.tools import stand_ins
 
 # A busy machine is no reason to fail; the number of examples is what bounds the time.
@@ -71,6 +73,25 @@ def run_command(
         extra_groups=None if user is None else [],
         env=None if user is None else {**os.environ, "HOME": "/", "PYTHONDONTWRITEBYTECODE": "1"},
     )
+
+
+def options_of(bids: Path, out: Path, level: Level = "participant", **fields: object) -> Options:
+    """Give the defaults of the command line, but for some fields, whatever their group."""
+    return changed(Options(Folders(bids, out), (level,)), **fields)
+
+
+def changed(options: Options, **fields: object) -> Options:
+    """Change some fields of options, whatever their group."""
+    for name, value in fields.items():
+        (group,) = (
+            each.name
+            for each in dataclasses.fields(options)
+            if hasattr(getattr(options, each.name), name)
+        )
+        options = dataclasses.replace(
+            options, **{group: dataclasses.replace(getattr(options, group), **{name: value})}
+        )
+    return options
 
 
 def save_image(path: Path, data: np.ndarray, affine: np.ndarray | None = None) -> Path:

@@ -54,8 +54,8 @@ def test_folders_after_labels_are_not_swallowed(bids: Path) -> None:
         [str(bids), out, "participant", "--participant-label", "01"],
     ):
         options = parse(words)
-        assert (options.bids_dir, str(options.output_dir)) == (bids, out)
-        assert options.participant_labels == ("01",)
+        assert (options.folders.bids_dir, str(options.folders.output_dir)) == (bids, out)
+        assert options.selection.participant_labels == ("01",)
         assert options.levels == ("participant",)
 
 
@@ -76,16 +76,16 @@ def test_filters_and_derivatives(bids: Path, tmp_path: Path) -> None:
     path = tmp_path / "filter.json"
     path.write_text(json.dumps({"T1w": {"acquisition": "mprage"}}))
     options = _parse(bids, "--bids-filter-file", str(path), "-d", f"manual={tmp_path}", str(bids))
-    assert options.bids_filters == {"t1w": {"acquisition": "mprage"}}
-    assert options.derivatives == {"manual": tmp_path, "bids": bids}
+    assert options.selection.bids_filters == {"t1w": {"acquisition": "mprage"}}
+    assert options.folders.derivatives == {"manual": tmp_path, "bids": bids}
 
 
 def test_calibration(bids: Path, tmp_path: Path) -> None:
     assert not _parse(bids).calibrate
     assert _parse(bids, "--calibrate").calibrate
     options = _parse(bids, "--calibration", str(tmp_path / "calibration.tsv"))
-    assert options.calibrate
-    assert options.calibration_file == tmp_path / "calibration.tsv"
+    assert options.analysis.calibrate
+    assert options.analysis.calibration_file == tmp_path / "calibration.tsv"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_scratch_files_go_to_the_work_folder_and_are_removed(
     seen: list[Path] = []
 
     def stage(options: Options) -> ExitCode:
-        assert options.work_dir == work
+        assert options.folders.work_dir == work
         with tempfile.NamedTemporaryFile() as file:
             seen.append(Path(file.name))
         return ExitCode.DONE

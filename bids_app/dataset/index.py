@@ -153,7 +153,8 @@ def index_sessions(options: Options) -> list[Session]:
     NothingSelectedError
         If labels or filters leave nothing.
     """
-    with os.scandir(options.bids_dir) as entries:
+    bids_dir = options.folders.bids_dir
+    with os.scandir(bids_dir) as entries:
         present = sorted(
             entry.name.removeprefix("sub-")
             for entry in entries
@@ -161,27 +162,28 @@ def index_sessions(options: Options) -> list[Session]:
         )
     if not present:
         raise MissingInputError(
-            f"{options.bids_dir} holds no subject: expected folders named sub-<label>."
+            f"{options.folders.bids_dir} holds no subject: expected folders named sub-<label>."
         )
-    asked = options.participant_labels or tuple(present)
-    excluded = set(options.exclude_participant_labels)
+    asked = options.selection.participant_labels or tuple(present)
+    excluded = set(options.selection.exclude_participant_labels)
     selected = [label for label in asked if label not in excluded]
     absent = [label for label in selected if label not in present]
     selected = [label for label in selected if label in present]
     if not selected:
         raise NothingSelectedError(
-            f"None of the labels asked for ({', '.join(asked)}) is in {options.bids_dir}, "
+            f"None of the labels asked for ({', '.join(asked)}) is in {options.folders.bids_dir}, "
             f"which holds {_some(present)}."
         )
     sessions = [
-        Session(
-            label, None, (), f"There is no folder {options.bids_dir / f'sub-{label}'}.", fails=True
-        )
+        Session(label, None, (), f"There is no folder {bids_dir / f'sub-{label}'}.", fails=True)
         for label in absent
     ]
     layouts = _layouts(options, None if len(selected) == len(present) else selected)
     everything = _by_subject(layouts, selected, {})
-    filters = {contrast: options.bids_filters.get(contrast.lower(), {}) for contrast in _CONTRASTS}
+    filters = {
+        contrast: options.selection.bids_filters.get(contrast.lower(), {})
+        for contrast in _CONTRASTS
+    }
     scans = {
         contrast: _by_subject(layouts, selected, {"suffix": contrast, **own})
         for contrast, own in filters.items()
@@ -191,7 +193,7 @@ def index_sessions(options: Options) -> list[Session]:
         sessions.extend(_sessions_of(options, subject, everything.get(subject, []), own))
     if not sessions:
         raise NothingSelectedError(
-            f"The session labels asked for ({', '.join(options.session_labels or ())}) "
+            f"The session labels asked for ({', '.join(options.selection.session_labels or ())}) "
             f"are in none of {_some(selected)}."
         )
     return sorted(sessions, key=lambda session: (session.subject, session.session or ""))
@@ -199,14 +201,14 @@ def index_sessions(options: Options) -> list[Session]:
 
 def _layouts(options: Options, subjects: list[str] | None) -> list[Any]:
     """Index the folders of some subjects, or with None of all."""
-    database = options.bids_database_dir
+    database = options.selection.bids_database_dir
     # A database serves later runs too, which may want other subjects.
     if subjects is None or database is not None:
-        return [_layout(options.bids_dir, "[0-9a-zA-Z]+", database)]
+        return [_layout(options.folders.bids_dir, "[0-9a-zA-Z]+", database)]
     if len(subjects) <= _FEW:
         # pybids would look at every other subject's folder, if only to leave it.
-        return [_layout(options.bids_dir / f"sub-{subject}") for subject in subjects]
-    return [_layout(options.bids_dir, "|".join(re.escape(subject) for subject in subjects))]
+        return [_layout(options.folders.bids_dir / f"sub-{subject}") for subject in subjects]
+    return [_layout(options.folders.bids_dir, "|".join(re.escape(subject) for subject in subjects))]
 
 
 def _layout(folder: Path, subjects: str | None = None, database: Path | None = None) -> Any:  # noqa: ANN401 (pybids is untyped)
@@ -264,14 +266,14 @@ def _sessions_of(
     images: list[Path],
     scans: Mapping[str, list[Path]],
 ) -> list[Session]:
-    root = options.bids_dir / f"sub-{subject}"
+    root = options.folders.bids_dir / f"sub-{subject}"
     if not _is_open(root):
         return [Session(subject, None, (), closed_to_user(root), fails=True)]
     labels = {_entity(image, "ses") for image in images}
     folders = {folder.name.removeprefix("ses-") for folder in root.glob("ses-*") if folder.is_dir()}
     labels = (labels | folders) or {None}
-    if options.session_labels is not None:
-        labels = {label for label in labels if label in options.session_labels}
+    if options.selection.session_labels is not None:
+        labels = {label for label in labels if label in options.selection.session_labels}
     t1w = sorted(scans["T1w"], key=lambda path: (_entity(path, "ses") or "", path))
     sessions = []
     for label in sorted(labels, key=lambda value: value or ""):
@@ -282,7 +284,7 @@ def _sessions_of(
         }
         measured = next((contrast for contrast in _ANCHORS if found[contrast]), None)
         if measured is None:
-            closed = _closed_folder(options.bids_dir / Session(subject, label, ()).folder)
+            closed = _closed_folder(options.folders.bids_dir / Session(subject, label, ()).folder)
             problem = closed_to_user(closed) if closed else _no_anchor(subject, label, own, options)
             sessions.append(Session(subject, label, (), problem, fails=closed is not None))
             continue
@@ -337,9 +339,9 @@ def _no_anchor(subject: str, label: str | None, images: list[Path], options: Opt
     folder = Session(subject, label, ()).folder
     searched = f"No T1w or FLAIR image: searched {folder}/anat/*_T1w.nii[.gz] and *_FLAIR.nii[.gz]"
     filters = {
-        name: dict(options.bids_filters[name])
+        name: dict(options.selection.bids_filters[name])
         for name in ("t1w", "flair")
-        if options.bids_filters.get(name)
+        if options.selection.bids_filters.get(name)
     }
     if filters:
         searched += f" with the filter {json.dumps(filters, default=str)}"

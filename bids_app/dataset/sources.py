@@ -124,9 +124,9 @@ def find_sources(session: Session, options: Options) -> tuple[SourceImage, ...]:
         Those of the derivative first, each dataset sorted by path. Phase, real and imaginary
         parts are left out.
     """
-    roots = {"raw": options.bids_dir}
-    if DERIVATIVE in options.derivatives:
-        roots = {DERIVATIVE: options.derivatives[DERIVATIVE], **roots}
+    roots = {"raw": options.folders.bids_dir}
+    if DERIVATIVE in options.folders.derivatives:
+        roots = {DERIVATIVE: options.folders.derivatives[DERIVATIVE], **roots}
     found = []
     for dataset, root in roots.items():
         sidecars = Sidecars(root)
@@ -146,6 +146,6 @@ def find_sources(session: Session, options: Options) -> tuple[SourceImage, ...]:
 
 def unprocessed_field_maps(session: Session, options: Options) -> tuple[str, ...]:
     """Suffixes of raw transmit field acquisitions from which no map has been computed yet."""
-    names = (options.bids_dir / session.folder / "fmap").glob("*_TB1*.nii*")
+    names = (options.folders.bids_dir / session.folder / "fmap").glob("*_TB1*.nii*")
     suffixes = {parse_name(path.name)[1] for path in names}
     return tuple(sorted(suffixes - {"TB1map"}))

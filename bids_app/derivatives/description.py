@@ -172,8 +172,8 @@ def _beside_thalnet(used: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _citation_file(options: Options) -> str:
-    asked = [FLIRT.name] * options.flirt + [SIENA.name] * options.siena
-    used = (*options.methods, *options.derivatives, *asked)
+    asked = [FLIRT.name] * options.programs.flirt + [SIENA.name] * options.programs.siena
+    used = (*options.methods.names, *options.folders.derivatives, *asked)
     methods = methods_text(used)
     return f"# Methods\n\n{methods}\n## References\n\n{works(used)}\n{_FURTHER_STEPS}"
 
@@ -303,16 +303,16 @@ def describe_dataset(options: Options) -> None:
     CannotCreateError
         If one cannot be written.
     """
-    links = {"raw": options.bids_dir.as_uri()}
-    links.update({name: path.as_uri() for name, path in options.derivatives.items()})
+    links = {"raw": options.folders.bids_dir.as_uri()}
+    links.update({name: path.as_uri() for name, path in options.folders.derivatives.items()})
     description = {
         "Name": "thalbids: thalamus measurements",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         # Derivatives inherit the licence of the raw data.
-        "License": _description_field(options.bids_dir, "License") or "n/a",
+        "License": _description_field(options.folders.bids_dir, "License") or "n/a",
         "GeneratedBy": [generated_by()],
-        "SourceDatasets": [_source_dataset(options.bids_dir)],
+        "SourceDatasets": [_source_dataset(options.folders.bids_dir)],
         "DatasetLinks": links,
         "HowToAcknowledge": "Please cite the works in CITATION.md.",
     }
@@ -323,10 +323,10 @@ def describe_dataset(options: Options) -> None:
         "CITATION.md": _citation_file(options),
         "seg-thalamus_dseg.tsv": _LABELS,
     }
-    if _has_findings(options.output_dir / "CITATION.md", files["CITATION.md"]):
+    if _has_findings(options.folders.output_dir / "CITATION.md", files["CITATION.md"]):
         del files["CITATION.md"]
     for name, text in files.items():
-        write_if_different(options.output_dir / name, text)
+        write_if_different(options.folders.output_dir / name, text)
 
 
 def generated_by() -> dict[str, object]:
@@ -373,7 +373,7 @@ def write_configuration(options: Options, weights: Mapping[str, str]) -> None:
     content = {"GeneratedBy": generated_by(), "Weights": dict(weights), "Options": used}
     text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
     checksum = hashlib.sha256(text.encode()).hexdigest()[:12]
-    write_if_different(options.output_dir / "logs" / f"config-{checksum}.json", text)
+    write_if_different(options.folders.output_dir / "logs" / f"config-{checksum}.json", text)
 
 
 def _source_dataset(bids_dir: Path) -> dict[str, str]:

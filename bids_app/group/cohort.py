@@ -94,8 +94,8 @@ def read_cohort(
     NothingSelectedError
         If the labels asked for leave nothing.
     """
-    tables, left_out = read_clinical_tables(options.bids_dir)
-    volumes, problems = read_volumes(options.output_dir)
+    tables, left_out = read_clinical_tables(options.folders.bids_dir)
+    volumes, problems = read_volumes(options.folders.output_dir)
     measured, selected = set(volumes["participant_id"]), _select(volumes, options)
     known = measured.union(*(table.values["participant_id"] for table in tables), reasons or ())
     lost = Counter(
@@ -109,7 +109,7 @@ def read_cohort(
     table["icv_ml"] = _filled(table, "icv_ml")
     table.insert(2, "segmentation", table["method"] + " " + table["contrast"])
     return Cohort(
-        table=_ordered(table, _scan_times(table, options.bids_dir), time),
+        table=_ordered(table, _scan_times(table, options.folders.bids_dir), time),
         columns=columns,
         participants=len(known),
         lost=lost,
@@ -207,15 +207,17 @@ def _checked(row: Mapping[str, str], path: Path) -> dict[str, object]:
 def _select(volumes: pd.DataFrame, options: Options) -> pd.DataFrame:
     """Keep the participants and sessions that were asked for."""
     subjects = volumes["participant_id"].str.removeprefix("sub-")
-    keep = ~subjects.isin(options.exclude_participant_labels)
-    if options.participant_labels is not None:
-        keep &= subjects.isin(options.participant_labels)
-    if options.session_labels is not None:
-        keep &= volumes["session_id"].str.removeprefix("ses-").isin(options.session_labels)
+    keep = ~subjects.isin(options.selection.exclude_participant_labels)
+    if options.selection.participant_labels is not None:
+        keep &= subjects.isin(options.selection.participant_labels)
+    if options.selection.session_labels is not None:
+        keep &= (
+            volumes["session_id"].str.removeprefix("ses-").isin(options.selection.session_labels)
+        )
     if not keep.any():
         raise NothingSelectedError(
             f"The labels asked for leave none of the {len(volumes)} volumes in "
-            f"{options.output_dir}."
+            f"{options.folders.output_dir}."
         )
     return volumes[keep].reset_index(drop=True)
 

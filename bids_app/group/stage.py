@@ -66,29 +66,29 @@ def run(options: Options) -> ExitCode:
     ThalbidsError
         If there is nothing to read, or the results cannot be written.
     """
-    plan = _known(read_analysis_file(options.analysis_file))
-    stored = options.calibration_file
+    plan = _known(read_analysis_file(options.analysis.file))
+    stored = options.analysis.calibration_file
     calibration = read_calibration(stored, weights_label()) if stored else None
-    records = read_records(options.output_dir)
+    records = read_records(options.folders.output_dir)
     cohort = read_cohort(options, plan.columns, plan.sessions.time, _reasons(records))
-    given = options.derivatives
+    given = options.folders.derivatives
     study = Study(
         cohort,
         plan,
-        options.output_dir,
+        options.folders.output_dir,
         given.get(plan.reference),
-        given.get("siena") or own_reports(options.output_dir),
-        options.calibrate,
+        given.get("siena") or own_reports(options.folders.output_dir),
+        options.analysis.calibrate,
         calibration,
     )
-    steps, unknown = cohort_steps(cohort, options.output_dir)
+    steps, unknown = cohort_steps(cohort, options.folders.output_dir)
     try:
         cohort = replace(cohort, table=study.table, problems=(*cohort.problems, *unknown))
     except NotApplicableError as error:
         raise BadDataError(f"Volumes cannot be calibrated: {error}.") from error
-    prepare_output(options.output_dir)
+    prepare_output(options.folders.output_dir)
     if records:
-        write_session_table(options.output_dir)
+        write_session_table(options.folders.output_dir)
     results: dict[str, Result] = {}
     # Figures take as long to render as the analyses to compute, and wait for nothing.
     with ProcessPoolExecutor(1, get_context("spawn")) as renderer:
@@ -104,7 +104,7 @@ def run(options: Options) -> ExitCode:
     if len(problems) > MOST_PROBLEMS:
         rest = len(problems) - MOST_PROBLEMS
         sys.stderr.write(f"{rest} more problems are in group/problems.tsv.\n")
-    sys.stderr.write(f"See {options.output_dir / 'group.html'}.\n")
+    sys.stderr.write(f"See {options.folders.output_dir / 'group.html'}.\n")
     return ExitCode.SOME_SESSIONS_FAILED if problems else ExitCode.DONE
 
 
@@ -143,7 +143,7 @@ def write(
     used += sorted({name for each in records if each.stamp for name in other_programs(each.stamp)})
     methods = methods_paragraph(results, used, steps)
     citation = references(results, used, steps)
-    with staged(options.output_dir, "group") as staging:
+    with staged(options.folders.output_dir, "group") as staging:
         tables = {"analyses": overview(results), "problems": problem_table(cohort, results)}
         for name, frame in tables.items():
             staging.table(f"group/{name}.tsv", frame)
@@ -163,7 +163,7 @@ def write(
                 staging.binary(f"group/figures/{name}.png", png)
         staging.text("CITATION.md", f"# Methods\n\n{methods}\n\n## References\n\n{citation}\n")
         report = CohortReport(
-            dataset=dataset_name(options.bids_dir),
+            dataset=dataset_name(options.folders.bids_dir),
             sessions=tuple(_status(record) for record in records),
             volumes=_volumes(cohort.table),
             software={"thalbids": __version__},

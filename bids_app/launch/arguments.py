@@ -64,7 +64,7 @@ def check_command(words: Sequence[str]) -> Command:
     options = parse(words)
     # argparse has no public way to ask which option takes a path.
     actions = build_parser()._option_string_actions
-    written = (options.output_dir, options.work_dir)
+    written = (options.folders.output_dir, options.folders.work_dir)
     absolute, read = [], []
     action: argparse.Action | None = None
     for position, word in enumerate(spelled_out(words)):

@@ -123,7 +123,7 @@ def _carry_out(own: argparse.Namespace, words: list[str]) -> int:
     settings = Settings(
         image=own.image,
         user=own.user,
-        memory_gib=command.options.memory_gib,
+        memory_gib=command.options.resources.memory_gib,
         mounts=mounts_of(command, own.patch),
         gpu=own.gpu,
         socket=socket_for(command.options),
@@ -162,7 +162,7 @@ def mounts_of(command: Command, patch: Path | None = None) -> dict[Path, tuple[s
         If a path is not there, cannot be made, or would hide a part of the image.
     """
     mounts = {path: (str(path), "ro") for path in command.read}
-    for folder in (command.options.output_dir, command.options.work_dir):
+    for folder in (command.options.folders.output_dir, command.options.folders.work_dir):
         if folder is not None:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -197,10 +197,10 @@ def socket_for(options: Options) -> Path | None:
     from bids_app.tools.choice import runner_of
     from bids_app.tools.docker_image import Docker
 
-    images = [options.tool_images.get(program.name) for program in all_programs(options)]
+    images = [options.programs.images.get(program.name) for program in all_programs(options)]
     if not any(isinstance(runner_of(image), Docker) for image in images):
         return None
-    if options.work_dir is None:
+    if options.folders.work_dir is None:
         raise UsageError(
             "A program in an image of its own exchanges files with thalbids in a folder of this "
             "machine. Give one with --work-dir."
@@ -226,7 +226,7 @@ def licence_for(options: Options) -> Path | None:
     from bids_app.programs.freesurfer import find_licence
 
     needed = any(method.needs_licence for method in programs_to_run(options))
-    if not needed or options.fs_license_file is not None:
+    if not needed or options.programs.fs_license_file is not None:
         return None
     return find_licence(None).absolute()
 

@@ -92,8 +92,8 @@ def _planned(options: Options) -> list[job_array.Labels]:
     """Every session that has something to measure."""
     from bids_app.dataset.index import check_dataset, index_sessions
 
-    if not options.skip_bids_validation:
-        check_dataset(options.bids_dir)
+    if not options.selection.skip_bids_validation:
+        check_dataset(options.folders.bids_dir)
     sessions = [session for session in index_sessions(options) if not session.problem]
     if not sessions:
         raise NothingSelectedError("No session that was asked for has an image to measure.")
@@ -101,7 +101,7 @@ def _planned(options: Options) -> list[job_array.Labels]:
     for subject, own in groupby(sessions, key=lambda session: session.subject):
         labels = [session.session for session in own]
         # Sessions that are compared with each other are measured by one task.
-        together = options.longitudinal and len(labels) > 1
+        together = options.methods.longitudinal and len(labels) > 1
         planned += [(subject, label) for label in ([None] if together else labels)]
     return planned
 
@@ -109,7 +109,7 @@ def _planned(options: Options) -> list[job_array.Labels]:
 def _unfinished(options: Options) -> tuple[list[job_array.Labels], dict[str, float]]:
     """What failed or has not run, and by how much more memory and time it is to get."""
     submissions = _submissions(options)
-    found = job_array.states(options.output_dir, submissions)
+    found = job_array.states(options.folders.output_dir, submissions)
     again = {
         labels: state for labels, state in found.items() if state.state in ("failed", "not run")
     }
@@ -138,7 +138,8 @@ def _request(
 
     asked = set(labels)
     subjects = tuple(dict.fromkeys(subject for subject, _ in labels))
-    sessions = index_sessions(replace(options, participant_labels=subjects))
+    selection = replace(options.selection, participant_labels=subjects)
+    sessions = index_sessions(replace(options, selection=selection))
     predicted = predict_sessions(sessions, cpus, options)
     costs = []
     for subject, own in groupby(sessions, key=lambda session: session.subject):
@@ -175,16 +176,16 @@ def _write(
     from bids_app.dataset.staging import prepare_output
 
     options = command.options
-    prepare_output(options.output_dir)
+    prepare_output(options.folders.output_dir)
     start = _start(command, image)
     folders, rest = command.words[:2], command.words[2 + len(options.levels) :]
-    resources = () if options.nprocs else ("--nprocs", str(request.cpus))
+    resources = () if options.resources.nprocs else ("--nprocs", str(request.cpus))
     participant = f"{start} {shlex.join([*folders, 'participant', *rest, *resources])}"
     group = f"{start} {shlex.join([*folders, 'group', *rest])}"
     if "group" not in options.levels:
         group = ""
     submission = job_array.write_submission(
-        options.output_dir, sessions, request, participant, group
+        options.folders.output_dir, sessions, request, participant, group
     )
     tasks = math.ceil(len(sessions) / request.chunk)
     sys.stdout.write(
@@ -210,7 +211,7 @@ def _start(command: Command, image: Path | None) -> str:
     for name, value in environment.items():
         words += ["--env", f"{name}={value}"]
     words += [f"--bind={folder}:{folder}:ro" for folder in command.read]
-    written = (command.options.output_dir, command.options.work_dir)
+    written = (command.options.folders.output_dir, command.options.folders.work_dir)
     words += [f"--bind={folder}:{folder}" for folder in written if folder is not None]
     from_task = '--workdir "$scratch" --env "SLURM_ARRAY_TASK_ID=${SLURM_ARRAY_TASK_ID:-}"'
     return f"{shlex.join(words)} {from_task} {shlex.quote(str(path))}"
@@ -220,7 +221,7 @@ def _tell_status(options: Options) -> int:
     """Print what became of every session; the exit code tells whether any failed."""
     from bids_app.run.records import write_session_table
 
-    found = job_array.states(options.output_dir, _submissions(options))
+    found = job_array.states(options.folders.output_dir, _submissions(options))
     counts = Counter(state.state for state in found.values())
     for labels, state in sorted(found.items(), key=lambda item: job_array.name_of(item[0])):
         if state.state in ("failed", "skipped", "not run"):
@@ -229,14 +230,14 @@ def _tell_status(options: Options) -> int:
     summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     sys.stdout.write(f"{len(found)} sessions: {summary}\n")
     # Tasks of an array leave it alone: ten thousand of them would each read all records.
-    write_session_table(options.output_dir)
+    write_session_table(options.folders.output_dir)
     return int(ExitCode.SOME_SESSIONS_FAILED if counts["failed"] else ExitCode.DONE)
 
 
 def _submissions(options: Options) -> list[job_array.Submission]:
-    found = job_array.read_submissions(options.output_dir)
+    found = job_array.read_submissions(options.folders.output_dir)
     if not found:
-        raise MissingInputError(f"Nothing has been submitted for {options.output_dir} yet.")
+        raise MissingInputError(f"Nothing has been submitted for {options.folders.output_dir} yet.")
     return found
 
 

@@ -164,7 +164,7 @@ def predict_sessions(
         }
     if others:
         return costs
-    records = {name: read_record(options.output_dir, name) for name in costs}
+    records = {name: read_record(options.folders.output_dir, name) for name in costs}
     done = {name: kept for name, kept in records.items() if kept and kept.status == "done"}
     if not done:
         return costs
@@ -184,7 +184,7 @@ def load_of(session: Session, options: Options) -> Load:
         voxels=tuple(_voxels(scan.path) for scan in session.anchors),
         contrasts=len(session.others) + bool(sources),
         sources=len(sources),
-        atlas="atlas" in options.methods,
+        atlas="atlas" in options.methods.names,
     )
 
 

@@ -31,7 +31,7 @@ from bids_app.options import Options
 from bids_app.run.outcome import Outcome
 from bids_app.run.progress import Progress
 from bids_app.run.records import reason_to_run, write_record
-from bids_app.run.resources import share
+from bids_app.run.resources import allocate
 from bids_app.run.stamps import Stamp, sha256
 from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
@@ -62,8 +62,8 @@ def run(
     measured = {item.name for item in outcomes if item.status in ("done", "unchanged")}
     courses = courses_of(sessions, measured)
     to_measure = [course for course in courses if not course.problem]
-    resources = share(len(to_measure), options.nprocs, options.omp_nthreads, options.memory_gib)
-    progress = Progress(len(courses), options.verbosity)
+    resources = allocate(len(to_measure), options.resources)
+    progress = Progress(len(courses), options.run.verbosity)
     ended = []
     with closing(run_sessions(measure_course, courses, options, resources)) as events:
         for event in events:
@@ -72,7 +72,7 @@ def run(
                 ended.append(event.outcome)
                 # Nothing to compare is no result, and has no record that could hide a session's.
                 if event.outcome.status in ("done", "failed"):
-                    write_record(options.output_dir, event.outcome)
+                    write_record(options.folders.output_dir, event.outcome)
     return ended
 
 
@@ -123,21 +123,21 @@ def measure_course(
     """
     stage("compare with earlier results")
     stamp = _stamp_of(course, options)
-    reason = reason_to_run(options.output_dir, course.name, stamp)
+    reason = reason_to_run(options.folders.output_dir, course.name, stamp)
     if not reason:
         return Outcome(course.name, "unchanged", stamp=stamp)
     stage("align all scans")
     images, masks = zip(
-        *(read_conformed(options.output_dir, scan) for scan in course.anchors), strict=True
+        *(read_conformed(options.folders.output_dir, scan) for scan in course.anchors), strict=True
     )
     try:
         aligned = align_within_subject(images, masks)
     except BadDataError as error:
         names = ", ".join(scan.path.name for scan in course.anchors)
         raise BadDataError(f"{course.name}: {error} Scans in order: {names}.") from error
-    methods = built_in(options.methods, flip_averaging=options.flip_averaging)
+    methods = built_in(options.methods.names, flip_averaging=options.methods.flip_averaging)
     measurements = []
-    with staged(options.output_dir, course.name) as staging:
+    with staged(options.folders.output_dir, course.name) as staging:
         for scan, image, transform in zip(
             course.anchors, aligned.images, aligned.transforms, strict=True
         ):
@@ -176,12 +176,12 @@ def _stamp_of(course: Session, options: Options) -> Stamp:
     """Everything that the results of a course depend on."""
     return Stamp(
         inputs={
-            str(scan.path.relative_to(options.bids_dir)): sha256(scan.path)
+            str(scan.path.relative_to(options.folders.bids_dir)): sha256(scan.path)
             for scan in course.anchors
         },
         parameters={
-            "methods": " ".join(built_in(options.methods)),
-            "flip averaging": str(options.flip_averaging),
+            "methods": " ".join(built_in(options.methods.names)),
+            "flip averaging": str(options.methods.flip_averaging),
             "unit": "subject",
         },
         software={"thalbids": __version__, **thalnet.weights_checksums()},

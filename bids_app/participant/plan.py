@@ -12,19 +12,19 @@ from bids_app.participant.longitudinal import courses_of
 from bids_app.programs.finished import datasets, match_table
 from bids_app.programs.siena import SIENA
 from bids_app.run.records import read_record
-from bids_app.run.resources import Resources
+from bids_app.run.resources import Allocation
 
 _MOST_NAMES = 10
 
 
-def print_plan(sessions: Sequence[Session], options: Options, resources: Resources) -> None:
+def print_plan(sessions: Sequence[Session], options: Options, resources: Allocation) -> None:
     """Print what a run would do, and about how long it would take.
 
     Parameters
     ----------
     sessions : sequence of Session
     options : Options
-    resources : Resources
+    resources : Allocation
         Workers and threads that the run would get.
     """
     from bids_app.participant.programs import all_programs
@@ -32,7 +32,7 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
     costs = predict_sessions(sessions, resources.threads, options)
     rows: list[tuple[str, ...]] = [("session", "scans", "methods", "seconds", "MiB", "action")]
     rows += [_row(session, options, costs.get(session.name)) for session in sessions]
-    courses = _courses(sessions) if options.longitudinal else []
+    courses = _courses(sessions) if options.methods.longitudinal else []
     for course in courses:
         costs[course.name] = predict_course(course)
         rows.append(_row(course, options, costs[course.name]))
@@ -40,7 +40,7 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Resourc
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
-    if options.longitudinal and not courses:
+    if options.methods.longitudinal and not courses:
         sys.stdout.write("longitudinal: no subject has two sessions\n")
     if SIENA in all_programs(options):
         later = [session.name for session in sessions if session.baseline is not None]
@@ -88,10 +88,10 @@ def _some(names: Sequence[str]) -> str:
 
 def _row(session: Session, options: Options, cost: Cost | None) -> tuple[str, ...]:
     scans = " ".join(scan.path.name for scan in session.anchors) or "-"
-    methods = " ".join(options.methods) if session.anchors else "-"
+    methods = " ".join(options.methods.names) if session.anchors else "-"
     if cost is None:
         return session.name, scans, methods, "-", "-", f"skip: {session.problem}"
-    record = read_record(options.output_dir, session.name)
+    record = read_record(options.folders.output_dir, session.name)
     action = "run"
     if record is not None:
         done = record.status == "done"

@@ -82,20 +82,20 @@ class _Found:
 def programs_to_run(options: Options) -> tuple[ExternalMethod, ...]:
     """Methods that were asked for and are not read from finished results."""
     finished = datasets(options)
-    return tuple(EXTERNAL[n] for n in options.methods if n in EXTERNAL and n not in finished)
+    return tuple(EXTERNAL[n] for n in options.methods.names if n in EXTERNAL and n not in finished)
 
 
 def all_programs(options: Options) -> tuple[Program, ...]:
     """The same, and those that segment nothing."""
-    siena = options.siena and SIENA.name not in options.derivatives
-    others = ((FLIRT, options.flirt), (SIENA, siena))
+    siena = options.programs.siena and SIENA.name not in options.folders.derivatives
+    others = ((FLIRT, options.programs.flirt), (SIENA, siena))
     return (*programs_to_run(options), *(program for program, asked in others if asked))
 
 
 def limits_of(program: Program, options: Options, threads: int) -> Limits:
     """What one run of a program may use."""
     seconds = _PATIENCE * program.seconds
-    return Limits(seconds, threads, options.memory_gib, options.tool_gpu)
+    return Limits(seconds, threads, options.resources.memory_gib, options.programs.gpu)
 
 
 def check_programs(options: Options) -> None:
@@ -112,26 +112,27 @@ def check_programs(options: Options) -> None:
         _check_program(program, options)
     for method in programs_to_run(options):
         name = method.name
-        given = options.tool_weights.get(name)
+        given = options.programs.weights.get(name)
         if method.weights and not (given and (given / method.weights_hold).exists()):
             raise MissingInputError(f"{name} needs --tool-weights {name}=PATH, {method.weights}.")
-        if method.needs_gpu and not options.tool_gpu:
+        if method.needs_gpu and not options.programs.gpu:
             raise UsageError(f"{method.title} works on a GPU only: add --tool-gpu.")
         if method.needs_licence:
-            find_licence(options.fs_license_file)
+            find_licence(options.programs.fs_license_file)
     names = [method_name(name) for name in datasets(options)]
     for name in names:
         if name in METHODS or names.count(name) > 1:
             raise UsageError(
                 f"-d cannot give results the name '{name}': others bear it. Choose another."
             )
-    wanted = {*options.methods, *datasets(options)}
+    wanted = {*options.methods.names, *datasets(options)}
     cut = sorted(name for name in wanted if name in EXTERNAL and EXTERNAL[name].needs_envelope)
-    if cut and options.envelope not in wanted:
+    envelope = options.methods.envelope
+    if cut and envelope not in wanted:
         raise UsageError(
-            f"{cut[0]} labels all of the deep grey matter; {options.envelope}'s mask, which cuts "
+            f"{cut[0]} labels all of the deep grey matter; {envelope}'s mask, which cuts "
             f"the thalami out of it, is not among the methods. Add it (--methods "
-            f"{options.envelope} or -d {options.envelope}=PATH), or choose another method's with "
+            f"{envelope} or -d {envelope}=PATH), or choose another method's with "
             "--envelope."
         )
 
@@ -139,7 +140,7 @@ def check_programs(options: Options) -> None:
 def _check_program(program: Program, options: Options) -> None:
     """See whether one program can be run in the way that was asked for."""
     name = program.name
-    image = options.tool_images.get(name)
+    image = options.programs.images.get(name)
     if image is None and program.program is None:
         raise MissingInputError(
             f"{program.title} exists as an image only. Give it with --tool-image "
@@ -222,7 +223,7 @@ def measure_external(
         if anchor.scan.contrast in found:
             masks[name] = found[anchor.scan.contrast].dseg
         # The programs give no probabilities that could be averaged.
-        rules = tuple(rule for rule in options.ensembles if rule != "mean")
+        rules = tuple(rule for rule in options.methods.ensembles if rule != "mean")
         for ensemble in ensembles(tuple(found), rules):
             dseg, soft_volumes = fuse([found[each] for each in ensemble.contrasts], ensemble.rule)
             fused = replace(found[ensemble.contrasts[0]], dseg=dseg, soft_volumes=soft_volumes)
@@ -255,9 +256,10 @@ def _envelope(name: str, masks: Mapping[str, Labels], options: Options) -> Label
     """The mask that cuts the thalami out of a method's labels, where one has to."""
     if not _needs_envelope(name):
         return None
-    if options.envelope not in masks:
-        raise MissingInputError(f"there is no mask by {options.envelope} to cut the thalami out.")
-    return masks[options.envelope]
+    envelope = options.methods.envelope
+    if envelope not in masks:
+        raise MissingInputError(f"there is no mask by {envelope} to cut the thalami out.")
+    return masks[envelope]
 
 
 def _finished_tasks(
@@ -312,7 +314,7 @@ class _Read:
         ]
         provenance: dict[str, object] = {"Sources": [raw_source(self.session, anchor.scan), *files]}
         if envelope is not None:
-            provenance["Envelope"] = self.options.envelope
+            provenance["Envelope"] = self.options.methods.envelope
         return _Found(thalami, provenance)
 
 
@@ -341,17 +343,17 @@ class _Run:
             return earlier
         name = f"logs/{self.anchor.scan.name}_{method.name}{self.contrast}.log"
         limits = limits_of(method, options, self.threads)
-        licence = find_licence(options.fs_license_file) if method.needs_licence else None
+        licence = find_licence(options.programs.fs_license_file) if method.needs_licence else None
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder, "log.txt")
             try:
                 made = run_program(
                     method,
                     image,
-                    runner_of(options.tool_images.get(method.name)),
+                    runner_of(options.programs.images.get(method.name)),
                     limits,
                     log,
-                    weights=options.tool_weights.get(method.name),
+                    weights=options.programs.weights.get(method.name),
                     licence=licence,
                 )
             finally:
@@ -359,7 +361,7 @@ class _Run:
                     self.staging.text(name, log.read_text(encoding="utf-8", errors="replace"))
         dseg = placed(made.labels, method.labels, self.anchor.image)
         program: dict[str, object] = {
-            **({"Envelope": options.envelope} if envelope is not None else {}),
+            **({"Envelope": options.methods.envelope} if envelope is not None else {}),
             **provenance(method.title, made.run, name),
         }
         given = {"Volumes": _known(*made.soft_volumes), "IntracranialVolume": _known(made.icv)}
@@ -371,7 +373,12 @@ class _Run:
     def _key(self, image: Volume, envelope: Labels | None) -> str:
         """Checksum of all that the result is made from."""
         name = self.method.name
-        words = (__version__, name, self.options.tool_images.get(name, ""), self.options.envelope)
+        words = (
+            __version__,
+            name,
+            self.options.programs.images.get(name, ""),
+            self.options.methods.envelope,
+        )
         made_from = hashlib.sha256("\n".join(words).encode())
         for array in (image.data, image.affine, envelope):
             if array is not None:
@@ -381,7 +388,7 @@ class _Run:
     def _earlier(self, key: str) -> _Found | None:
         """The result of an earlier run, which may have taken hours, if it is still right."""
         name = segmentation_path(self.session, self.anchor.scan, self.method.name, (self.contrast,))
-        path = self.options.output_dir / name
+        path = self.options.folders.output_dir / name
         try:
             sidecar = merged((path.with_name(path.name.removesuffix(".nii.gz") + ".json"),))
             dseg = read_volume(path, may_be_constant=True)

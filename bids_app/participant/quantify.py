@@ -147,11 +147,11 @@ def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, options: Option
     series = [each for each in (pd_weighted, t1_weighted, mt_weighted) if each is not None]
     echoes, grid, inside = _read_series(series, brain, options)
     decay = estatics(
-        echoes, [each.echo_times for each in series], weighted=options.decay_fit == "wls"
+        echoes, [each.echo_times for each in series], weighted=options.maps.decay_fit == "wls"
     )
     del echoes
     first, second, *saturated = decay.amplitudes
-    form = options.signal_form
+    form = options.maps.signal_form
     pair = pd_weighted.excitation, t1_weighted.excitation
     nominal, _ = r1_and_amplitude(first, second, pair, 1.0, form)
     field = _field(acquisition.transmit_field, grid, inside, brain, nominal)
@@ -166,7 +166,7 @@ def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, options: Option
         )
     else:
         warnings = (f"{acquisition.title} has no MT-on volume: there is no MTsat map.",)
-    correction = options.spoiling_correction
+    correction = options.maps.spoiling_correction
     if correction:
         maps["R1map"] = correct_spoiling(r1, correction, pair, field.relative, form)
     return _Computed(
@@ -175,8 +175,8 @@ def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, options: Option
         inside,
         tuple(image for each in series for image in each.images),
         _unringing(options)
-        + f"ESTATICS ({options.decay_fit.upper()}), R1 and MTsat by the rational approximation in "
-        f"the {form} form, "
+        + f"ESTATICS ({options.maps.decay_fit.upper()}), R1 and MTsat by the rational "
+        f"approximation in the {form} form, "
         + (f"spoiling correction {correction}" if correction else "no spoiling correction"),
         "Weiskopf et al. 2014, doi:10.3389/fnins.2014.00278; Helms et al. 2008, "
         "doi:10.1002/mrm.21542 and doi:10.1002/mrm.21732",
@@ -189,7 +189,7 @@ def _from_flip_angles(acquisition: VariableFlipAngle, brain: Volume, options: Op
     series = acquisition.series
     echoes, grid, inside = _read_series(series, brain, options)
     decay = estatics(
-        echoes, [each.echo_times for each in series], weighted=options.decay_fit == "wls"
+        echoes, [each.echo_times for each in series], weighted=options.maps.decay_fit == "wls"
     )
     angles = [each.excitation.flip_angle for each in series]
     time = series[0].excitation.repetition_time
@@ -295,12 +295,12 @@ def _read_series(
                 "a magnitude; phase, real and imaginary images carry the entity part."
             )
     magnitudes = (volume.data.astype(np.float32) for volume in volumes)
-    data = map(unring, magnitudes) if options.gibbs_unringing else magnitudes
+    data = map(unring, magnitudes) if options.maps.gibbs_unringing else magnitudes
     return [[next(data) for _ in each.images] for each in series], volumes[0], inside
 
 
 def _unringing(options: Options) -> str:
-    return "Gibbs unringing along three axes (Kellner et al. 2016), " * options.gibbs_unringing
+    return "Gibbs unringing along three axes (Kellner et al. 2016), " * options.maps.gibbs_unringing
 
 
 def _field(

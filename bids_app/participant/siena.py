@@ -56,10 +56,10 @@ def measure_brain_change(
         return ("SIENA is not run: the session has no T1w.",) if without_t1w else ()
     scans = (session.baseline, session.anchors[0])
     name = _report_name(session, session.baseline)
-    path = options.output_dir / name
+    path = options.folders.output_dir / name
     if not asked and not path.is_file():
         return ()
-    image = options.tool_images.get(SIENA.name, "local")
+    image = options.programs.images.get(SIENA.name, "local")
     try:
         inputs = {_source(scan, options): sha256(scan.path) for scan in scans}
         kept = _kept(path)
@@ -101,7 +101,7 @@ def _run(
 ) -> tuple[str, dict[str, object]]:
     first, later = (_read(scan) for scan in scans)
     name = f"logs/{session.name}_siena.log"
-    runner = runner_of(options.tool_images.get(SIENA.name))
+    runner = runner_of(options.programs.images.get(SIENA.name))
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "log.txt")
         try:
@@ -122,7 +122,7 @@ def _report_name(session: Session, baseline: Scan) -> PurePosixPath:
 
 
 def _source(scan: Scan, options: Options) -> str:
-    return scan.path.relative_to(options.bids_dir).as_posix()
+    return scan.path.relative_to(options.folders.bids_dir).as_posix()
 
 
 def _kept(report: Path) -> dict[str, object]:

@@ -62,7 +62,7 @@ from bids_app.programs.siena import SIENA
 from bids_app.run.outcome import Outcome, exit_code_of
 from bids_app.run.progress import Progress
 from bids_app.run.records import read_record, reason_to_run, update_session_table, write_record
-from bids_app.run.resources import share
+from bids_app.run.resources import allocate
 from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.fusion import ensembles, fuse
@@ -109,24 +109,24 @@ def run(options: Options) -> ExitCode:
     ThalbidsError
         If nothing can be done at all; problems of single sessions are recorded instead.
     """
-    if not options.skip_bids_validation:
-        check_dataset(options.bids_dir)
+    if not options.selection.skip_bids_validation:
+        check_dataset(options.folders.bids_dir)
     sessions = index_sessions(options)
     to_measure = [session for session in sessions if not session.problem]
-    resources = share(len(to_measure), options.nprocs, options.omp_nthreads, options.memory_gib)
-    if options.dry_run:
+    resources = allocate(len(to_measure), options.resources)
+    if options.run.dry_run:
         print_plan(sessions, options, resources)
         return ExitCode.DONE
 
-    if not options.reports_only:
+    if not options.run.reports_only:
         check_programs(options)
-    prepare_output(options.output_dir)
+    prepare_output(options.folders.output_dir)
     describe_dataset(options)
     write_configuration(options, thalnet.weights_checksums())
     write_match_table(sessions, options)
     if SIENA in all_programs(options) and all(session.baseline is None for session in sessions):
         sys.stderr.write("SIENA is not run: no session has an earlier one with a T1w.\n")
-    progress = Progress(len(sessions), options.verbosity)
+    progress = Progress(len(sessions), options.run.verbosity)
     outcomes = []
     try:
         with closing(run_sessions(measure_session, sessions, options, resources)) as events:
@@ -135,13 +135,13 @@ def run(options: Options) -> ExitCode:
                 if event.outcome is not None:
                     outcomes.append(event.outcome)
                     # The record of how the results came about stays as it is if they do.
-                    if event.outcome.status != "unchanged" and not options.reports_only:
-                        write_record(options.output_dir, event.outcome)
-        if options.longitudinal and not options.reports_only:
+                    if event.outcome.status != "unchanged" and not options.run.reports_only:
+                        write_record(options.folders.output_dir, event.outcome)
+        if options.methods.longitudinal and not options.run.reports_only:
             outcomes += longitudinal.run(sessions, outcomes, options)
     finally:
-        update_session_table(options.output_dir)
-    progress.conclude(outcomes, options.output_dir)
+        update_session_table(options.folders.output_dir)
+    progress.conclude(outcomes, options.folders.output_dir)
     return exit_code_of(outcomes)
 
 
@@ -168,15 +168,15 @@ def measure_session(
     ThalbidsError
         If an image cannot be used or a result not be written; nothing is written then.
     """
-    if options.reports_only:
+    if options.run.reports_only:
         return redraw_session(session, options)
     stage("compare with earlier results")
     stamp = stamp_of(session, options)
-    reason = reason_to_run(options.output_dir, session.name, stamp)
+    reason = reason_to_run(options.folders.output_dir, session.name, stamp)
     if not reason:
         return Outcome(session.name, "unchanged", stamp=stamp)
 
-    with staged(options.output_dir, session.name) as staging:
+    with staged(options.folders.output_dir, session.name) as staging:
         anchors = [
             measure_scan(scan, session, options, threads, stage, staging)
             for scan in session.anchors
@@ -267,8 +267,8 @@ def align_contrasts(
     x, y, z = grid.data.shape
     for other in others:
         strategies, programs = STRATEGIES[other.contrast], []
-        if options.flirt:
-            runner = runner_of(options.tool_images.get(FLIRT.name))
+        if options.programs.flirt:
+            runner = runner_of(options.programs.images.get(FLIRT.name))
             limits = limits_of(FLIRT, options, threads)
             flirt = FlirtRuns(runner, limits, staging, anchor.scan.name, other.contrast)
             strategies, programs = flirt_strategies(other.contrast, flirt), flirt.programs
@@ -317,7 +317,7 @@ def measure_contrasts(
             images[item.contrast] = image_to_segment(item, anchor.measured, session, staging)
         except ValueError as error:
             warnings.append(f"{item.contrast} is not segmented: {error}.")
-    methods = built_in(options.methods, flip_averaging=options.flip_averaging)
+    methods = built_in(options.methods.names, flip_averaging=options.methods.flip_averaging)
     measurements = list(measured.measurements)
     for method, own in anchor.segmentations.items():
         found, unsegmented = segment_contrasts(images, method, methods[method], threads, stage)
@@ -329,7 +329,7 @@ def measure_contrasts(
             measurements.append(Measurement.of(method, name, thalami, image, thickness))
         alone = {scan.contrast: own}
         alone |= {names[0]: thalami for names, thalami in found.items() if len(names) == 1}
-        for ensemble in ensembles(tuple(alone), options.ensembles):
+        for ensemble in ensembles(tuple(alone), options.methods.ensembles):
             dseg, soft_volumes = fuse([alone[name] for name in ensemble.contrasts], ensemble.rule)
             fused = replace(
                 own, dseg=dseg, soft_volumes=soft_volumes, confidence=np.nan, volume_error=np.nan
@@ -398,7 +398,7 @@ def measure_scan(
     write_image(staging, session, scan, image)
     segmentations: dict[str, Segmentation] = {}
     warnings = []
-    methods = built_in(options.methods, flip_averaging=options.flip_averaging)
+    methods = built_in(options.methods.names, flip_averaging=options.methods.flip_averaging)
     for method, segment in methods.items():
         stage(f"segment {scan.contrast} with {method}")
         try:
@@ -424,11 +424,12 @@ def measure_scan(
 
 def redraw_session(session: Session, options: Options) -> Outcome:
     """Build a session's page anew from its finished results."""
-    scans = [read_measured_scan(options.output_dir, session, scan) for scan in session.anchors]
-    record = read_record(options.output_dir, session.name)
+    output_dir = options.folders.output_dir
+    scans = [read_measured_scan(output_dir, session, scan) for scan in session.anchors]
+    record = read_record(output_dir, session.name)
     if record is None or record.stamp is None:
         raise MissingInputError(f"{session.name} has not been measured yet; run it first.")
-    _, r1_maps = read_steps(options.output_dir, session.folder)
-    with staged(options.output_dir, session.name) as staging:
+    _, r1_maps = read_steps(options.folders.output_dir, session.folder)
+    with staged(options.folders.output_dir, session.name) as staging:
         write_session_page(staging, session, scans, r1_maps, record.stamp, record.warnings)
     return replace(record, reason="page redrawn")

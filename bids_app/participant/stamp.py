@@ -21,13 +21,12 @@ from bids_app.tools.program import parameter_of
 
 def stamp_of(session: Session, options: Options) -> Stamp:
     """Everything that the results of a session depend on."""
-    inputs = {
-        str(scan.path.relative_to(options.bids_dir)): sha256(scan.path) for scan in session.anchors
-    }
+    bids_dir, methods = options.folders.bids_dir, options.methods
+    inputs = {str(scan.path.relative_to(bids_dir)): sha256(scan.path) for scan in session.anchors}
     for scan in session.others:
-        inputs[str(scan.path.relative_to(options.bids_dir))] = _sha256_if_readable(scan.path)
-    parameters = {"methods": " ".join(options.methods), "ensembles": " ".join(options.ensembles)}
-    parameters["flip averaging"] = str(options.flip_averaging)
+        inputs[str(scan.path.relative_to(bids_dir))] = _sha256_if_readable(scan.path)
+    parameters = {"methods": " ".join(methods.names), "ensembles": " ".join(methods.ensembles)}
+    parameters["flip averaging"] = str(methods.flip_averaging)
     sources = find_sources(session, options)
     for image in sources:
         for path in (image.path, *image.sidecars):
@@ -36,20 +35,20 @@ def stamp_of(session: Session, options: Options) -> Stamp:
     for name, root, path in finished_files(session, options):
         inputs[f"{name}:{path.relative_to(root)}"] = _sha256_if_readable(path)
     for method in programs_to_run(options):
-        parameters[method.parameter] = options.tool_images.get(method.name, "local")
-    if options.flirt and (session.others or sources):
-        parameters[FLIRT.parameter] = options.tool_images.get(FLIRT.name, "local")
+        parameters[method.parameter] = options.programs.images.get(method.name, "local")
+    if options.programs.flirt and (session.others or sources):
+        parameters[FLIRT.parameter] = options.programs.images.get(FLIRT.name, "local")
     if session.baseline is not None and SIENA in all_programs(options):
-        parameters[SIENA.parameter] = options.tool_images.get(SIENA.name, "local")
+        parameters[SIENA.parameter] = options.programs.images.get(SIENA.name, "local")
         baseline = session.baseline.path
-        inputs[str(baseline.relative_to(options.bids_dir))] = _sha256_if_readable(baseline)
-    if {*options.methods, *datasets(options)} & {"mindglide", "mindglide1"}:
-        parameters["envelope"] = options.envelope
+        inputs[str(baseline.relative_to(options.folders.bids_dir))] = _sha256_if_readable(baseline)
+    if {*options.methods.names, *datasets(options)} & {"mindglide", "mindglide1"}:
+        parameters["envelope"] = options.methods.envelope
     if sources:
-        parameters["signal form"] = options.signal_form
-        parameters["decay fit"] = options.decay_fit
-        parameters["Gibbs unringing"] = str(options.gibbs_unringing)
-        parameters["spoiling correction"] = options.spoiling_correction or "none"
+        parameters["signal form"] = options.maps.signal_form
+        parameters["decay fit"] = options.maps.decay_fit
+        parameters["Gibbs unringing"] = str(options.maps.gibbs_unringing)
+        parameters["spoiling correction"] = options.maps.spoiling_correction or "none"
     return Stamp(
         inputs=inputs,
         parameters=parameters,

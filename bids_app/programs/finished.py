@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.sources import DERIVATIVE
 from bids_app.dataset.staging import write_if_different
 from bids_app.errors import BadDataError, MissingInputError, closed_to_user
-from bids_app.group.analysis_file import read_analysis_file
 from bids_app.images.lta import read_lta
 from bids_app.images.volume import AffineArray, Volume, same_grid, to_ras
 from bids_app.options import Options
@@ -29,13 +27,8 @@ def datasets(options: Options) -> dict[str, Path]:
 
     Left out are quantitative maps, SIENA's reports and the reference of the group stage.
     """
-    others = {DERIVATIVE, "siena", "manual", _reference(options.analysis_file)}
-    return {name: path for name, path in options.derivatives.items() if name not in others}
-
-
-@cache
-def _reference(analysis_file: Path | None) -> str:
-    return read_analysis_file(analysis_file).reference
+    others = {DERIVATIVE, "siena", "manual", options.methods.reference}
+    return {name: path for name, path in options.folders.derivatives.items() if name not in others}
 
 
 def find_finished(
@@ -67,7 +60,7 @@ def find_finished(
             elif name in layouts.FLAT:
                 found += layouts.among_files(name, root, place)
             else:
-                wanted = options.bids_filters.get(name.lower(), {})
+                wanted = options.selection.bids_filters.get(name.lower(), {})
                 found += precomputed.find(name, root, place, wanted)
         except BadDataError as error:
             problems[name] = str(error)
@@ -129,7 +122,7 @@ def _longitudinal(path: Path) -> AffineArray:
 
 def _only_session(session: Session, options: Options) -> bool:
     """Whether a subject has no other session, so that results by subject can be its."""
-    folder = options.bids_dir / f"sub-{session.subject}"
+    folder = options.folders.bids_dir / f"sub-{session.subject}"
     return len([path for path in folder.glob("ses-*") if path.is_dir()]) < 2
 
 
@@ -194,7 +187,7 @@ def write_match_table(sessions: Iterable[Session], options: Options) -> None:
         "\t".join(" ".join(cell.split()) for cell in row) + "\n"
         for row in match_table(sessions, options)
     )
-    write_if_different(options.output_dir / "logs" / "derivatives.tsv", "".join(lines))
+    write_if_different(options.folders.output_dir / "logs" / "derivatives.tsv", "".join(lines))
 
 
 def _unused(root: Path, used: set[str], subjects: set[str], options: Options) -> Sequence[str]:
@@ -205,7 +198,7 @@ def _unused(root: Path, used: set[str], subjects: set[str], options: Options) ->
     found = []
     for entry in sorted(root.glob("sub-*")):
         subject = layouts.entities_of(entry, root).get("sub", "")
-        others = subject not in subjects and (options.bids_dir / f"sub-{subject}").is_dir()
+        others = subject not in subjects and (options.folders.bids_dir / f"sub-{subject}").is_dir()
         if entry.name in used or others or not (entry.is_dir() or layouts.is_image(entry)):
             continue
         found.append(entry.name)

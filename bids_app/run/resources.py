@@ -6,12 +6,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from bids_app.options import Resources
+
 # Peak of one session with a 256³ image, rounded up; measured by benchmarks/one_scan.py.
 SESSION_GIB = 1.5
 
 
 @dataclass(frozen=True)
-class Resources:
+class Allocation:
     """Shares of the machine.
 
     Attributes
@@ -69,31 +71,27 @@ def _cgroups() -> list[Path]:
     return [folder for folder in (group, *group.parents) if folder.is_relative_to(root)]
 
 
-def share(
-    sessions: int, nprocs: int | None, omp_nthreads: int | None, memory_gib: float | None
-) -> Resources:
+def allocate(sessions: int, limits: Resources) -> Allocation:
     """Divide processors and memory among sessions.
 
     Parameters
     ----------
     sessions : int
         How many there are to run.
-    nprocs, omp_nthreads : int or None
-        As the user set them; None chooses.
-    memory_gib : float or None
-        As the user set it; None is what is free.
+    limits : Resources
+        As the user set them.
 
     Returns
     -------
-    Resources
+    Allocation
         At least one worker with one thread.
     """
-    processors = nprocs or available_processors()
-    memory = memory_gib if memory_gib is not None else available_memory_gib()
+    processors = limits.nprocs or available_processors()
+    memory = limits.memory_gib if limits.memory_gib is not None else available_memory_gib()
     by_memory = max(1, int(memory // SESSION_GIB))
-    at_once = max(1, min(sessions, by_memory, processors // (omp_nthreads or 1) or 1))
-    threads = omp_nthreads or max(1, processors // at_once)
-    return Resources(at_once, threads)
+    at_once = max(1, min(sessions, by_memory, processors // (limits.omp_nthreads or 1) or 1))
+    threads = limits.omp_nthreads or max(1, processors // at_once)
+    return Allocation(at_once, threads)
 
 
 def _read(path: Path) -> str:

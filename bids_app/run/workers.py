@@ -24,7 +24,7 @@ from bids_app.options import Options
 from bids_app.run.claims import BEAT, Claims
 from bids_app.run.meter import Meter
 from bids_app.run.outcome import Outcome, Status
-from bids_app.run.resources import Resources
+from bids_app.run.resources import Allocation
 
 # (session, options, threads, report of the current stage) -> outcome
 Work = Callable[[Session, Options, int, Callable[[str], None]], Outcome]
@@ -59,7 +59,7 @@ class Event:
 
 
 def run_sessions(
-    work: Work, sessions: Sequence[Session], options: Options, resources: Resources
+    work: Work, sessions: Sequence[Session], options: Options, resources: Allocation
 ) -> Generator[Event, None, None]:
     """Run ``work`` on every session and report as it goes.
 
@@ -69,7 +69,7 @@ def run_sessions(
         Importable by name; does everything for one session.
     sessions : sequence of Session
     options : Options
-    resources : Resources
+    resources : Allocation
 
     Yields
     ------
@@ -88,7 +88,7 @@ def run_sessions(
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     context = multiprocessing.get_context("spawn")
     running: dict[Connection, tuple[Session, SpawnProcess, float]] = {}
-    claims = Claims(options.output_dir)
+    claims = Claims(options.folders.output_dir)
     try:
         while waiting or running:
             free = resources.workers - len(running)
@@ -209,7 +209,7 @@ def _unexpected(session: Session, options: Options, error: Exception, trace: str
     """Keep the traceback for a bug report, out of the user's sight."""
     from bids_app.dataset.staging import write_if_different
 
-    log = options.output_dir / "logs" / f"{session.name}.log"
+    log = options.folders.output_dir / "logs" / f"{session.name}.log"
     try:
         write_if_different(log, trace)
         where = f"the details are in {log}"

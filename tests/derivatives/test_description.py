@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,21 +14,21 @@ from bids_app.derivatives.description import (
     write_configuration,
 )
 from bids_app.options import Options
-from tests.conftest import describe
+from tests.conftest import changed, describe, options_of
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> Options:
     bids = describe(tmp_path / "bids", DatasetDOI="doi:10.18112/openneuro.ds002748.v1.0.5")
     (tmp_path / "out").mkdir()
-    return Options(bids, tmp_path / "out", ("participant",), derivatives={"manual": bids})
+    return options_of(bids, tmp_path / "out", derivatives={"manual": bids})
 
 
 def test_sources_and_links(options: Options, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("THALBIDS_IMAGE", raising=False)
     describe_dataset(options)
-    described = json.loads((options.output_dir / "dataset_description.json").read_text())
-    uri = options.bids_dir.as_uri()
+    described = json.loads((options.folders.output_dir / "dataset_description.json").read_text())
+    uri = options.folders.bids_dir.as_uri()
     assert described["DatasetLinks"] == {"raw": uri, "manual": uri}
     doi = "doi:10.18112/openneuro.ds002748.v1.0.5"
     assert described["SourceDatasets"] == [{"URL": uri, "DOI": doi}]
@@ -50,10 +49,10 @@ def test_the_container_is_named(
 
 
 def test_the_works_behind_every_method_are_cited(options: Options) -> None:
-    path = options.output_dir / "CITATION.md"
+    path = options.folders.output_dir / "CITATION.md"
     describe_dataset(options)
     assert "symmetric" not in path.read_text()
-    describe_dataset(replace(options, methods=("thalnet", "atlas")))
+    describe_dataset(changed(options, names=("thalnet", "atlas")))
     text = path.read_text()
     assert "Its baseline atlas registered an average anatomy" in text
     assert "Avants BB" in text.partition("## References")[2]
@@ -62,7 +61,7 @@ def test_the_works_behind_every_method_are_cited(options: Options) -> None:
 
 def test_what_single_sessions_went_through_is_said_to_follow(options: Options) -> None:
     describe_dataset(options)
-    text = (options.output_dir / "CITATION.md").read_text()
+    text = (options.folders.output_dir / "CITATION.md").read_text()
     assert "aligned" not in text
     assert "here once `thalbids ... group` has run" in text
 
@@ -70,10 +69,10 @@ def test_what_single_sessions_went_through_is_said_to_follow(options: Options) -
 def test_tasks_of_one_array_share_a_configuration(options: Options) -> None:
     weights = {"net.onnx": "12"}
     for label in ("01", "02"):
-        write_configuration(replace(options, participant_labels=(label,)), weights)
-    (path,) = (options.output_dir / "logs").glob("config-*.json")
+        write_configuration(changed(options, participant_labels=(label,)), weights)
+    (path,) = (options.folders.output_dir / "logs").glob("config-*.json")
     kept = json.loads(path.read_text())
     assert kept["Weights"] == weights
     assert kept["Options"]["methods"] == ["thalnet"]
-    write_configuration(replace(options, decay_fit="ols"), weights)
-    assert len(list((options.output_dir / "logs").glob("config-*.json"))) == 2
+    write_configuration(changed(options, decay_fit="ols"), weights)
+    assert len(list((options.folders.output_dir / "logs").glob("config-*.json"))) == 2

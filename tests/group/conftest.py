@@ -13,7 +13,7 @@ from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
 from bids_app.group.clinical import Column
 from bids_app.group.cohort import read_cohort
 from bids_app.group.study import Study
-from bids_app.options import Options
+from tests.conftest import options_of
 from tests.group.simulation import Folders, simulate
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
@@ -32,7 +32,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 
 @pytest.fixture(scope="session")
 def study(folders: Folders, plan: AnalysisPlan) -> Study:
-    options = Options(folders.bids, folders.out, ("group",))
+    options = options_of(folders.bids, folders.out, "group")
     cohort = read_cohort(options, plan.columns, plan.sessions.time)
     return Study(cohort, plan, folders.out, folders.manual)
 

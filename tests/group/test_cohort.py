@@ -11,8 +11,7 @@ import pytest
 
 from bids_app.errors import BadDataError, MissingInputError, NothingSelectedError
 from bids_app.group.cohort import Cohort, read_cohort, read_volumes
-from bids_app.options import Options
-from tests.conftest import describe
+from tests.conftest import describe, options_of
 from tests.group.simulation import volume_row, write_volumes
 
 ALIASES = {"sex": ("sex", "gender"), "diagnosis": ("diagnosis", "group"), "age": ("age",)}
@@ -37,7 +36,7 @@ def out(tmp_path: Path) -> Path:
 
 def cohort(bids: Path, out: Path, **options: object) -> Cohort:
     time = str(options.pop("time", "auto"))
-    return read_cohort(Options(bids, out, ("group",), **options), ALIASES, time)  # type: ignore[arg-type]
+    return read_cohort(options_of(bids, out, "group", **options), ALIASES, time)  # type: ignore[arg-type]
 
 
 def write(path: Path, text: str, described: dict[str, object] | None = None) -> None:
@@ -148,7 +147,7 @@ def test_the_more_specific_table_keeps_its_name(bids: Path, out: Path) -> None:
 
 def test_those_without_volumes_are_counted_by_reason(bids: Path, out: Path) -> None:
     write(bids / "participants.tsv", "participant_id age\nsub-01 30\nsub-02 31\nsub-03 32")
-    options = Options(bids, out, ("group",), participant_labels=("01",))
+    options = options_of(bids, out, "group", participant_labels=("01",))
     result = read_cohort(options, ALIASES, reasons={"sub-04": "measurement failed"})
     assert result.participants == 4
     assert result.lost == {"not selected": 1, "not measured": 1, "measurement failed": 1}

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from bids_app.dataset.index import Scan, Session
-from bids_app.options import Options
 from bids_app.participant.cost import Cost, Load, predict, predict_sessions
 from bids_app.run.meter import Meter
 from bids_app.run.outcome import Outcome, StageCost
@@ -20,7 +19,7 @@ from bids_app.run.records import (
     write_record,
     write_session_table,
 )
-from tests.conftest import save_image
+from tests.conftest import changed, options_of, save_image
 
 
 def _session(folder: Path, label: str, shape: tuple[int, int, int]) -> Session:
@@ -44,15 +43,15 @@ def test_more_voxels_and_scans_cost_more_and_threads_save_time() -> None:
 def test_contrasts_maps_and_the_atlas_cost_more(tmp_path: Path) -> None:
     one = _session(tmp_path / "bids" / "sub-a" / "anat", "a", (10, 20, 30))
     flair = Scan(one.anchors[0].path, "FLAIR", (("sub", "a"),))
-    options = Options(tmp_path / "bids", tmp_path, ("participant",))
+    options = options_of(tmp_path / "bids", tmp_path)
 
     def cost(session: Session, **more: object) -> Cost:
-        return predict_sessions([session], 1, replace(options, **more))["sub-a"]
+        return predict_sessions([session], 1, changed(options, **more))["sub-a"]
 
     plain, two = cost(one), cost(replace(one, others=(flair,)))
     assert two.seconds > plain.seconds
     assert two.peak_mib > plain.peak_mib
-    assert cost(one, methods=("thalnet", "atlas")).seconds > 2 * plain.seconds
+    assert cost(one, names=("thalnet", "atlas")).seconds > 2 * plain.seconds
     for echo in (1, 2, 3):
         save_image(
             tmp_path / "bids" / "sub-a" / "anat" / f"sub-a_echo-{echo}_flip-1_mt-off_MPM.nii.gz",
@@ -65,7 +64,7 @@ def test_contrasts_maps_and_the_atlas_cost_more(tmp_path: Path) -> None:
 
 def test_what_was_measured_before_corrects_the_prediction(tmp_path: Path) -> None:
     sessions = [_session(tmp_path, label, (10, 20, 30)) for label in "abcd"]
-    options = Options(tmp_path, tmp_path, ("participant",))
+    options = options_of(tmp_path, tmp_path)
     first = predict_sessions(sessions, 1, options)
     assert first["sub-a"] == _predict(6000)
     for label, factor in (("a", 2.0), ("b", 3.0), ("c", 50.0)):
@@ -82,7 +81,7 @@ def test_a_scan_that_cannot_be_read_is_taken_for_a_large_one(tmp_path: Path) -> 
     (tmp_path / "sub-1_T1w.nii.gz").write_bytes(b"no image")
     scan = Scan(tmp_path / "sub-1_T1w.nii.gz", "T1w", (("sub", "1"),))
     session = Session("1", None, (scan,))
-    options = Options(tmp_path, tmp_path, ("participant",))
+    options = options_of(tmp_path, tmp_path)
     assert predict_sessions([session], 1, options)["sub-1"] == _predict(256**3)
 
 

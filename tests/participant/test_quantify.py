@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -33,7 +32,7 @@ from examples.write_quantitative import (
     write_transmit_field,
     write_vfa,
 )
-from tests.conftest import describe
+from tests.conftest import changed, describe, options_of
 
 _SHAPE = (26, 28, 24)
 _SESSION = Session("01", "01", ())
@@ -71,17 +70,17 @@ _NOMINAL[0, 0, 0] = 0.9
 @pytest.fixture
 def options(tmp_path: Path) -> Options:
     bids = describe(tmp_path / "bids")
-    return Options(bids, tmp_path / "out", ("participant",))
+    return options_of(bids, tmp_path / "out")
 
 
 def _folder(options: Options) -> Path:
-    return options.bids_dir / "sub-01" / "ses-01"
+    return options.folders.bids_dir / "sub-01" / "ses-01"
 
 
 def _write_mpm(options: Options, field: np.ndarray | float = 1.0) -> None:
     maps = dict.fromkeys(("PDw", "T1w", "MTw"), _MAPS)
     write_mpm(_folder(options), _STEM, maps, _AFFINE, transmit_field=field)
-    write_mpm_metadata(options.bids_dir)
+    write_mpm_metadata(options.folders.bids_dir)
 
 
 def _write_field(options: Options, factor: float = 1.0) -> None:
@@ -210,8 +209,8 @@ def test_mp2rage_gives_r1_with_and_without_a_field(options: Options) -> None:
 def test_a_finished_map_is_used(
     options: Options, dataset: str, suffix: str, factor: float, words: str
 ) -> None:
-    derivative = options.bids_dir.parent / "maps"
-    root = options.bids_dir if dataset == "raw" else derivative
+    derivative = options.folders.bids_dir.parent / "maps"
+    root = options.folders.bids_dir if dataset == "raw" else derivative
     r1 = np.where(_INSIDE, _MAPS["R1map"], np.nan)
     values = factor * (r1 if suffix == "R1map" else 1 / r1)
     path = root / "sub-01" / "ses-01" / "anat" / f"{_STEM}_{suffix}.nii.gz"
@@ -220,7 +219,7 @@ def test_a_finished_map_is_used(
     write_image(template, 5 * values.astype(np.float32), _AFFINE)
     if dataset == "qmri":
         derivative.mkdir(exist_ok=True)
-        options = replace(options, derivatives={"qmri": derivative})
+        options = changed(options, derivatives={"qmri": derivative})
         _write_mpm(options)
     result = _quantify(options)
     assert _error(result, "R1map") < 1e-5
@@ -261,7 +260,7 @@ def test_metadata_nearest_to_the_image_wins(options: Options) -> None:
     (image, *_) = [s for s in find_sources(_SESSION, options) if "T1w_echo-2" in s.path.name]
     assert image.number("FlipAngle") == 25
     assert image.number("EchoTime") == pytest.approx(0.00492)
-    _edit(options.bids_dir / "sub-01" / "sub-01_acq-T1w_MPM.json", FlipAngle=20)
+    _edit(options.folders.bids_dir / "sub-01" / "sub-01_acq-T1w_MPM.json", FlipAngle=20)
     _edit(_anat(options) / f"{_STEM}_acq-PDw_MPM.json", FlipAngle=3)
     _edit(_anat(options) / f"{_STEM}_acq-T1w_MPM.json", Manufacturer="none")
     (image, *_) = [s for s in find_sources(_SESSION, options) if "T1w_echo-2" in s.path.name]
@@ -291,16 +290,16 @@ def test_missing_echo_times_are_said(options: Options) -> None:
 )
 def test_wrong_metadata_are_said(options: Options, field: str, value: object, words: str) -> None:
     _write_mpm(options)
-    shared = options.bids_dir / "acq-T1w_flip-2_mt-off_MPM.json"
+    shared = options.folders.bids_dir / "acq-T1w_flip-2_mt-off_MPM.json"
     _edit(_echo(options, 2) if field == "EchoTime" else shared, **{field: value})
     assert words in _reason(options)
 
 
 def test_json_that_cannot_be_read_is_said(options: Options) -> None:
     _write_mpm(options)
-    (options.bids_dir / "MPM.json").write_text("{")
+    (options.folders.bids_dir / "MPM.json").write_text("{")
     assert "MPM.json is not readable JSON" in _reason(options)
-    (options.bids_dir / "MPM.json").write_text("[]")
+    (options.folders.bids_dir / "MPM.json").write_text("[]")
     assert "does not hold a JSON object" in _reason(options)
 
 
@@ -333,7 +332,7 @@ def test_negative_magnitudes_are_said(options: Options) -> None:
 def test_a_wrong_repetition_time_is_refused_with_the_median(options: Options) -> None:
     _write_mpm(options)
     for name in ("acq-PDw_flip-1", "acq-T1w_flip-2"):
-        path = options.bids_dir / f"{name}_mt-off_MPM.json"
+        path = options.folders.bids_dir / f"{name}_mt-off_MPM.json"
         _edit(path, RepetitionTimeExcitation=0.18)
     assert "The computed R1map has a median of 0.0" in _reason(options)
 
@@ -395,16 +394,16 @@ def test_implausible_finished_maps_are_refused_with_the_median(options: Options)
 def test_a_spoiling_correction_for_another_protocol_is_refused(options: Options) -> None:
     _write_mpm(options)
     assert "but the series have TR 18 ms" in _reason(
-        replace(options, spoiling_correction="FIL_v3star")
+        changed(options, spoiling_correction="FIL_v3star")
     )
-    plain = _quantify(replace(options, signal_form="small-angle", decay_fit="ols"))
+    plain = _quantify(changed(options, signal_form="small-angle", decay_fit="ols"))
     assert "small-angle" in str(plain.maps[0].sidecar["EstimationAlgorithm"])
 
 
 def test_ringing_is_removed_on_request_and_the_map_says_so(options: Options) -> None:
     _write_mpm(options)
     plain, unrung = (
-        _quantify(replace(options, gibbs_unringing=asked)).maps[0] for asked in (False, True)
+        _quantify(changed(options, gibbs_unringing=asked)).maps[0] for asked in (False, True)
     )
     algorithms = [str(each.sidecar["EstimationAlgorithm"]) for each in (plain, unrung)]
     assert ["unringing" in algorithm for algorithm in algorithms] == [False, True]
@@ -420,14 +419,14 @@ def test_a_session_without_quantitative_files_is_silent(options: Options) -> Non
 def test_maps_and_their_names_are_valid_bids(options: Options) -> None:
     _write_mpm(options, _FIELD)
     _write_field(options)
-    (options.bids_dir / "README").write_text("A test.")
+    (options.folders.bids_dir / "README").write_text("A test.")
     result = _quantify(options)
     describe_dataset(options)
-    with staged(options.output_dir, _STEM) as staging:
+    with staged(options.folders.output_dir, _STEM) as staging:
         write_maps(staging, _SESSION, result.maps)
-    written = options.output_dir / "sub-01" / "ses-01" / "anat" / f"{_STEM}_R1map.nii.gz"
+    written = options.folders.output_dir / "sub-01" / "ses-01" / "anat" / f"{_STEM}_R1map.nii.gz"
     assert np.array_equal(read_volume(written).data, result.maps[0].volume.data)
-    for folder in (options.bids_dir, options.output_dir):
+    for folder in (options.folders.bids_dir, options.folders.output_dir):
         done = subprocess.run(
             [Path(sys.executable).with_name("bids-validator-deno"), "--json", str(folder)],
             capture_output=True,

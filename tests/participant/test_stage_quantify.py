@@ -17,14 +17,13 @@ from bids_app.dataset.index import index_sessions
 from bids_app.dataset.staging import prepare_output
 from bids_app.errors import BadDataError
 from bids_app.images.volume import Volume
-from bids_app.options import Options
 from bids_app.participant.stage import measure_session, redraw_session
 from bids_app.participant.stamp import stamp_of
 from bids_app.run.records import read_record, write_record
 from bids_app.segmentation.methods import METHODS
 from bids_app.segmentation.result import Segmentation
 from examples.make_demo_cohort import main as make_demo_cohort
-from tests.conftest import save_image
+from tests.conftest import options_of, save_image
 
 
 @pytest.fixture(scope="module")
@@ -111,20 +110,20 @@ def test_an_aligned_contrast_without_a_mask_stays_on_the_page(
         return segment(images, threads)
 
     monkeypatch.setitem(METHODS, "thalnet", only_t1w)
-    options = Options(bids, tmp_path / "out", ("participant",), session_labels=("01",))
-    prepare_output(options.output_dir)
+    options = options_of(bids, tmp_path / "out", session_labels=("01",))
+    prepare_output(options.folders.output_dir)
     (session,) = index_sessions(options)
     outcome = measure_session(session, options, 1, print)
     assert "R1map gives no mask by thalnet: no thalami." in outcome.warnings
-    write_record(options.output_dir, outcome)
-    page = options.output_dir / "sub-01_ses-01.html"
+    write_record(options.folders.output_dir, outcome)
+    page = options.folders.output_dir / "sub-01_ses-01.html"
     before = page.read_bytes()
     redraw_session(session, options)
     assert page.read_bytes() == before
 
 
 def test_metadata_and_settings_are_part_of_the_stamp(bids: Path, tmp_path: Path) -> None:
-    options = Options(bids, tmp_path, ("participant",), session_labels=("01",))
+    options = options_of(bids, tmp_path, session_labels=("01",))
     (session,) = index_sessions(options)
     before = stamp_of(session, options)
     name = "sub-01/ses-01/anat/sub-01_ses-01_echo-1_flip-1_mt-off_MPM"

@@ -22,12 +22,12 @@ def work(session: Session, options: Options, threads: int, stage: Callable[[str]
     """Write two files in half a second; sub-2 takes forever as long as there is a file 'slow'."""
     del threads
     stage("write")
-    if not reason_to_run(options.output_dir, session.name, Stamp()):
+    if not reason_to_run(options.folders.output_dir, session.name, Stamp()):
         return Outcome(session.name, "unchanged")
-    slow = Path(options.bids_dir / "slow").exists() and session.subject == "2"
-    with (options.bids_dir / "work.log").open("a") as log:
+    slow = Path(options.folders.bids_dir / "slow").exists() and session.subject == "2"
+    with (options.folders.bids_dir / "work.log").open("a") as log:
         log.write(f"{session.name}\n")
-    with staged(options.output_dir, session.name) as staging:
+    with staged(options.folders.output_dir, session.name) as staging:
         staging.text(f"{session.name}_1.txt", "whole")
         time.sleep(60 if slow else 0.5)
         staging.text(f"{session.name}_2.txt", "whole")

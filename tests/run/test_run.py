@@ -12,13 +12,14 @@ import pytest
 
 from bids_app.dataset.index import Session
 from bids_app.errors import BadDataError, ExitCode, MissingInputError
-from bids_app.options import Options
+from bids_app.options import Options, Resources
 from bids_app.run.outcome import Outcome, exit_code_of
 from bids_app.run.progress import Progress
 from bids_app.run.records import read_record, reason_to_run, write_record, write_session_table
-from bids_app.run.resources import Resources, share
+from bids_app.run.resources import Allocation, allocate
 from bids_app.run.stamps import Stamp, sha256
 from bids_app.run.workers import run_sessions
+from tests.conftest import options_of
 
 
 def _work(
@@ -37,8 +38,8 @@ def _work(
 
 
 def _run(tmp_path: Path, sessions: list[Session], workers: int = 2) -> dict[str, Outcome]:
-    options = Options(tmp_path, tmp_path, ("participant",))
-    events = list(run_sessions(_work, sessions, options, Resources(workers, 3)))
+    options = options_of(tmp_path, tmp_path)
+    events = list(run_sessions(_work, sessions, options, Allocation(workers, 3)))
     assert {event.stage for event in events if event.outcome is None} <= {"starts", "works"}
     return {event.name: event.outcome for event in events if event.outcome is not None}
 
@@ -142,18 +143,19 @@ def test_the_session_table_holds_every_record(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sessions", "nprocs", "threads", "memory", "expected"),
     [
-        (10, 8, None, 64, Resources(8, 1)),
-        (2, 8, None, 64, Resources(2, 4)),
-        (10, 8, 4, 64, Resources(2, 4)),
-        (10, 8, None, 3.2, Resources(2, 4)),
-        (10, 1, 4, 0.1, Resources(1, 4)),
-        (0, 2, None, 8, Resources(1, 2)),
+        (10, 8, None, 64, Allocation(8, 1)),
+        (2, 8, None, 64, Allocation(2, 4)),
+        (10, 8, 4, 64, Allocation(2, 4)),
+        (10, 8, None, 3.2, Allocation(2, 4)),
+        (10, 1, 4, 0.1, Allocation(1, 4)),
+        (0, 2, None, 8, Allocation(1, 2)),
     ],
 )
 def test_processors_and_memory_are_divided(
-    sessions: int, nprocs: int, threads: int | None, memory: float, expected: Resources
+    sessions: int, nprocs: int, threads: int | None, memory: float, expected: Allocation
 ) -> None:
-    assert share(sessions, nprocs, threads, memory) == expected
+    limits = Resources(nprocs=nprocs, omp_nthreads=threads, memory_gib=memory)
+    assert allocate(sessions, limits) == expected
 
 
 def test_progress_is_plain_where_it_is_not_a_terminal(tmp_path: Path) -> None:

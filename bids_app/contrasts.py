@@ -1,0 +1,112 @@
+"""The one table of contrasts; a new contrast is a line here.
+
+The index, the alignment, the network, the fusion of masks and the programs read from it what they
+may do with an image of a contrast.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What an image of a contrast is to a session.
+
+    An ``ANCHOR`` can be the image that is measured, on whose grid all results lie; an ``OTHER``
+    image is aligned to it, and so is a ``MAP``, which is computed or read as a quantitative map.
+    """
+
+    ANCHOR = "anchor"
+    OTHER = "other"
+    MAP = "map"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """What thalbids does with the images of one contrast.
+
+    Attributes
+    ----------
+    suffix : str
+        BIDS suffix.
+    role : Role
+    channel : str
+        Input channel of thalnet that takes it: the suffix of the contrast that it resembles among
+        those the network was trained on.
+    alignment : tuple of str
+        Keys of ``bids_app.alignment.strategies.STRATEGIES``, in the order in which they are tried;
+        empty for a contrast that is never aligned to another.
+    flirt : tuple of str
+        The same for FLIRT, keys of ``bids_app.programs.flirt.STRATEGIES``.
+    scaled : bool
+        Whether intensities are scaled within the brain before they are segmented, as Ibrahim et
+        al. 2026 did with R1.
+    """
+
+    suffix: str
+    role: Role
+    channel: str
+    alignment: tuple[str, ...] = ()
+    flirt: tuple[str, ...] = ()
+    scaled: bool = False
+
+
+# In the order of preference as anchor, which is also that of names of ensembles.
+# R1 is aligned as in Ibrahim et al. 2026, section 2.5. Correlation suits R1, which rises with T1w;
+# in FLAIR it changes its sign between tissues, so that only mutual information is left.
+_TABLE = (
+    Contrast(suffix="T1w", role=Role.ANCHOR, channel="T1w"),
+    Contrast(
+        suffix="FLAIR",
+        role=Role.ANCHOR,
+        channel="FLAIR",
+        alignment=("rigid", "ants"),
+        flirt=("correlation",),
+    ),
+    Contrast(
+        suffix="T2w",
+        role=Role.OTHER,
+        channel="T2w",
+        alignment=("rigid", "ants"),
+        flirt=("correlation",),
+    ),
+    Contrast(
+        suffix="R1map",
+        role=Role.MAP,
+        channel="R1map",
+        alignment=("affine", "correlation", "ants"),
+        flirt=("affine", "weighted correlation"),
+        scaled=True,
+    ),
+)
+
+CONTRASTS = {contrast.suffix: contrast for contrast in _TABLE}
+
+
+def suffixes(*roles: Role) -> tuple[str, ...]:
+    """List the contrasts that have one of some roles, or with none all, in the table's order.
+
+    Examples
+    --------
+    >>> suffixes(Role.ANCHOR)
+    ('T1w', 'FLAIR')
+    """
+    return tuple(each.suffix for each in _TABLE if not roles or each.role in roles)
+
+
+def split_name(name: str) -> tuple[str, ...]:
+    """Split a name that joins several contrasts.
+
+    Parameters
+    ----------
+    name : str
+        Suffixes one after the other; anything else in it is passed over.
+
+    Examples
+    --------
+    >>> split_name("T1wFLAIRR1mapStaple")
+    ('T1w', 'FLAIR', 'R1map')
+    """
+    return tuple(re.findall("|".join(sorted(CONTRASTS, key=len, reverse=True)), name))
