@@ -193,7 +193,7 @@ def socket_for(options: Options) -> Path | None:
     UsageError
         If the two containers would have no folder in common, or the engine has no socket here.
     """
-    from bids_app.participant.programs import all_programs
+    from bids_app.programs.selection import all_programs
     from bids_app.tools.choice import runner_of
     from bids_app.tools.docker_image import Docker
 
@@ -222,8 +222,8 @@ def licence_for(options: Options) -> Path | None:
     MissingInputError, BadDataError
         If it is needed and there is none.
     """
-    from bids_app.participant.programs import programs_to_run
     from bids_app.programs.freesurfer import find_licence
+    from bids_app.programs.selection import programs_to_run
 
     needed = any(method.needs_licence for method in programs_to_run(options))
     if not needed or options.programs.fs_license_file is not None:

@@ -11,6 +11,7 @@ from bids_app.dataset.index import Session
 from bids_app.options import Options
 from bids_app.programs.flirt import FLIRT
 from bids_app.programs.method import ExternalMethod
+from bids_app.programs.selection import all_programs, programs_to_run
 from bids_app.programs.siena import SIENA
 from bids_app.run.records import read_record
 from bids_app.tools.program import Program
@@ -143,8 +144,6 @@ def predict_sessions(
     dict of str to Cost
         By name of the session.
     """
-    from bids_app.participant.programs import all_programs, programs_to_run
-
     measured = [session for session in sessions if not session.problem]
     loads = {session.name: load_of(session, options) for session in measured}
     costs = {name: predict(load, threads) for name, load in loads.items()}

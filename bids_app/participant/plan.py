@@ -10,6 +10,7 @@ from bids_app.options import Options
 from bids_app.participant.cost import Cost, predict_course, predict_sessions
 from bids_app.participant.longitudinal import courses_of
 from bids_app.programs.finished import datasets, match_table
+from bids_app.programs.selection import all_programs
 from bids_app.programs.siena import SIENA
 from bids_app.run.records import read_record
 from bids_app.run.resources import Allocation
@@ -27,8 +28,6 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Allocat
     resources : Allocation
         Workers and threads that the run would get.
     """
-    from bids_app.participant.programs import all_programs
-
     costs = predict_sessions(sessions, resources.threads, options)
     rows: list[tuple[str, ...]] = [("session", "scans", "methods", "seconds", "MiB", "action")]
     rows += [_row(session, options, costs.get(session.name)) for session in sessions]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -25,14 +24,13 @@ from bids_app.derivatives.outputs import (
     write_ensemble,
     write_segmentation,
 )
-from bids_app.errors import BadDataError, MissingInputError, ThalbidsError, UsageError
+from bids_app.errors import BadDataError, MissingInputError, ThalbidsError
 from bids_app.images.volume import Volume, same_grid
 from bids_app.options import Options
 from bids_app.programs.finished import datasets, find_finished, read_finished
-from bids_app.programs.flirt import FLIRT
 from bids_app.programs.freesurfer import find_licence, read_statistics
 from bids_app.programs.job import provenance, run_program
-from bids_app.programs.layouts import CONTRASTS, Finished, method_name
+from bids_app.programs.layouts import CONTRASTS, Finished
 from bids_app.programs.method import (
     ExternalMethod,
     Labels,
@@ -41,16 +39,10 @@ from bids_app.programs.method import (
     within_envelope,
 )
 from bids_app.programs.registry import EXTERNAL
-from bids_app.programs.siena import SIENA
+from bids_app.programs.selection import limits_of, programs_to_run
 from bids_app.segmentation.fusion import ensembles, fuse
-from bids_app.segmentation.methods import METHODS
 from bids_app.segmentation.result import Thalami
-from bids_app.tools.call import Limits
 from bids_app.tools.choice import runner_of
-from bids_app.tools.program import Program
-
-# A program that takes so many times longer than it should hangs.
-_PATIENCE = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,86 +69,6 @@ class _Found:
 
     thalami: Thalami
     provenance: Mapping[str, object]
-
-
-def programs_to_run(options: Options) -> tuple[ExternalMethod, ...]:
-    """Methods that were asked for and are not read from finished results."""
-    finished = datasets(options)
-    return tuple(EXTERNAL[n] for n in options.methods.names if n in EXTERNAL and n not in finished)
-
-
-def all_programs(options: Options) -> tuple[Program, ...]:
-    """The same, and those that segment nothing."""
-    siena = options.programs.siena and SIENA.name not in options.folders.derivatives
-    others = ((FLIRT, options.programs.flirt), (SIENA, siena))
-    return (*programs_to_run(options), *(program for program, asked in others if asked))
-
-
-def limits_of(program: Program, options: Options, threads: int) -> Limits:
-    """What one run of a program may use."""
-    seconds = _PATIENCE * program.seconds
-    return Limits(seconds, threads, options.resources.memory_gib, options.programs.gpu)
-
-
-def check_programs(options: Options) -> None:
-    """See, before any work, whether every program that was asked for can be run.
-
-    Raises
-    ------
-    MissingInputError
-        If a program, an image, an engine, weights or a licence is not there.
-    UsageError
-        If a program lacks the GPU or the envelope that it needs.
-    """
-    for program in all_programs(options):
-        _check_program(program, options)
-    for method in programs_to_run(options):
-        name = method.name
-        given = options.programs.weights.get(name)
-        if method.weights and not (given and (given / method.weights_hold).exists()):
-            raise MissingInputError(f"{name} needs --tool-weights {name}=PATH, {method.weights}.")
-        if method.needs_gpu and not options.programs.gpu:
-            raise UsageError(f"{method.title} works on a GPU only: add --tool-gpu.")
-        if method.needs_licence:
-            find_licence(options.programs.fs_license_file)
-    names = [method_name(name) for name in datasets(options)]
-    for name in names:
-        if name in METHODS or names.count(name) > 1:
-            raise UsageError(
-                f"-d cannot give results the name '{name}': others bear it. Choose another."
-            )
-    wanted = {*options.methods.names, *datasets(options)}
-    cut = sorted(name for name in wanted if name in EXTERNAL and EXTERNAL[name].needs_envelope)
-    envelope = options.methods.envelope
-    if cut and envelope not in wanted:
-        raise UsageError(
-            f"{cut[0]} labels all of the deep grey matter; {envelope}'s mask, which cuts "
-            f"the thalami out of it, is not among the methods. Add it (--methods "
-            f"{envelope} or -d {envelope}=PATH), or choose another method's with "
-            "--envelope."
-        )
-
-
-def _check_program(program: Program, options: Options) -> None:
-    """See whether one program can be run in the way that was asked for."""
-    name = program.name
-    image = options.programs.images.get(name)
-    if image is None and program.program is None:
-        raise MissingInputError(
-            f"{program.title} exists as an image only. Give it with --tool-image "
-            f"{name}=IMAGE, for example {name}={program.image}."
-        )
-    try:
-        runner_of(image).check(program.program)
-    except MissingInputError as error:
-        advice = f" For example: --tool-image {name}={program.image}." if image is None else ""
-        raise MissingInputError(f"{name}: {error}{advice}") from error
-    scratch = os.environ.get("TMPDIR", tempfile.gettempdir())
-    if image is None and not program.takes_spaces and " " in scratch:
-        raise UsageError(
-            f"{program.title}'s scripts do not work below {scratch}, whose name holds a space. "
-            "Choose another folder with --work-dir."
-        )
 
 
 def measure_external(
@@ -231,17 +143,6 @@ def measure_external(
             thickness = anchor.slice_thickness(ensemble.contrasts)
             measurements.append(Measurement.of(name, ensemble.name, fused, anchor.image, thickness))
     return ExternalResults(tuple(measurements), tuple(warnings), tuple(dict.fromkeys(failed)))
-
-
-def finished_files(session: Session, options: Options) -> list[tuple[str, Path, Path]]:
-    """Files of finished results that belong to a session: dataset, its folder, file."""
-    found = [
-        (item.dataset, item.root, path)
-        for scan in session.anchors
-        for item in find_finished(session, scan, options)[0]
-        for path in item.files
-    ]
-    return list(dict.fromkeys(found))
 
 
 def _contrast_order(item: tuple[str, object]) -> int:

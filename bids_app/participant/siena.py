@@ -17,8 +17,8 @@ from bids_app.dataset.staging import Staging
 from bids_app.errors import ThalbidsError
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
-from bids_app.participant.programs import all_programs, limits_of
 from bids_app.programs.job import provenance
+from bids_app.programs.selection import all_programs, limits_of
 from bids_app.programs.siena import FOLDER, SIENA, final_pbvc, run_siena
 from bids_app.run.stamps import sha256
 from bids_app.tools.choice import runner_of

@@ -46,18 +46,14 @@ from bids_app.options import Options
 from bids_app.participant import longitudinal
 from bids_app.participant.page import write_session_page
 from bids_app.participant.plan import print_plan
-from bids_app.participant.programs import (
-    all_programs,
-    check_programs,
-    limits_of,
-    measure_external,
-)
+from bids_app.participant.programs import measure_external
 from bids_app.participant.quantify import quantify
 from bids_app.participant.siena import measure_brain_change
 from bids_app.participant.stamp import stamp_of, without
 from bids_app.programs.finished import write_match_table
 from bids_app.programs.flirt import FLIRT, flirt_strategies
 from bids_app.programs.flirt_runs import FlirtRuns
+from bids_app.programs.selection import all_programs, check_programs, limits_of
 from bids_app.programs.siena import SIENA
 from bids_app.run.outcome import Outcome, exit_code_of
 from bids_app.run.progress import Progress

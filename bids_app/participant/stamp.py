@@ -10,9 +10,9 @@ from bids_app.dataset.index import Session
 from bids_app.dataset.sources import find_sources
 from bids_app.errors import MissingInputError
 from bids_app.options import Options
-from bids_app.participant.programs import all_programs, finished_files, programs_to_run
-from bids_app.programs.finished import datasets
+from bids_app.programs.finished import datasets, finished_files
 from bids_app.programs.flirt import FLIRT
+from bids_app.programs.selection import all_programs, programs_to_run
 from bids_app.programs.siena import SIENA
 from bids_app.run.stamps import Stamp, sha256
 from bids_app.segmentation import thalnet

@@ -69,6 +69,17 @@ def find_finished(
     return found, problems
 
 
+def finished_files(session: Session, options: Options) -> list[tuple[str, Path, Path]]:
+    """List the files of finished results of a session: dataset, its folder, file."""
+    files = [
+        (item.dataset, item.root, path)
+        for scan in session.anchors
+        for item in find_finished(session, scan, options)[0]
+        for path in item.files
+    ]
+    return list(dict.fromkeys(files))
+
+
 def read_finished(result: Finished, grid: Volume, to_contrast: AffineArray | None) -> Labels:
     """Read labels and bring them onto the grid of the anchor.
 

@@ -15,12 +15,12 @@ import pytest
 from bids_app.cli import _BUILT_IN, _PROGRAMS, main, parse
 from bids_app.errors import BadDataError, MissingInputError, UsageError
 from bids_app.images.volume import Volume, to_ras
-from bids_app.participant.programs import check_programs
 from bids_app.programs.freesurfer import find_licence
 from bids_app.programs.job import run_program
 from bids_app.programs.layouts import FLAT, SUBJECTS_DIR
 from bids_app.programs.method import check_place, placed
 from bids_app.programs.registry import EXTERNAL
+from bids_app.programs.selection import check_programs
 from bids_app.segmentation.methods import METHODS
 from bids_app.segmentation.result import Segmentation
 from bids_app.tools.call import Limits, ToolError
@@ -232,7 +232,7 @@ def test_programs_join_the_session(
     shutil.copy(programs / "mindglide", programs / "mri_synthseg")
     before = labels(output, "first")
     (programs / "run_first_all").write_text("#!/bin/sh\nexit 9\n")
-    monkeypatch.setattr("bids_app.participant.programs._PATIENCE", 1)
+    monkeypatch.setattr("bids_app.programs.selection._PATIENCE", 1)
     assert main(words) == 0
     table = measured(output)
     assert [method for method, _ in table.index] == ["thalnet", "first", "synthseg", "mindglide"]
@@ -316,16 +316,16 @@ def test_what_is_missing_is_said_before_any_work(
     check_programs(parse(_options(bids, tmp_path, *words)))
     with monkeypatch.context() as patch:
         patch.setenv("TMPDIR", "/scratch of mine")
-        assert "whose name holds a space" in refused(*words)
-    assert "choose another method's with --envelope" in refused("--methods", "mindglide")
+        assert "whose name contains a space" in refused(*words)
+    assert "choose another method with --envelope" in refused("--methods", "mindglide")
     check_programs(
         parse(_options(bids, tmp_path, "--methods", "mindglide", "--envelope", "thalnet"))
     )
-    assert "the name 'thalnet'" in refused("-d", f"thalnet={tmp_path}")
-    assert "the name 'ab'" in refused("-d", f"a-b={tmp_path}", f"a_b={tmp_path}")
+    assert "results 'thalnet'" in refused("-d", f"thalnet={tmp_path}")
+    assert "results 'ab'" in refused("-d", f"a-b={tmp_path}", f"a_b={tmp_path}")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "--tool-image first=brainlife/fsl:6.0.7.4" in refused("--methods", "first")
-    assert "exists as an image only" in refused("--methods", "mindglide1")
+    assert "available as a container image only" in refused("--methods", "mindglide1")
     assert main(_options(bids, tmp_path, "--methods", "first")) == 66
     assert not (tmp_path / "out").exists()
 
