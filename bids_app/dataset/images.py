@@ -5,7 +5,12 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.freesurfer.mghformat import MGHError
+from nibabel.spatialimages import HeaderDataError, HeaderTypeError, ImageDataError, SpatialImage
+from nibabel.wrapstruct import WrapStructError
 
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.images.volume import Volume
@@ -13,6 +18,20 @@ from bids_app.images.volume import Volume
 # A head at 0.4 mm has about 2e8 voxels; more than this is a damaged header.
 MOST_VOXELS = 1_000_000_000
 _FEWEST_VOXELS_PER_AXIS = 8
+
+# What nibabel and the decompression raise for an image that cannot be read.
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+    ImageFileError,
+    HeaderDataError,
+    HeaderTypeError,
+    ImageDataError,
+    WrapStructError,
+    MGHError,
+)
 
 
 def read_volume(
@@ -47,10 +66,6 @@ def read_volume(
         If it is empty, truncated, not an image, not three-dimensional, implausibly large, without
         a usable affine, or holds no variation or, unless allowed, values that are not finite.
     """
-    import nibabel as nib
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError, SpatialImage
-
     try:
         if path.stat().st_size == 0:
             raise BadDataError(f"{path} is empty (0 bytes). Copy it again from its source.")
@@ -61,7 +76,7 @@ def read_volume(
         data = np.asanyarray(image.dataobj)
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise MissingInputError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except (EOFError, zlib.error, OSError, ValueError, ImageFileError, HeaderDataError) as error:
+    except UNREADABLE as error:
         raise BadDataError(
             f"{path} is damaged or not a NIfTI image ({error}). Copy it again from its source."
         ) from error
@@ -84,11 +99,23 @@ def read_volume(
 
 
 def axis_codes(path: Path) -> str:
-    """Directions of the axes of an image file as it lies on disk, for example ``LAS``."""
-    import nibabel as nib
-
+    """Name the directions of the axes of an image file as stored on disk, for example ``LAS``."""
     image = nib.Nifti1Image.from_filename(path)
     return "".join(str(code) for code in nib.aff2axcodes(image.affine))
+
+
+def count_voxels(path: Path) -> int | None:
+    """Count the voxels of an image by its header, without reading its data.
+
+    Returns
+    -------
+    int or None
+        Of the first volume if there are several; None if the image cannot be read.
+    """
+    try:
+        return int(np.prod(nib.Nifti1Image.from_filename(path).shape[:3]))
+    except UNREADABLE:
+        return None
 
 
 def _check_header(path: Path, shape: tuple[int, ...], affine: object, expected: int) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bids_app.dataset.names import LABEL_ENTITIES, parse_name
 from bids_app.errors import (
     CannotCreateError,
     InvalidBIDSError,
@@ -19,8 +20,6 @@ from bids_app.errors import (
 )
 from bids_app.options import Options
 
-# Entities that tell several scans of one session apart, in the order of BIDS names.
-_SCAN_ENTITIES = ("acq", "ce", "rec", "run")
 # SQL has its limits; above this all subjects are asked for.
 _MOST_IN_QUERY = 500
 # So many subjects' folders are indexed each on its own, in a tenth of a second.
@@ -320,19 +319,14 @@ def _closed_folder(session: Path) -> Path | None:
 
 
 def _entity(path: Path, short: str) -> str | None:
-    """Label of an entity as it stands in a file's name: pybids turns run-01 into a number."""
-    found = re.search(rf"(?:^|_){short}-([0-9a-zA-Z]+)", path.name)
-    return found[1] if found else None
-
-
-def _suffix(path: Path) -> str:
-    return path.name.partition(".")[0].rpartition("_")[2]
+    """Look up the label of an entity in a file's name; pybids turns ``run-01`` into a number."""
+    return parse_name(path.name).entities.get(short)
 
 
 def _scan(path: Path) -> Scan:
-    entities = [(short, _entity(path, short)) for short in ("sub", "ses", *_SCAN_ENTITIES)]
-    present = tuple((short, label) for short, label in entities if label is not None)
-    return Scan(path, _suffix(path), present)
+    entities, suffix = parse_name(path.name)
+    present = tuple((key, entities[key]) for key in LABEL_ENTITIES if key in entities)
+    return Scan(path, suffix, present)
 
 
 def _no_anchor(subject: str, label: str | None, images: list[Path], options: Options) -> str:
@@ -345,7 +339,7 @@ def _no_anchor(subject: str, label: str | None, images: list[Path], options: Opt
     }
     if filters:
         searched += f" with the filter {json.dumps(filters, default=str)}"
-    found = sorted({_suffix(image) for image in images})
+    found = sorted({parse_name(image.name).suffix for image in images})
     return f"{searched}; found {', '.join(found) if found else 'no image at all'}."
 
 

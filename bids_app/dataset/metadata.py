@@ -6,30 +6,12 @@ looked at.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from bids_app.dataset.names import parse_name
+from bids_app.dataset.tables import read_json
 from bids_app.errors import BadDataError
-
-
-def parse_name(name: str) -> tuple[dict[str, str], str]:
-    """Entities, in order, and suffix of a BIDS file name.
-
-    Parameters
-    ----------
-    name : str
-        With or without extension, for example ``sub-01_echo-1_MPM.nii.gz``.
-
-    Returns
-    -------
-    entities : dict of str to str
-    suffix : str
-        Empty if the name ends with an entity.
-    """
-    parts = name.split(".", 1)[0].split("_")
-    entities = dict(part.split("-", 1) for part in parts if "-" in part)
-    return entities, "" if "-" in parts[-1] else parts[-1]
 
 
 class Sidecars:
@@ -87,10 +69,7 @@ def merged(sidecars: tuple[Path, ...]) -> Mapping[str, object]:
     """
     fields: dict[str, object] = {}
     for path in sidecars:
-        try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError) as error:
-            raise BadDataError(f"{path} is not readable JSON ({error}).") from error
+        content = read_json(path)
         if not isinstance(content, dict):
             raise BadDataError(f"{path} does not hold a JSON object.")
         fields.update(content)

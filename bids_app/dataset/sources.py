@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from bids_app.dataset.index import Session
-from bids_app.dataset.metadata import Sidecars, merged, parse_name
+from bids_app.dataset.metadata import Sidecars, merged
+from bids_app.dataset.names import parse_name
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.options import Options
 

@@ -10,6 +10,7 @@ from bids_app.alignment.brain_change import percentage_change
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.metadata import merged
+from bids_app.dataset.tables import read_rows
 from bids_app.derivatives.description import PBVC_COLUMNS, VOLUME_COLUMNS
 from bids_app.derivatives.methods_section import LONGITUDINAL
 from bids_app.derivatives.outputs import (
@@ -21,7 +22,6 @@ from bids_app.derivatives.outputs import (
     session_of,
 )
 from bids_app.errors import BadDataError, MissingInputError
-from bids_app.group.clinical import read_rows
 from bids_app.images.volume import Volume
 from bids_app.segmentation.quality import Quality
 from bids_app.segmentation.volumes import ThalamusVolumes

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from bids_app.dataset.tables import read_json, read_rows
 from bids_app.errors import BadDataError
 
 IDENTITY = ("participant_id", "session_id")
@@ -103,35 +102,6 @@ def read_clinical_tables(bids_dir: Path) -> tuple[list[ClinicalTable], list[str]
     # A stable sort keeps sessions.tsv before phenotype, and participants.tsv last.
     tables.sort(key=lambda table: "session_id" not in table.values)
     return tables, problems
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read a TSV file as it stands.
-
-    Raises
-    ------
-    BadDataError
-        If it cannot be read, has no header, or a row does not fit the header.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            lines = list(csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, ValueError, csv.Error) as error:
-        raise BadDataError(f"{path} is not a readable TSV table ({error}).") from error
-    lines = [[entry.strip() for entry in line] for line in lines if any(map(str.strip, line))]
-    if not lines:
-        raise BadDataError(f"{path} is empty. Expected a header and one row per entry.")
-    header = lines[0]
-    if len(set(header)) < len(header):
-        twice = next(name for name in header if header.count(name) > 1)
-        raise BadDataError(f"{path} has two columns '{twice}'. Give every column its own name.")
-    for number, line in enumerate(lines[1:], start=2):
-        if len(line) != len(header):
-            raise BadDataError(
-                f"{path}, row {number}: {len(line)} fields, but the header has {len(header)}. "
-                "Fields are separated by tabs."
-            )
-    return [dict(zip(header, line, strict=True)) for line in lines[1:]]
 
 
 def with_prefix(labels: pd.Series, prefix: str) -> pd.Series:
@@ -239,10 +209,7 @@ def _is_number(text: str) -> bool:
 def _read_json(path: Path) -> dict[str, object]:
     if not path.is_file():
         return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise BadDataError(f"{path} is not valid JSON ({error}).") from error
+    content = read_json(path)
     return content if isinstance(content, dict) else {}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bids_app.dataset.tables import read_rows
 from bids_app.derivatives.description import VOLUME_COLUMNS
 from bids_app.errors import BadDataError, MissingInputError, NothingSelectedError
 from bids_app.group.clinical import (
@@ -18,7 +19,6 @@ from bids_app.group.clinical import (
     ClinicalTable,
     Column,
     read_clinical_tables,
-    read_rows,
     years,
 )
 from bids_app.options import Options

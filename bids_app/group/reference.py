@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 
 from bids_app.dataset.images import read_volume
+from bids_app.dataset.names import agreement, closest, parse_name
 from bids_app.errors import BadDataError
 from bids_app.images.volume import Volume, to_ras
 from bids_app.programs.method import FREESURFER_LABELS
@@ -36,25 +36,23 @@ def find_reference(folder: Path, scan: str) -> Path | None:
     BadDataError
         If several fit equally well.
     """
-    entities = _entities(scan)
+    entities = parse_name(scan).entities
     place = folder / f"sub-{entities['sub']}"
     if "ses" in entities:
         place = place / f"ses-{entities['ses']}"
-    fitting: dict[int, list[Path]] = {}
-    for path in sorted(place.glob("anat/*_dseg.nii*")):
-        own = _entities(path.name)
-        if own.get("seg", "thalamus") != "thalamus":
-            continue
-        shared = {"sub", "ses", "acq", "ce", "rec", "run"} & own.keys()
-        if all(own[key] == entities.get(key) for key in shared):
-            fitting.setdefault(len(shared), []).append(path)
-    if not fitting:
+    paths = sorted(place.glob("anat/*_dseg.nii*"))
+    names = [(path, parse_name(path.name).entities) for path in paths]
+    best = closest(
+        (agreement(labels, entities), path)
+        for path, labels in names
+        if labels.get("seg", "thalamus") == "thalamus"
+    )
+    if not best:
         return None
-    best = fitting[max(fitting)]
     if len(best) > 1:
-        names = ", ".join(path.name for path in best)
+        listed = ", ".join(path.name for path in best)
         raise BadDataError(
-            f"{place / 'anat'}: {names} could all be the reference of {scan}. Keep one of them."
+            f"{place / 'anat'}: {listed} could all be the reference of {scan}. Keep one of them."
         )
     return best[0]
 
@@ -103,7 +101,3 @@ def _named_labels(path: Path, folder: Path) -> dict[int, int]:
     else:
         return {}
     return thalamus_names(candidate)
-
-
-def _entities(name: str) -> dict[str, str]:
-    return dict(re.findall(r"(?:^|_)([a-z]+)-([0-9a-zA-Z+]+)", name))

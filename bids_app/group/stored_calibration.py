@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bids_app.dataset.tables import read_rows
 from bids_app.errors import BadDataError, MissingInputError
-from bids_app.group.clinical import read_rows
 from bids_app.statistics.calibration import COEFFICIENTS
 
 # What is needed to apply a calibration, beside segmentation, form of the mapping, and weights.

@@ -15,6 +15,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
+from bids_app.dataset.checksums import sha256
 from bids_app.errors import (
     ExitCode,
     MissingInputError,
@@ -25,7 +26,6 @@ from bids_app.errors import (
 from bids_app.launch import job_array
 from bids_app.launch.arguments import Command, check_command, wrapper_parser
 from bids_app.options import Options
-from bids_app.run.stamps import sha256
 
 _LEVELS = ("participant", "group")
 # Nodes differ, and file systems have bad days.

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bids_app.dataset.images import count_voxels
 from bids_app.dataset.index import Session
 from bids_app.options import Options
 from bids_app.programs.flirt import FLIRT
@@ -206,11 +207,6 @@ def _with_programs(cost: Cost, session: Session, programs: Sequence[ExternalMeth
 
 
 def _voxels(path: Path) -> int:
-    """Number of voxels by the header; the data are not read."""
-    import nibabel as nib
-    import numpy as np
-
-    try:
-        return int(np.prod(nib.Nifti1Image.from_filename(path).shape[:3]))
-    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError):
-        return _UNKNOWN_VOXELS
+    """Count the voxels of an image, or assume a typical number where it cannot be read."""
+    count = count_voxels(path)
+    return _UNKNOWN_VOXELS if count is None else count

@@ -16,6 +16,7 @@ from itertools import groupby
 from bids_app import __version__
 from bids_app.alignment.brain_change import parenchyma_volumes
 from bids_app.alignment.within_subject import align_within_subject
+from bids_app.dataset.checksums import sha256
 from bids_app.dataset.index import Session
 from bids_app.dataset.staging import staged
 from bids_app.derivatives.outputs import (
@@ -32,7 +33,7 @@ from bids_app.run.outcome import Outcome
 from bids_app.run.progress import Progress
 from bids_app.run.records import reason_to_run, write_record
 from bids_app.run.resources import allocate
-from bids_app.run.stamps import Stamp, sha256
+from bids_app.run.stamps import Stamp
 from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.consistency import make_consistent

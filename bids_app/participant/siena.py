@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from bids_app.dataset.checksums import sha256
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.staging import Staging
@@ -20,7 +21,6 @@ from bids_app.options import Options
 from bids_app.programs.job import provenance
 from bids_app.programs.selection import all_programs, limits_of
 from bids_app.programs.siena import FOLDER, SIENA, final_pbvc, run_siena
-from bids_app.run.stamps import sha256
 from bids_app.tools.choice import runner_of
 
 

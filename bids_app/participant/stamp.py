@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bids_app import __version__
+from bids_app.dataset.checksums import sha256
 from bids_app.dataset.index import Session
 from bids_app.dataset.sources import find_sources
 from bids_app.errors import MissingInputError
@@ -14,7 +15,7 @@ from bids_app.programs.finished import datasets, finished_files
 from bids_app.programs.flirt import FLIRT
 from bids_app.programs.selection import all_programs, programs_to_run
 from bids_app.programs.siena import SIENA
-from bids_app.run.stamps import Stamp, sha256
+from bids_app.run.stamps import Stamp
 from bids_app.segmentation import thalnet
 from bids_app.tools.program import parameter_of
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.names import entities_of
 from bids_app.dataset.sources import DERIVATIVE
 from bids_app.dataset.staging import write_if_different
 from bids_app.errors import BadDataError, MissingInputError, closed_to_user
@@ -208,7 +209,7 @@ def _unused(root: Path, used: set[str], subjects: set[str], options: Options) ->
     """
     found = []
     for entry in sorted(root.glob("sub-*")):
-        subject = layouts.entities_of(entry, root).get("sub", "")
+        subject = entities_of(entry, root).get("sub", "")
         others = subject not in subjects and (options.folders.bids_dir / f"sub-{subject}").is_dir()
         if entry.name in used or others or not (entry.is_dir() or layouts.is_image(entry)):
             continue

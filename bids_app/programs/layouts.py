@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.names import SCAN_ENTITIES, agreement, closest, entities_of
 from bids_app.errors import BadDataError
 
 # In the order in which they are fused: anchors first.
 CONTRASTS = ("T1w", "FLAIR", "T2w", "R1map")
-_SCAN_ENTITIES = ("acq", "ce", "rec", "run")
-_ENTITY = re.compile(r"(?:^|[_/])(sub|ses|acq|ce|rec|run|space)-([0-9a-zA-Z]+)")
 _IMAGE = re.compile(r"\.(?:nii(?:\.gz)?|mgz)$")
 
 # Label image and statistics below a subject's folder.
@@ -105,23 +104,16 @@ class Place:
             return None
         if "ses" not in entities and self.session.session and not self.only_session:
             return None
-        keys = ("ses", *_SCAN_ENTITIES) if image.contrast == contrast else ("ses",)
-        if any(key in entities and entities[key] != own.get(key) for key in keys):
-            return None
-        missing = [key for key in _SCAN_ENTITIES if key in own and key not in entities]
+        keys = ("ses", *SCAN_ENTITIES) if image.contrast == contrast else ("ses",)
+        missing = [key for key in SCAN_ENTITIES if key in own and key not in entities]
         if missing and image in self.session.anchors[1:]:
             return None
-        return sum(key in entities for key in keys)
+        return agreement(entities, own, keys)
 
 
 def method_name(dataset: str) -> str:
     """Name of a dataset as it can stand in a file name."""
     return re.sub("[^0-9a-zA-Z]", "", dataset)
-
-
-def entities_of(path: Path, root: Path) -> dict[str, str]:
-    """Entities in a path below a root; what a name says counts more than the folders above."""
-    return dict(_ENTITY.findall(path.relative_to(root).as_posix()))
 
 
 def entries(root: Path, session: Session) -> Iterator[Path]:
@@ -153,12 +145,12 @@ def best(candidates: Iterable[tuple[int, Finished]]) -> list[Finished]:
     BadDataError
         If several fit equally well.
     """
-    ranked: dict[tuple[str, str], dict[int, list[Finished]]] = {}
-    for agreement, item in candidates:
-        ranked.setdefault((item.method, item.contrast), {}).setdefault(agreement, []).append(item)
+    by_result: dict[tuple[str, str], list[tuple[int, Finished]]] = {}
+    for count, item in candidates:
+        by_result.setdefault((item.method, item.contrast), []).append((count, item))
     chosen = []
-    for by_agreement in ranked.values():
-        most = by_agreement[max(by_agreement)]
+    for results in by_result.values():
+        most = closest(results)
         if len(most) > 1:
             names = ", ".join(item.paths[0].relative_to(item.root).as_posix() for item in most)
             raise BadDataError(
@@ -181,8 +173,8 @@ def in_subjects_dir(name: str, root: Path, place: Place) -> list[Finished]:
             if not (subject / image).is_file() or (subject / "base-tps").exists():
                 continue
             entities = entities_of(subject.with_name(timepoint), root)
-            agreement = place.agreement(entities, "T1w")
-            if agreement is None or place.scan.contrast != "T1w":
+            count = place.agreement(entities, "T1w")
+            if count is None or place.scan.contrast != "T1w":
                 continue
             given = subject / statistics
             transforms = subject.parent / base / "mri" / "transforms"
@@ -195,7 +187,7 @@ def in_subjects_dir(name: str, root: Path, place: Place) -> list[Finished]:
                 statistics=given if given.is_file() else None,
                 transform=transforms / f"{timepoint}_to_{base}.lta" if is_long else None,
             )
-            found.append((agreement, result))
+            found.append((count, result))
     return best(found)
 
 
@@ -210,8 +202,8 @@ def among_files(name: str, root: Path, place: Place) -> list[Finished]:
                 if contrast is None:
                     continue
                 entities = entities_of(path, root)
-                agreement = place.agreement(entities, contrast)
-                if agreement is not None:
+                count = place.agreement(entities, contrast)
+                if count is not None:
                     anchored = entities.get("space") == place.scan.contrast
                     result = Finished(
                         name,
@@ -221,7 +213,7 @@ def among_files(name: str, root: Path, place: Place) -> list[Finished]:
                         (path,),
                         in_anchor_space=anchored,
                     )
-                    found.append((agreement, result))
+                    found.append((count, result))
         if found:
             return best(found)
     return []

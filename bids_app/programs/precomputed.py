@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bids_app.dataset.metadata import parse_name
-from bids_app.programs.layouts import Finished, Place, best, entities_of, entries, method_name
+from bids_app.dataset.names import entities_of, parse_name
+from bids_app.programs.layouts import Finished, Place, best, entries, method_name
 from bids_app.programs.method import FREESURFER_LABELS
 from bids_app.segmentation.result import LEFT, RIGHT
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from bids_app.errors import MissingInputError
 
 
 @dataclass(frozen=True)
@@ -40,19 +36,3 @@ class Stamp:
                 if mine[key] != theirs[key]:
                     return f"{key} changed"
         return ""
-
-
-def sha256(path: Path) -> str:
-    """Checksum of a file, as a hexadecimal string.
-
-    Raises
-    ------
-    MissingInputError
-        If the file cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        advice = "Fetch its content (datalad get) and start again." if path.is_symlink() else ""
-        raise MissingInputError(f"Cannot read {path}: {error.strerror}. {advice}") from error

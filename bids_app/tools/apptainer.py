@@ -9,8 +9,8 @@ import shutil
 import time
 from pathlib import Path
 
+from bids_app.dataset.checksums import sha256
 from bids_app.errors import MissingInputError
-from bids_app.run.stamps import sha256
 from bids_app.tools.call import Bind, Call, Limits, ToolRun, failure, inside, status_meaning
 from bids_app.tools.process import run_process
 

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bids_app.dataset.images import read_volume
+from bids_app.dataset.images import count_voxels, read_volume
 from bids_app.errors import BadDataError, ExitCode, MissingInputError
 from tests.conftest import save_image
 
@@ -109,3 +109,12 @@ def test_header_that_claims_a_hundred_gigabytes(tmp_path: Path, noise: np.ndarra
 def test_colours(tmp_path: Path) -> None:
     colours = np.zeros((10, 10, 10), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
     _refused(save_image(tmp_path / "rgb_T1w.nii.gz", colours), "one number per voxel")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b damaged", b"no image at all"])
+def test_voxels_of_unreadable_images_are_not_counted(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(content)
+    assert count_voxels(path) is None
+    assert count_voxels(tmp_path / "absent.nii.gz") is None
+    assert count_voxels(save_image(tmp_path / "b.nii.gz", np.zeros((8, 9, 10)))) == 720

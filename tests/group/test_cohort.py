@@ -231,7 +231,7 @@ def test_clinical_tables_that_cannot_be_read(
 def test_json_that_is_none(bids: Path, out: Path) -> None:
     write(bids / "participants.tsv", "participant_id age\nsub-01 1")
     (bids / "participants.json").write_text("{")
-    with pytest.raises(BadDataError, match="not valid JSON"):
+    with pytest.raises(BadDataError, match="not readable JSON"):
         cohort(bids, out)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bids_app.dataset.checksums import sha256
 from bids_app.dataset.index import Session
 from bids_app.errors import BadDataError, ExitCode, MissingInputError
 from bids_app.options import Options, Resources
@@ -17,7 +18,7 @@ from bids_app.run.outcome import Outcome, exit_code_of
 from bids_app.run.progress import Progress
 from bids_app.run.records import read_record, reason_to_run, write_record, write_session_table
 from bids_app.run.resources import Allocation, allocate
-from bids_app.run.stamps import Stamp, sha256
+from bids_app.run.stamps import Stamp
 from bids_app.run.workers import run_sessions
 from tests.conftest import options_of
 

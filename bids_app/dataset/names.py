@@ -1,0 +1,133 @@
+"""Names of BIDS files: entities and suffix, and which scan a label image belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+# Entities that distinguish the scans of one session, in the order of BIDS names.
+SCAN_ENTITIES = ("acq", "ce", "rec", "run")
+# All entities by which a label image names its scan.
+LABEL_ENTITIES = ("sub", "ses", *SCAN_ENTITIES)
+
+_ENTITY = re.compile(r"(?:^|_)([a-z]+)-([0-9a-zA-Z+]+)")
+
+T = TypeVar("T")
+
+
+class BIDSName(NamedTuple):
+    """What the name of a BIDS file says.
+
+    Attributes
+    ----------
+    entities : dict of str to str
+        Short entity names and labels, in the order of the name.
+    suffix : str
+        Empty if the name ends with an entity.
+    """
+
+    entities: dict[str, str]
+    suffix: str
+
+
+def parse_name(name: str) -> BIDSName:
+    """Split the name of a BIDS file or folder into entities and suffix.
+
+    Parameters
+    ----------
+    name : str
+        With or without extension; everything after the first full stop is ignored.
+
+    Examples
+    --------
+    >>> parse_name("sub-01_echo-1_MPM.nii.gz")
+    BIDSName(entities={'sub': '01', 'echo': '1'}, suffix='MPM')
+    >>> parse_name("sub-01_ses-02")
+    BIDSName(entities={'sub': '01', 'ses': '02'}, suffix='')
+    >>> parse_name("dseg.tsv")
+    BIDSName(entities={}, suffix='dseg')
+    """
+    stem = name.partition(".")[0]
+    last = stem.rpartition("_")[2]
+    return BIDSName(dict(_ENTITY.findall(stem)), "" if "-" in last else last)
+
+
+def entities_of(path: Path, root: Path) -> dict[str, str]:
+    """Collect the entities of a path below a folder.
+
+    Parameters
+    ----------
+    path : Path
+        File or folder; its own name takes precedence over the folders above.
+    root : Path
+        Names of this folder and of those above are ignored.
+
+    Examples
+    --------
+    >>> entities_of(Path("/out/sub-01/ses-02/anat/sub-01_run-1_dseg.nii.gz"), Path("/out"))
+    {'sub': '01', 'ses': '02', 'run': '1'}
+    """
+    entities: dict[str, str] = {}
+    for part in path.relative_to(root).parts:
+        entities |= parse_name(part).entities
+    return entities
+
+
+def agreement(
+    labels: Mapping[str, str],
+    scan: Mapping[str, str],
+    keys: Iterable[str] = LABEL_ENTITIES,
+) -> int | None:
+    """Count the entities in which a label image agrees with a scan.
+
+    Parameters
+    ----------
+    labels, scan : mapping of str to str
+        Entities of both. An entity that the label image does not name contradicts nothing.
+    keys : iterable of str
+        Entities that are compared.
+
+    Returns
+    -------
+    int or None
+        None if the label image names an entity differently: it belongs to another scan.
+
+    Examples
+    --------
+    >>> scan = parse_name("sub-01_ses-01_run-2_T1w").entities
+    >>> agreement(parse_name("sub-01_ses-01_run-2_seg-thalamus_dseg").entities, scan)
+    3
+    >>> agreement(parse_name("sub-01_ses-01_dseg").entities, scan)
+    2
+    >>> agreement(parse_name("sub-01_ses-01_run-1_dseg").entities, scan) is None
+    True
+    """
+    shared = [key for key in keys if key in labels]
+    if any(labels[key] != scan.get(key) for key in shared):
+        return None
+    return len(shared)
+
+
+def closest(candidates: Iterable[tuple[int | None, T]]) -> list[T]:
+    """Select the candidates with the highest agreement.
+
+    Parameters
+    ----------
+    candidates : iterable of (int or None, object)
+        Each with its `agreement`; those without any are excluded.
+
+    Returns
+    -------
+    list of object
+        Several if they agree equally well, in the order given.
+
+    Examples
+    --------
+    >>> closest([(2, "sub-01_dseg"), (3, "sub-01_run-1_dseg"), (None, "sub-02_dseg")])
+    ['sub-01_run-1_dseg']
+    """
+    matching = [(count, item) for count, item in candidates if count is not None]
+    highest = max((count for count, _ in matching), default=0)
+    return [item for count, item in matching if count == highest]
