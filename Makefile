@@ -38,6 +38,8 @@ test: $(VENV)/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
 # The networks anew, from two folders of label maps and one of scans (training/README.md).

@@ -209,7 +209,7 @@ def fsl_to_world(image: Image) -> list[list[float]]:
 
 
 def flirt(words: list[str]) -> None:
-    """Takes the images for aligned by their headers, whereever a search would have begun."""
+    """Takes the images for aligned by their headers, wherever a search would have begun."""
     given = options(words, ("-nosearch",))
     costs = ("mutualinfo", "corratio", "normcorr", "normmi", "leastsq")
     if given.get("-cost", "corratio") not in costs or given["-dof"] not in ("6", "7", "9", "12"):
