@@ -20,11 +20,12 @@ from bids_app.errors import (
     CannotCreateError,
     ExitCode,
     MissingInputError,
+    PermissionDeniedError,
     ThalbidsError,
     UnknownLevelError,
     UsageError,
-    closed_to_user,
-    told_if_closed,
+    permission_denied,
+    permissions_reported,
 )
 from bids_app.options import (
     Analysis,
@@ -272,7 +273,7 @@ def parse(arguments: Sequence[str]) -> Options:
         With the sentence to print and the exit code.
     """
     values = build_parser().parse_args(spelled_out(arguments))
-    with told_if_closed():
+    with permissions_reported():
         return _options(values)
 
 
@@ -347,7 +348,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, _stop)
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
-        with _scratch(options.folders.work_dir), told_if_closed():
+        with _scratch(options.folders.work_dir), permissions_reported():
             return int(max(_run(level, options) for level in options.levels))
     except ThalbidsError as error:
         sys.stderr.write(f"thalbids: {error}\n")
@@ -472,7 +473,7 @@ def _derivatives(values: Sequence[str]) -> dict[str, Path]:
         if not folder.is_dir():
             raise MissingInputError(f"There is no folder {folder} (given as -d {value}).")
         if not os.access(folder, os.R_OK | os.X_OK):
-            raise MissingInputError(closed_to_user(folder))
+            raise PermissionDeniedError(permission_denied(folder))
         found[name] = folder
     return found
 

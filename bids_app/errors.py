@@ -1,10 +1,11 @@
-"""Errors that a user can act on: one sentence, and the exit code of the BIDS execution draft."""
+"""Errors that a user can act on: one sentence, its cause, and the exit code of the program."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import IntEnum
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
@@ -22,6 +23,35 @@ class ExitCode(IntEnum):
     STOPPED = 75
 
 
+class Cause(StrEnum):
+    """Why a session or participant was not measured, as tables and flow diagrams label it."""
+
+    NOT_IN_DATASET = "not in the dataset"
+    NO_ANCHOR = "no anatomical image to measure"
+    SINGLE_VISIT = "fewer than two comparable sessions"
+    PERMISSION_DENIED = "permission denied"
+    BAD_DATA = "image or table cannot be used"
+    MISSING_INPUT = "missing input"
+    CANNOT_CREATE = "results cannot be written"
+    INVALID_REQUEST = "invalid request"
+    OUT_OF_MEMORY = "out of memory"
+    KILLED = "process ended unexpectedly"
+    UNEXPECTED = "unexpected error"
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether something went wrong, rather than that there was nothing to measure."""
+        return self not in (Cause.NO_ANCHOR, Cause.SINGLE_VISIT)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a session cannot be processed: the cause, and the sentence for the user."""
+
+    cause: Cause
+    text: str
+
+
 class ThalbidsError(Exception):
     """A problem that the user can solve.
 
@@ -29,6 +59,7 @@ class ThalbidsError(Exception):
     """
 
     exit_code = ExitCode.SOME_SESSIONS_FAILED
+    cause = Cause.INVALID_REQUEST
 
 
 class InvalidBIDSError(ThalbidsError):
@@ -59,32 +90,41 @@ class BadDataError(ThalbidsError):
     """A file is there but cannot be used."""
 
     exit_code = ExitCode.BAD_DATA
+    cause = Cause.BAD_DATA
 
 
 class MissingInputError(ThalbidsError):
     """A file or folder that is needed is not there."""
 
     exit_code = ExitCode.MISSING_INPUT
+    cause = Cause.MISSING_INPUT
+
+
+class PermissionDeniedError(MissingInputError):
+    """A file or folder that is needed may not be read by this user."""
+
+    cause = Cause.PERMISSION_DENIED
 
 
 class CannotCreateError(ThalbidsError):
     """An output cannot be written."""
 
     exit_code = ExitCode.CANNOT_CREATE
+    cause = Cause.CANNOT_CREATE
 
 
-def closed_to_user(path: object) -> str:
-    """Say that a file or folder does not admit this user."""
-    return f"{path} is closed to this user. Change its permissions, or give another path."
+def permission_denied(path: object) -> str:
+    """Say that this user may not read a file or folder."""
+    return f"Permission denied: {path}. Change its permissions, or give another path."
 
 
 @contextmanager
-def told_if_closed() -> Iterator[None]:
+def permissions_reported() -> Iterator[None]:
     """Turn missing permissions, which are no fault of the program, into a sentence.
 
     Raises
     ------
-    MissingInputError
+    PermissionDeniedError
         Instead of a PermissionError about a file or folder.
     """
     try:
@@ -92,4 +132,4 @@ def told_if_closed() -> Iterator[None]:
     except PermissionError as error:
         if error.filename is None:
             raise
-        raise MissingInputError(closed_to_user(error.filename)) from error
+        raise PermissionDeniedError(permission_denied(error.filename)) from error

@@ -23,7 +23,7 @@ def bids(tmp_path: Path) -> Path:
     return describe(tmp_path / "bids")
 
 
-def _parse(bids: Path, *words: str) -> object:
+def _parse(bids: Path, *words: str) -> Options:
     return parse([str(bids), str(bids.parent / "out"), "participant", *words])
 
 
@@ -37,12 +37,12 @@ def _parse(bids: Path, *words: str) -> object:
     ],
 )
 def test_every_spelling_of_participant_labels(bids: Path, words: list[str]) -> None:
-    assert _parse(bids, *words).participant_labels == ("01", "02")
+    assert _parse(bids, *words).selection.participant_labels == ("01", "02")
 
 
 @pytest.mark.parametrize("name", ["--session-label", "--session-id", "--session_label"])
 def test_every_spelling_of_session_labels(bids: Path, name: str) -> None:
-    assert _parse(bids, name, "ses-a", "b").session_labels == ("a", "b")
+    assert _parse(bids, name, "ses-a", "b").selection.session_labels == ("a", "b")
 
 
 def test_folders_after_labels_are_not_swallowed(bids: Path) -> None:
@@ -69,7 +69,7 @@ def test_both_levels_in_one_call(bids: Path) -> None:
     [("8G", 8), ("8 GB", 8), ("8GiB", 8), ("1.5g", 1.5), ("2048M", 2), ("2048", 2), ("1T", 1024)],
 )
 def test_memory_sizes(bids: Path, text: str, gib: float) -> None:
-    assert _parse(bids, "--mem", text).memory_gib == pytest.approx(gib)
+    assert _parse(bids, "--mem", text).resources.memory_gib == pytest.approx(gib)
 
 
 def test_filters_and_derivatives(bids: Path, tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_filters_and_derivatives(bids: Path, tmp_path: Path) -> None:
 
 
 def test_calibration(bids: Path, tmp_path: Path) -> None:
-    assert not _parse(bids).calibrate
-    assert _parse(bids, "--calibrate").calibrate
+    assert not _parse(bids).analysis.calibrate
+    assert _parse(bids, "--calibrate").analysis.calibrate
     options = _parse(bids, "--calibration", str(tmp_path / "calibration.tsv"))
     assert options.analysis.calibrate
     assert options.analysis.calibration_file == tmp_path / "calibration.tsv"

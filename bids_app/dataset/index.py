@@ -13,10 +13,12 @@ from typing import Any
 from bids_app.dataset.names import LABEL_ENTITIES, parse_name
 from bids_app.errors import (
     CannotCreateError,
+    Cause,
     InvalidBIDSError,
     MissingInputError,
     NothingSelectedError,
-    closed_to_user,
+    Problem,
+    permission_denied,
 )
 from bids_app.options import Options
 
@@ -66,11 +68,8 @@ class Session:
         Label without ``ses-``; None in datasets without sessions.
     anchors : tuple of Scan
         The images that are measured, every T1w or else every FLAIR; empty where there is none.
-    problem : str
-        Why the session cannot be processed; empty where it can.
-    fails : bool
-        Whether that is a failure: a label that was asked for and is not in the dataset, a folder
-        that is closed to this user. Otherwise there is nothing to process.
+    problem : Problem or None
+        Why the session cannot be processed; None where it can.
     others : tuple of Scan
         One image of every other contrast, to be aligned to the anchors.
     unused : tuple of Scan
@@ -83,8 +82,7 @@ class Session:
     subject: str
     session: str | None
     anchors: tuple[Scan, ...]
-    problem: str = ""
-    fails: bool = False
+    problem: Problem | None = None
     others: tuple[Scan, ...] = ()
     unused: tuple[Scan, ...] = ()
     baseline: Scan | None = None
@@ -173,10 +171,7 @@ def index_sessions(options: Options) -> list[Session]:
             f"None of the labels asked for ({', '.join(asked)}) is in {options.folders.bids_dir}, "
             f"which holds {_some(present)}."
         )
-    sessions = [
-        Session(label, None, (), f"There is no folder {bids_dir / f'sub-{label}'}.", fails=True)
-        for label in absent
-    ]
+    sessions = [Session(label, None, (), _absent(bids_dir / f"sub-{label}")) for label in absent]
     layouts = _layouts(options, None if len(selected) == len(present) else selected)
     everything = _by_subject(layouts, selected, {})
     filters = {
@@ -267,7 +262,7 @@ def _sessions_of(
 ) -> list[Session]:
     root = options.folders.bids_dir / f"sub-{subject}"
     if not _is_open(root):
-        return [Session(subject, None, (), closed_to_user(root), fails=True)]
+        return [Session(subject, None, (), _denied(root))]
     labels = {_entity(image, "ses") for image in images}
     folders = {folder.name.removeprefix("ses-") for folder in root.glob("ses-*") if folder.is_dir()}
     labels = (labels | folders) or {None}
@@ -284,8 +279,8 @@ def _sessions_of(
         measured = next((contrast for contrast in _ANCHORS if found[contrast]), None)
         if measured is None:
             closed = _closed_folder(options.folders.bids_dir / Session(subject, label, ()).folder)
-            problem = closed_to_user(closed) if closed else _no_anchor(subject, label, own, options)
-            sessions.append(Session(subject, label, (), problem, fails=closed is not None))
+            problem = _denied(closed) if closed else _no_anchor(subject, label, own, options)
+            sessions.append(Session(subject, label, (), problem))
             continue
         others = [some for contrast, some in found.items() if contrast != measured and some]
         sessions.append(
@@ -329,7 +324,15 @@ def _scan(path: Path) -> Scan:
     return Scan(path, suffix, present)
 
 
-def _no_anchor(subject: str, label: str | None, images: list[Path], options: Options) -> str:
+def _absent(folder: Path) -> Problem:
+    return Problem(Cause.NOT_IN_DATASET, f"There is no folder {folder}.")
+
+
+def _denied(folder: Path) -> Problem:
+    return Problem(Cause.PERMISSION_DENIED, permission_denied(folder))
+
+
+def _no_anchor(subject: str, label: str | None, images: list[Path], options: Options) -> Problem:
     folder = Session(subject, label, ()).folder
     searched = f"No T1w or FLAIR image: searched {folder}/anat/*_T1w.nii[.gz] and *_FLAIR.nii[.gz]"
     filters = {
@@ -340,7 +343,8 @@ def _no_anchor(subject: str, label: str | None, images: list[Path], options: Opt
     if filters:
         searched += f" with the filter {json.dumps(filters, default=str)}"
     found = sorted({parse_name(image.name).suffix for image in images})
-    return f"{searched}; found {', '.join(found) if found else 'no image at all'}."
+    text = f"{searched}; found {', '.join(found) if found else 'no image at all'}."
+    return Problem(Cause.NO_ANCHOR, text)
 
 
 def _some(labels: list[str]) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from bids_app import __version__
@@ -368,8 +369,10 @@ def write_configuration(options: Options, weights: Mapping[str, str]) -> None:
     CannotCreateError
         If it cannot be written.
     """
-    selection = {"participant_labels", "session_labels", "exclude_participant_labels", "levels"}
-    used = {name: value for name, value in vars(options).items() if name not in selection}
+    used = asdict(options)
+    del used["levels"]
+    for name in ("participant_labels", "session_labels", "exclude_participant_labels"):
+        del used["selection"][name]
     content = {"GeneratedBy": generated_by(), "Weights": dict(weights), "Options": used}
     text = json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
     checksum = hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -25,7 +25,7 @@ from bids_app.errors import (
     MissingInputError,
     ThalbidsError,
     UsageError,
-    told_if_closed,
+    permissions_reported,
 )
 from bids_app.launch.arguments import Command, check_command, wrapper_parser
 from bids_app.options import Options
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(error.exit_code)
 
 
-@told_if_closed()
+@permissions_reported()
 def _carry_out(own: argparse.Namespace, words: list[str]) -> int:
     """Run the container, or open a shell in it."""
     command = check_command(words)

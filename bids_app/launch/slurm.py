@@ -21,7 +21,7 @@ from bids_app.errors import (
     MissingInputError,
     NothingSelectedError,
     ThalbidsError,
-    told_if_closed,
+    permissions_reported,
 )
 from bids_app.launch import job_array
 from bids_app.launch.arguments import Command, check_command, wrapper_parser
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(error.exit_code)
 
 
-@told_if_closed()
+@permissions_reported()
 def _carry_out(own: argparse.Namespace, words: list[str]) -> int:
     """Write, submit or tell, as the arguments of this command and those of thalbids ask."""
     if not set(_LEVELS) & set(words):

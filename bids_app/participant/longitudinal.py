@@ -9,7 +9,7 @@ neither that of the interpolation nor that of outlines drawn anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from itertools import groupby
 
@@ -26,15 +26,15 @@ from bids_app.derivatives.outputs import (
     write_within_subject_volumes,
 )
 from bids_app.derivatives.readback import read_conformed
-from bids_app.errors import BadDataError
+from bids_app.errors import BadDataError, Cause, Problem
 from bids_app.images.volume import Volume
 from bids_app.options import Options
-from bids_app.run.outcome import Outcome
+from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.progress import Progress
 from bids_app.run.records import reason_to_run, write_record
 from bids_app.run.resources import allocate
 from bids_app.run.stamps import Stamp
-from bids_app.run.workers import run_sessions
+from bids_app.run.workers import Task, run_sessions
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.consistency import make_consistent
 from bids_app.segmentation.methods import built_in
@@ -68,7 +68,7 @@ def run(
     ended = []
     with closing(run_sessions(measure_course, courses, options, resources)) as events:
         for event in events:
-            progress.tell(event)
+            progress.show(event)
             if event.outcome is not None:
                 ended.append(event.outcome)
                 # Nothing to compare is no result, and has no record that could hide a session's.
@@ -102,19 +102,18 @@ def courses_of(sessions: Sequence[Session], measured: set[str]) -> list[Session]
         contrast = max(seen, key=lambda name: (seen.count(name), name), default="")
         usable = [session for session in ended if session.anchors[0].contrast == contrast]
         scans = tuple(scan for session in usable for scan in session.anchors)
-        problem = ""
+        problem = None
         if len(usable) < 2:
-            problem = (
+            problem = Problem(
+                Cause.SINGLE_VISIT,
                 f"{len(usable)} of its sessions could be measured on one contrast: no "
-                "change over time to measure (--longitudinal needs two)."
+                "change over time to measure (--longitudinal needs two).",
             )
         courses.append(Session(subject, None, scans, problem))
     return courses
 
 
-def measure_course(
-    course: Session, options: Options, threads: int, stage: Callable[[str], None]
-) -> Outcome:
+def measure_course(task: Task) -> Outcome:
     """Align the scans of one subject, segment them in their common space, write the results.
 
     Raises
@@ -122,12 +121,13 @@ def measure_course(
     ThalbidsError
         If the scans cannot be aligned or segmented, or a result not be written.
     """
-    stage("compare with earlier results")
+    course, options, threads, stage = task.session, task.options, task.threads, task.progress
+    stage(Stage.COMPARE, "with earlier results")
     stamp = _stamp_of(course, options)
     reason = reason_to_run(options.folders.output_dir, course.name, stamp)
     if not reason:
-        return Outcome(course.name, "unchanged", stamp=stamp)
-    stage("align all scans")
+        return Outcome(name=course.name, status="unchanged", stamp=stamp)
+    stage(Stage.ALIGN, "all scans")
     images, masks = zip(
         *(read_conformed(options.folders.output_dir, scan) for scan in course.anchors), strict=True
     )
@@ -146,7 +146,7 @@ def measure_course(
         for method, segment in methods.items():
             results = []
             for scan, image in zip(course.anchors, aligned.images, strict=True):
-                stage(f"segment {scan.path.name} with {method}")
+                stage(Stage.SEGMENT, f"{scan.path.name} with {method}")
                 try:
                     results.append(segment({scan.contrast: image}, threads))
                 except BadDataError as error:
@@ -155,7 +155,7 @@ def measure_course(
                 Volume(result.brain_mask, image.affine)  # thalnet's for all methods
                 for result, image in zip(results, aligned.images, strict=True)
             ]
-            stage(f"carry the outline of {method} to all scans")
+            stage(Stage.PROPAGATE, f"the segmentation by {method} to all scans")
             outlined = make_consistent(results, aligned.images)
             for scan, acquired, image, result in zip(
                 course.anchors, images, aligned.images, outlined, strict=True
@@ -165,12 +165,18 @@ def measure_course(
                 quality = assess(result, float(acquired.voxel_size.max()))
                 measurements.append((scan, method, volumes, quality))
         write_within_subject_volumes(staging, measurements)
-        stage("measure the change of brain volume")
+        stage(Stage.BRAIN_CHANGE, "")
         volumes_of_brain = parenchyma_volumes(aligned.images, brains)
         write_brain_change(
             staging, course, zip(course.anchors, volumes_of_brain.tolist(), strict=True)
         )
-    return Outcome(course.name, "done", reason, stamp=stamp, outputs=tuple(sorted(staging.names)))
+    return Outcome(
+        name=course.name,
+        status="done",
+        reason=reason,
+        stamp=stamp,
+        outputs=tuple(sorted(staging.names)),
+    )
 
 
 def _stamp_of(course: Session, options: Options) -> Stamp:

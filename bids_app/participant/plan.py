@@ -89,7 +89,14 @@ def _row(session: Session, options: Options, cost: Cost | None) -> tuple[str, ..
     scans = " ".join(scan.path.name for scan in session.anchors) or "-"
     methods = " ".join(options.methods.names) if session.anchors else "-"
     if cost is None:
-        return session.name, scans, methods, "-", "-", f"skip: {session.problem}"
+        return (
+            session.name,
+            scans,
+            methods,
+            "-",
+            "-",
+            f"skip: {session.problem.text if session.problem else ''}",
+        )
     record = read_record(options.folders.output_dir, session.name)
     action = "run"
     if record is not None:

@@ -40,6 +40,7 @@ from bids_app.programs.method import (
 )
 from bids_app.programs.registry import EXTERNAL
 from bids_app.programs.selection import limits_of, programs_to_run
+from bids_app.run.outcome import Stage
 from bids_app.segmentation.fusion import ensembles, fuse
 from bids_app.segmentation.result import Thalami
 from bids_app.tools.choice import runner_of
@@ -77,7 +78,7 @@ def measure_external(
     session: Session,
     options: Options,
     threads: int,
-    stage: Callable[[str], None],
+    stage: Callable[[Stage, str], None],
     staging: Staging,
 ) -> ExternalResults:
     """Segment an anchor and the contrasts aligned to it with every program, fuse, measure, write.
@@ -117,7 +118,7 @@ def measure_external(
     for name in sorted(tasks, key=_needs_envelope):
         found: dict[str, Thalami] = {}
         for contrast, task in sorted(tasks[name].items(), key=_contrast_order):
-            stage(f"{contrast} by {name}")
+            stage(Stage.RUN, f"{name} on {contrast}")
             try:
                 made = task(masks)
                 thalami = made.thalami

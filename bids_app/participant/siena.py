@@ -21,6 +21,7 @@ from bids_app.options import Options
 from bids_app.programs.job import provenance
 from bids_app.programs.selection import all_programs, limits_of
 from bids_app.programs.siena import FOLDER, SIENA, final_pbvc, run_siena
+from bids_app.run.outcome import Stage
 from bids_app.tools.choice import runner_of
 
 
@@ -28,7 +29,7 @@ def measure_brain_change(
     session: Session,
     options: Options,
     threads: int,
-    stage: Callable[[str], None],
+    stage: Callable[[Stage, str], None],
     staging: Staging,
 ) -> tuple[str, ...]:
     """Measure the change since the subject's first session and keep SIENA's report.
@@ -73,7 +74,7 @@ def measure_brain_change(
             staging.text(name, path.read_text(encoding="utf-8"))
             staging.json(name.with_suffix(".json"), kept)
             return ()
-        stage("siena")
+        stage(Stage.RUN, "siena")
         report, program = _run(session, scans, options, threads, staging)
     except ThalbidsError as error:
         return (f"There is no brain volume change by SIENA: {error}",)

@@ -55,11 +55,11 @@ from bids_app.programs.flirt import FLIRT, flirt_strategies
 from bids_app.programs.flirt_runs import FlirtRuns
 from bids_app.programs.selection import all_programs, check_programs, limits_of
 from bids_app.programs.siena import SIENA
-from bids_app.run.outcome import Outcome, exit_code_of
+from bids_app.run.outcome import Outcome, Stage, exit_code_of
 from bids_app.run.progress import Progress
 from bids_app.run.records import read_record, reason_to_run, update_session_table, write_record
 from bids_app.run.resources import allocate
-from bids_app.run.workers import run_sessions
+from bids_app.run.workers import Task, run_sessions
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.fusion import ensembles, fuse
 from bids_app.segmentation.methods import JOINT_METHODS, Method, built_in
@@ -127,7 +127,7 @@ def run(options: Options) -> ExitCode:
     try:
         with closing(run_sessions(measure_session, sessions, options, resources)) as events:
             for event in events:
-                progress.tell(event)
+                progress.show(event)
                 if event.outcome is not None:
                     outcomes.append(event.outcome)
                     # The record of how the results came about stays as it is if they do.
@@ -141,19 +141,12 @@ def run(options: Options) -> ExitCode:
     return exit_code_of(outcomes)
 
 
-def measure_session(
-    session: Session, options: Options, threads: int, stage: Callable[[str], None]
-) -> Outcome:
+def measure_session(task: Task) -> Outcome:
     """Measure one session and write its results, or say why not.
 
     Parameters
     ----------
-    session : Session
-    options : Options
-    threads : int
-        Processors to use.
-    stage : function
-        Told what is being done.
+    task : Task
 
     Returns
     -------
@@ -164,27 +157,28 @@ def measure_session(
     ThalbidsError
         If an image cannot be used or a result not be written; nothing is written then.
     """
+    session, options, threads, stage = task.session, task.options, task.threads, task.progress
     if options.run.reports_only:
         return redraw_session(session, options)
-    stage("compare with earlier results")
+    stage(Stage.COMPARE, "with earlier results")
     stamp = stamp_of(session, options)
     reason = reason_to_run(options.folders.output_dir, session.name, stamp)
     if not reason:
-        return Outcome(session.name, "unchanged", stamp=stamp)
+        return Outcome(name=session.name, status="unchanged", stamp=stamp)
 
     with staged(options.folders.output_dir, session.name) as staging:
         anchors = [
             measure_scan(scan, session, options, threads, stage, staging)
             for scan in session.anchors
         ]
-        stage("quantify")
+        stage(Stage.QUANTIFY, "")
         failed: tuple[str, ...] = ()
         maps, warnings = quantify_session(session, options, anchors[0].measured.brain_mask, staging)
         others, unread = other_contrasts(session, maps)
         warnings += unread
         scans = []
         for anchor in anchors:
-            stage(f"align to {anchor.measured.scan.path.name}")
+            stage(Stage.ALIGN, f"to {anchor.measured.scan.path.name}")
             aligned, unaligned = align_contrasts(
                 anchor.measured, others, session, options, threads, staging
             )
@@ -200,14 +194,14 @@ def measure_session(
         warnings += unmeasured
         failed += (SIENA.name,) if unmeasured else ()
         stamp = without(stamp, failed)
-        stage("report")
+        stage(Stage.REPORT, "")
         write_volumes(staging, session, scans)
         r1_maps = [item.sidecar for item in maps if item.quantity == "R1map"]
         write_session_page(staging, session, scans, r1_maps, stamp, warnings)
     return Outcome(
-        session.name,
-        "done",
-        reason,
+        name=session.name,
+        status="done",
+        reason=reason,
         stamp=stamp,
         outputs=tuple(sorted(staging.names)),
         warnings=warnings,
@@ -298,7 +292,7 @@ def measure_contrasts(
     session: Session,
     options: Options,
     threads: int,
-    stage: Callable[[str], None],
+    stage: Callable[[Stage, str], None],
     staging: Staging,
 ) -> tuple[MeasuredScan, dict[str, Volume], tuple[str, ...]]:
     """Segment the aligned contrasts with every method, fuse the masks, measure all of them.
@@ -341,21 +335,21 @@ def segment_contrasts(
     method: str,
     segment: Method,
     threads: int,
-    stage: Callable[[str], None],
+    stage: Callable[[Stage, str], None],
 ) -> tuple[dict[tuple[str, ...], Segmentation], tuple[str, ...]]:
     """Segment each contrast but the anchor, then all that gave a mask at once if the method can."""
     anchor, *others = images
     found: dict[tuple[str, ...], Segmentation] = {}
     warnings = []
     for contrast in others:
-        stage(f"segment {contrast} with {method}")
+        stage(Stage.SEGMENT, f"{contrast} with {method}")
         try:
             found[(contrast,)] = segment({contrast: images[contrast]}, threads)
         except BadDataError as error:
             warnings.append(f"{contrast} gives no mask by {method}: {error}")
     if method in JOINT_METHODS and found:
         together = (anchor, *(contrast for (contrast,) in found))
-        stage(f"segment {', '.join(together)} at once with {method}")
+        stage(Stage.SEGMENT, f"{', '.join(together)} at once with {method}")
         try:
             found[together] = segment(
                 {contrast: images[contrast] for contrast in together}, threads
@@ -382,21 +376,21 @@ def measure_scan(
     session: Session,
     options: Options,
     threads: int,
-    stage: Callable[[str], None],
+    stage: Callable[[Stage, str], None],
     staging: Staging,
 ) -> AnchorResult:
     """Conform one scan, segment it with every method, measure the masks, write the images.
 
     A scan that thalnet cannot segment fails; another method that fails is a warning.
     """
-    stage(f"read {scan.path.name}")
+    stage(Stage.READ, f"{scan.path.name}")
     image = to_ras(read_volume(scan.path))
     write_image(staging, session, scan, image)
     segmentations: dict[str, Segmentation] = {}
     warnings = []
     methods = built_in(options.methods.names, flip_averaging=options.methods.flip_averaging)
     for method, segment in methods.items():
-        stage(f"segment {scan.contrast} with {method}")
+        stage(Stage.SEGMENT, f"{scan.contrast} with {method}")
         try:
             segmentation = segment({scan.contrast: image}, threads)
         except BadDataError as error:

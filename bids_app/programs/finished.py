@@ -13,7 +13,7 @@ from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.names import entities_of
 from bids_app.dataset.sources import DERIVATIVE
 from bids_app.dataset.staging import write_if_different
-from bids_app.errors import BadDataError, MissingInputError, closed_to_user
+from bids_app.errors import BadDataError, MissingInputError, permission_denied
 from bids_app.images.lta import read_lta
 from bids_app.images.volume import AffineArray, Volume, same_grid, to_ras
 from bids_app.options import Options
@@ -66,7 +66,7 @@ def find_finished(
         except BadDataError as error:
             problems[name] = str(error)
         except PermissionError as error:
-            problems[name] = closed_to_user(error.filename)
+            problems[name] = permission_denied(error.filename)
     return found, problems
 
 

@@ -7,40 +7,40 @@ import re
 import time
 from pathlib import Path
 
-from bids_app.run.outcome import StageCost
+from bids_app.run.outcome import Stage, StageCost
 
 
 class Meter:
-    """Measures one stage after the other."""
+    """Stopwatch and memory gauge of one stage after the other."""
 
     def __init__(self) -> None:
         self.peak_mib = 0.0
-        self._costs: dict[str, StageCost] = {}
-        self._stage = ""
+        self._costs: dict[Stage, StageCost] = {}
+        self._stage: Stage | None = None
         self._began = 0.0
 
     @property
     def costs(self) -> tuple[StageCost, ...]:
-        """What every stage took, in the order in which they began."""
+        """Costs of the stages, in the order in which they began."""
         return tuple(self._costs.values())
 
-    def start(self, stage: str) -> None:
-        """End the stage before and begin another; its first word is its name."""
+    def start(self, stage: Stage) -> None:
+        """End the stage before and begin another."""
         self.stop()
-        self._stage = stage.split(maxsplit=1)[0]
+        self._stage = stage
         self._began = time.monotonic()
 
     def stop(self) -> None:
         """End the stage that runs, if one does."""
         peak = _peak_mib()
         self.peak_mib = max(self.peak_mib, peak)
-        if self._stage:
+        if self._stage is not None:
             seconds = time.monotonic() - self._began
             kept = self._costs.get(self._stage, StageCost(self._stage, 0.0, 0.0))
             self._costs[self._stage] = StageCost(
                 self._stage, kept.seconds + seconds, max(kept.peak_mib, peak)
             )
-            self._stage = ""
+            self._stage = None
         _forget_peak()
 
 

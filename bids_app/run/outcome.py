@@ -1,14 +1,31 @@
-"""What became of one session."""
+"""Stages of a session's work, and how it ended."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal
 
-from bids_app.errors import ExitCode
+from bids_app.errors import Cause, ExitCode
 from bids_app.run.stamps import Stamp
 
 Status = Literal["done", "unchanged", "skipped", "failed"]
+
+
+class Stage(StrEnum):
+    """What a session's process is doing; the values name the columns of ``logs/sessions.tsv``."""
+
+    START = "start"
+    WAIT = "wait"
+    COMPARE = "compare"
+    READ = "read"
+    SEGMENT = "segment"
+    QUANTIFY = "quantify"
+    ALIGN = "align"
+    RUN = "run"
+    PROPAGATE = "propagate"
+    BRAIN_CHANGE = "brain_change"
+    REPORT = "report"
 
 
 @dataclass(frozen=True)
@@ -17,22 +34,22 @@ class StageCost:
 
     Attributes
     ----------
-    stage : str
-        Its first word: read, segment, ...; several of the same name are one.
+    stage : Stage
+        A stage that was entered several times is counted once, with all its time.
     seconds : float
         Wall time.
     peak_mib : float
         Highest resident memory while it ran.
     """
 
-    stage: str
+    stage: Stage
     seconds: float
     peak_mib: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The result of one session, as it stands in ``logs/sessions.tsv``.
+    """The result of one session, as listed in ``logs/sessions.tsv``.
 
     Attributes
     ----------
@@ -42,6 +59,8 @@ class Outcome:
         Unchanged: an earlier run's results are still valid. Skipped: there was nothing to measure.
     reason : str
         Why it failed or was skipped, or why it was run again; empty otherwise.
+    cause : Cause or None
+        The kind of that reason where it failed or was skipped.
     exit_code : ExitCode
         What a run of this session alone would return.
     seconds : float
@@ -61,6 +80,7 @@ class Outcome:
     name: str
     status: Status
     reason: str = ""
+    cause: Cause | None = None
     exit_code: ExitCode = ExitCode.DONE
     seconds: float = 0.0
     peak_mib: float = 0.0

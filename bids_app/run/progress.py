@@ -16,7 +16,7 @@ _STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 class Progress:
-    """Tell what happens to a number of sessions.
+    """Lines on the terminal about a number of sessions.
 
     Parameters
     ----------
@@ -37,12 +37,13 @@ class Progress:
         self._running: dict[str, str] = {}
         self._began = time.monotonic()
 
-    def tell(self, event: Event) -> None:
+    def show(self, event: Event) -> None:
         """Show one event."""
         if event.outcome is None:
-            self._running[event.name] = event.stage
+            doing = f"{event.stage} {event.detail}".strip()
+            self._running[event.name] = doing
             if self._verbosity > 0:
-                self._line(f"{event.name}: {event.stage}")
+                self._line(f"{event.name}: {doing}")
         else:
             self._running.pop(event.name, None)
             self._ended += 1
@@ -64,7 +65,7 @@ class Progress:
     def _draw(self) -> None:
         if not self._live or not self._running:
             return
-        shown = ", ".join(f"{name} ({stage})" for name, stage in list(self._running.items())[:3])
+        shown = ", ".join(f"{name} ({doing})" for name, doing in list(self._running.items())[:3])
         left = ""
         if self._ended:
             per_session = (time.monotonic() - self._began) / self._ended

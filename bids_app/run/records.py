@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bids_app.dataset.staging import write_if_different
-from bids_app.errors import ExitCode
-from bids_app.run.outcome import Outcome, StageCost
+from bids_app.errors import Cause, ExitCode
+from bids_app.run.outcome import Outcome, Stage, StageCost
 from bids_app.run.stamps import Stamp
 
 
@@ -100,16 +102,26 @@ def read_record(output_dir: Path, name: str) -> Outcome | None:
             name=kept["name"],
             status=kept["status"],
             reason=kept["reason"],
+            cause=Cause(kept["cause"]) if kept.get("cause") else None,
             exit_code=ExitCode(kept["exit_code"]),
             seconds=float(kept["seconds"]),
             peak_mib=float(kept["peak_mib"]),
             stamp=Stamp(**kept["stamp"]) if kept["stamp"] else None,
             outputs=tuple(kept["outputs"]),
             warnings=tuple(kept.get("warnings", ())),
-            stages=tuple(StageCost(**stage) for stage in kept.get("stages", ())),
+            stages=_stages(kept.get("stages", ())),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _stages(costs: Iterable[Mapping[str, Any]]) -> tuple[StageCost, ...]:
+    """Costs of the stages; those that an earlier version named otherwise are passed over."""
+    return tuple(
+        StageCost(Stage(cost["stage"]), cost["seconds"], cost["peak_mib"])
+        for cost in costs
+        if cost["stage"] in Stage.__members__.values()
+    )
 
 
 def _path(output_dir: Path, name: str) -> Path:

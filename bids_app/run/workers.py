@@ -19,17 +19,14 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
 from bids_app.dataset.index import Session
-from bids_app.errors import ExitCode, ThalbidsError, told_if_closed
+from bids_app.errors import Cause, ExitCode, Problem, ThalbidsError, permissions_reported
 from bids_app.options import Options
 from bids_app.run.claims import BEAT, Claims
 from bids_app.run.meter import Meter
-from bids_app.run.outcome import Outcome, Status
+from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.resources import Allocation
 
-# (session, options, threads, report of the current stage) -> outcome
-Work = Callable[[Session, Options, int, Callable[[str], None]], Outcome]
-
-# Seconds in which a session that is told to stop clears up.
+# Seconds in which a session that is asked to stop clears up.
 _GRACE = 10.0
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -40,21 +37,47 @@ _THREAD_VARIABLES = (
 
 
 @dataclass(frozen=True)
+class Task:
+    """One session's work, as its process gets it.
+
+    Attributes
+    ----------
+    session : Session
+    options : Options
+    threads : int
+        Processors to use.
+    progress : function
+        Takes the stage that begins, and what it is applied to.
+    """
+
+    session: Session
+    options: Options
+    threads: int
+    progress: Callable[[Stage, str], None]
+
+
+Work = Callable[[Task], Outcome]
+
+
+@dataclass(frozen=True)
 class Event:
-    """Something to tell the user.
+    """Something that happened to a session.
 
     Attributes
     ----------
     name : str
         Session.
-    stage : str
-        What it is doing; empty once it has ended.
+    stage : Stage or None
+        What it is doing; None once it has ended.
+    detail : str
+        What the stage is applied to.
     outcome : Outcome or None
         Set once it has ended.
     """
 
     name: str
-    stage: str = ""
+    stage: Stage | None = None
+    detail: str = ""
     outcome: Outcome | None = None
 
 
@@ -78,8 +101,8 @@ def run_sessions(
     """
     waiting: list[Session] = []
     for session in sessions:
-        if session.problem:
-            yield Event(session.name, outcome=_cannot_run(session))
+        if session.problem is not None:
+            yield Event(session.name, outcome=_cannot_run(session.name, session.problem))
         else:
             waiting.insert(0, session)
     # Libraries read these when they are first imported, in the new processes.
@@ -102,9 +125,9 @@ def run_sessions(
                 process.start()
                 sender.close()
                 running[receiver] = (session, process, time.monotonic())
-                yield Event(session.name, "starts")
+                yield Event(session.name, Stage.START)
             if not running:
-                yield Event(waiting[-1].name, "another run is working on it")
+                yield Event(waiting[-1].name, Stage.WAIT, "for another run that works on it")
             # With nothing of its own to do, a run looks again for what others have finished.
             ready = wait(list(running), timeout=BEAT if running else 1.0)
             claims.beat()
@@ -141,10 +164,25 @@ def _claimed(waiting: list[Session], claims: Claims, most: int) -> Iterator[Sess
             yield session
 
 
-def _cannot_run(session: Session) -> Outcome:
-    """One without an anchor is skipped, unless it should have one."""
-    status: Status = "failed" if session.fails else "skipped"
-    return Outcome(session.name, status, session.problem, ExitCode.MISSING_INPUT)
+def _cannot_run(name: str, problem: Problem) -> Outcome:
+    """Outcome of a session that has no anchor, or should have one and has not."""
+    return Outcome(
+        name=name,
+        status="failed" if problem.cause.is_failure else "skipped",
+        reason=problem.text,
+        cause=problem.cause,
+        exit_code=ExitCode.MISSING_INPUT,
+    )
+
+
+def _failed(name: str, cause: Cause, reason: str, exit_code: ExitCode | None = None) -> Outcome:
+    return Outcome(
+        name=name,
+        status="failed",
+        reason=reason,
+        cause=cause,
+        exit_code=exit_code or ExitCode.SOME_SESSIONS_FAILED,
+    )
 
 
 def _receive(connection: Connection, session: Session, process: SpawnProcess) -> Event:
@@ -155,18 +193,19 @@ def _receive(connection: Connection, session: Session, process: SpawnProcess) ->
         return Event(session.name, outcome=_died(session, process.exitcode))
     if isinstance(message, Outcome):
         return Event(session.name, outcome=message)
-    return Event(session.name, str(message))
+    stage, detail = message
+    return Event(session.name, Stage(stage), detail)
 
 
 def _died(session: Session, exit_status: int | None) -> Outcome:
     if exit_status == -signal.SIGKILL:
         reason = (
-            "its process was killed, most likely for want of memory; "
-            "give more (--mem) or run fewer sessions at once (--nprocs)."
+            "killed, probably out of memory; give more (--mem) or run fewer sessions at once "
+            "(--nprocs)."
         )
-    else:
-        reason = f"its process ended unexpectedly (exit status {exit_status})."
-    return Outcome(session.name, "failed", reason, ExitCode.SOME_SESSIONS_FAILED)
+        return _failed(session.name, Cause.OUT_OF_MEMORY, reason)
+    reason = f"the process ended unexpectedly (exit status {exit_status})."
+    return _failed(session.name, Cause.KILLED, reason)
 
 
 def _run_one(
@@ -180,19 +219,18 @@ def _run_one(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.STOPPED))
     meter = Meter()
 
-    def stage(name: str) -> None:
-        meter.start(name)
-        sender.send(name)
+    def progress(stage: Stage, detail: str = "") -> None:
+        meter.start(stage)
+        sender.send((stage, detail))
 
     try:
-        with told_if_closed():
-            outcome = work(session, options, threads, stage)
+        with permissions_reported():
+            outcome = work(Task(session, options, threads, progress))
     except ThalbidsError as error:
-        outcome = Outcome(session.name, "failed", str(error), error.exit_code)
+        outcome = _failed(session.name, error.cause, str(error), error.exit_code)
     except Exception as error:
-        trace = traceback.format_exc()
-        reason = _unexpected(session, options, error, trace)
-        outcome = Outcome(session.name, "failed", reason, ExitCode.SOME_SESSIONS_FAILED)
+        reason = _unexpected(session, options, error, traceback.format_exc())
+        outcome = _failed(session.name, Cause.UNEXPECTED, reason)
     meter.stop()
     sender.send(replace(outcome, peak_mib=meter.peak_mib, stages=meter.costs))
 
@@ -215,4 +253,4 @@ def _unexpected(session: Session, options: Options, error: Exception, trace: str
         where = f"the details are in {log}"
     except ThalbidsError:
         where = trace
-    return f"an error that thalbids did not expect ({type(error).__name__}: {error}); {where}."
+    return f"unexpected error ({type(error).__name__}: {error}); {where}."

@@ -40,6 +40,11 @@ def _index(bids: Path, **fields: object) -> list[Session]:
     return index_sessions(changed(options, **fields))
 
 
+def _text(session: Session) -> str:
+    assert session.problem is not None
+    return session.problem.text
+
+
 def test_sessions_and_scans_of_a_dataset(bids: Path) -> None:
     found = {session.name: session for session in _index(bids)}
     assert list(found) == ["sub-01_ses-01", "sub-01_ses-02", "sub-02", "sub-03", "sub-04"]
@@ -64,11 +69,11 @@ def test_a_session_with_neither_says_what_was_searched_and_found(
 ) -> None:
     save_image(bids / "sub-05/anat/sub-05_T2w.nii.gz", noise)
     found = {session.name: session for session in _index(bids)}
-    assert "sub-05/anat/*_T1w" in found["sub-05"].problem
-    assert "*_FLAIR" in found["sub-05"].problem
-    assert "found T2w" in found["sub-05"].problem
-    assert "no image at all" in found["sub-04"].problem
-    assert not found["sub-04"].fails
+    assert "sub-05/anat/*_T1w" in _text(found["sub-05"])
+    assert "*_FLAIR" in _text(found["sub-05"])
+    assert "found T2w" in _text(found["sub-05"])
+    assert "no image at all" in _text(found["sub-04"])
+    assert not found["sub-04"].problem.cause.is_failure
 
 
 def test_one_image_of_every_other_contrast_is_aligned(bids: Path, noise: np.ndarray) -> None:
@@ -109,8 +114,8 @@ def test_some_subjects_are_found_as_among_all(
 def test_an_absent_label_beside_present_ones_is_a_failure_of_its_own(bids: Path) -> None:
     sessions = _index(bids, participant_labels=("02", "99"))
     assert [session.name for session in sessions] == ["sub-02", "sub-99"]
-    assert sessions[1].fails
-    assert "sub-99" in sessions[1].problem
+    assert sessions[1].problem.cause.is_failure
+    assert "sub-99" in _text(sessions[1])
 
 
 def test_filters_pick_a_scan(bids: Path) -> None:

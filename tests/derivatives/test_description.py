@@ -73,6 +73,6 @@ def test_tasks_of_one_array_share_a_configuration(options: Options) -> None:
     (path,) = (options.folders.output_dir / "logs").glob("config-*.json")
     kept = json.loads(path.read_text())
     assert kept["Weights"] == weights
-    assert kept["Options"]["methods"] == ["thalnet"]
+    assert kept["Options"]["methods"]["names"] == ["thalnet"]
     write_configuration(changed(options, decay_fit="ols"), weights)
     assert len(list((options.folders.output_dir / "logs").glob("config-*.json"))) == 2

@@ -254,9 +254,17 @@ def test_states_name_who_stopped_a_session(tmp_path: Path, monkeypatch: pytest.M
     submission = job_array.Submission(submission.folder, submission.sessions, request, "7")
     for task, text in _LOGS.items():
         (submission.folder / f"task-{task}.log").write_text(text)
-    write_record(tmp_path, Outcome("sub-3", "failed", "bad file", ExitCode.BAD_DATA))
-    write_record(tmp_path, Outcome("sub-0", "failed", "an earlier reason", ExitCode.BAD_DATA))
-    write_record(tmp_path, Outcome("sub-6", "done"))
+    write_record(
+        tmp_path,
+        Outcome(name="sub-3", status="failed", reason="bad file", exit_code=ExitCode.BAD_DATA),
+    )
+    write_record(
+        tmp_path,
+        Outcome(
+            name="sub-0", status="failed", reason="an earlier reason", exit_code=ExitCode.BAD_DATA
+        ),
+    )
+    write_record(tmp_path, Outcome(name="sub-6", status="done"))
     monkeypatch.setattr(job_array, "_slurm", lambda *_: "7_4 PENDING\n7_5 RUNNING\n8_7 RUNNING\n")
     found = job_array.states(tmp_path, [submission])
     told = {
@@ -291,8 +299,13 @@ def test_resubmission_takes_only_what_failed_and_gives_it_more(
     assert slurm_main([*words, "--submit", "--task-mem", "5000"]) == 0
     assert asked[-1][2] == "--dependency=afterany:7"
     first = job_array.read_submissions(out)[0]
-    write_record(out, Outcome("sub-01_ses-a", "done"))
-    write_record(out, Outcome("sub-02_ses-a", "failed", "bad file", ExitCode.BAD_DATA))
+    write_record(out, Outcome(name="sub-01_ses-a", status="done"))
+    write_record(
+        out,
+        Outcome(
+            name="sub-02_ses-a", status="failed", reason="bad file", exit_code=ExitCode.BAD_DATA
+        ),
+    )
     (first.folder / "task-2.log").write_text(_LOGS[1])
     capsys.readouterr()
     assert slurm_main([*words, "--status"]) == 1
@@ -305,6 +318,6 @@ def test_resubmission_takes_only_what_failed_and_gives_it_more(
     assert second.sessions == (("02", "a"), ("03", "a"))
     assert second.request.mib == 10_000
     for subject in ("02", "03"):
-        write_record(out, Outcome(f"sub-{subject}_ses-a", "done"))
+        write_record(out, Outcome(name=f"sub-{subject}_ses-a", status="done"))
     assert slurm_main([*words, "--status"]) == 0
     assert slurm_main([*words, "--resubmit"]) == 18

@@ -12,7 +12,7 @@ import pytest
 from bids_app.dataset.index import Scan, Session
 from bids_app.participant.cost import Cost, Load, predict, predict_sessions
 from bids_app.run.meter import Meter
-from bids_app.run.outcome import Outcome, StageCost
+from bids_app.run.outcome import Outcome, Stage, StageCost
 from bids_app.run.records import (
     read_record,
     update_session_table,
@@ -69,9 +69,11 @@ def test_what_was_measured_before_corrects_the_prediction(tmp_path: Path) -> Non
     assert first["sub-a"] == _predict(6000)
     for label, factor in (("a", 2.0), ("b", 3.0), ("c", 50.0)):
         cost = first[f"sub-{label}"]
-        done = Outcome(f"sub-{label}", "done", seconds=factor * cost.seconds, peak_mib=600.0)
+        done = Outcome(
+            name=f"sub-{label}", status="done", seconds=factor * cost.seconds, peak_mib=600.0
+        )
         write_record(tmp_path, done)
-    write_record(tmp_path, Outcome("sub-d", "failed", seconds=0.1, peak_mib=1.0))
+    write_record(tmp_path, Outcome(name="sub-d", status="failed", seconds=0.1, peak_mib=1.0))
     scaled = predict_sessions(sessions, 1, options)["sub-d"]
     assert scaled.seconds == pytest.approx(3 * first["sub-d"].seconds)
     assert scaled.peak_mib == pytest.approx(600.0)
@@ -105,8 +107,8 @@ def test_a_meter_tells_the_stages_apart() -> None:
 def test_the_table_has_two_columns_for_each_stage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = Outcome("sub-1", "done", stages=(StageCost("read", 1.25, 300.4),))
-    two = Outcome("sub-2", "done", stages=(StageCost("align", 2.0, 500.0),))
+    one = Outcome(name="sub-1", status="done", stages=(StageCost(Stage.READ, 1.25, 300.4),))
+    two = Outcome(name="sub-2", status="done", stages=(StageCost(Stage.ALIGN, 2.0, 500.0),))
     for outcome in (one, two):
         write_record(tmp_path, outcome)
     assert read_record(tmp_path, "sub-1") == one

@@ -28,7 +28,7 @@ from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.participant.longitudinal import courses_of
 from bids_app.run.outcome import Outcome
-from bids_app.run.workers import Event
+from bids_app.run.workers import Event, Task
 from bids_app.segmentation.methods import METHODS
 from bids_app.segmentation.result import Segmentation
 from tests.alignment.test_within_subject import _head, _moved
@@ -62,9 +62,9 @@ def _in_this_process(
     assert resources
     for session in sessions:
         outcome = (
-            Outcome(session.name, "skipped", session.problem)
+            Outcome(name=session.name, status="skipped", reason=session.problem.text)
             if session.problem
-            else work(session, options, 1, lambda _: None)
+            else work(Task(session, options, 1, lambda *_: None))
         )
         yield Event(session.name, outcome=outcome)
 
@@ -247,4 +247,5 @@ def test_failed_sessions_are_left_out_and_runs_take_part() -> None:
         "sub-01_ses-c_run-0",
     ]
     assert not courses[0].problem
-    assert "needs two" in courses[1].problem
+    assert courses[1].problem is not None
+    assert "needs two" in courses[1].problem.text

@@ -5,25 +5,23 @@ from __future__ import annotations
 import importlib
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from bids_app import cli
-from bids_app.dataset.index import Session
 from bids_app.dataset.staging import staged
-from bids_app.options import Options
 from bids_app.participant import stage
-from bids_app.run.outcome import Outcome
+from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.records import reason_to_run
 from bids_app.run.stamps import Stamp
+from bids_app.run.workers import Task
 
 
-def work(session: Session, options: Options, threads: int, stage: Callable[[str], None]) -> Outcome:
+def work(task: Task) -> Outcome:
     """Write two files in half a second; sub-2 takes forever as long as there is a file 'slow'."""
-    del threads
-    stage("write")
+    session, options = task.session, task.options
+    task.progress(Stage.REPORT, "")
     if not reason_to_run(options.folders.output_dir, session.name, Stamp()):
-        return Outcome(session.name, "unchanged")
+        return Outcome(name=session.name, status="unchanged")
     slow = Path(options.folders.bids_dir / "slow").exists() and session.subject == "2"
     with (options.folders.bids_dir / "work.log").open("a") as log:
         log.write(f"{session.name}\n")
@@ -31,7 +29,7 @@ def work(session: Session, options: Options, threads: int, stage: Callable[[str]
         staging.text(f"{session.name}_1.txt", "whole")
         time.sleep(60 if slow else 0.5)
         staging.text(f"{session.name}_2.txt", "whole")
-    return Outcome(session.name, "done", stamp=Stamp(), outputs=tuple(staging.names))
+    return Outcome(name=session.name, status="done", stamp=Stamp(), outputs=tuple(staging.names))
 
 
 if __name__ == "__main__":

@@ -5,43 +5,42 @@ from __future__ import annotations
 import io
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bids_app.dataset.checksums import sha256
 from bids_app.dataset.index import Session
-from bids_app.errors import BadDataError, ExitCode, MissingInputError
-from bids_app.options import Options, Resources
-from bids_app.run.outcome import Outcome, exit_code_of
+from bids_app.errors import BadDataError, Cause, ExitCode, MissingInputError, Problem
+from bids_app.options import Resources
+from bids_app.run.outcome import Outcome, Stage, exit_code_of
 from bids_app.run.progress import Progress
 from bids_app.run.records import read_record, reason_to_run, write_record, write_session_table
 from bids_app.run.resources import Allocation, allocate
 from bids_app.run.stamps import Stamp
-from bids_app.run.workers import run_sessions
+from bids_app.run.workers import Task, run_sessions
 from tests.conftest import options_of
 
 
-def _work(
-    session: Session, options: Options, threads: int, stage: Callable[[str], None]
-) -> Outcome:
-    """What a session's process does in these tests: its label says how it ends."""
-    stage("works")
+def _work(task: Task) -> Outcome:
+    """Do what a session's process does in these tests: its label says how it ends."""
+    session = task.session
+    task.progress(Stage.READ, "")
     if session.subject == "bad":
         raise BadDataError("scan.nii.gz is bad.")
     if session.subject == "bug":
         raise ZeroDivisionError("division by zero")
     if session.subject == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
-    assert options.levels == ("participant",)
-    return Outcome(session.name, "done", f"threads {threads} {os.environ['OMP_NUM_THREADS']}")
+    assert task.options.levels == ("participant",)
+    reason = f"threads {task.threads} {os.environ['OMP_NUM_THREADS']}"
+    return Outcome(name=session.name, status="done", reason=reason)
 
 
 def _run(tmp_path: Path, sessions: list[Session], workers: int = 2) -> dict[str, Outcome]:
     options = options_of(tmp_path, tmp_path)
     events = list(run_sessions(_work, sessions, options, Allocation(workers, 3)))
-    assert {event.stage for event in events if event.outcome is None} <= {"starts", "works"}
+    assert {event.stage for event in events if event.outcome is None} <= {"start", "read"}
     return {event.name: event.outcome for event in events if event.outcome is not None}
 
 
@@ -69,10 +68,14 @@ def test_one_bad_session_takes_no_other_with_it(tmp_path: Path) -> None:
 def test_sessions_that_cannot_run_are_told_without_a_process(tmp_path: Path) -> None:
     outcomes = _run(
         tmp_path,
-        [Session("1", None, (), "no T1w"), Session("2", None, (), "no folder", fails=True)],
+        [
+            Session("1", None, (), Problem(Cause.NO_ANCHOR, "no T1w")),
+            Session("2", None, (), Problem(Cause.NOT_IN_DATASET, "no folder")),
+        ],
     )
     assert outcomes["sub-1"].status == "skipped"
     assert outcomes["sub-2"].status == "failed"
+    assert outcomes["sub-2"].cause is Cause.NOT_IN_DATASET
 
 
 def test_a_file_whose_content_was_not_fetched(tmp_path: Path) -> None:
@@ -84,7 +87,7 @@ def test_a_file_whose_content_was_not_fetched(tmp_path: Path) -> None:
 
 
 def _outcome(status: str, code: ExitCode = ExitCode.DONE) -> Outcome:
-    return Outcome("sub-1", status, exit_code=code)
+    return Outcome(name="sub-1", status=status, exit_code=code)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +110,7 @@ def test_a_record_tells_whether_a_session_has_to_run(tmp_path: Path) -> None:
     stamp = Stamp({"a.nii.gz": "1"}, {"methods": "thalnet"}, {"thalbids": "1"})
     assert reason_to_run(tmp_path, "sub-1", stamp) == "not run yet"
     (tmp_path / "a.txt").touch()
-    done = Outcome("sub-1", "done", seconds=2.0, stamp=stamp, outputs=("a.txt",))
+    done = Outcome(name="sub-1", status="done", seconds=2.0, stamp=stamp, outputs=("a.txt",))
     write_record(tmp_path, done)
     assert read_record(tmp_path, "sub-1") == done
     assert reason_to_run(tmp_path, "sub-1", stamp) == ""
@@ -117,7 +120,7 @@ def test_a_record_tells_whether_a_session_has_to_run(tmp_path: Path) -> None:
     assert reason_to_run(tmp_path, "sub-1", more) == "new is new"
     (tmp_path / "a.txt").unlink()
     assert reason_to_run(tmp_path, "sub-1", stamp) == "a.txt is missing"
-    write_record(tmp_path, Outcome("sub-1", "failed", "why", stamp=stamp))
+    write_record(tmp_path, Outcome(name="sub-1", status="failed", reason="why", stamp=stamp))
     assert reason_to_run(tmp_path, "sub-1", stamp) == "failed before"
 
 
@@ -130,8 +133,18 @@ def test_a_damaged_record_counts_as_not_run(tmp_path: Path, content: str) -> Non
 
 
 def test_the_session_table_holds_every_record(tmp_path: Path) -> None:
-    write_record(tmp_path, Outcome("sub-2", "failed", "two\nlines\tand a tab", ExitCode.BAD_DATA))
-    done = Outcome("sub-1", "done", seconds=1.25, peak_mib=300.4, warnings=("no R1:\nwhy",))
+    write_record(
+        tmp_path,
+        Outcome(
+            name="sub-2",
+            status="failed",
+            reason="two\nlines\tand a tab",
+            exit_code=ExitCode.BAD_DATA,
+        ),
+    )
+    done = Outcome(
+        name="sub-1", status="done", seconds=1.25, peak_mib=300.4, warnings=("no R1:\nwhy",)
+    )
     write_record(tmp_path, done)
     write_session_table(tmp_path)
     assert (tmp_path / "logs" / "sessions.tsv").read_text().splitlines() == [
@@ -164,10 +177,12 @@ def test_progress_is_plain_where_it_is_not_a_terminal(tmp_path: Path) -> None:
 
     stream = io.StringIO()
     progress = Progress(2, 0, stream)
-    progress.tell(Event("sub-1", "starts"))
-    progress.tell(Event("sub-1", outcome=Outcome("sub-1", "done", seconds=61)))
-    progress.tell(Event("sub-2", outcome=Outcome("sub-2", "skipped", "no T1w")))
-    progress.conclude([Outcome("sub-1", "done"), Outcome("sub-2", "skipped")], tmp_path)
+    progress.show(Event("sub-1", Stage.START))
+    progress.show(Event("sub-1", outcome=Outcome(name="sub-1", status="done", seconds=61)))
+    progress.show(Event("sub-2", outcome=Outcome(name="sub-2", status="skipped", reason="no T1w")))
+    progress.conclude(
+        [Outcome(name="sub-1", status="done"), Outcome(name="sub-2", status="skipped")], tmp_path
+    )
     assert stream.getvalue().splitlines() == [
         "[1/2] sub-1: done in 61 s",
         "[2/2] sub-2: skipped: no T1w",
@@ -185,5 +200,5 @@ def test_progress_has_a_live_line_on_a_terminal() -> None:
     from bids_app.run.workers import Event
 
     stream = _Terminal()
-    Progress(2, 0, stream).tell(Event("sub-1", "segments"))
-    assert stream.getvalue() == "\r\x1b[K0 of 2 ended: sub-1 (segments)"
+    Progress(2, 0, stream).show(Event("sub-1", Stage.SEGMENT))
+    assert stream.getvalue() == "\r\x1b[K0 of 2 ended: sub-1 (segment)"
