@@ -8,9 +8,9 @@ import pandas as pd
 
 from bids_app.group.analysis_file import ModelSet, Outcome
 from bids_app.group.study import Study
+from bids_app.statistics.design import Model
 from bids_app.statistics.ordinal import change_category
-from bids_app.statistics.regression import Model, winsorise
-from bids_app.statistics.samples import numeric_column, varies
+from bids_app.statistics.samples import numeric_column, varies, winsorise
 
 
 @dataclass(frozen=True)

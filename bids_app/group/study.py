@@ -16,7 +16,7 @@ from bids_app.group.mapping import calibrated, calibration_table
 from bids_app.group.masks import LabelledScans, labelled_scans, overlap_with_reference
 from bids_app.group.result import NotApplicableError
 from bids_app.statistics.change import change_table
-from bids_app.statistics.comparison import summary_table
+from bids_app.statistics.description import summary_table
 
 COURSE = ["participant_id", "segmentation"]
 CHANGE = ["change_ml", "percent", "annual_change_ml", "annual_percent"]

@@ -65,7 +65,7 @@ class _Layer:
     colour: Colour
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Scene:
     """What all panels of a figure share.
 
@@ -132,7 +132,14 @@ def thalamus_overlay(
     rows = [_spread(bounds[axis], THALAMUS_SLICES) for axis in (2, 1)]
     sides = [_spread(_bounds(layer.mask)[0], THALAMUS_SLICES // 2) for layer in layers]
     rows.append([*sides[0], *sides[1]])
-    scene = _Scene(image, layers, spacing, centre, THALAMUS_FIELD, window)
+    scene = _Scene(
+        image=image,
+        layers=layers,
+        voxel_size=spacing,
+        centre=centre,
+        field=THALAMUS_FIELD,
+        window=window,
+    )
     return _figure(scene, rows, THALAMUS_SLICES, notes + _gaps(image))
 
 
@@ -175,7 +182,14 @@ def brain_overlay(
         notes.append("the brain mask is empty")
     field = float(BRAIN_MARGIN * ((np.ptp(bounds, axis=1) + 1) * spacing).max())
     layers = (_Layer("brain mask", brain, BRAIN_COLOUR),)
-    scene = _Scene(image, layers, spacing, bounds.mean(axis=1), field, window)
+    scene = _Scene(
+        image=image,
+        layers=layers,
+        voxel_size=spacing,
+        centre=bounds.mean(axis=1),
+        field=field,
+        window=window,
+    )
     rows = [_spread(bounds[plane.through], BRAIN_SLICES) for plane in _PLANES]
     return _figure(scene, rows, BRAIN_SLICES, notes + _gaps(image))
 

@@ -28,7 +28,7 @@ _COLUMN_WIDTH = 600.0
 _WHOLE = ("ICV (mL)", "Brain (mL)")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Volumes:
     """Volumes by one method on one contrast.
 
@@ -102,7 +102,7 @@ class AlignmentReport:
     figures: tuple[Overlay, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Anchor:
     """The image that was measured, and what was found in it.
 
@@ -146,7 +146,7 @@ class InputFile:
     sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionReport:
     """All that a session page tells.
 
@@ -235,7 +235,7 @@ class _Drawn:
         return self.grid is not None or (view is not None and float(view[1]) > _COLUMN_WIDTH)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CohortReport:
     """All that a cohort page tells.
 

@@ -1,5 +1,7 @@
 """Volumetric agreement of a method with a reference."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,18 +10,18 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from bids_app.statistics.intraclass import intraclass_correlation
 from bids_app.statistics.samples import (
-    ROUNDING,
     FloatArray,
     Interval,
     complete_cases,
     is_constant,
     numeric_column,
     require_columns,
+    require_pairs,
     require_unique,
 )
 
-MINIMUM_PAIRS = 3
 LIMIT_FACTOR = 1.96
 
 
@@ -117,96 +119,6 @@ def concordance(
     half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / (1 - ccc**2)
     low, high = np.tanh(np.arctanh(ccc) + np.array([-half, half]))
     return Interval(ccc, float(low), float(high))
-
-
-def icc_c1(ratings: npt.ArrayLike, confidence: float = 0.95) -> Interval:
-    """Compute the single-rater consistency ICC(C,1), also known as ICC(3,1).
-
-    Parameters
-    ----------
-    ratings : array_like, shape (n, k)
-        One row per subject, one column per rater; rows with a NaN are dropped.
-    confidence : float
-        Level of the F-based interval.
-
-    Returns
-    -------
-    Interval
-        NaN if nothing varies.
-
-    Raises
-    ------
-    ValueError
-        If fewer than three rows are complete or there are fewer than two raters.
-
-    References
-    ----------
-    McGraw & Wong 1996, Psychol Methods 1:30-46, tables 4 and 7; Shrout & Fleiss 1979,
-    Psychol Bull 86:420-428.
-    """
-    squares = _mean_squares(ratings)
-    n, k, rows, error = squares.n, squares.k, squares.rows, squares.error
-    if rows == error == 0:
-        return Interval(np.nan, np.nan, np.nan)
-    upper_tail = (1 + confidence) / 2
-    df_rows, df_error = n - 1, (n - 1) * (k - 1)
-    f_low = stats.f.ppf(upper_tail, df_rows, df_error)
-    f_high = stats.f.ppf(upper_tail, df_error, df_rows)
-    return Interval(
-        (rows - error) / (rows + (k - 1) * error),
-        float((rows - f_low * error) / (rows + (k - 1) * f_low * error)),
-        float((f_high * rows - error) / (f_high * rows + (k - 1) * error)),
-    )
-
-
-def icc_a1(ratings: npt.ArrayLike, confidence: float = 0.95) -> Interval:
-    """Compute the single-rater absolute-agreement ICC(A,1), also known as ICC(2,1).
-
-    Parameters
-    ----------
-    ratings : array_like, shape (n, k)
-        One row per subject, one column per rater; rows with a NaN are dropped.
-    confidence : float
-        Level of the F-based interval.
-
-    Returns
-    -------
-    Interval
-        NaN if nothing varies; the interval of perfect agreement is [1, 1].
-
-    Raises
-    ------
-    ValueError
-        If fewer than three rows are complete or there are fewer than two raters.
-
-    References
-    ----------
-    McGraw & Wong 1996, Psychol Methods 1:30-46, tables 4 and 7. Their constants a and b are
-    both multiplied by n(1 - ICC), which leaves the degrees of freedom as they are and
-    defined at ICC = 1.
-    """
-    squares = _mean_squares(ratings)
-    n, k, rows = squares.n, squares.k, squares.rows
-    columns, error = squares.columns, squares.error
-    total = rows + (k - 1) * error + k / n * (columns - error)
-    if total == 0:
-        return Interval(np.nan, np.nan, np.nan)
-    icc = (rows - error) / total
-    if columns == error == 0:
-        return Interval(icc, icc, icc)
-    a, b = k * icc, n * (1 - icc) + k * icc * (n - 1)
-    df_rows = n - 1
-    df_residual = (a * columns + b * error) ** 2 / (
-        (a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
-    )
-    f_low = stats.f.ppf((1 + confidence) / 2, df_rows, df_residual)
-    f_high = stats.f.ppf((1 + confidence) / 2, df_residual, df_rows)
-    within = k * columns + (k * n - k - n) * error
-    return Interval(
-        icc,
-        float(n * (rows - f_low * error) / (f_low * within + n * rows)),
-        float(n * (f_high * rows - error) / (within + n * f_high * rows)),
-    )
 
 
 def fit_line(x: npt.ArrayLike, y: npt.ArrayLike, confidence: float = 0.95) -> LineFit:
@@ -355,10 +267,11 @@ def _agreement_columns(
     ratings = np.column_stack([np.asarray(reference), np.asarray(method)])
     line = fit_line(reference, method, confidence)
     differences = bland_altman(reference, method, confidence)
+    icc = intraclass_correlation(ratings, confidence)
     return {
         **concordance(reference, method, confidence, ddof).columns("ccc"),
-        **icc_c1(ratings, confidence).columns("icc_c1"),
-        **icc_a1(ratings, confidence).columns("icc_a1"),
+        **icc.consistency.columns("icc_c1"),
+        **icc.agreement.columns("icc_a1"),
         **line.slope.columns("slope"),
         **line.intercept.columns("intercept"),
         "residual_sd": line.residual_sd,
@@ -379,49 +292,10 @@ def _undefined(reference: FloatArray, method: FloatArray) -> str:
     return "the method is constant: ccc is 0 without an interval" if is_constant(method) else ""
 
 
-@dataclass(frozen=True)
-class _MeanSquares:
-    """Two-way analysis of variance of n subjects by k raters without replication."""
-
-    n: int
-    k: int
-    rows: float
-    columns: float
-    error: float
-
-
-def _mean_squares(ratings: npt.ArrayLike) -> _MeanSquares:
-    table = np.asarray(ratings, dtype=np.float64)
-    if table.ndim != 2 or table.shape[1] < 2:
-        raise ValueError(f"ratings need shape (subjects, raters ≥ 2), got {table.shape}")
-    table = np.column_stack(complete_cases(*table.T))
-    n, k = table.shape
-    _require_pairs(n)
-    centred = table - table.mean()
-    row_means, column_means = centred.mean(axis=1), centred.mean(axis=0)
-    residuals = centred - row_means[:, np.newaxis] - column_means
-    squares = np.array(
-        [
-            k * (row_means @ row_means) / (n - 1),
-            n * (column_means @ column_means) / (k - 1),
-            (residuals**2).sum() / ((n - 1) * (k - 1)),
-        ]
-    )
-    # Rounding leaves traces of a variation that is not there; they would pass for a signal.
-    squares[squares <= (ROUNDING * np.abs(table).max()) ** 2] = 0
-    rows, columns, error = squares.tolist()
-    return _MeanSquares(n=n, k=k, rows=rows, columns=columns, error=error)
-
-
 def _pairs(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     x, y = complete_cases(x, y)
-    _require_pairs(x.size)
+    require_pairs(x.size)
     return x, y
-
-
-def _require_pairs(n: int) -> None:
-    if n < MINIMUM_PAIRS:
-        raise ValueError(f"{n} complete pairs, at least {MINIMUM_PAIRS} are needed")
 
 
 def _symmetric(estimate: float, half_width: float) -> Interval:

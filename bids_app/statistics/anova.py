@@ -1,21 +1,21 @@
 """Analysis of covariance between groups and of variance within subjects."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-import pingouin
 import statsmodels.api as sm
-from scipy import stats
 
-from bids_app.statistics.comparison import adjust
-from bids_app.statistics.regression import Model, ModelError, build_design
+from bids_app.statistics.design import Model, ModelError, build_design
+from bids_app.statistics.multiplicity import adjust
 from bids_app.statistics.samples import FloatArray, numeric_column, require_columns, require_unique
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ancova:
     """Groups compared at equal covariates.
 
@@ -43,7 +43,7 @@ class Ancova:
     comparisons: pd.DataFrame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RepeatedMeasures:
     """One-way repeated-measures analysis of variance.
 
@@ -115,7 +115,9 @@ def analyse_covariance(
         raise ModelError("an analysis of covariance needs a covariate")
     first, *others = covariates
     data = data.reset_index(drop=True)
-    design = build_design(data, Model(outcome, first, tuple(others), categorical=(group,)))
+    design = build_design(
+        data, Model(outcome=outcome, predictor=first, numeric=tuple(others), categorical=(group,))
+    )
     terms = sm.add_constant(design.terms)
     fit = sm.OLS(design.outcome, terms).fit()
     members = data.loc[design.terms.index, group].map(str)
@@ -181,25 +183,25 @@ def analyse_repeated_measures(
     n, levels = wide.shape
     if levels < 2 or n <= levels:
         raise ValueError(f"{n} complete scans by {levels} methods cannot be compared")
-    within = wide.sub(wide.mean(axis=1), axis=0).to_numpy()
-    if np.allclose(within.std(axis=0), 0, atol=1e-12):
+    # Without the subjects' means, which the test ignores, sums of squares lose no digits to them.
+    within = pd.DataFrame(wide.sub(wide.mean(axis=1), axis=0).to_numpy())
+    if np.allclose(within.std(ddof=0), 0, atol=1e-12):
         raise ValueError("the differences between methods do not vary")
-    effect = n * (within.mean(axis=0) ** 2).sum() / (levels - 1)
-    error = n * within.var(axis=0).sum() / ((n - 1) * (levels - 1))
-    f = float(effect / error)
-    epsilon = float(pingouin.epsilon(wide, correction="gg"))
-    mauchly = pingouin.sphericity(wide) if levels > 2 else None
-    df = (levels - 1, (n - 1) * (levels - 1))
+    # Its plotting libraries take seconds to import.
+    import pingouin
+
+    row = pingouin.rm_anova(within, correction=True).iloc[0]
     return RepeatedMeasures(
         n=n,
         levels=levels,
-        f=f,
-        p=float(stats.f.sf(f, *df)),
-        df=df,
-        epsilon=epsilon,
-        p_greenhouse_geisser=float(stats.f.sf(f, epsilon * df[0], epsilon * df[1])),
-        mauchly_w=float(mauchly.W) if mauchly else np.nan,
-        mauchly_p=float(mauchly.pval) if mauchly else np.nan,
+        f=float(row["F"]),
+        p=float(row["p_unc"]),
+        df=(int(row["ddof1"]), int(row["ddof2"])),
+        epsilon=float(row["eps"]),
+        # Two methods are always spherical, and pingouin corrects and tests nothing.
+        p_greenhouse_geisser=float(row.get("p_GG_corr", row["p_unc"])),
+        mauchly_w=float(row.get("W_spher", np.nan)),
+        mauchly_p=float(row.get("p_spher", np.nan)),
     )
 
 

@@ -22,7 +22,7 @@ MINIMUM_SUBJECTS = 3
 _MINIMUM_FOR_LINE = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VolumeMapping:
     """reference = intercept + slope · method, with what is needed for intervals.
 
@@ -127,7 +127,12 @@ def fit_mapping(
     inverse = np.linalg.inv(terms.T @ (weights[:, None] * terms))
     covariance[np.ix_(free, free)] = variance * inverse
     return VolumeMapping(
-        kind, float(intercept), float(slope), covariance, float(np.sqrt(variance)), count
+        kind=kind,
+        intercept=float(intercept),
+        slope=float(slope),
+        covariance=covariance,
+        residual_sd=float(np.sqrt(variance)),
+        subjects=count,
     )
 
 

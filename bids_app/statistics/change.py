@@ -1,5 +1,7 @@
 """Change between visits, and the size of a trial that could detect its slowing."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from bids_app.statistics.comparison import BATCH_VALUES
+from bids_app.statistics.bootstrap import BATCH_VALUES
 from bids_app.statistics.samples import (
     FloatArray,
     complete_cases,

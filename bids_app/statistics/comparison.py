@@ -1,8 +1,9 @@
 """Comparison of methods: paired tests, bootstrap summaries, variances."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations
 from typing import Literal
 
@@ -10,11 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
+from bids_app.statistics.multiplicity import Adjustment, adjust
 from bids_app.statistics.samples import (
-    FloatArray,
-    Interval,
     complete_cases,
     is_constant,
     numeric_column,
@@ -24,15 +23,10 @@ from bids_app.statistics.samples import (
 
 DIFFERENCE_DECIMALS = 10
 EXACT_LIMIT = 50
-# Resamples are drawn in batches of this many values, so that memory does not grow with n.
-BATCH_VALUES = 4_000_000
 
-Adjustment = Literal["fdr_bh", "bonferroni"]
 ZeroMethod = Literal["wilcox", "pratt", "zsplit"]
-BootstrapMethod = Literal["percentile", "BCa"]
-Statistic = Literal["mean", "median"]
 
-CENTRES: tuple[Statistic, ...] = ("median", "mean")
+CENTRES: tuple[Literal["median", "mean"], ...] = ("median", "mean")
 
 
 @dataclass(frozen=True)
@@ -56,47 +50,6 @@ class SignedRank:
     w: float
     p: float
     distribution: str
-
-
-def adjust(
-    p_values: npt.ArrayLike,
-    families: Sequence[str] | None = None,
-    procedure: Adjustment = "fdr_bh",
-) -> FloatArray:
-    """Adjust p-values for multiplicity; NaN stays NaN and is not counted.
-
-    Parameters
-    ----------
-    p_values : array_like, shape (m,)
-    families : sequence of length m, optional
-        The family of each p-value; by default all are one family.
-    procedure : {'fdr_bh', 'bonferroni'}
-
-    Returns
-    -------
-    float64 array, shape (m,)
-
-    Raises
-    ------
-    ValueError
-        If a p-value lies outside [0, 1].
-
-    References
-    ----------
-    Benjamini & Hochberg 1995, J R Stat Soc B 57:289-300.
-    """
-    values = np.asarray(p_values, dtype=np.float64)
-    known = ~np.isnan(values)
-    if ((values[known] < 0) | (values[known] > 1)).any():
-        raise ValueError("p-values must lie in [0, 1]")
-    labels = np.zeros(values.size, dtype=np.int64)
-    if families is not None:
-        labels = pd.factorize(pd.Series(families))[0]
-    adjusted = np.full(values.shape, np.nan)
-    for label in np.unique(labels[known]):
-        members = known & (labels == label)
-        adjusted[members] = multipletests(values[members], method=procedure)[1]
-    return adjusted
 
 
 def signed_rank(
@@ -222,121 +175,6 @@ def pairwise_signed_rank(
     )
 
 
-def bootstrap_interval(
-    sample: npt.ArrayLike,
-    statistic: Statistic = "median",
-    *,
-    confidence: float = 0.95,
-    method: BootstrapMethod = "percentile",
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Interval:
-    """Estimate a mean or median with its bootstrap confidence interval.
-
-    Parameters
-    ----------
-    sample : array_like, shape (n,)
-        NaN are dropped.
-    statistic : {'median', 'mean'}
-    confidence : float
-    method : {'percentile', 'BCa'}
-        The default is the percentile interval: the jackknife in BCa fails for medians.
-    resamples : int
-        Number of resamples.
-    seed : int
-        Seed of the resampling; the same seed gives the same interval.
-
-    Returns
-    -------
-    Interval
-        The ends are NaN for fewer than two values; NaN altogether for none.
-
-    References
-    ----------
-    Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapters 13 and 14.
-    """
-    (values,) = complete_cases(sample)
-    if values.size == 0:
-        return Interval(np.nan, np.nan, np.nan)
-    compute = np.median if statistic == "median" else np.mean
-    estimate = float(compute(values))
-    if is_constant(values):
-        end = estimate if values.size > 1 else np.nan
-        return Interval(estimate, end, end)
-    if method == "percentile":
-        resampled = _resample(values, statistic, resamples, seed)
-        low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
-        return Interval(estimate, float(low), float(high))
-    ends = stats.bootstrap(
-        (values,),
-        compute,
-        n_resamples=resamples,
-        batch=max(1, BATCH_VALUES // values.size),
-        confidence_level=confidence,
-        method=method,
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(estimate, float(ends.low), float(ends.high))
-
-
-def summary_table(
-    scores: pd.DataFrame,
-    measures: Sequence[str],
-    groups: Sequence[str] = ("method",),
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Describe measures by group, for example overlap by method or change by diagnosis.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        The columns `groups` and `measures`.
-    measures : sequence of str
-        Numeric columns to describe.
-    groups : sequence of str
-        Columns whose combinations are the groups; rows without a group are left out.
-    confidence, resamples, seed
-        See `bootstrap_interval`; intervals are percentile intervals.
-
-    Returns
-    -------
-    DataFrame
-        One row per group and measure: `groups`, ``measure``, ``n``, ``missing``, ``mean`` and
-        ``median`` (each with ``_ci_low``, ``_ci_high``), ``sd`` (n - 1), ``q1``, ``q3``
-        (type 7), ``iqr``, ``minimum``, ``maximum``.
-
-    Raises
-    ------
-    KeyError
-        If a column is absent.
-    ValueError
-        If a measure holds text or infinite values.
-    """
-    require_columns(scores, [*groups, *measures])
-    checked = scores.assign(**{measure: numeric_column(scores, measure) for measure in measures})
-    rows: list[dict[str, object]] = []
-    for names, members in checked.groupby(list(groups), sort=False, observed=True):
-        for measure in measures:
-            values = members[measure].dropna()
-            q1, q3 = values.quantile([0.25, 0.75])
-            intervals: dict[str, float] = {}
-            for name in ("mean", "median"):
-                intervals |= bootstrap_interval(
-                    values, name, confidence=confidence, resamples=resamples, seed=seed
-                ).columns(name)
-            rows.append(
-                dict(zip(groups, names, strict=True))
-                | {"measure": measure, "n": len(values), "missing": len(members) - len(values)}
-                | intervals
-                | {"sd": values.std(), "q1": q1, "q3": q3, "iqr": q3 - q1}
-                | {"minimum": values.min(), "maximum": values.max()}
-            )
-    return pd.DataFrame(rows)
-
-
 def pairwise_levene(
     samples: Mapping[str, npt.ArrayLike], procedure: Adjustment = "bonferroni"
 ) -> pd.DataFrame:
@@ -386,35 +224,3 @@ def pairwise_levene(
     columns += ["f_median", "p_median", "p_median_adj", "f_mean", "p_mean", "reason"]
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(p_median_adj=adjust(table["p_median"], procedure=procedure))
-
-
-def _resample(values: FloatArray, statistic: Statistic, resamples: int, seed: int) -> FloatArray:
-    """Return the statistic in each bootstrap sample.
-
-    Places in the ordered sample are drawn. So all samples of one size share the draws, and the
-    median of a draw is the value at its middle places, whatever the values are.
-    """
-    ordered = np.sort(values)
-    rows = max(1, BATCH_VALUES // values.size)
-    take = _middles if statistic == "median" else draw_places
-    batches = [
-        take(values.size, min(rows, resamples - start), seed, batch)
-        for batch, start in enumerate(range(0, resamples, rows))
-    ]
-    return np.concatenate([ordered[places].mean(axis=1) for places in batches])
-
-
-@lru_cache(maxsize=8)
-def draw_places(size: int, rows: int, seed: int, batch: int) -> npt.NDArray[np.int32]:
-    """Draw bootstrap samples of `size` places, shape (rows, size); each batch has its own."""
-    rng = np.random.default_rng([seed, batch])
-    places = np.asarray(rng.integers(size, size=(rows, size), dtype=np.int32))
-    places.setflags(write=False)
-    return places
-
-
-@lru_cache(maxsize=64)
-def _middles(size: int, rows: int, seed: int, batch: int) -> npt.NDArray[np.int32]:
-    """Return the two middle places of each draw, shape (rows, 2); equal for odd sizes."""
-    middle = [(size - 1) // 2, size // 2]
-    return np.partition(draw_places(size, rows, seed, batch), middle, axis=1)[:, middle]

@@ -1,5 +1,7 @@
 """Correlations of methods with one outcome, and their differences."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -9,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from bids_app.statistics.comparison import adjust
+from bids_app.statistics.multiplicity import adjust
 from bids_app.statistics.samples import (
     Interval,
     complete_cases,

@@ -1,10 +1,13 @@
 """Description of a sample: what stands in the first table of a paper."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
+from bids_app.statistics.bootstrap import bootstrap_interval
 from bids_app.statistics.samples import numeric_column, require_columns
 
 
@@ -50,6 +53,64 @@ def describe_sample(
             rows.append(known | {"level": level, "count": count, "share": count / known["n"]})
     columns = ["variable", "level", "n", "missing", "mean", "sd", "median", "q1", "q3"]
     return pd.DataFrame(rows, columns=[*columns, "minimum", "maximum", "count", "share"])
+
+
+def summary_table(
+    scores: pd.DataFrame,
+    measures: Sequence[str],
+    groups: Sequence[str] = ("method",),
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Describe measures by group, for example overlap by method or change by diagnosis.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        The columns `groups` and `measures`.
+    measures : sequence of str
+        Numeric columns to describe.
+    groups : sequence of str
+        Columns whose combinations are the groups; rows without a group are left out.
+    confidence, resamples, seed
+        See `bootstrap_interval`; intervals are percentile intervals.
+
+    Returns
+    -------
+    DataFrame
+        One row per group and measure: `groups`, ``measure``, ``n``, ``missing``, ``mean`` and
+        ``median`` (each with ``_ci_low``, ``_ci_high``), ``sd`` (n - 1), ``q1``, ``q3``
+        (type 7), ``iqr``, ``minimum``, ``maximum``.
+
+    Raises
+    ------
+    KeyError
+        If a column is absent.
+    ValueError
+        If a measure holds text or infinite values.
+    """
+    require_columns(scores, [*groups, *measures])
+    checked = scores.assign(**{measure: numeric_column(scores, measure) for measure in measures})
+    rows: list[dict[str, object]] = []
+    for names, members in checked.groupby(list(groups), sort=False, observed=True):
+        for measure in measures:
+            values = members[measure].dropna()
+            q1, q3 = values.quantile([0.25, 0.75])
+            intervals: dict[str, float] = {}
+            for name in ("mean", "median"):
+                intervals |= bootstrap_interval(
+                    values, name, confidence=confidence, resamples=resamples, seed=seed
+                ).columns(name)
+            rows.append(
+                dict(zip(groups, names, strict=True))
+                | {"measure": measure, "n": len(values), "missing": len(members) - len(values)}
+                | intervals
+                | {"sd": values.std(), "q1": q1, "q3": q3, "iqr": q3 - q1}
+                | {"minimum": values.min(), "maximum": values.max()}
+            )
+    return pd.DataFrame(rows)
 
 
 def _known(people: pd.DataFrame, name: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Linear mixed models of repeated sessions with a random intercept per subject."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,19 +12,14 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, stats
 
-from bids_app.statistics.regression import (
-    Family,
-    Model,
-    ModelError,
-    adjust_family,
-    build_design,
-)
+from bids_app.statistics.design import Model, ModelError, build_design
+from bids_app.statistics.multiplicity import Family, adjust_family
 from bids_app.statistics.samples import FloatArray
 
 MINIMUM_SESSIONS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MixedFit:
     """A fitted random-intercept model.
 

@@ -1,5 +1,7 @@
 """Normative model of thalamus volume and the test of a single subject against it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +18,7 @@ from bids_app.statistics.samples import (
 TERMS = ("tiv²", "age²", "tiv·age", "tiv", "age", "constant")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NormativeModel:
     """Expected thalamus volume in healthy subjects, a quadratic in TIV and age.
 

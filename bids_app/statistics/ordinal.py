@@ -1,5 +1,7 @@
 """Proportional-odds models of categories of change."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -11,14 +13,8 @@ import pandas as pd
 from scipy import optimize, special, stats
 from statsmodels.miscmodels.ordinal_model import OrderedModel
 
-from bids_app.statistics.regression import (
-    Design,
-    Family,
-    Model,
-    ModelError,
-    adjust_family,
-    build_design,
-)
+from bids_app.statistics.design import Design, Model, ModelError, build_design
+from bids_app.statistics.multiplicity import Family, adjust_family
 from bids_app.statistics.samples import FloatArray
 
 CATEGORIES = ("better", "stable", "worse")

@@ -1,5 +1,7 @@
 """Spatial agreement of segmentation masks: voxel overlap, containment, surface distance."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
@@ -16,7 +18,7 @@ Mask = npt.NDArray[np.bool_]
 LEFT, RIGHT = 1, 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Overlap:
     """Agreement of one mask with a reference mask.
 

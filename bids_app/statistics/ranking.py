@@ -1,5 +1,7 @@
 """Ranking of methods and how stable it is."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -1,85 +1,26 @@
 """Linear models of clinical outcomes on thalamus volume."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import statsmodels.api as sm
 from scipy import linalg, stats
 from statsmodels.stats.diagnostic import het_breuschpagan
 
-from bids_app.statistics.comparison import adjust
-from bids_app.statistics.samples import (
-    FloatArray,
-    is_constant,
-    numeric_column,
-    require_columns,
-)
-
-Transform = Literal["identity", "log"]
-Covariance = Literal["classical", "HC3"]
-Family = Literal["all", "outcome"]
+from bids_app.statistics.design import Design, Model, ModelError, build_design
+from bids_app.statistics.multiplicity import Family, adjust_family
+from bids_app.statistics.samples import FloatArray
 
 SHAPIRO_LIMIT = 5000
 
 
-class ModelError(ValueError):
-    """A model cannot be fitted; the message says why."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """What a regression explains, by what, and how.
-
-    Attributes
-    ----------
-    outcome : str
-        Column of the outcome.
-    predictor : str
-        Column of the variable of interest, for example a method's volume in mL.
-    numeric : tuple of str
-        Numeric covariates.
-    categorical : tuple of str
-        Categorical covariates; the reference level is the first in sorted order.
-    standardised : tuple of str
-        Those numeric covariates that enter as z-scores over the model's complete cases.
-    transform : {'identity', 'log'}
-        Natural logarithm of the outcome, or none.
-    covariance : {'classical', 'HC3'}
-        Standard errors; both use the t distribution with the residual degrees of freedom.
-    """
-
-    outcome: str
-    predictor: str
-    numeric: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
-    standardised: tuple[str, ...] = ()
-    transform: Transform = "identity"
-    covariance: Covariance = "classical"
-
-
-@dataclass(frozen=True)
-class Design:
-    """Complete cases of a model as numbers.
-
-    Attributes
-    ----------
-    outcome : Series of float64, shape (n,)
-        The transformed outcome.
-    terms : DataFrame of float64, shape (n, p)
-        The predictor and the covariates without a constant; n exceeds p + 1 and no column
-        is constant or a combination of the others.
-    """
-
-    outcome: pd.Series
-    terms: pd.DataFrame
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Diagnostics:
     """How far a linear model meets its assumptions.
 
@@ -103,7 +44,7 @@ class Diagnostics:
     variance_inflation: pd.Series
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LinearFit:
     """A fitted linear model.
 
@@ -165,69 +106,6 @@ class LinearFit:
             shapiro_wilk_p=float(shapiro[1]),
             variance_inflation=pd.Series(inflation, index=self.design.terms.columns),
         )
-
-
-def build_design(data: pd.DataFrame, model: Model) -> Design:
-    """Select the complete cases of a model and code its terms.
-
-    Parameters
-    ----------
-    data : DataFrame
-        One row per subject, with the model's columns.
-    model : Model
-
-    Returns
-    -------
-    Design
-
-    Raises
-    ------
-    ModelError
-        If the model uses a column twice or standardises one that is no numeric covariate; a
-        column is absent, holds text instead of numbers or has no value; no case is complete;
-        the logarithm is undefined; the outcome or a term is constant but for rounding; there
-        are no more cases than parameters; or terms are collinear.
-    """
-    numeric = (model.predictor, *model.numeric)
-    names = [model.outcome, *numeric, *model.categorical]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ModelError(f"{repeated} are used more than once")
-    if not set(model.standardised) <= set(model.numeric):
-        raise ModelError(f"standardised {list(model.standardised)} are no numeric covariates")
-    try:
-        require_columns(data, names)
-        columns = {name: numeric_column(data, name) for name in (model.outcome, *numeric)}
-    except (KeyError, ValueError) as error:
-        raise ModelError(str(error.args[0])) from error
-    # Arrays by column: a table of the paper has hundreds of models, and frames are slow to make.
-    cases = {name: values.to_numpy() for name, values in columns.items()}
-    for name in model.categorical:
-        cases[name] = data[name].map(str, na_action="ignore").to_numpy(dtype=object)
-    kept = _complete(cases)
-    cases = {name: values[kept] for name, values in cases.items()}
-    outcome = cases.pop(model.outcome)
-    if model.transform == "log":
-        if (outcome <= 0).any():
-            raise ModelError(f"log of '{model.outcome}': {int((outcome <= 0).sum())} values ≤ 0")
-        outcome = np.log(outcome)
-    terms = {name: cases[name] for name in numeric}
-    for name in model.categorical:
-        for level in sorted(set(cases[name]))[1:]:
-            terms[f"{name}_{level}"] = (cases[name] == level).astype(np.float64)
-    n, parameters = len(outcome), len(terms) + 1
-    if n <= parameters:
-        raise ModelError(f"{n} complete cases do not exceed the {parameters} parameters")
-    for name, values in {model.outcome: outcome, **cases}.items():
-        same = len(set(values)) == 1 if name in model.categorical else is_constant(values)
-        if same:
-            raise ModelError(f"'{name}' is constant")
-    for name in model.standardised:
-        terms[name] = (terms[name] - terms[name].mean()) / terms[name].std(ddof=1)
-    index = data.index[kept]
-    design = Design(pd.Series(outcome, index), pd.DataFrame(terms, index, dtype=np.float64))
-    _require_full_rank(design.terms)
-    return design
 
 
 def fit_linear(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> LinearFit:
@@ -361,52 +239,6 @@ def tabulate_fits(
     return adjust_family(pd.DataFrame(rows, columns=columns), family)
 
 
-def adjust_family(table: pd.DataFrame, family: Family) -> pd.DataFrame:
-    """Fill ``p_adj`` from ``p`` by Benjamini-Hochberg and name the ``family``.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The columns ``p`` and ``outcome``.
-    family : {'all', 'outcome'}
-
-    Returns
-    -------
-    DataFrame
-        A copy of `table`.
-    """
-    families = None if family == "all" else table["outcome"].tolist()
-    return table.assign(p_adj=adjust(table["p"], families), family=family)
-
-
-def winsorise(values: pd.Series, lower: float, upper: float) -> pd.Series:
-    """Clip a sample at two of its own quantiles.
-
-    Parameters
-    ----------
-    values : Series of float64
-        The full sample; NaN stay NaN.
-    lower, upper : float
-        Quantile levels, for example 0.01 and 0.99; quantiles are of type 7.
-
-    Returns
-    -------
-    Series of float64
-
-    Raises
-    ------
-    ValueError
-        If the levels are not 0 ≤ lower < upper ≤ 1.
-
-    References
-    ----------
-    Hyndman & Fan 1996, Am Stat 50:361-365 (type 7).
-    """
-    if not 0 <= lower < upper <= 1:
-        raise ValueError(f"quantile levels must satisfy 0 ≤ lower < upper ≤ 1: {lower}, {upper}")
-    return values.clip(float(values.quantile(lower)), float(values.quantile(upper)))
-
-
 def _linear_columns(fit: LinearFit) -> dict[str, Any]:
     diagnostics = fit.diagnostics
     coefficient = fit.coefficients.loc[fit.model.predictor]
@@ -426,28 +258,5 @@ def _linear_columns(fit: LinearFit) -> dict[str, Any]:
     }
 
 
-def _complete(cases: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
-    """Return which cases have every value."""
-    missing = {name: pd.isna(values) for name, values in cases.items()}
-    absent = [name for name, gaps in missing.items() if gaps.all()]
-    if absent:
-        raise ModelError(f"all values of {absent} are missing")
-    complete = ~np.logical_or.reduce(list(missing.values()))
-    if not complete.any():
-        raise ModelError("no case is complete")
-    return np.asarray(complete)
-
-
 def _with_constant(terms: pd.DataFrame) -> FloatArray:
     return np.column_stack([np.ones(len(terms)), terms.to_numpy()])
-
-
-def _require_full_rank(terms: pd.DataFrame) -> None:
-    """Raise if a term is a linear combination of the others and a constant."""
-    values = terms.to_numpy()
-    scaled = (values - values.mean(axis=0)) / values.std(axis=0)
-    _, triangle, order = linalg.qr(scaled, mode="economic", pivoting=True)
-    dependent = np.abs(np.diag(triangle)) < 1e-10 * np.sqrt(len(terms))
-    if dependent.any():
-        names = terms.columns[order[dependent]].tolist()
-        raise ModelError(f"{names} is collinear with the other terms")

@@ -1,5 +1,7 @@
 """Measurement error from repeat scans, and associations corrected for it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +11,8 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
 
-from bids_app.statistics.regression import LinearFit, Model, ModelError, fit_linear
+from bids_app.statistics.design import Model, ModelError
+from bids_app.statistics.regression import LinearFit, fit_linear
 from bids_app.statistics.samples import Interval, numeric_column, require_columns
 
 

@@ -1,5 +1,7 @@
 """What the analyses share: interval estimates, complete cases and checked columns."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +14,7 @@ FloatArray = npt.NDArray[np.float64]
 # Values that agree to this share of their size differ by rounding: sums of the same numbers in
 # another order do. No measurement of this field has ten significant digits.
 ROUNDING = 1e-10
+MINIMUM_PAIRS = 3
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,12 @@ def require_unique(table: pd.DataFrame, keys: Sequence[str]) -> None:
         raise ValueError(f"{int(repeated.sum())} duplicate rows of {list(keys)}, first {first}")
 
 
+def require_pairs(n: int) -> None:
+    """Raise ``ValueError`` if there are fewer than `MINIMUM_PAIRS` complete pairs."""
+    if n < MINIMUM_PAIRS:
+        raise ValueError(f"{n} complete pairs, at least {MINIMUM_PAIRS} are needed")
+
+
 def numeric_column(table: pd.DataFrame, column: str) -> pd.Series:
     """Return a column as float64, missing entries as NaN.
 
@@ -131,3 +140,31 @@ def numeric_column(table: pd.DataFrame, column: str) -> pd.Series:
     if np.isinf(values.to_numpy()).any():
         raise ValueError(f"column '{column}' holds infinite values")
     return values
+
+
+def winsorise(values: pd.Series, lower: float, upper: float) -> pd.Series:
+    """Clip a sample at two of its own quantiles.
+
+    Parameters
+    ----------
+    values : Series of float64
+        The full sample; NaN stay NaN.
+    lower, upper : float
+        Quantile levels, for example 0.01 and 0.99; quantiles are of type 7.
+
+    Returns
+    -------
+    Series of float64
+
+    Raises
+    ------
+    ValueError
+        If the levels are not 0 ≤ lower < upper ≤ 1.
+
+    References
+    ----------
+    Hyndman & Fan 1996, Am Stat 50:361-365 (type 7).
+    """
+    if not 0 <= lower < upper <= 1:
+        raise ValueError(f"quantile levels must satisfy 0 ≤ lower < upper ≤ 1: {lower}, {upper}")
+    return values.clip(float(values.quantile(lower)), float(values.quantile(upper)))

@@ -1,5 +1,7 @@
 """Stratification of patients by disability from thalamus volume."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +14,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bids_app.statistics.comparison import BATCH_VALUES
-from bids_app.statistics.regression import Model, ModelError, build_design
+from bids_app.statistics.bootstrap import BATCH_VALUES
+from bids_app.statistics.design import Model, ModelError, build_design
 from bids_app.statistics.samples import FloatArray, Interval
 
 DECISION = 0.5
@@ -148,7 +150,12 @@ def cross_validate(
     """
     if patient not in data.columns:
         raise ModelError(f"columns {[patient]} are absent")
-    plain = Model(model.outcome, model.predictor, model.numeric, model.categorical)
+    plain = Model(
+        outcome=model.outcome,
+        predictor=model.predictor,
+        numeric=model.numeric,
+        categorical=model.categorical,
+    )
     scans = data.reset_index(drop=True)
     design = build_design(scans[scans[patient].notna()], plain)
     terms, patients = design.terms.to_numpy(), scans.loc[design.terms.index, patient]

@@ -8,7 +8,8 @@ import pytest
 
 from bids_app.report.model_plots import diagnostics_plot, interval_plot, stars
 from bids_app.report.plots import figure_svg
-from bids_app.statistics.regression import Model, fit_linear
+from bids_app.statistics.design import Model
+from bids_app.statistics.regression import fit_linear
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_an_absent_column() -> None:
 def test_diagnostics_hold_dots_as_an_image() -> None:
     rng = np.random.default_rng(0)
     data = pd.DataFrame({"v": rng.normal(size=400), "y": rng.normal(size=400)})
-    fit = fit_linear(data, Model("y", "v"))
+    fit = fit_linear(data, Model(outcome="y", predictor="v"))
     svg = figure_svg(diagnostics_plot([fit, fit]))
     assert "y: QQ" in svg
     assert svg.count("<image") >= 2

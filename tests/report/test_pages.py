@@ -63,8 +63,15 @@ def session_report(text: str = "T1w") -> SessionReport:
         voxel_size=(1.0, 0.9375, 3.0),
         orientation="LAS",
         volumes=(
-            Volumes(text, "T1w", 6.0, 6.126, 1500.0, 1200.0),
-            Volumes("first", text, 7.0, 7.1),
+            Volumes(
+                method=text,
+                contrast="T1w",
+                left_ml=6.0,
+                right_ml=6.126,
+                icv_ml=1500.0,
+                brain_ml=1200.0,
+            ),
+            Volumes(method="first", contrast=text, left_ml=7.0, right_ml=7.1),
         ),
         thalamus=(Overlay(f"Outlines on {text}", b"\x89PNG"),),
         brain=Overlay("Brain mask", b"\x89PNG"),
@@ -122,8 +129,17 @@ def cohort_report(text: str = "01") -> CohortReport:
     )
 
 
-MINIMAL_SESSION = SessionReport("01", "", (), (), {}, "", "")
-MINIMAL_COHORT = CohortReport("Empty", (), pd.DataFrame(columns=["subject", "session"]), {}, "", "")
+MINIMAL_SESSION = SessionReport(
+    subject="01", session="", anchors=(), inputs=(), software={}, methods="", citation=""
+)
+MINIMAL_COHORT = CohortReport(
+    dataset="Empty",
+    sessions=(),
+    volumes=pd.DataFrame(columns=["subject", "session"]),
+    software={},
+    methods="",
+    citation="",
+)
 
 
 @cache
@@ -216,8 +232,26 @@ def test_session_page_without_measurement_says_so() -> None:
 
 
 def test_image_without_result_says_so() -> None:
-    anchor = Anchor("T1w", "sub-01_T1w.nii.gz", (9, 9, 9), (1.0, 1.0, 1.0), "RAS")
-    page = Page(session_page(SessionReport("01", "", (anchor,), (), {}, "", "")))
+    anchor = Anchor(
+        name="T1w",
+        file="sub-01_T1w.nii.gz",
+        shape=(9, 9, 9),
+        voxel_size=(1.0, 1.0, 1.0),
+        orientation="RAS",
+    )
+    page = Page(
+        session_page(
+            SessionReport(
+                subject="01",
+                session="",
+                anchors=(anchor,),
+                inputs=(),
+                software={},
+                methods="",
+                citation="",
+            )
+        )
+    )
     assert "No volume was measured." in page.text
 
 
@@ -256,7 +290,9 @@ def test_link_cannot_leave_the_folder_by_scheme_or_host() -> None:
         SessionStatus("1", "", "done", page="javascript:alert(1)"),
         SessionStatus("2", "", "done", page="//example.org/x"),
     )
-    report = CohortReport("x", sessions, volumes, {}, "", "")
+    report = CohortReport(
+        dataset="x", sessions=sessions, volumes=volumes, software={}, methods="", citation=""
+    )
     links = outward(Page(cohort_page(report)))
     assert links == ["./javascript%3Aalert%281%29", ".///example.org/x"]
 
@@ -278,7 +314,13 @@ def test_a_wide_figure_spans_both_columns(methods: int, *, wide: bool) -> None:
 
 def test_section_without_svg_markup_is_refused() -> None:
     report = CohortReport(
-        "x", (), pd.DataFrame(columns=["subject", "session"]), {}, "", "", (Section("a", svg="b"),)
+        dataset="x",
+        sessions=(),
+        volumes=pd.DataFrame(columns=["subject", "session"]),
+        software={},
+        methods="",
+        citation="",
+        sections=(Section("a", svg="b"),),
     )
     with pytest.raises(ValueError, match="'a' holds no SVG"):
         cohort_page(report)
@@ -286,12 +328,21 @@ def test_section_without_svg_markup_is_refused() -> None:
 
 def test_volumes_need_subject_and_session() -> None:
     with pytest.raises(KeyError, match="session"):
-        cohort_page(CohortReport("x", (), pd.DataFrame({"subject": ["1"]}), {}, "", ""))
+        cohort_page(
+            CohortReport(
+                dataset="x",
+                sessions=(),
+                volumes=pd.DataFrame({"subject": ["1"]}),
+                software={},
+                methods="",
+                citation="",
+            )
+        )
 
 
 @pytest.mark.parametrize("icv", [0.0, float("nan")])
 def test_share_of_unknown_icv_is_missing(icv: float) -> None:
-    volumes = Volumes("thalnet", "T1w", 6.0, 6.0, icv)
+    volumes = Volumes(method="thalnet", contrast="T1w", left_ml=6.0, right_ml=6.0, icv_ml=icv)
     assert volumes.total_ml == 12.0
     assert volumes.icv_share != volumes.icv_share
 
@@ -313,18 +364,39 @@ def test_results_of_a_session_are_linked_to_its_page() -> None:
 
 def test_session_page_shows_interval_and_flag() -> None:
     volumes = Volumes(
-        "thalnet", "T1w", 6.5, 6.4, low_ml=12.2, high_ml=13.8, confidence=0.871, qc="check"
+        method="thalnet",
+        contrast="T1w",
+        left_ml=6.5,
+        right_ml=6.4,
+        low_ml=12.2,
+        high_ml=13.8,
+        confidence=0.871,
+        qc="check",
     )
-    anchor = Anchor("T1w", "a.nii.gz", (9, 9, 9), (1.0, 1.0, 1.0), "RAS", (volumes,))
+    anchor = Anchor(
+        name="T1w",
+        file="a.nii.gz",
+        shape=(9, 9, 9),
+        voxel_size=(1.0, 1.0, 1.0),
+        orientation="RAS",
+        volumes=(volumes,),
+    )
     text = Page(session_page(replace(MINIMAL_SESSION, anchors=(anchor,)))).text
     row = text[text.index("thalnet") :].split("\n")
     assert row[5:8] == ["12.20 to 13.80", "0.871", "check"]
 
 
 def test_whole_millilitres_of_icv_and_brain_and_nothing_lost() -> None:
-    known = Volumes("thalnet", "T1w", 6.5, 6.4, 1523.61, 1201.4)
+    known = Volumes(
+        method="thalnet", contrast="T1w", left_ml=6.5, right_ml=6.4, icv_ml=1523.61, brain_ml=1201.4
+    )
     anchor = Anchor(
-        "T1w", "a.nii.gz", (9, 9, 9), (1.0, 1.0, 1.0), "RAS", (known, Volumes("first", "T1w", 7, 7))
+        name="T1w",
+        file="a.nii.gz",
+        shape=(9, 9, 9),
+        voxel_size=(1.0, 1.0, 1.0),
+        orientation="RAS",
+        volumes=(known, Volumes(method="first", contrast="T1w", left_ml=7, right_ml=7)),
     )
     text = Page(session_page(replace(MINIMAL_SESSION, anchors=(anchor,)))).text
     first, second = (text[text.index(name) :].split("\n")[:11] for name in ("thalnet", "first"))

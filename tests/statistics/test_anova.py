@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from bids_app.statistics import anova
-from bids_app.statistics.regression import ModelError
+from bids_app.statistics.design import ModelError
 
 COVARIATES = ["age", "years"]
 

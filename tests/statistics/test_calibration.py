@@ -162,7 +162,14 @@ def test_the_line_is_that_of_ordinary_least_squares() -> None:
 
 
 def test_missing_volumes_stay_missing() -> None:
-    mapping = VolumeMapping("offset", 1.0, 1.0, np.zeros((2, 2)), 0.5, 5)
+    mapping = VolumeMapping(
+        kind="offset",
+        intercept=1.0,
+        slope=1.0,
+        covariance=np.zeros((2, 2)),
+        residual_sd=0.5,
+        subjects=5,
+    )
     assert np.isnan(mapping.predict([np.nan])).all()
 
 

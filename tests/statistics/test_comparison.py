@@ -1,4 +1,4 @@
-"""Paired tests, multiplicity, bootstrap summaries and variances."""
+"""Paired tests, and variances."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bids_app.statistics import comparison
+from bids_app.statistics import comparison, multiplicity
 from bids_app.statistics.samples import FloatArray
 
 FEW = settings(max_examples=25, deadline=None)
 SAMPLES = hnp.arrays(np.float64, (2, 15), elements=st.integers(0, 40).map(lambda v: v / 8))
-P_VALUES = st.lists(st.one_of(st.floats(0, 1), st.just(np.nan)), min_size=1, max_size=12)
 
 
 @pytest.mark.parametrize(
@@ -81,44 +80,6 @@ def test_signed_rank_symmetry(samples: FloatArray, order: list[int]) -> None:
         assert comparison.signed_rank(*other) == base
 
 
-def test_published_false_discovery_rate() -> None:
-    """Benjamini & Hochberg 1995, section 4.1: four of fifteen are rejected at 0.05."""
-    p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459]
-    p += [0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0]
-    assert (comparison.adjust(p) <= 0.05).sum() == 4
-    assert (comparison.adjust(p, procedure="bonferroni") <= 0.05).sum() == 3
-
-
-@pytest.mark.parametrize("procedure", ["fdr_bh", "bonferroni"])
-def test_adjust_agrees_with_r(expected: dict[str, Any], procedure: comparison.Adjustment) -> None:
-    """p.adjust, with a missing p-value."""
-    values = expected["adjust"]
-    observed = comparison.adjust(np.array(values["p"], dtype=float), procedure=procedure)
-    np.testing.assert_allclose(observed, np.array(values[procedure], dtype=float), atol=1e-12)
-
-
-@FEW
-@given(P_VALUES)
-def test_adjust_properties(values: list[float]) -> None:
-    """Adjusted values are no smaller, keep the order, and missing ones count for nothing."""
-    adjusted = comparison.adjust(values)
-    known = ~np.isnan(values)
-    assert np.isnan(adjusted[~known]).all()
-    p = np.asarray(values)[known]
-    assert (adjusted[known] >= p).all()
-    assert (adjusted[known] <= 1).all()
-    assert (np.diff(adjusted[known][np.argsort(p, kind="stable")]) >= 0).all()
-    np.testing.assert_array_equal(adjusted[known], comparison.adjust(p))
-
-
-def test_families_are_adjusted_apart() -> None:
-    """Two families of one p-value each need no adjustment."""
-    assert comparison.adjust([0.01, 0.04], ["edss", "sdmt"]).tolist() == [0.01, 0.04]
-    assert comparison.adjust([0.01, 0.04]).tolist() == [0.02, 0.04]
-    with pytest.raises(ValueError, match="p-values"):
-        comparison.adjust([0.5, 1.5])
-
-
 def tidy(wide: pd.DataFrame) -> pd.DataFrame:
     """Return one row per subject and method, with a second measure."""
     long = wide.melt(id_vars="subject", var_name="method", value_name="dice")
@@ -132,7 +93,7 @@ def test_pairwise_table(inputs: Callable[[str], pd.DataFrame]) -> None:
     assert len(table) == 2 * 10
     assert (table["reason"] == "no complete pairs").sum() == 8
     tested = table[table["reason"] == ""]
-    np.testing.assert_allclose(tested["p_adj"], comparison.adjust(tested["p"]))
+    np.testing.assert_allclose(tested["p_adj"], multiplicity.adjust(tested["p"]))
     assert set(table["family"]) == {"all"}
     row = tested.set_index(["measure", "first", "second"]).loc[("dice", "c", "d")]
     single = comparison.signed_rank(wide["c"], wide["d"])
@@ -155,76 +116,6 @@ def test_pairwise_refusals(inputs: Callable[[str], pd.DataFrame]) -> None:
         comparison.pairwise_signed_rank(scores.assign(dice="n/a"), ["dice"])
     with pytest.raises(ValueError, match="no complete pairs"):
         comparison.signed_rank([np.nan], [1])
-
-
-def test_summary_agrees_with_r(
-    expected: dict[str, Any], inputs: Callable[[str], pd.DataFrame]
-) -> None:
-    """Quartiles of type 7, standard deviation with n - 1."""
-    table = comparison.summary_table(tidy(inputs("scores")), ["dice"]).set_index("method")
-    for method, values in expected["summary"].items():
-        for name, value in values.items():
-            assert table.loc[method, name] == pytest.approx(value, abs=1e-12), name
-        row = table.loc[method]
-        assert row["mean_ci_low"] < row["mean"] < row["mean_ci_high"]
-        assert row["median_ci_low"] <= row["median"] <= row["median_ci_high"]
-
-
-def test_summary_of_groups_with_gaps() -> None:
-    """Missing values are counted, a group with no value has NaN, one without a name is left out."""
-    scores = pd.DataFrame(
-        {
-            "method": ["a", "a", "a", "b", "b"],
-            "diagnosis": ["RRMS", "RRMS", "HC", "HC", None],
-            "change": [1.0, np.nan, 3.0, np.nan, 5.0],
-        }
-    )
-    table = comparison.summary_table(scores, ["change"], ["method", "diagnosis"])
-    assert table["n"].tolist() == [1, 1, 0]
-    assert table["missing"].tolist() == [1, 0, 1]
-    assert table["mean"].tolist()[:2] == [1, 3]
-    assert table.loc[2, ["mean", "median", "q1", "sd"]].isna().all()
-
-
-def test_bootstrap_mean_is_near_the_t_interval() -> None:
-    """For a normal sample the intervals of theory and bootstrap agree within a few percent."""
-    sample = np.random.default_rng(0).normal(9, 2, 200)
-    half = 1.972 * sample.std(ddof=1) / np.sqrt(200)
-    for method in ("percentile", "BCa"):
-        interval = comparison.bootstrap_interval(sample, "mean", method=method)
-        assert interval.estimate == pytest.approx(sample.mean())
-        assert interval.high - interval.low == pytest.approx(2 * half, rel=0.08)
-
-
-def test_bootstrap_median_matches_its_exact_distribution() -> None:
-    """The bootstrap median of an odd sample has binomial percentiles (Efron 1979)."""
-    sample = np.arange(1, 102, dtype=float)
-    interval = comparison.bootstrap_interval(sample, resamples=20000)
-    assert interval.estimate == 51
-    # P(median* ≤ k) = P(Binomial(101, k/101) ≥ 51); the 2.5 and 97.5 % points are 41 and 61.
-    assert (interval.low, interval.high) == (pytest.approx(41, abs=1), pytest.approx(61, abs=1))
-
-
-def test_bootstrap_covers() -> None:
-    """The interval of the median of a skewed sample covers it at about the nominal rate."""
-    rng = np.random.default_rng(4)
-    hits = 0
-    for _ in range(200):
-        interval = comparison.bootstrap_interval(rng.exponential(size=60), resamples=400)
-        hits += interval.low <= np.log(2) <= interval.high
-    assert 0.89 <= hits / 200 <= 0.99
-
-
-def test_bootstrap_is_seeded_and_handles_small_samples() -> None:
-    """Same seed, same interval; one value has no interval, no value no estimate."""
-    sample = np.random.default_rng(1).normal(size=30)
-    first, again, other = (
-        comparison.bootstrap_interval(sample, "mean", seed=seed) for seed in (1, 1, 2)
-    )
-    assert first == again != other
-    assert np.isnan(comparison.bootstrap_interval([3.0, np.nan]).low)
-    assert np.isnan(comparison.bootstrap_interval([]).estimate)
-    assert comparison.bootstrap_interval([2.0, 2.0]) == comparison.Interval(2, 2, 2)
 
 
 @pytest.mark.parametrize("centre", ["median", "mean"])

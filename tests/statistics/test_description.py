@@ -1,10 +1,13 @@
 """Description of a sample: by hand, missing values and bad columns."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from bids_app.statistics.description import describe_sample
+from bids_app.statistics.description import describe_sample, summary_table
 
 PEOPLE = pd.DataFrame(
     {
@@ -38,3 +41,33 @@ def test_nothing_known_and_bad_columns() -> None:
         describe_sample(PEOPLE, ["height"], [])
     with pytest.raises(ValueError, match="'sex' holds text: 'F'"):
         describe_sample(PEOPLE, ["sex"], [])
+
+
+def test_summary_agrees_with_r(
+    expected: dict[str, Any], inputs: Callable[[str], pd.DataFrame]
+) -> None:
+    """Quartiles of type 7, standard deviation with n - 1."""
+    scores = inputs("scores").melt("subject", var_name="method", value_name="dice")
+    table = summary_table(scores, ["dice"]).set_index("method")
+    for method, values in expected["summary"].items():
+        for name, value in values.items():
+            assert table.loc[method, name] == pytest.approx(value, abs=1e-12), name
+        row = table.loc[method]
+        assert row["mean_ci_low"] < row["mean"] < row["mean_ci_high"]
+        assert row["median_ci_low"] <= row["median"] <= row["median_ci_high"]
+
+
+def test_summary_of_groups_with_gaps() -> None:
+    """Missing values are counted, a group with no value has NaN, one without a name is left out."""
+    scores = pd.DataFrame(
+        {
+            "method": ["a", "a", "a", "b", "b"],
+            "diagnosis": ["RRMS", "RRMS", "HC", "HC", None],
+            "change": [1.0, np.nan, 3.0, np.nan, 5.0],
+        }
+    )
+    table = summary_table(scores, ["change"], ["method", "diagnosis"])
+    assert table["n"].tolist() == [1, 1, 0]
+    assert table["missing"].tolist() == [1, 0, 1]
+    assert table["mean"].tolist()[:2] == [1, 3]
+    assert table.loc[2, ["mean", "median", "q1", "sd"]].isna().all()

@@ -9,9 +9,15 @@ import pandas as pd
 import pytest
 
 from bids_app.statistics import mixed, regression
-from bids_app.statistics.regression import Model
+from bids_app.statistics.design import Model
 
-MODEL = Model("sdmt", "volume", ("years", "age", "icv"), ("sex",), standardised=("icv",))
+MODEL = Model(
+    outcome="sdmt",
+    predictor="volume",
+    numeric=("years", "age", "icv"),
+    categorical=("sex",),
+    standardised=("icv",),
+)
 
 
 def test_table_agrees_with_r(
@@ -34,7 +40,7 @@ def test_balanced_variances_are_those_of_anova() -> None:
     data = pd.DataFrame(
         {"subject": np.repeat(np.arange(40), 4), "y": values.ravel(), "x": contrast}
     )
-    fit = mixed.fit_mixed(data, Model("y", "x"))
+    fit = mixed.fit_mixed(data, Model(outcome="y", predictor="x"))
     slope = (contrast @ values.ravel()) / (contrast @ contrast)
     residual = values - values.mean(axis=1, keepdims=True) - slope * contrast[:4]
     within = (residual**2).sum() / (40 * 3 - 1)
@@ -51,8 +57,8 @@ def test_without_subject_effect_it_is_least_squares() -> None:
     noise = rng.normal(size=(30, 3))
     noise -= noise.mean(axis=1, keepdims=True)
     data["y"] = data["x"] + noise.ravel()
-    fit = mixed.fit_mixed(data, Model("y", "x"))
-    ordinary = regression.fit_linear(data, Model("y", "x"))
+    fit = mixed.fit_mixed(data, Model(outcome="y", predictor="x"))
+    ordinary = regression.fit_linear(data, Model(outcome="y", predictor="x"))
     assert fit.subject_sd == 0
     np.testing.assert_allclose(
         fit.coefficients[["beta", "se"]], ordinary.coefficients[["beta", "se"]]
@@ -79,7 +85,7 @@ def test_recovers_planted_effect() -> None:
         x = rng.normal(size=50)[subject] + rng.normal(size=150)
         y = 0.7 * x + 2 * rng.normal(size=50)[subject] + rng.normal(size=150)
         data = pd.DataFrame({"subject": subject, "x": x, "y": y})
-        row = mixed.fit_mixed(data, Model("y", "x")).coefficients.loc["x"]
+        row = mixed.fit_mixed(data, Model(outcome="y", predictor="x")).coefficients.loc["x"]
         hits += row["ci_low"] <= 0.7 <= row["ci_high"]
     assert hits >= 52
 

@@ -10,13 +10,13 @@ import pytest
 from scipy import special
 
 from bids_app.statistics import ordinal
-from bids_app.statistics.regression import Model
+from bids_app.statistics.design import Model
 
 MODEL = Model(
-    "category",
-    "delta_volume",
-    ("age", "icv", "interval", "steroids"),
-    ("sex",),
+    outcome="category",
+    predictor="delta_volume",
+    numeric=("age", "icv", "interval", "steroids"),
+    categorical=("sex",),
     standardised=("icv",),
 )
 
@@ -43,7 +43,7 @@ def test_logistic_closed_form() -> None:
     rows = [pair for pair, count in counts.items() for _ in range(count)]
     data = pd.DataFrame(rows, columns=["category", "steroids"])
     data["category"] = pd.Categorical(data["category"], ordinal.CATEGORIES, ordered=True)
-    fit = ordinal.fit_ordinal(data, Model("category", "steroids"))
+    fit = ordinal.fit_ordinal(data, Model(outcome="category", predictor="steroids"))
     row = fit.coefficients.loc["steroids"]
     assert row["beta"] == pytest.approx(np.log(30 * 18 / (12 * 10)), abs=1e-7)
     assert row["se"] == pytest.approx(np.sqrt(1 / 30 + 1 / 12 + 1 / 10 + 1 / 18), abs=1e-7)
@@ -78,7 +78,9 @@ def test_recovers_planted_effect() -> None:
         x = rng.normal(size=150)
         score = pd.Series(np.digitize(0.8 * x + special.logit(rng.random(150)), [-1, 1]) - 1.0)
         data = pd.DataFrame({"x": x, "category": ordinal.change_category(score)})
-        row = ordinal.fit_ordinal(data, Model("category", "x")).coefficients.loc["x"]
+        row = ordinal.fit_ordinal(data, Model(outcome="category", predictor="x")).coefficients.loc[
+            "x"
+        ]
         hits += row["ci_low"] <= 0.8 <= row["ci_high"]
     assert hits >= 11
 
@@ -115,7 +117,7 @@ def test_near_separation_is_fitted() -> None:
     y = pd.Series(np.where(x > 9, 1.0, 0.0))
     y[[9, 10]] = [1.0, 0.0]
     data = pd.DataFrame({"x": x, "category": ordinal.change_category(y)})
-    (reason,) = ordinal.ordinal_table(data, [Model("category", "x")])["reason"]
+    (reason,) = ordinal.ordinal_table(data, [Model(outcome="category", predictor="x")])["reason"]
     assert reason == ""
 
 

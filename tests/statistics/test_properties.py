@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bids_app.statistics.anova import analyse_covariance, analyse_repeated_measures
+from bids_app.statistics.design import Model
 from bids_app.statistics.mixed import fit_mixed
 from bids_app.statistics.normative import assess_subjects, fit_normative
 from bids_app.statistics.ordinal import change_category, fit_ordinal
 from bids_app.statistics.ranking import concordance_scores, rank_methods
-from bids_app.statistics.regression import Model
 from bids_app.statistics.reliability import measurement_error
 
 ANY = settings(max_examples=10, deadline=None)
@@ -40,9 +40,9 @@ def visits(seed: int) -> pd.DataFrame:
 
 def numbers(table: pd.DataFrame) -> list[float]:
     """Return what every analysis finds, in one list."""
-    model = Model("outcome", "volume", ("age",))
+    model = Model(outcome="outcome", predictor="volume", numeric=("age",))
     mixed = fit_mixed(table, model)
-    ordinal = fit_ordinal(table, Model("change", "volume", ("age",)))
+    ordinal = fit_ordinal(table, Model(outcome="change", predictor="volume", numeric=("age",)))
     covariance = analyse_covariance(table, "outcome", "group", ["volume"])
     repeated = analyse_repeated_measures(table, "volume")
     error = measurement_error(table, keys=("subject",)).within_sd
@@ -79,8 +79,11 @@ def test_units_of_volume(seed: int, factor: float) -> None:
     """Slopes per mL follow the unit, p-values, F, z and ranks do not know it."""
     table = visits(seed)
     scaled = table.assign(volume=factor * table["volume"])
-    model = Model("outcome", "volume", ("age",))
-    for fit, of in ((fit_mixed, model), (fit_ordinal, Model("change", "volume", ("age",)))):
+    model = Model(outcome="outcome", predictor="volume", numeric=("age",))
+    for fit, of in (
+        (fit_mixed, model),
+        (fit_ordinal, Model(outcome="change", predictor="volume", numeric=("age",))),
+    ):
         one, other = (fit(data, of).coefficients.loc["volume"] for data in (table, scaled))
         assert other["beta"] * factor == pytest.approx(one["beta"], rel=1e-5)
         assert other["p"] == pytest.approx(one["p"], rel=1e-4, abs=1e-9)
@@ -98,7 +101,7 @@ def test_a_reversed_scale_mirrors_the_ordinal_model(seed: int) -> None:
     """Better for worse turns the sign of every coefficient and nothing else."""
     table = visits(seed)
     mirrored = table["change"].cat.reorder_categories(["worse", "stable", "better"])
-    model = Model("change", "volume", ("age",))
+    model = Model(outcome="change", predictor="volume", numeric=("age",))
     one, other = fit_ordinal(table, model), fit_ordinal(table.assign(change=mirrored), model)
     signs = other.coefficients["beta"].to_numpy()
     np.testing.assert_allclose(signs, -one.coefficients["beta"], rtol=1e-5, atol=1e-7)

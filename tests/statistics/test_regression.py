@@ -12,10 +12,16 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bids_app.statistics import comparison, regression
-from bids_app.statistics.regression import Model
+from bids_app.statistics import multiplicity, regression
+from bids_app.statistics.design import Model
 
-SDMT = Model("sdmt", "volume", ("age", "icv"), ("sex",), standardised=("icv",))
+SDMT = Model(
+    outcome="sdmt",
+    predictor="volume",
+    numeric=("age", "icv"),
+    categorical=("sex",),
+    standardised=("icv",),
+)
 MODELS = {
     "edss_HC3": replace(SDMT, outcome="edss", covariance="HC3"),
     "edss_classical": replace(SDMT, outcome="edss"),
@@ -46,7 +52,9 @@ def test_table_agrees_with_r(expected: dict[str, Any], cohort: pd.DataFrame, nam
 def test_longley_is_certified() -> None:
     """NIST StRD, Longley: certified values of a nearly collinear regression."""
     data = sm.datasets.longley.load_pandas().data
-    model = Model("TOTEMP", "YEAR", ("GNPDEFL", "GNP", "UNEMP", "ARMED", "POP"))
+    model = Model(
+        outcome="TOTEMP", predictor="YEAR", numeric=("GNPDEFL", "GNP", "UNEMP", "ARMED", "POP")
+    )
     fit = regression.fit_linear(data, model)
     year = fit.coefficients.loc["YEAR"]
     assert year["beta"] == pytest.approx(1829.15146461355, rel=1e-8)
@@ -107,7 +115,7 @@ def test_diagnostics_tell_good_from_bad() -> None:
         }
     )
     good, skewed, fan = (
-        regression.fit_linear(data, Model(name, "volume")).diagnostics
+        regression.fit_linear(data, Model(outcome=name, predictor="volume")).diagnostics
         for name in ("good", "skewed", "fan")
     )
     assert good.breusch_pagan_p > 0.05
@@ -122,7 +130,7 @@ def test_diagnostics_tell_good_from_bad() -> None:
 def test_perfect_fit_has_no_tests() -> None:
     """A residual of nothing is not tested."""
     data = pd.DataFrame({"y": np.arange(8) * 2.0, "x": np.arange(8.0)})
-    diagnostics = regression.fit_linear(data, Model("y", "x")).diagnostics
+    diagnostics = regression.fit_linear(data, Model(outcome="y", predictor="x")).diagnostics
     assert np.isnan(diagnostics.shapiro_wilk_p)
     assert np.isnan(diagnostics.breusch_pagan_p)
 
@@ -133,7 +141,7 @@ def test_scale_and_order(factor: float, random: Random) -> None:
     """A volume in another unit changes β by that unit and nothing else; order is irrelevant."""
     rng = np.random.default_rng(1)
     data = pd.DataFrame(rng.normal(size=(40, 3)), columns=["y", "x", "z"])
-    model = Model("y", "x", ("z",), covariance="HC3")
+    model = Model(outcome="y", predictor="x", numeric=("z",), covariance="HC3")
     base = regression.linear_table(data, [model]).iloc[0]
     order = random.sample(range(40), 40)
     moved = regression.linear_table(data.iloc[order].assign(x=lambda d: factor * d["x"]), [model])
@@ -152,7 +160,7 @@ def test_intervals_cover() -> None:
         x = rng.exponential(size=80)
         data = pd.DataFrame({"x": x, "y": 0.5 * x + x * rng.normal(size=80)})
         for covariance in hits:
-            model = Model("y", "x", covariance=covariance)
+            model = Model(outcome="y", predictor="x", covariance=covariance)
             row = regression.fit_linear(data, model).coefficients.loc["x"]
             hits[covariance] += row["ci_low"] <= 0.5 <= row["ci_high"]
     assert 0.86 <= hits["HC3"] / 80 <= 0.99
@@ -163,7 +171,7 @@ def test_families(cohort: pd.DataFrame) -> None:
     """One family of all models by default; per outcome as an option; failures do not count."""
     models = [*MODELS.values(), replace(SDMT, predictor="absent")]
     pooled = regression.linear_table(cohort, models)
-    np.testing.assert_allclose(pooled["p_adj"][:5], comparison.adjust(pooled["p"][:5]))
+    np.testing.assert_allclose(pooled["p_adj"][:5], multiplicity.adjust(pooled["p"][:5]))
     assert np.isnan(pooled["p_adj"].iloc[5])
     apart = regression.linear_table(cohort, models, family="outcome")
     assert apart["family"].unique().tolist() == ["outcome"]
@@ -195,7 +203,7 @@ def test_failed_model_is_a_row_with_its_reason(cohort: pd.DataFrame, case: str) 
     values, changes, reason = BAD[case]
     bad = cohort.assign(**values)
     bad["other"], bad["more"] = cohort["volume"], cohort["age"]
-    fine = Model("t25fw", "other", ("more",))
+    fine = Model(outcome="t25fw", predictor="other", numeric=("more",))
     table = regression.linear_table(bad, [replace(SDMT, **changes), fine])
     assert table["reason"].tolist() == [reason, ""]
     assert np.isnan(table["beta"].iloc[0])
@@ -211,7 +219,7 @@ def test_collinear_and_few(cohort: pd.DataFrame) -> None:
     (reason,) = regression.linear_table(cohort[:6], [SDMT])["reason"]
     assert reason == "5 complete cases do not exceed the 5 parameters"
     gaps = pd.DataFrame({"sdmt": [1.0, np.nan], "volume": [np.nan, 2.0]})
-    (reason,) = regression.linear_table(gaps, [Model("sdmt", "volume")])["reason"]
+    (reason,) = regression.linear_table(gaps, [Model(outcome="sdmt", predictor="volume")])["reason"]
     assert reason == "no case is complete"
 
 
@@ -235,27 +243,9 @@ def test_numbers_as_categories() -> None:
     data = pd.DataFrame({"y": rng.normal(size=30), "x": rng.normal(size=30)})
     data["group"] = [1.0, 2.0, np.nan] * 10
     words = data.assign(group=data["group"].map({1.0: "a", 2.0: "b"}))
-    model = Model("y", "x", categorical=("group",))
+    model = Model(outcome="y", predictor="x", categorical=("group",))
     numbers_fit, words_fit = (regression.fit_linear(d, model) for d in (data, words))
     assert numbers_fit.n == words_fit.n == 20
     np.testing.assert_allclose(
         numbers_fit.coefficients["beta"].to_numpy(), words_fit.coefficients["beta"].to_numpy()
     )
-
-
-@pytest.mark.parametrize("tail", ["0.01", "0.05"])
-def test_winsorise_agrees_with_r(expected: dict[str, Any], cohort: pd.DataFrame, tail: str) -> None:
-    """quantile(type = 7) and clipping."""
-    level = float(tail)
-    clipped = regression.winsorise(cohort["delta_volume"], level, 1 - level)
-    np.testing.assert_allclose(clipped, expected["winsorise"][tail], atol=1e-12)
-
-
-def test_winsorise_properties() -> None:
-    """Clipping at 0 and 1 does nothing, missing values stay, bad levels are refused."""
-    values = pd.Series([3.0, np.nan, -100.0, 4.0, 5.0])
-    pd.testing.assert_series_equal(regression.winsorise(values, 0, 1), values)
-    assert regression.winsorise(values, 0.1, 0.9).isna().sum() == 1
-    for lower, upper in ((0.5, 0.5), (-0.1, 0.9), (0.1, 1.1)):
-        with pytest.raises(ValueError, match="quantile levels"):
-            regression.winsorise(values, lower, upper)

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from bids_app.statistics import reliability
-from bids_app.statistics.regression import Model
+from bids_app.statistics.design import Model
 from bids_app.statistics.samples import Interval
 
-MODEL = Model("sdmt", "volume", ("age",), ("sex",))
+MODEL = Model(outcome="sdmt", predictor="volume", numeric=("age",), categorical=("sex",))
 
 
 def test_error_agrees_with_r(
@@ -62,7 +62,10 @@ def test_correction_recovers_the_true_slope(difference: bool) -> None:
         repeats = pd.DataFrame({"subject": np.arange(400).repeat(2), "volume": scans})
         error = reliability.measurement_error(repeats)
         row = reliability.calibrated_table(
-            data, [Model("y", "x", ("age",))], {"x": error}, difference=difference
+            data,
+            [Model(outcome="y", predictor="x", numeric=("age",))],
+            {"x": error},
+            difference=difference,
         ).iloc[0]
         naive.append(row["beta"])
         corrected.append(row["beta_corrected"])
@@ -93,7 +96,9 @@ def test_predictor_without_covariates(inputs: Callable[[str], pd.DataFrame]) -> 
     """Alone, the reliability is one minus error over total variance."""
     cohort = inputs("cohort").dropna(subset=["sdmt", "volume"])
     error = reliability.measurement_error(inputs("repeats"))
-    row = reliability.calibrated_table(cohort, [Model("sdmt", "volume")], {"volume": error}).iloc[0]
+    row = reliability.calibrated_table(
+        cohort, [Model(outcome="sdmt", predictor="volume")], {"volume": error}
+    ).iloc[0]
     share = 1 - error.within_sd.estimate**2 / cohort["volume"].var()
     assert row["reliability"] == pytest.approx(share)
 

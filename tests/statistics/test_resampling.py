@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from bids_app.statistics import change, comparison, normative, ranking, stratification
-from bids_app.statistics.regression import Model
+from bids_app.statistics import bootstrap, change, normative, ranking, stratification
+from bids_app.statistics.design import Model
 from tests.statistics.conftest import FOLDER
 
 IntArray = npt.NDArray[np.int64]
@@ -38,8 +38,8 @@ class Drawn(np.random.Generator):
 def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every generator made from a seed hands out the draws of R."""
     monkeypatch.setattr(np.random, "default_rng", lambda _: Drawn())
-    monkeypatch.setattr(comparison, "draw_places", comparison.draw_places.__wrapped__)
-    monkeypatch.setattr(comparison, "_middles", comparison._middles.__wrapped__)
+    monkeypatch.setattr(bootstrap, "draw_places", bootstrap.draw_places.__wrapped__)
+    monkeypatch.setattr(bootstrap, "_middles", bootstrap._middles.__wrapped__)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def expected() -> dict[str, Any]:
 @pytest.mark.parametrize("case", ["median percentile", "mean percentile", "mean BCa"])
 def test_bootstrap_agrees_with_r(expected: dict[str, Any], inputs: Inputs, case: str) -> None:
     statistic, method = case.split()
-    interval = comparison.bootstrap_interval(
+    interval = bootstrap.bootstrap_interval(
         inputs("scores")["a"],
         statistic,  # type: ignore[arg-type]
         method=method,  # type: ignore[arg-type]
@@ -111,7 +111,7 @@ def test_cross_validation_agrees_with_r(
             return [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in range(4)]
 
     monkeypatch.setattr(stratification, "StratifiedGroupKFold", Given)
-    model = Model("sdmt", "volume", ("age",), ("sex",))
+    model = Model(outcome="sdmt", predictor="volume", numeric=("age",), categorical=("sex",))
     table = stratification.cross_validate(inputs("cohort"), model, threshold=45, folds=4)
     assert table["fold"].tolist() == folds.tolist()
     assert_allclose(table["probability"], expected["folds"], atol=1e-9)

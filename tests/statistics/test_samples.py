@@ -1,5 +1,8 @@
 """Complete cases and checked columns."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,3 +80,23 @@ def test_interval_columns() -> None:
     """An interval becomes three columns."""
     columns = samples.Interval(0.5, 0.4, 0.6).columns("ccc")
     assert columns == {"ccc": 0.5, "ccc_ci_low": 0.4, "ccc_ci_high": 0.6}
+
+
+@pytest.mark.parametrize("tail", ["0.01", "0.05"])
+def test_winsorise_agrees_with_r(
+    expected: dict[str, Any], inputs: Callable[[str], pd.DataFrame], tail: str
+) -> None:
+    """quantile(type = 7) and clipping."""
+    level = float(tail)
+    clipped = samples.winsorise(inputs("cohort")["delta_volume"], level, 1 - level)
+    np.testing.assert_allclose(clipped, expected["winsorise"][tail], atol=1e-12)
+
+
+def test_winsorise_properties() -> None:
+    """Clipping at 0 and 1 does nothing, missing values stay, bad levels are refused."""
+    values = pd.Series([3.0, np.nan, -100.0, 4.0, 5.0])
+    pd.testing.assert_series_equal(samples.winsorise(values, 0, 1), values)
+    assert samples.winsorise(values, 0.1, 0.9).isna().sum() == 1
+    for lower, upper in ((0.5, 0.5), (-0.1, 0.9), (0.1, 1.1)):
+        with pytest.raises(ValueError, match="quantile levels"):
+            samples.winsorise(values, lower, upper)

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from bids_app.statistics import stratification
-from bids_app.statistics.regression import Model, ModelError
+from bids_app.statistics.design import Model, ModelError
 
-MODEL = Model("edss", "volume", ("age",))
+MODEL = Model(outcome="edss", predictor="volume", numeric=("age",))
 
 
 def cohort(effect: float, patients: int = 150) -> pd.DataFrame:
@@ -98,7 +98,11 @@ def test_reasons() -> None:
     rare = data.assign(edss=np.where(data["subject"] < 3, 6.0, 1.0))
     (reason,) = stratification.stratification_table(rare, [MODEL])["reason"]
     assert reason == "3 disabled patients for 7 folds"
-    models = [Model("none", "volume"), Model("edss", "absent"), MODEL]
+    models = [
+        Model(outcome="none", predictor="volume"),
+        Model(outcome="edss", predictor="absent"),
+        MODEL,
+    ]
     table = stratification.stratification_table(data, models)
     assert table["reason"].tolist() == ["'none' is constant", "columns ['absent'] are absent", ""]
     with pytest.raises(ModelError, match="participant"):

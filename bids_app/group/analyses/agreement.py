@@ -11,12 +11,12 @@ from bids_app.group.study import Study
 from bids_app.report.cohort_plots import grouped_boxplot
 from bids_app.report.plots import bland_altman_plot, scatter_plot
 from bids_app.statistics.agreement import (
-    MINIMUM_PAIRS,
     agreement_table,
     bland_altman,
     concordance,
     fit_line,
 )
+from bids_app.statistics.samples import MINIMUM_PAIRS
 
 CAPTION = (
     "Volumes of both thalami against the reference. CCC: concordance correlation; icc_c1: "

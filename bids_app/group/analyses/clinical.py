@@ -17,9 +17,10 @@ from bids_app.group.result import (
 )
 from bids_app.group.study import Study
 from bids_app.report.model_plots import diagnostics_plot, interval_plot
+from bids_app.statistics.design import Model
 from bids_app.statistics.mixed import mixed_table
 from bids_app.statistics.ordinal import ordinal_table
-from bids_app.statistics.regression import LinearFit, Model, fit_all, tabulate_fits
+from bids_app.statistics.regression import LinearFit, fit_all, tabulate_fits
 
 _KIND = {
     "cross-sectional": "outcome ~ volume at the first session (mL)",

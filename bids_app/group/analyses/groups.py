@@ -8,8 +8,9 @@ from bids_app.group.models import outcome_change
 from bids_app.group.result import NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study, level_name
 from bids_app.statistics.anova import analyse_covariance
+from bids_app.statistics.design import Model, ModelError
 from bids_app.statistics.ordinal import change_category
-from bids_app.statistics.regression import Model, ModelError, linear_table
+from bids_app.statistics.regression import linear_table
 from bids_app.statistics.samples import varies
 
 PROGRESSION = "progression"
@@ -105,7 +106,10 @@ def _regression(study: Study, changes: pd.DataFrame) -> ResultTable:
     present = [name for name in study.plan.groups.regression if name in data and varies(data[name])]
     numeric = tuple(name for name in present if pd.api.types.is_numeric_dtype(data[name]))
     categorical = tuple(name for name in present if name not in numeric)
-    models = [Model(str(name), "worse", numeric, categorical) for name in wide]
+    models = [
+        Model(outcome=str(name), predictor="worse", numeric=numeric, categorical=categorical)
+        for name in wide
+    ]
     table = linear_table(data, models, confidence=study.plan.confidence)
     left_out = [name for name in study.plan.groups.regression if name not in present]
     more = f" Left out, not in the data or constant: {', '.join(left_out)}." if left_out else ""

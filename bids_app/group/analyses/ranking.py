@@ -12,9 +12,8 @@ from bids_app.group.result import (
     ResultTable,
 )
 from bids_app.group.study import Study
-from bids_app.statistics.agreement import MINIMUM_PAIRS
 from bids_app.statistics.ranking import concordance_scores, mean_scores, rank_methods
-from bids_app.statistics.samples import FloatArray
+from bids_app.statistics.samples import MINIMUM_PAIRS, FloatArray
 
 
 def analyse(study: Study) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bids_app.group.result import NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
-from bids_app.statistics.regression import Model
+from bids_app.statistics.design import Model
 from bids_app.statistics.samples import varies
 from bids_app.statistics.stratification import stratification_table
 
@@ -17,7 +17,10 @@ def analyse(study: Study) -> Result:
         raise NotApplicableError(f"no table has a column '{wanted.outcome}'")
     numeric = tuple(name for name in ("age", "icv_ml") if name in data and varies(data[name]))
     categorical = tuple(name for name in ("sex",) if name in data and varies(data[name]))
-    models = [Model(wanted.outcome, name, numeric, categorical) for name in study.segmentations]
+    models = [
+        Model(outcome=wanted.outcome, predictor=name, numeric=numeric, categorical=categorical)
+        for name in study.segmentations
+    ]
     table = stratification_table(
         data,
         models,

@@ -12,7 +12,8 @@ from bids_app.group.analyses import clinical
 from bids_app.group.models import prepare
 from bids_app.group.result import Result
 from bids_app.group.study import Study
-from bids_app.statistics.regression import Model, fit_linear
+from bids_app.statistics.design import Model
+from bids_app.statistics.regression import fit_linear
 
 Declare = Callable[..., Study]
 
@@ -52,7 +53,16 @@ def test_planted_effects_are_found(study: Study) -> None:
 def test_a_declared_model_is_the_model_of_the_statistics(declare: Declare) -> None:
     study = declare(model(numeric='["age", "icv_ml"]', more='standardised = ["icv_ml"]'))
     row = table_of(clinical.analyse(study)).iloc[0]
-    fit = fit_linear(study.baseline, Model("edss", "first T1w", ("age", "icv_ml"), (), ("icv_ml",)))
+    fit = fit_linear(
+        study.baseline,
+        Model(
+            outcome="edss",
+            predictor="first T1w",
+            numeric=("age", "icv_ml"),
+            categorical=(),
+            standardised=("icv_ml",),
+        ),
+    )
     assert row["beta"] == pytest.approx(fit.coefficients.loc["first T1w", "beta"])
     assert row["n"] == fit.n
 

@@ -14,8 +14,9 @@ from bids_app.group.analyses import groups, normative, reliability
 from bids_app.group.clinical import Column
 from bids_app.group.result import NotApplicableError, Result
 from bids_app.group.study import Study
+from bids_app.statistics.design import Model
 from bids_app.statistics.normative import fit_normative
-from bids_app.statistics.regression import Model, fit_linear
+from bids_app.statistics.regression import fit_linear
 
 
 def described(result: Result) -> bool:
@@ -102,7 +103,12 @@ def test_change_is_compared_between_better_and_worse(declare: Declare) -> None:
     first = study.baseline.set_index("participant_id")
     data["worse"] = (later["edss"] > first["edss"]).astype(float)
     data["new"] = (later["scanner"] == "new").astype(float)
-    model = Model("percent", "worse", ("new", "age", "disease_duration"), ("sex",))
+    model = Model(
+        outcome="percent",
+        predictor="worse",
+        numeric=("new", "age", "disease_duration"),
+        categorical=("sex",),
+    )
     row = regression.data.set_index("segmentation").loc["thalnet T1w"]
     expected = fit_linear(data, model).coefficients.loc["worse"]
     assert row["beta"] == pytest.approx(expected["beta"])

@@ -1,0 +1,107 @@
+"""Bootstrap confidence intervals of means and medians."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from bids_app.statistics.samples import FloatArray, Interval, complete_cases, is_constant
+
+# Resamples are drawn in batches of this many values, so that memory does not grow with n.
+BATCH_VALUES = 4_000_000
+
+BootstrapMethod = Literal["percentile", "BCa"]
+Statistic = Literal["mean", "median"]
+
+
+def bootstrap_interval(
+    sample: npt.ArrayLike,
+    statistic: Statistic = "median",
+    *,
+    confidence: float = 0.95,
+    method: BootstrapMethod = "percentile",
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Estimate a mean or median with its bootstrap confidence interval.
+
+    Parameters
+    ----------
+    sample : array_like, shape (n,)
+        NaN are dropped.
+    statistic : {'median', 'mean'}
+    confidence : float
+    method : {'percentile', 'BCa'}
+        The default is the percentile interval: the jackknife in BCa fails for medians.
+    resamples : int
+        Number of resamples.
+    seed : int
+        Seed of the resampling; the same seed gives the same interval.
+
+    Returns
+    -------
+    Interval
+        The ends are NaN for fewer than two values; NaN altogether for none.
+
+    References
+    ----------
+    Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapters 13 and 14.
+    """
+    (values,) = complete_cases(sample)
+    if values.size == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    compute = np.median if statistic == "median" else np.mean
+    estimate = float(compute(values))
+    if is_constant(values):
+        end = estimate if values.size > 1 else np.nan
+        return Interval(estimate, end, end)
+    if method == "percentile":
+        resampled = _resample(values, statistic, resamples, seed)
+        low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
+        return Interval(estimate, float(low), float(high))
+    ends = stats.bootstrap(
+        (values,),
+        compute,
+        n_resamples=resamples,
+        batch=max(1, BATCH_VALUES // values.size),
+        confidence_level=confidence,
+        method=method,
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(estimate, float(ends.low), float(ends.high))
+
+
+def _resample(values: FloatArray, statistic: Statistic, resamples: int, seed: int) -> FloatArray:
+    """Return the statistic in each bootstrap sample.
+
+    Places in the ordered sample are drawn. So all samples of one size share the draws, and the
+    median of a draw is the value at its middle places, whatever the values are.
+    """
+    ordered = np.sort(values)
+    rows = max(1, BATCH_VALUES // values.size)
+    take = _middles if statistic == "median" else draw_places
+    batches = [
+        take(values.size, min(rows, resamples - start), seed, batch)
+        for batch, start in enumerate(range(0, resamples, rows))
+    ]
+    return np.concatenate([ordered[places].mean(axis=1) for places in batches])
+
+
+@lru_cache(maxsize=8)
+def draw_places(size: int, rows: int, seed: int, batch: int) -> npt.NDArray[np.int32]:
+    """Draw bootstrap samples of `size` places, shape (rows, size); each batch has its own."""
+    rng = np.random.default_rng([seed, batch])
+    places = np.asarray(rng.integers(size, size=(rows, size), dtype=np.int32))
+    places.setflags(write=False)
+    return places
+
+
+@lru_cache(maxsize=64)
+def _middles(size: int, rows: int, seed: int, batch: int) -> npt.NDArray[np.int32]:
+    """Return the two middle places of each draw, shape (rows, 2); equal for odd sizes."""
+    middle = [(size - 1) // 2, size // 2]
+    return np.partition(draw_places(size, rows, seed, batch), middle, axis=1)[:, middle]
