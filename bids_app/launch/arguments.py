@@ -1,4 +1,4 @@
-"""What the wrappers share: a thalbids command line, checked before anything is started."""
+"""The thalbids command line that launchers pass on, checked before anything is started."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ class Command:
     Attributes
     ----------
     words : tuple of str
-        Arguments of thalbids: the folders first, the levels next, every path absolute.
+        Arguments of thalbids: first the folders, then the levels, then options; every path is
+        absolute.
     options : Options
-        What they mean.
+        The same arguments, parsed.
     read : tuple of Path
-        Files and folders that it reads.
+        Files and folders that the command reads.
     """
 
     words: tuple[str, ...]
@@ -33,8 +34,8 @@ class Command:
     read: tuple[Path, ...]
 
 
-def wrapper_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """Parser of a wrapper's own options; those of thalbids pass through it."""
+def launcher_parser(name: str, description: str) -> argparse.ArgumentParser:
+    """Create the parser of a launcher's own options, which ignores those of thalbids."""
     return argparse.ArgumentParser(
         prog=name,
         usage=f"{name} BIDS_DIR OUTPUT_DIR [{{participant,group}} ...] [options]",
@@ -50,7 +51,7 @@ def check_command(words: Sequence[str]) -> Command:
     Parameters
     ----------
     words : sequence of str
-        Without the wrapper's own options.
+        Arguments without the launcher's own options.
 
     Returns
     -------
@@ -59,10 +60,10 @@ def check_command(words: Sequence[str]) -> Command:
     Raises
     ------
     ThalbidsError
-        As thalbids itself would.
+        If thalbids itself would refuse them.
     """
     options = parse(words)
-    # argparse has no public way to ask which option takes a path.
+    # argparse has no public list of options from which to tell which ones take a path.
     actions = build_parser()._option_string_actions
     written = (options.folders.output_dir, options.folders.work_dir)
     absolute, read = [], []
@@ -75,7 +76,7 @@ def check_command(words: Sequence[str]) -> Command:
         if action is not None and action.dest in _NAMED_PATHS and value:
             label, joined, value = value.rpartition("=")
             label += joined
-            # An image is a file, or a name that some engine knows.
+            # An image is either a file or a name in a registry.
             is_path = action.dest != "tool_image" or Path(value).exists()
         if is_path:
             path = Path(value).absolute()

@@ -1,9 +1,9 @@
-"""``thalbids-docker``: thalbids in a Docker container, with folders, user and limits set right.
+"""``thalbids-docker``: run thalbids in a Docker container.
 
-Every folder is mounted at its own path, so that what the results record is what is on the host.
-The container has no network, a read-only root and the caller's user and group. Only where a method
-of another program is to run from a Docker image of its own does it get the engine's socket, with
-which it could do anything on this machine; the wrapper says so when it starts.
+Every folder is mounted at the same path as on the host, so that the paths in the results are valid
+there. The container has no network, a read-only root file system and the user and group of the
+caller. It gets the Docker engine's socket only if another program is to run from a Docker image of
+its own; as the socket gives full control over the host, a message says so at the start.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import docker
 
 from bids_app import __version__
 from bids_app.errors import (
@@ -27,27 +29,31 @@ from bids_app.errors import (
     UsageError,
     permissions_reported,
 )
-from bids_app.launch.arguments import Command, check_command, wrapper_parser
+from bids_app.launch.arguments import Command, check_command, launcher_parser
 from bids_app.options import Options
+from bids_app.programs.freesurfer import find_licence
+from bids_app.programs.selection import all_programs, programs_to_run
+from bids_app.tools.choice import runner_of
+from bids_app.tools.docker_image import Docker
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
 IMAGE = f"thalbids:{__version__}"
-# Folders of the image that a mount would hide.
-_OWN_FOLDERS = ("bin", "dev", "etc", "lib", "lib64", "opt/thalbids", "proc", "sbin", "sys", "usr")
+# Folders of the image that a mount must not hide.
+_IMAGE_FOLDERS = ("bin", "dev", "etc", "lib", "lib64", "opt/thalbids", "proc", "sbin", "sys", "usr")
 _PACKAGE = "/opt/thalbids/lib/python3.11/site-packages/bids_app"
-# What one session needs, and the system beside it.
+# One session, and the operating system in the engine's virtual machine.
 _LEAST_GIB = 3.0
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-# Where docker-py looks for the engine, in the container too.
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+# Where docker-py expects the engine by default, also within the container.
 _SOCKET = Path("/var/run/docker.sock")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How the container is made.
+    """Settings of the container.
 
     Attributes
     ----------
@@ -56,22 +62,22 @@ class Settings:
         ``UID:GID``.
     memory_gib : float or None
         Limit of the container; None sets none.
-    mounts : mapping of Path to str
-        Path on the host, and in the container ``PATH:ro`` or ``PATH:rw``.
+    mounts : mapping of Path to (str, str)
+        Path on the host to path in the container and mode, ``ro`` or ``rw``.
     gpu : bool
-        Whether it sees the GPUs.
+        Whether the container has access to the GPUs.
     digest : str
-        Of the image, recorded with the results.
+        Digest of the image, recorded with the results.
     socket : Path or None
-        The engine's, if thalbids is to start containers of other programs.
+        Socket of the Docker engine, if thalbids is to start containers of other programs.
     licence : Path or None
-        FreeSurfer's, where this machine's environment names it.
+        FreeSurfer's licence, if it is needed and named by an environment variable of the host.
     """
 
     image: str
     user: str
     memory_gib: float | None
-    mounts: dict[Path, tuple[str, str]]
+    mounts: Mapping[Path, tuple[str, str]]
     gpu: bool = False
     digest: str = ""
     socket: Path | None = None
@@ -79,71 +85,72 @@ class Settings:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables of the container."""
-        known = {"THALBIDS_IMAGE": self.image, "THALBIDS_IMAGE_DIGEST": self.digest}
-        return known | ({"FS_LICENSE": str(self.licence)} if self.licence else {})
+        """Environment variables of the container."""
+        variables = {"THALBIDS_IMAGE": self.image, "THALBIDS_IMAGE_DIGEST": self.digest}
+        return variables | ({"FS_LICENSE": str(self.licence)} if self.licence else {})
 
     @property
     def volumes(self) -> list[str]:
-        """``HOST:CONTAINER:MODE`` of everything that is mounted."""
-        places = dict(self.mounts)
+        """Everything that is mounted, each as ``HOST:CONTAINER:MODE``."""
+        mounts = dict(self.mounts)
         if self.licence is not None:
-            places[self.licence] = (str(self.licence), "ro")
+            mounts[self.licence] = (str(self.licence), "ro")
         if self.socket is not None:
-            places[self.socket] = (str(_SOCKET), "rw")
-        return [f"{path}:{inside}:{mode}" for path, (inside, mode) in places.items()]
+            mounts[self.socket] = (str(_SOCKET), "rw")
+        return [f"{path}:{inside}:{mode}" for path, (inside, mode) in mounts.items()]
 
     @property
     def groups(self) -> list[str]:
-        """Numbers of further groups of the user: the one that may use the socket."""
+        """Supplementary group IDs of the user: the group that may use the socket."""
         return [] if self.socket is None else [str(self.socket.stat().st_gid)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``thalbids-docker`` and return the exit code of thalbids."""
-    parser = wrapper_parser("thalbids-docker", __doc__ or "")
+    parser = launcher_parser("thalbids-docker", __doc__ or "")
     add = parser.add_argument
     add("--image", default=IMAGE, help="default: %(default)s")
-    add("-u", "--user", default=f"{os.getuid()}:{os.getgid()}", metavar="UID:GID", help="you")
-    add("--gpu", action="store_true", help="let the container use NVIDIA GPUs")
-    add("--patch", type=Path, metavar="DIR", help="use this bids_app instead of the image's")
+    caller = f"{os.getuid()}:{os.getgid()}"
+    add("-u", "--user", default=caller, metavar="UID:GID", help="default: the caller")
+    add("--gpu", action="store_true", help="give the container access to NVIDIA GPUs")
+    add("--patch", type=Path, metavar="DIR", help="bids_app folder that replaces the image's")
     add("--shell", action="store_true", help="open a shell in the container instead")
-    own, words = parser.parse_known_args(arguments)
+    values, words = parser.parse_known_args(arguments)
     try:
-        return _carry_out(own, words)
+        return _execute(values, words)
     except ThalbidsError as error:
         sys.stderr.write(f"thalbids-docker: {error}\n")
         return int(error.exit_code)
 
 
 @permissions_reported()
-def _carry_out(own: argparse.Namespace, words: list[str]) -> int:
+def _execute(values: argparse.Namespace, words: list[str]) -> int:
     """Run the container, or open a shell in it."""
     command = check_command(words)
     settings = Settings(
-        image=own.image,
-        user=own.user,
+        image=values.image,
+        user=values.user,
         memory_gib=command.options.resources.memory_gib,
-        mounts=mounts_of(command, own.patch),
-        gpu=own.gpu,
+        mounts=mounts_of(command, values.patch),
+        gpu=values.gpu,
         socket=socket_for(command.options),
         licence=licence_for(command.options),
     )
     if settings.socket is not None:
         sys.stderr.write(
-            "thalbids-docker: a program is to run from a Docker image of its own, so the "
-            f"container gets the engine's socket {settings.socket}. Who holds it can do "
-            "anything on this machine, as root; use images that you trust.\n"
+            "thalbids-docker: another program is to run from a Docker image of its own, so the "
+            f"container has access to the Docker socket {settings.socket}. It gives full control "
+            "over this machine, as root: use only images that you trust.\n"
         )
-    if own.shell:
+    if values.shell:
         return _open_shell(settings)
     return run_container(settings, command)
 
 
 def mounts_of(command: Command, patch: Path | None = None) -> dict[Path, tuple[str, str]]:
-    """Say which paths of the host the container sees, and where.
+    """List the paths of the host that are mounted in the container, and where.
 
-    The output and work folders are created: Docker would create them as root.
+    The output and work folders are created here, as Docker would create them as root.
 
     Parameters
     ----------
@@ -159,7 +166,7 @@ def mounts_of(command: Command, patch: Path | None = None) -> dict[Path, tuple[s
     Raises
     ------
     MissingInputError, CannotCreateError, UsageError
-        If a path is not there, cannot be made, or would hide a part of the image.
+        If a path does not exist, cannot be created, or would hide a part of the image.
     """
     mounts = {path: (str(path), "ro") for path in command.read}
     for folder in (command.options.folders.output_dir, command.options.folders.work_dir):
@@ -170,61 +177,64 @@ def mounts_of(command: Command, patch: Path | None = None) -> dict[Path, tuple[s
                 raise CannotCreateError(f"Cannot create {folder}: {error.strerror}.") from error
             mounts[folder] = (str(folder), "rw")
     for path in mounts:
-        hidden = [name for name in _OWN_FOLDERS if path.is_relative_to(f"/{name}")]
+        hidden = [name for name in _IMAGE_FOLDERS if path.is_relative_to(f"/{name}")]
         if hidden or path == Path("/"):
             raise UsageError(
-                f"{path} cannot be mounted in the container, where /{''.join(hidden)} has another "
-                "meaning. Give the folder by another path, for example a bind mount."
+                f"{path} cannot be mounted in the container: it would hide the image's "
+                f"/{''.join(hidden)}. Give the folder by another path, for example a bind mount."
             )
         if not path.exists():
             raise MissingInputError(f"{path} does not exist.")
     if patch is not None:
         if not (patch / "cli.py").is_file():
-            raise MissingInputError(f"{patch} is no bids_app folder: it holds no cli.py.")
+            raise MissingInputError(f"{patch} is not a bids_app folder: it contains no cli.py.")
         mounts[patch.absolute()] = (_PACKAGE, "ro")
     return mounts
 
 
 def socket_for(options: Options) -> Path | None:
-    """The engine's socket, if a method is to run from a Docker image; None otherwise.
+    """Locate the Docker engine's socket if a program is to run from a Docker image.
+
+    Returns
+    -------
+    Path or None
+        None if no program does.
 
     Raises
     ------
     UsageError
-        If the two containers would have no folder in common, or the engine has no socket here.
+        If the two containers would share no folder, or the engine has no socket on this machine.
     """
-    from bids_app.programs.selection import all_programs
-    from bids_app.tools.choice import runner_of
-    from bids_app.tools.docker_image import Docker
-
     images = [options.programs.images.get(program.name) for program in all_programs(options)]
     if not any(isinstance(runner_of(image), Docker) for image in images):
         return None
     if options.folders.work_dir is None:
         raise UsageError(
-            "A program in an image of its own exchanges files with thalbids in a folder of this "
-            "machine. Give one with --work-dir."
+            "A program in an image of its own exchanges files with thalbids through a folder of "
+            "this machine. Specify it with --work-dir."
         )
     host = os.environ.get("DOCKER_HOST") or f"unix://{_SOCKET}"
     if not host.startswith("unix://"):
         raise UsageError(
-            f"Programs in images of their own need the engine's socket on this machine, but "
+            "Programs in images of their own need a Docker socket on this machine, but "
             f"DOCKER_HOST is {host}."
         )
     return Path(host.removeprefix("unix://"))
 
 
 def licence_for(options: Options) -> Path | None:
-    """FreeSurfer's licence as ``$FS_LICENSE`` or ``$FREESURFER_HOME`` name it, if it is needed.
+    """Locate FreeSurfer's licence by ``$FS_LICENSE`` or ``$FREESURFER_HOME`` if it is needed.
+
+    Returns
+    -------
+    Path or None
+        None if no program needs it, or it is given by an option.
 
     Raises
     ------
     MissingInputError, BadDataError
         If it is needed and there is none.
     """
-    from bids_app.programs.freesurfer import find_licence
-    from bids_app.programs.selection import programs_to_run
-
     needed = any(method.needs_licence for method in programs_to_run(options))
     if not needed or options.programs.fs_license_file is not None:
         return None
@@ -232,7 +242,7 @@ def licence_for(options: Options) -> Path | None:
 
 
 def docker_command(settings: Settings, words: Sequence[str] = ()) -> list[str]:
-    """The ``docker run`` command that does the same, for the eyes of the user."""
+    """Write the equivalent ``docker run`` command, to show to the user."""
     line = ["docker", "run", "--rm", "--read-only", "--tmpfs", "/tmp", "--network", "none"]  # noqa: S108
     line += ["-u", settings.user]
     if settings.memory_gib is not None:
@@ -249,20 +259,20 @@ def docker_command(settings: Settings, words: Sequence[str] = ()) -> list[str]:
 
 
 def run_container(settings: Settings, command: Command) -> int:
-    """Run thalbids in a container, show what it says, pass signals on.
+    """Run thalbids in a container, show its output and forward signals to it.
 
     Returns
     -------
     int
-        Its exit code.
+        Exit code of the container.
 
     Raises
     ------
     MissingInputError
-        If there is no engine or no such image.
+        If there is no Docker engine or no such image.
+    ThalbidsError
+        If the container cannot be created or started.
     """
-    import docker
-
     with _client() as client:
         image = _image(client, settings.image)
         digests = image.attrs.get("RepoDigests") or [str(image.id)]
@@ -285,7 +295,7 @@ def run_container(settings: Settings, command: Command) -> int:
                 device_requests=gpus if settings.gpu else None,
             )
         except docker.errors.APIError as error:
-            raise ThalbidsError(f"Docker cannot make the container: {error.explanation}") from error
+            raise ThalbidsError(f"Cannot create the container: {error.explanation}") from error
         try:
             return _follow(container)
         finally:
@@ -293,14 +303,13 @@ def run_container(settings: Settings, command: Command) -> int:
 
 
 def _follow(container: Container) -> int:
-    import docker
-
+    """Show the container's output until it ends; return its exit code."""
     stream = container.attach(stream=True, logs=True, demux=True)
-    with _signals_passed_to(container):
+    with _signals_forwarded(container):
         try:
             container.start()
         except docker.errors.APIError as error:
-            raise ThalbidsError(f"Docker cannot start it: {error.explanation}") from error
+            raise ThalbidsError(f"Cannot start the container: {error.explanation}") from error
         for out, err in stream:
             sys.stdout.write((out or b"").decode(errors="replace"))
             sys.stderr.write((err or b"").decode(errors="replace"))
@@ -308,18 +317,16 @@ def _follow(container: Container) -> int:
 
 
 @contextmanager
-def _signals_passed_to(container: Container) -> Iterator[None]:
-    """Thalbids ends in its own way: it stops its sessions and returns its exit code."""
+def _signals_forwarded(container: Container) -> Iterator[None]:
+    """Forward signals, upon which thalbids stops its sessions and returns its exit code."""
 
-    def pass_on(number: int, _: object) -> None:
-        import docker
-
+    def forward(number: int, _: object) -> None:
         try:
             container.kill(signal=number)
         except docker.errors.APIError:
-            sys.stderr.write("thalbids-docker: the container is not running (any more).\n")
+            sys.stderr.write("thalbids-docker: the container is not running.\n")
 
-    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    before = {number: signal.signal(number, forward) for number in _FORWARDED}
     try:
         yield
     finally:
@@ -329,14 +336,13 @@ def _signals_passed_to(container: Container) -> Iterator[None]:
 
 @contextmanager
 def _client() -> Iterator[DockerClient]:
-    import docker
-
+    """Connect to the Docker engine."""
     try:
         client = docker.from_env()
         client.ping()
     except docker.errors.DockerException as error:
         raise MissingInputError(
-            f"No Docker engine answers ({error}). Start it, or set DOCKER_HOST."
+            f"Cannot connect to a Docker engine ({error}). Start it, or set DOCKER_HOST."
         ) from error
     try:
         yield client
@@ -345,24 +351,24 @@ def _client() -> Iterator[DockerClient]:
 
 
 def _image(client: DockerClient, name: str) -> Any:  # noqa: ANN401 (an image of docker-py)
-    import docker
-
+    """Look an image up by its name."""
     try:
         return client.images.get(name)
-    # Some engines answer 500 for an image that is not there.
+    # Some engines answer 500 for an image that does not exist.
     except (docker.errors.ImageNotFound, docker.errors.APIError) as error:
         raise MissingInputError(
             f"There is no image {name}. Build it ('docker build -t {name} .' in a clone), pull "
-            "it, or name another with --image."
+            "it, or specify another with --image."
         ) from error
 
 
 def _warn_of_little_memory(client: DockerClient) -> None:
+    """Warn if the memory of Docker's virtual machine may be too small for a session."""
     gib = int(client.info().get("MemTotal", 0)) / 1024**3
     if 0 < gib < _LEAST_GIB:
         sys.stderr.write(
-            f"thalbids-docker: Docker has {gib:.1f} GiB of memory, a session needs up to "
-            f"{_LEAST_GIB:.0f}. Give it more if sessions are killed.\n"
+            f"thalbids-docker: Docker has {gib:.1f} GiB of memory; a session needs up to "
+            f"{_LEAST_GIB:.0f} GiB. Increase its memory if sessions are killed.\n"
         )
 
 
@@ -371,12 +377,12 @@ def _bytes(gib: float | None) -> int | None:
 
 
 def _open_shell(settings: Settings) -> int:
-    """Replace this process: only the docker client can lend a terminal."""
+    """Replace this process by the docker client, which can attach a terminal."""
     line = docker_command(settings)
     line[2:2] = ["-it", "--entrypoint", "bash"]
     sys.stderr.write(f"RUNNING: {shlex.join(line)}\n")
     try:
-        os.execvp(line[0], line)  # noqa: S606 (no shell on this side)
+        os.execvp(line[0], line)  # noqa: S606 (without a shell)
     except OSError as error:
         raise MissingInputError(f"Cannot start the docker client: {error.strerror}.") from error
 

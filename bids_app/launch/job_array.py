@@ -1,8 +1,8 @@
-"""SLURM job arrays: their scripts, their submission, and what became of each session.
+"""SLURM job arrays: scripts, submission, and the state of each session.
 
 One submission is a folder ``OUTPUT_DIR/logs/slurm/<number>`` with the list of its sessions, the
-scripts, the job numbers and one log per task. What a session came to is read from its record; where
-it has none, the log of its task tells who stopped it. No accounting database is needed.
+scripts, the job numbers and one log per task. The state of a session is read from its record; if
+it has none, the log of its task says why it was stopped. No accounting database is needed.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import re
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
 from bids_app.dataset.staging import cannot_write, write_if_different
-from bids_app.errors import CannotCreateError, MissingInputError, ThalbidsError
+from bids_app.errors import CannotCreateError, Cause, ExitCode, MissingInputError, ThalbidsError
+from bids_app.run.outcome import Outcome
 from bids_app.run.records import read_record
 
 State = Literal["done", "running", "pending", "failed", "skipped", "not run"]
-# A session's label pair; the session label is None in datasets without sessions.
+# Subject and session label; the latter is None in datasets without sessions.
 Labels = tuple[str, str | None]
 
 _ARRAY_SCRIPT = """\
@@ -36,10 +38,10 @@ _ARRAY_SCRIPT = """\
 #SBATCH --output="{folder}/task-%a.log"
 {extra}
 # Each task measures {chunk} of the sessions listed in {sessions},
-# one after the other. A signal is passed on to the one that runs, which then ends by itself.
+# one after the other. Signals are forwarded to the running session, which then stops by itself.
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-trap 'echo "thalbids-slurm: {time_up}"; stop=1; kill -TERM "${{child:-}}"' USR1
+trap 'echo "{time_up}"; stop=1; kill -TERM "${{child:-}}"' USR1
 trap 'stop=1; kill -TERM "${{child:-}}"' TERM
 status=0
 first=$((SLURM_ARRAY_TASK_ID * {chunk} + 1))
@@ -50,9 +52,9 @@ while read -r subject session; do
     {command} "${{labels[@]}}" </dev/null &
     child=$!
     wait "$child"; code=$?
-    # A trapped signal ends the waiting before the child has ended.
+    # A trapped signal interrupts "wait" before the child has ended.
     while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
-    [ "$code" -eq 0 ] || status=$code
+    [ "$code" -eq 0 ] || {{ status=$code; echo "{exit_code} $code" >&2; }}
 done < <(sed -n "$first,$((first + {chunk} - 1))p" {sessions})
 exit "$status"
 """
@@ -70,19 +72,32 @@ trap 'rm -rf "$scratch"' EXIT
 {command}
 """
 
-_TIME_UP = "the time of the task is nearly up"
-# What the scheduler writes into the log of a task that it ends, and what that means.
-_ENDINGS = (
-    (re.compile(r"DUE TO TIME LIMIT|" + _TIME_UP), "stopped at its time limit"),
-    (re.compile(r"memory limit|oom[-_ ]kill|OOM Killed", re.IGNORECASE), "killed for memory"),
-    (re.compile(r"CANCELLED AT"), "cancelled"),
-    (re.compile(r"told to stop"), "stopped by a signal"),
-)
+# Messages of the script in the log of its task.
+_TIME_UP = "thalbids-slurm: time limit"
+_EXIT_CODE = "thalbids-slurm: exit code"
 
 
-@dataclass(frozen=True)
+class Ending(StrEnum):
+    """Why a task ended before its sessions had been measured."""
+
+    TIME_LIMIT = "stopped at its time limit"
+    MEMORY = "killed, out of memory"
+    CANCELLED = "cancelled"
+    SIGNAL = "stopped by a signal"
+
+
+# Messages of the script and of SLURM; the first that is in the log of a task applies.
+_MESSAGES = {
+    Ending.TIME_LIMIT: re.compile(f"DUE TO TIME LIMIT|{_TIME_UP}"),
+    Ending.MEMORY: re.compile("memory limit|oom[-_ ]kill|OOM Killed", re.IGNORECASE),
+    Ending.CANCELLED: re.compile("CANCELLED AT"),
+    Ending.SIGNAL: re.compile(f"{_EXIT_CODE} {ExitCode.STOPPED:d}$", re.MULTILINE),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked of the scheduler for each task.
+    """Resources that are requested for each task.
 
     Attributes
     ----------
@@ -109,7 +124,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Submission:
-    """One submission as it was planned.
+    """One submission of sessions to SLURM.
 
     Attributes
     ----------
@@ -128,21 +143,30 @@ class Submission:
 
 @dataclass(frozen=True)
 class SessionState:
-    """What became of a session.
+    """State of a session.
 
     Attributes
     ----------
-    state : str
+    state : {'done', 'running', 'pending', 'failed', 'skipped', 'not run'}
     reason : str
         Why it failed, was skipped or has not run.
+    ending : Ending or None
+        Why its task ended, if that is the reason.
     """
 
     state: State
     reason: str = ""
+    ending: Ending | None = None
 
 
 def name_of(labels: Labels) -> str:
-    """``sub-01_ses-02``, as records are named."""
+    """Write labels as in the names of records.
+
+    Examples
+    --------
+    >>> name_of(("01", "a"))
+    'sub-01_ses-a'
+    """
     subject, session = labels
     return f"sub-{subject}" + (f"_ses-{session}" if session else "")
 
@@ -162,10 +186,10 @@ def write_submission(
     sessions : sequence of Labels
     request : Request
     participant : str
-        Shell command of the participant stage, to which labels are added; ``$scratch`` is a
-        folder that is removed afterwards.
+        Shell command of the participant stage, to which labels are added; ``$scratch`` in it is
+        a folder that is removed afterwards.
     group : str
-        That of the group stage; empty if there is none.
+        Shell command of the group stage; empty if there is none.
 
     Returns
     -------
@@ -174,74 +198,79 @@ def write_submission(
     Raises
     ------
     CannotCreateError
+        If they cannot be written.
     """
     above = output_dir / "logs" / "slurm"
     try:
         above.mkdir(parents=True, exist_ok=True)
-        taken = [int(path.name) for path in above.iterdir() if path.name.isdecimal()]
-        folder = above / str(max(taken, default=0) + 1)
+        numbers = [int(path.name) for path in above.iterdir() if path.name.isdecimal()]
+        folder = above / str(max(numbers, default=0) + 1)
         folder.mkdir()
     except OSError as error:
         raise CannotCreateError(cannot_write(output_dir, error)) from error
     extra = "".join(f"#SBATCH {option}\n" for option in request.extra)
-    listed = folder / "sessions.txt"
+    listing = folder / "sessions.txt"
     lines = [f"{subject} {session or '-'}\n" for subject, session in sessions]
-    write_if_different(listed, "".join(lines))
+    write_if_different(listing, "".join(lines))
     script = _ARRAY_SCRIPT.format(
         **{**asdict(request), "extra": extra},
         last=math.ceil(len(sessions) / request.chunk) - 1,
         folder=folder,
-        sessions=shlex.quote(str(listed)),
+        sessions=shlex.quote(str(listing)),
         command=participant,
         time_up=_TIME_UP,
+        exit_code=_EXIT_CODE,
     )
     write_if_different(folder / "participant.sh", script)
     if group:
         script = _GROUP_SCRIPT.format(folder=folder, extra=extra, command=group)
         write_if_different(folder / "group.sh", script)
     submission = Submission(folder, tuple(sessions), request)
-    _remember(submission)
+    _store(submission)
     return submission
 
 
 def submit(submission: Submission) -> list[str]:
-    """Hand a submission to SLURM.
+    """Submit the scripts to SLURM.
 
     Returns
     -------
     list of str
-        Numbers of the job array and, if there is one, of the group job that waits for it.
+        Numbers of the job array and, if there is one, of the group job that depends on it.
 
     Raises
     ------
+    MissingInputError
+        If SLURM is not installed.
     ThalbidsError
-        If SLURM is not there or refuses it.
+        If it refuses the submission.
     """
     job = _slurm("sbatch", "--parsable", str(submission.folder / "participant.sh"))
     job = job.partition(";")[0].strip()
-    _remember(Submission(**{**vars(submission), "job": job}))
+    _store(replace(submission, job=job))
     jobs = [job]
     group = submission.folder / "group.sh"
     if group.is_file():
-        # Also after failures: the cohort page says who is missing, and why.
+        # Also after failures: the cohort page lists the sessions that failed, and why.
         answer = _slurm("sbatch", "--parsable", f"--dependency=afterany:{job}", str(group))
         jobs.append(answer.partition(";")[0].strip())
     return jobs
 
 
 def largest_array() -> int:
-    """Most tasks that SLURM takes in one array; 1000 where it cannot be asked."""
+    """Query the largest number of tasks in an array; 1000 where SLURM does not answer."""
     try:
-        found = re.search(r"^MaxArraySize\s*=\s*(\d+)", _slurm("scontrol", "show", "config"), re.M)
+        configuration = _slurm("scontrol", "show", "config")
     except ThalbidsError:
-        found = None
-    return int(found[1]) - 1 if found else 1000
+        configuration = ""
+    size = re.search(r"^MaxArraySize\s*=\s*(\d+)", configuration, re.MULTILINE)
+    return int(size[1]) - 1 if size else 1000
 
 
 def read_submissions(output_dir: Path) -> list[Submission]:
     """Read every submission of an output folder, in order."""
     folders = (output_dir / "logs" / "slurm").glob("[0-9]*")
-    found = []
+    submissions = []
     for folder in sorted(folders, key=lambda path: int(path.name)):
         try:
             kept = json.loads((folder / "submission.json").read_text(encoding="utf-8"))
@@ -249,65 +278,70 @@ def read_submissions(output_dir: Path) -> list[Submission]:
             continue
         request = Request(**{**kept["request"], "extra": tuple(kept["request"]["extra"])})
         sessions = tuple((subject, session) for subject, session in kept["sessions"])
-        found.append(Submission(folder, sessions, request, kept["job"]))
-    return found
+        submissions.append(Submission(folder, sessions, request, kept["job"]))
+    return submissions
 
 
 def states(output_dir: Path, submissions: Sequence[Submission]) -> dict[Labels, SessionState]:
-    """Say what became of every session that was submitted; the latest submission counts.
+    """Determine the state of every session that was submitted, by its latest submission.
 
     Raises
     ------
-    ThalbidsError
-        If SLURM cannot be asked what is running.
+    MissingInputError, ThalbidsError
+        If the queue of SLURM cannot be read.
     """
     queue = _queue([submission.job for submission in submissions if submission.job])
-    found: dict[Labels, SessionState] = {}
+    by_session: dict[Labels, SessionState] = {}
     for submission in submissions:
         for position, labels in enumerate(submission.sessions):
             task = position // submission.request.chunk
             queued = queue.get(f"{submission.job}_{task}", "")
-            found[labels] = _state(output_dir, name_of(labels), queued, submission.folder, task)
-    return found
+            record = read_record(output_dir, name_of(labels))
+            by_session[labels] = _state(record, queued, submission.folder / f"task-{task}.log")
+    return by_session
 
 
-def _state(output_dir: Path, name: str, queued: str, folder: Path, task: int) -> SessionState:
-    record = read_record(output_dir, name)
+def _state(record: Outcome | None, queued: str, log: Path) -> SessionState:
+    """Combine a session's record, the state of its task in the queue, and the task's log."""
     if record is not None and record.status == "done":
         return SessionState("done")
     if queued:
         return SessionState("pending" if queued == "PENDING" else "running")
     try:
-        log = (folder / f"task-{task}.log").read_text(encoding="utf-8", errors="replace")
+        text = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        log = ""
-    # How its task ended is newer than a record of an earlier attempt.
-    for pattern, reason in _ENDINGS:
-        if pattern.search(log):
-            return SessionState("failed", f"{reason} (see {folder / f'task-{task}.log'})")
+        text = ""
+    # The end of its task is later than a record of an earlier attempt.
+    ending = next((each for each, message in _MESSAGES.items() if message.search(text)), None)
+    if ending is not None:
+        return SessionState("failed", f"{ending} (see {log})", ending)
     if record is not None:
-        return SessionState("skipped" if record.status == "skipped" else "failed", record.reason)
-    return SessionState("not run", f"see {folder / f'task-{task}.log'}" if log else "")
+        ending = Ending.MEMORY if record.cause is Cause.OUT_OF_MEMORY else None
+        state: State = "skipped" if record.status == "skipped" else "failed"
+        return SessionState(state, record.reason, ending)
+    return SessionState("not run", f"see {log}" if text else "")
 
 
 def _queue(jobs: Sequence[str]) -> dict[str, str]:
-    """State of every task that SLURM still knows of, by ``JOB_TASK``."""
+    """Read the state of every task in SLURM's queue, by ``JOB_TASK``."""
     if not jobs:
         return {}
     answer = _slurm("squeue", "--noheader", "--array", "--me", "--format=%i %T")
     return dict(line.split() for line in answer.splitlines() if line.partition("_")[0] in jobs)
 
 
-def _remember(submission: Submission) -> None:
-    kept: Mapping[str, object] = {
+def _store(submission: Submission) -> None:
+    """Write a submission to its folder, for `read_submissions`."""
+    content: Mapping[str, object] = {
         "job": submission.job,
         "request": asdict(submission.request),
         "sessions": submission.sessions,
     }
-    write_if_different(submission.folder / "submission.json", json.dumps(kept, indent=1) + "\n")
+    write_if_different(submission.folder / "submission.json", json.dumps(content, indent=1) + "\n")
 
 
 def _slurm(*words: str) -> str:
+    """Run a command of SLURM and return its output."""
     try:
         answer = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
     except OSError as error:
@@ -316,5 +350,5 @@ def _slurm(*words: str) -> str:
             "jobs are submitted."
         ) from error
     if answer.returncode != 0:
-        raise ThalbidsError(f"SLURM's {words[0]} says: {answer.stderr.strip()}")
+        raise ThalbidsError(f"SLURM's {words[0]} failed: {answer.stderr.strip()}")
     return answer.stdout
