@@ -15,7 +15,7 @@ from pathlib import Path
 from bids_app.group.cohort import read_volumes
 from bids_app.group.mapping import calibration_table, evaluation_table
 from bids_app.group.masks import labelled_scans
-from bids_app.statistics.calibration import MINIMUM_SUBJECTS, predict_left_out
+from bids_app.statistics.calibration import MINIMUM_SUBJECTS, cross_validate
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
         if len(set(subjects)) < MINIMUM_SUBJECTS:
             print(f"{name}: fewer than {MINIMUM_SUBJECTS} subjects have labels")
             continue
-        mapped = predict_left_out(own["total_ml"], own["reference_ml"], subjects)
+        mapped = cross_validate(own["total_ml"], own["reference_ml"], subjects)
         shown = own[["scan", "total_ml", "reference_ml"]].assign(left_out_ml=mapped)
         print(f"{name}\n{shown.round(2).to_string(index=False)}")
     print(calibration_table(labelled, 0.95).round(3).T.to_string(header=False))

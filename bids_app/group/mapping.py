@@ -12,7 +12,7 @@ from bids_app.statistics.calibration import (
     VolumeMapping,
     choose_mapping,
     choose_threshold,
-    predict_left_out,
+    cross_validate,
 )
 
 CALIBRATED = ("total_calibrated_ml", "total_calibrated_low_ml", "total_calibrated_high_ml")
@@ -85,7 +85,7 @@ def evaluation_table(labelled: LabelledScans, *, first_only: bool = True) -> pd.
     for name, own in labelled.pairs.groupby("segmentation", sort=False):
         reference, subjects = own["reference_ml"], own["participant_id"].tolist()
         try:
-            mapped = predict_left_out(own["total_ml"], reference, subjects)
+            mapped = cross_validate(own["total_ml"], reference, subjects)
         except ValueError:
             continue
         ways = {"as measured": own["total_ml"].to_numpy(), "mapped": mapped}
@@ -93,7 +93,7 @@ def evaluation_table(labelled: LabelledScans, *, first_only: bool = True) -> pd.
         curves = labelled.volumes.loc[own.index].dropna()
         if curves.index.equals(own.index):
             dice = labelled.dice.loc[own.index]
-            places = choose_threshold(curves, reference, subjects, THRESHOLDS).left_out
+            places = choose_threshold(curves, reference, subjects, THRESHOLDS).cross_validated
             scans = np.arange(len(own))
             ways["threshold"] = curves.to_numpy()[scans, places]
             overlap = {

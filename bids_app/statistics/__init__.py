@@ -1,1 +1,1 @@
-"""Statistics of the group stage: arrays and tables in, tables out; no files, no BIDS, no plots."""
+"""Statistics of the group stage: arrays and tables in, tables out; no files, BIDS or plots."""

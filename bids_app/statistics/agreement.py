@@ -23,6 +23,25 @@ from bids_app.statistics.samples import (
 )
 
 LIMIT_FACTOR = 1.96
+_WITHOUT_INTERVAL = "residual_sd"
+_MEASURES = (
+    "ccc",
+    "icc_c1",
+    "icc_a1",
+    "slope",
+    "intercept",
+    _WITHOUT_INTERVAL,
+    "bias",
+    "sd",
+    "lower_limit",
+    "upper_limit",
+    "proportional_slope",
+)
+_COLUMNS = tuple(
+    f"{measure}{end}"
+    for measure in _MEASURES
+    for end in (("",) if measure == _WITHOUT_INTERVAL else ("", "_ci_low", "_ci_high"))
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +89,8 @@ def concordance(
 ) -> Interval:
     """Compute Lin's concordance correlation coefficient.
 
+    Twice the covariance over the sum of the variances and the squared difference of the means.
+
     Parameters
     ----------
     reference, method : array_like, shape (n,)
@@ -82,10 +103,10 @@ def concordance(
     Returns
     -------
     Interval
-        The coefficient and its interval by Fisher's z with n - 2 and the corrected variance;
-        the interval of perfect concordance is [1, 1]. If a sample is constant, its covariance
-        and so the coefficient are 0 without an interval (NaN); if both are constant and equal,
-        the coefficient is 0 / 0, NaN as well.
+        The coefficient with its interval by Fisher's z, from the corrected variance with n - 2;
+        [1, 1] for perfect concordance. If one sample is constant, the covariance and thus the
+        coefficient are 0 without an interval (NaN); if both are constant and equal, the
+        coefficient is undefined as well (NaN).
 
     Raises
     ------
@@ -95,9 +116,9 @@ def concordance(
     References
     ----------
     Lin 1989, Biometrics 45:255-268; variance with the correction of Lin 2000, Biometrics
-    56:324-325, multiplied out so that no correlation is divided by.
+    56:324-325, multiplied out to avoid division by the correlation.
     """
-    x, y = _pairs(reference, method)
+    x, y = _complete_pairs(reference, method)
     (var_x, cov), (_, var_y) = np.cov(x, y, ddof=ddof)
     denominator = var_x + var_y + (x.mean() - y.mean()) ** 2
     if is_constant(np.concatenate([x, y])):
@@ -141,7 +162,7 @@ def fit_line(x: npt.ArrayLike, y: npt.ArrayLike, confidence: float = 0.95) -> Li
     ValueError
         If fewer than three pairs are complete.
     """
-    x, y = _pairs(x, y)
+    x, y = _complete_pairs(x, y)
     if is_constant(x):
         undefined = Interval(np.nan, np.nan, np.nan)
         return LineFit(undefined, undefined, np.nan)
@@ -181,7 +202,7 @@ def bland_altman(
     Bland & Altman 1986, Lancet 327:307-310; 1999, Stat Methods Med Res 8:135-160, section 2
     (standard error of the limits, sd·sqrt(1/n + 1.96²/(2(n-1))); slope on the mean).
     """
-    x, y = _pairs(reference, method)
+    x, y = _complete_pairs(reference, method)
     difference = y - x
     n, bias, sd = x.size, difference.mean(), difference.std(ddof=1)
     quantile = stats.t.ppf((1 + confidence) / 2, n - 1)
@@ -257,8 +278,7 @@ def agreement_table(
         except ValueError as error:
             row["reason"] = str(error)
         rows.append(row)
-    names = ["method", "n", "reason", *_agreement_columns([0, 1, 3], [0, 2, 3], confidence, ddof)]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=["method", "n", "reason", *_COLUMNS])
 
 
 def _agreement_columns(
@@ -274,7 +294,7 @@ def _agreement_columns(
         **icc.agreement.columns("icc_a1"),
         **line.slope.columns("slope"),
         **line.intercept.columns("intercept"),
-        "residual_sd": line.residual_sd,
+        _WITHOUT_INTERVAL: line.residual_sd,
         **differences.bias.columns("bias"),
         **differences.sd.columns("sd"),
         **differences.lower_limit.columns("lower_limit"),
@@ -284,7 +304,7 @@ def _agreement_columns(
 
 
 def _undefined(reference: FloatArray, method: FloatArray) -> str:
-    """Say what constant volumes leave undefined; empty if both vary."""
+    """Describe what constant volumes leave undefined; empty if both vary."""
     if is_constant(np.concatenate([reference, method])):
         return "all volumes are equal: ccc, ICC and slopes are undefined"
     if is_constant(reference):
@@ -292,7 +312,7 @@ def _undefined(reference: FloatArray, method: FloatArray) -> str:
     return "the method is constant: ccc is 0 without an interval" if is_constant(method) else ""
 
 
-def _pairs(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+def _complete_pairs(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     x, y = complete_cases(x, y)
     require_pairs(x.size)
     return x, y

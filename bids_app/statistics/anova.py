@@ -88,9 +88,9 @@ def analyse_covariance(
     data : DataFrame
         One row per subject.
     outcome : str
-        For example percent change of thalamus volume.
+        Numeric column, for example change of thalamus volume in percent.
     group : str
-        Column of the group, for example disability progression, stable, improvement.
+        Categorical column, for example disability progression, stable, improvement.
     covariates : sequence of str
         Numeric columns, at least one, for example age and follow-up time.
     confidence : float
@@ -157,7 +157,7 @@ def analyse_repeated_measures(
     measure : str
         Numeric column, for example ``dice``.
     keys : sequence of str
-        Columns that together identify a scan; scans that lack a method are left out.
+        Columns that together identify a scan; scans that lack a method are excluded.
 
     Returns
     -------
@@ -169,7 +169,8 @@ def analyse_repeated_measures(
         If a column is absent.
     ValueError
         If a scan has two scores by one method, a score is text or infinite, fewer than two
-        methods or no more complete scans than methods remain, or nothing varies.
+        methods or no more complete scans than methods remain, or the differences between
+        methods do not vary.
 
     References
     ----------

@@ -11,7 +11,7 @@ from scipy import stats
 
 from bids_app.statistics.samples import FloatArray, Interval, complete_cases, is_constant
 
-# Resamples are drawn in batches of this many values, so that memory does not grow with n.
+# Resamples are drawn in batches of this many values, which bounds the memory.
 BATCH_VALUES = 4_000_000
 
 BootstrapMethod = Literal["percentile", "BCa"]
@@ -78,8 +78,8 @@ def bootstrap_interval(
 def _resample(values: FloatArray, statistic: Statistic, resamples: int, seed: int) -> FloatArray:
     """Return the statistic in each bootstrap sample.
 
-    Places in the ordered sample are drawn. So all samples of one size share the draws, and the
-    median of a draw is the value at its middle places, whatever the values are.
+    Places in the ordered sample are drawn. Samples of the same size thus share the draws, and
+    the median of a draw is the value at its middle places, whatever the values are.
     """
     ordered = np.sort(values)
     rows = max(1, BATCH_VALUES // values.size)
@@ -93,7 +93,7 @@ def _resample(values: FloatArray, statistic: Statistic, resamples: int, seed: in
 
 @lru_cache(maxsize=8)
 def draw_places(size: int, rows: int, seed: int, batch: int) -> npt.NDArray[np.int32]:
-    """Draw bootstrap samples of `size` places, shape (rows, size); each batch has its own."""
+    """Draw bootstrap samples of `size` places, shape (rows, size), by a generator per batch."""
     rng = np.random.default_rng([seed, batch])
     places = np.asarray(rng.integers(size, size=(rows, size), dtype=np.int32))
     places.setflags(write=False)

@@ -1,4 +1,4 @@
-"""Calibration of a method to reference labels, judged on subjects that it has not seen."""
+"""Calibration of a method to reference labels, evaluated on subjects excluded from the fit."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ from scipy import stats
 from bids_app.statistics.samples import FloatArray, Interval, complete_cases
 
 Kind = Literal["identity", "offset", "ratio", "line"]
-# The simplest first: it wins where two are equally good.
+# The simplest first: it is chosen among equally good ones.
 KINDS: tuple[Kind, ...] = get_args(Kind)
 COEFFICIENTS = {"identity": 0, "offset": 1, "ratio": 1, "line": 2}
 MINIMUM_SUBJECTS = 3
-# Three or four subjects lie near some line by chance, which then errs less than any other mapping
-# on those left out, and far more on the next.
+# Three or four subjects lie near some line by chance; it then has the least cross-validation error
+# of all mappings, and a far larger error in new subjects.
 _MINIMUM_FOR_LINE = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class VolumeMapping:
-    """reference = intercept + slope · method, with what is needed for intervals.
+    """Linear mapping, reference = intercept + slope · method, with its covariance.
 
     Attributes
     ----------
     kind : {'identity', 'offset', 'ratio', 'line'}
-        Nothing to correct, slope 1, intercept 0, or both free.
+        Intercept 0 and slope 1; slope 1; intercept 0; both estimated.
     intercept, slope : float
-        In the unit of the volumes, and without unit.
+        In the unit of the volumes, and dimensionless.
     covariance : (2, 2) float64
-        Of intercept and slope; 0 where one is fixed.
+        Covariance of intercept and slope; 0 where one is fixed.
     residual_sd : float
-        Of single scans about the mapping, in the unit of the volumes.
+        Standard deviation of single scans about the mapping, in the unit of the volumes.
     subjects : int
+        Subjects in the fit.
     """
 
     kind: Kind
@@ -52,7 +53,7 @@ class VolumeMapping:
         return self.subjects - COEFFICIENTS[self.kind]
 
     def coefficients(self, confidence: float = 0.95) -> tuple[Interval, Interval]:
-        """Intercept and slope with t-based confidence intervals."""
+        """Return intercept and slope with t-based confidence intervals."""
         quantile = stats.t.ppf((1 + confidence) / 2, self.df)
         half = quantile * np.sqrt(np.diag(self.covariance))
         values = (self.intercept, self.slope)
@@ -63,7 +64,7 @@ class VolumeMapping:
         return intercept, slope
 
     def predict(self, method: npt.ArrayLike, confidence: float = 0.95) -> FloatArray:
-        """Give the volumes that the reference would have, with prediction intervals.
+        """Predict the volumes by the reference, with prediction intervals.
 
         Parameters
         ----------
@@ -100,7 +101,7 @@ def fit_mapping(
     method, reference : array_like, shape (n,)
         Volumes of the same scans.
     subjects : sequence of length n
-        Whose scan it is. Every subject has the same weight, divided among its scans.
+        Subject of each scan. All subjects have the same weight, divided among their scans.
     kind : {'identity', 'offset', 'ratio', 'line'}
 
     Returns
@@ -110,15 +111,15 @@ def fit_mapping(
     Raises
     ------
     ValueError
-        If a volume is missing, there are fewer than three subjects, or the method's volumes are
-        too much alike for a line.
+        If a volume is missing, there are fewer than three subjects, or the method's volumes
+        do not vary.
     """
     x, y, groups = _checked(method, reference, subjects)
     count = int(groups.max()) + 1
     weights = 1 / np.bincount(groups)[groups]
     intercept, slope = _coefficients(kind, _moments(x, y, groups).sum(0))
     if np.isnan(slope):
-        raise ValueError("the method's volumes are all alike")
+        raise ValueError("the method's volumes do not vary")
     free: list[int] = {"identity": [], "offset": [0], "ratio": [1], "line": [0, 1]}[kind]
     terms = np.stack([np.ones_like(x), x], axis=1)[:, free]
     residual = y - intercept - slope * x
@@ -149,8 +150,8 @@ def choose_mapping(
     Returns
     -------
     VolumeMapping
-        The simplest of those that are equally good; never a line that falls, which would turn
-        loss into growth, and none with fewer than five subjects.
+        The simplest of equally good mappings. Lines need a positive slope, so that loss does not
+        become growth, and at least five subjects.
 
     Raises
     ------
@@ -162,10 +163,10 @@ def choose_mapping(
     return fit_mapping(x, y, groups.tolist(), kind)
 
 
-def predict_left_out(
+def cross_validate(
     method: npt.ArrayLike, reference: npt.ArrayLike, subjects: Sequence[object]
 ) -> FloatArray:
-    """Calibrate every subject by all others, the kind of mapping chosen by them too.
+    """Calibrate each subject with the mapping that the other subjects choose and fit.
 
     Parameters
     ----------
@@ -175,7 +176,7 @@ def predict_left_out(
     Returns
     -------
     (n,) float64
-        Calibrated volumes, in the order of the scans.
+        Calibrated volumes, in the order of the scans and the unit of the volumes.
 
     Raises
     ------
@@ -185,11 +186,11 @@ def predict_left_out(
     x, y, groups = _checked(method, reference, subjects)
     moments = _moments(x, y, groups)
     predicted = np.empty_like(x)
-    for own in range(len(moments)):
-        others = groups != own
+    for subject in range(len(moments)):
+        others = groups != subject
         # Numbers of the subjects without gaps, as the rows of their moments.
-        renumbered = groups[others] - (groups[others] > own)
-        kept = np.delete(moments, own, axis=0)
+        renumbered = groups[others] - (groups[others] > subject)
+        kept = np.delete(moments, subject, axis=0)
         kind = _best_kind(kept, x[others], y[others], renumbered)
         intercept, slope = _coefficients(kind, kept.sum(0))
         predicted[~others] = intercept + slope * x[~others]
@@ -198,18 +199,18 @@ def predict_left_out(
 
 @dataclass(frozen=True)
 class Boundary:
-    """Probability from which on a voxel counts as inside.
+    """Probability threshold for labelling a voxel as thalamus.
 
     Attributes
     ----------
     threshold : float
-        With the least volume error over all subjects.
-    left_out : (n,) int64
-        For every scan, the index of the threshold that all other subjects choose.
+        The one with the least squared volume error over all subjects.
+    cross_validated : (n,) int64
+        For each scan, the index of the threshold that the other subjects choose.
     """
 
     threshold: float
-    left_out: npt.NDArray[np.int64]
+    cross_validated: npt.NDArray[np.int64]
 
 
 def choose_threshold(
@@ -218,16 +219,18 @@ def choose_threshold(
     subjects: Sequence[object],
     thresholds: Sequence[float],
 ) -> Boundary:
-    """Choose the threshold whose volumes lie nearest to the reference.
+    """Choose the threshold with the least squared volume error, and by leave-one-subject-out.
 
     Parameters
     ----------
     volumes : array_like, shape (n, t)
-        Volume of every scan at every threshold, see `boundary_curve`.
+        Volume of each scan at each threshold, see `boundary_curve`.
     reference : array_like, shape (n,)
+        In the same unit.
     subjects : sequence of length n
-        Every subject has the same weight, divided among its scans.
+        Subject of each scan. All subjects have the same weight, divided among their scans.
     thresholds : sequence of length t
+        Probabilities, above 0.
 
     Returns
     -------
@@ -244,28 +247,28 @@ def choose_threshold(
     squared = np.zeros((counts.size, len(thresholds)))
     np.add.at(squared, groups, (curves - y[:, None]) ** 2)
     squared /= counts[:, None]
-    left_out = (squared.sum(0) - squared).argmin(1)
-    return Boundary(float(thresholds[squared.sum(0).argmin()]), left_out[groups])
+    cross_validated = (squared.sum(0) - squared).argmin(1)
+    return Boundary(float(thresholds[squared.sum(0).argmin()]), cross_validated[groups])
 
 
 def boundary_curve(
     probability: npt.ArrayLike, reference: npt.ArrayLike, thresholds: Sequence[float]
 ) -> tuple[npt.NDArray[np.int64], FloatArray]:
-    """Count the voxels inside each threshold, and their overlap with the reference.
+    """Count the voxels at or above each threshold, and compare them with the reference.
 
     Parameters
     ----------
     probability : array_like, shape (X, Y, Z)
-        Of both thalami together.
+        Probability of thalamus, left and right together.
     reference : array_like, shape (X, Y, Z)
-        Not zero inside.
+        Label image; thalamus where it is not zero.
     thresholds : sequence of float
-        Above 0.
+        Probabilities, above 0.
 
     Returns
     -------
     voxels : (t,) int64
-        At or above each threshold.
+        Voxels at or above each threshold.
     dice : (t,) float64
         Dice coefficient with the reference; NaN where both are empty.
     """
@@ -284,7 +287,7 @@ def boundary_curve(
 def _checked(
     method: npt.ArrayLike, reference: npt.ArrayLike, subjects: Sequence[object]
 ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
-    """Volumes, and a number for the subject of each, from 0 in order of the names."""
+    """Return both volumes and the number of each scan's subject, from 0 in order of the names."""
     x, y = complete_cases(method, reference)
     if x.size != len(subjects):
         raise ValueError("a volume is missing")
@@ -295,14 +298,14 @@ def _checked(
 
 
 def _moments(x: FloatArray, y: FloatArray, groups: npt.NDArray[np.int64]) -> FloatArray:
-    """Means of 1, x, y, x² and xy over the scans of each subject, (G, 5)."""
+    """Return the means of 1, x, y, x² and xy over the scans of each subject, (G, 5)."""
     terms = (np.ones_like(x), x, y, x * x, x * y)
     sums = np.stack([np.bincount(groups, term) for term in terms], axis=1)
     return np.asarray(sums / sums[:, :1])
 
 
 def _coefficients(kind: Kind, sums: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Least-squares intercept and slope from sums of moments (..., 5); NaN if undetermined."""
+    """Return least-squares intercepts and slopes from moments (..., 5); NaN if undetermined."""
     n, x, y, xx, xy = np.moveaxis(sums, -1, 0)
     if kind == "identity":
         return np.zeros_like(n), np.ones_like(n)
@@ -311,7 +314,7 @@ def _coefficients(kind: Kind, sums: FloatArray) -> tuple[FloatArray, FloatArray]
     if kind == "ratio":
         return np.zeros_like(n), np.asarray(xy / np.where(xx > 0, xx, np.nan))
     spread = n * xx - x * x
-    # Less is rounding.
+    # A smaller spread is rounding error.
     slope = (n * xy - x * y) / np.where(spread > 1e-12 * n * xx, spread, np.nan)
     return np.asarray((y - slope * x) / n), np.asarray(slope)
 
@@ -319,7 +322,7 @@ def _coefficients(kind: Kind, sums: FloatArray) -> tuple[FloatArray, FloatArray]
 def _best_kind(
     moments: FloatArray, x: FloatArray, y: FloatArray, groups: npt.NDArray[np.int64]
 ) -> Kind:
-    """The kind with the least squared error of subjects that the fit has not seen."""
+    """Return the kind with the least squared leave-one-subject-out error."""
     errors = []
     for kind in KINDS:
         intercept, slope = _coefficients(kind, moments.sum(0) - moments)
@@ -328,6 +331,6 @@ def _best_kind(
         falls = not (slope > 0).all()
         few = kind == "line" and len(moments) < _MINIMUM_FOR_LINE
         errors.append(np.inf if np.isnan(error) or falls or few else error)
-    # What rounding makes of errors that are equal decides nothing.
+    # Errors that differ by rounding are equal; the simplest kind then comes first.
     good = np.array(errors) <= min(errors) + 1e-12 * float((y * y).mean())
     return KINDS[int(np.argmax(good))]

@@ -19,7 +19,7 @@ from bids_app.statistics.samples import (
     require_unique,
 )
 
-# Below this, many bootstrap samples hold one value only and have no effect size.
+# In smaller samples, many bootstrap samples hold one value only and have no effect size.
 MINIMUM_RATES = 10
 
 
@@ -36,16 +36,16 @@ def change_table(
     visits : DataFrame
         One row per visit: the columns `keys`, `time` and `value`.
     value : str
-        What changes, for example ``volume`` (mL) or ``edss``.
+        Numeric column, for example ``volume`` (mL) or ``edss``.
     keys : sequence of str
-        Columns that together identify one course.
+        Columns that together identify a longitudinal series.
     time : str
         Column of the time of the visit in years, of any origin.
 
     Returns
     -------
     DataFrame
-        One row per course and later visit: `keys`, ``followup`` (1, 2, …), ``interval``
+        One row per series and later visit: `keys`, ``followup`` (1, 2, …), ``interval``
         (years), ``baseline``, ``value``, ``change`` (value - baseline), ``percent`` (of
         baseline), and both divided by the interval as ``annual_change``, ``annual_percent``.
         A missing value, also at baseline, makes the change NaN; a baseline that is not
@@ -56,20 +56,20 @@ def change_table(
     KeyError
         If a column is absent.
     ValueError
-        If two visits of a course have the same time, a time is missing, or a column holds
+        If two visits of a series have the same time, a time is missing, or a column holds
         text or infinite values.
     """
     require_columns(visits, [*keys, time, value])
     require_unique(visits, [*keys, time])
-    courses = visits[list(keys)].assign(
+    series = visits[list(keys)].assign(
         time=numeric_column(visits, time), value=numeric_column(visits, value)
     )
-    if courses["time"].isna().any():
-        raise ValueError(f"{int(courses['time'].isna().sum())} visits have no '{time}'")
-    courses = courses.sort_values("time", kind="stable")
-    courses["followup"] = courses.groupby(list(keys), sort=False, dropna=False).cumcount()
-    first = courses[courses["followup"] == 0].rename(columns={"time": "start", "value": "baseline"})
-    later = courses[courses["followup"] > 0].merge(
+    if series["time"].isna().any():
+        raise ValueError(f"{int(series['time'].isna().sum())} visits have no '{time}'")
+    series = series.sort_values("time", kind="stable")
+    series["followup"] = series.groupby(list(keys), sort=False, dropna=False).cumcount()
+    first = series[series["followup"] == 0].rename(columns={"time": "start", "value": "baseline"})
+    later = series[series["followup"] > 0].merge(
         first.drop(columns="followup"), on=list(keys), how="left", validate="many_to_one"
     )
     later["interval"] = later["time"] - later["start"]
@@ -134,8 +134,8 @@ def sample_size_table(
 ) -> pd.DataFrame:
     """Compute the sample size per arm for each method with its bootstrap interval.
 
-    The percentile interval is that of the effect size; percentiles keep under the monotone
-    map to a sample size, which may be infinite.
+    The interval is computed for the effect size; its percentiles map monotonically to sample
+    sizes, which may be infinite.
 
     Parameters
     ----------

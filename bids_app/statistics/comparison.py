@@ -1,4 +1,4 @@
-"""Comparison of methods: paired tests, bootstrap summaries, variances."""
+"""Comparison of methods: paired tests and variances."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def signed_rank(
 ) -> SignedRank:
     """Test whether paired differences are symmetric about zero.
 
-    Differences are rounded to 10 decimals, so that equal volumes that were summed in another
-    order count as ties. The null distribution is exact up to 50 pairs without zeros and ties,
+    Differences are rounded to 10 decimals, so that volumes that differ only in the order of
+    summation count as ties. The null distribution is exact up to 50 pairs without zeros and ties,
     otherwise normal.
 
     Parameters
@@ -69,7 +69,7 @@ def signed_rank(
     first, second : array_like, shape (n,)
         Paired samples; pairs with a NaN are dropped.
     zero_method : {'wilcox', 'pratt', 'zsplit'}
-        Zero differences are dropped, ranked and dropped, or ranked and split.
+        Zero differences are dropped, ranked and then dropped, or ranked and split evenly.
     correction : bool
         Apply a continuity correction to the normal approximation.
 
@@ -214,7 +214,7 @@ def pairwise_levene(
         for centre in CENTRES:
             compute = np.median if centre == "median" else np.mean
             if all(is_constant(np.abs(values - compute(values))) for values in (x, y)):
-                # Also any two values: they lie equally far from their centre.
+                # Two values always have equal deviations.
                 row["reason"] = "deviations from the centre do not vary"
                 continue
             result = stats.levene(x, y, center=centre)

@@ -1,4 +1,4 @@
-"""Description of a sample: what stands in the first table of a paper."""
+"""Description of samples: the first table of a paper, and summaries by group."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def describe_sample(
     -------
     DataFrame
         One row per numeric variable and per level of a categorical one: ``variable``, ``level``
-        (missing for a number), ``n`` known values, ``missing``, ``mean``, ``sd`` (n - 1),
-        ``median``, ``q1``, ``q3`` (type 7), ``minimum``, ``maximum``; for a level its ``count``
-        and ``share`` of the known values.
+        (missing for a numeric variable), ``n`` values present, ``missing``, ``mean``, ``sd``
+        (n - 1), ``median``, ``q1``, ``q3`` (type 7), ``minimum``, ``maximum``; for a level its
+        ``count`` and its ``share`` of the values present.
 
     Raises
     ------
@@ -43,14 +43,15 @@ def describe_sample(
     for name in numeric:
         values = numeric_column(people, name).dropna()
         q1, median, q3 = values.quantile([0.25, 0.5, 0.75])
-        row = _known(people, name) | {"mean": values.mean(), "sd": values.std()}
+        row = _presence(people, name) | {"mean": values.mean(), "sd": values.std()}
         row |= {"median": median, "q1": q1, "q3": q3}
         rows.append(row | {"minimum": values.min(), "maximum": values.max()})
     for name in categorical:
         counts = people[name].value_counts().sort_index()
-        known = _known(people, name)
+        presence = _presence(people, name)
         for level, count in counts.items():
-            rows.append(known | {"level": level, "count": count, "share": count / known["n"]})
+            share = count / presence["n"]
+            rows.append(presence | {"level": level, "count": count, "share": share})
     columns = ["variable", "level", "n", "missing", "mean", "sd", "median", "q1", "q3"]
     return pd.DataFrame(rows, columns=[*columns, "minimum", "maximum", "count", "share"])
 
@@ -73,7 +74,7 @@ def summary_table(
     measures : sequence of str
         Numeric columns to describe.
     groups : sequence of str
-        Columns whose combinations are the groups; rows without a group are left out.
+        Columns whose combinations are the groups; rows without a group are excluded.
     confidence, resamples, seed
         See `bootstrap_interval`; intervals are percentile intervals.
 
@@ -113,6 +114,6 @@ def summary_table(
     return pd.DataFrame(rows)
 
 
-def _known(people: pd.DataFrame, name: str) -> dict[str, Any]:
-    known = int(people[name].notna().sum())
-    return {"variable": name, "n": known, "missing": len(people) - known}
+def _presence(people: pd.DataFrame, name: str) -> dict[str, Any]:
+    n = int(people[name].notna().sum())
+    return {"variable": name, "n": n, "missing": len(people) - n}

@@ -18,12 +18,12 @@ Covariance = Literal["classical", "HC3"]
 
 
 class ModelError(ValueError):
-    """A model cannot be fitted; the message says why."""
+    """Model that cannot be fitted, with the reason as its message."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """What a regression explains, by what, and how.
+    """Outcome, predictor, covariates and estimator of a regression.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Model:
     categorical : tuple of str
         Categorical covariates; the reference level is the first in sorted order.
     standardised : tuple of str
-        Those numeric covariates that enter as z-scores over the model's complete cases.
+        Numeric covariates that enter as z-scores over the model's complete cases.
     transform : {'identity', 'log'}
         Natural logarithm of the outcome, or none.
     covariance : {'classical', 'HC3'}
@@ -54,7 +54,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Design:
-    """Complete cases of a model as numbers.
+    """Complete cases of a model in numbers.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ def build_design(data: pd.DataFrame, model: Model) -> Design:
         columns = {name: numeric_column(data, name) for name in (model.outcome, *numeric)}
     except (KeyError, ValueError) as error:
         raise ModelError(str(error.args[0])) from error
-    # Arrays by column: a table of the paper has hundreds of models, and frames are slow to make.
+    # Arrays by column: cohorts have hundreds of models, and data frames are slow to construct.
     cases = {name: values.to_numpy() for name, values in columns.items()}
     for name in model.categorical:
         cases[name] = data[name].map(str, na_action="ignore").to_numpy(dtype=object)

@@ -26,12 +26,12 @@ class MixedFit:
     Attributes
     ----------
     n, subjects : int
-        Complete cases and the subjects they belong to.
+        Complete cases, and their subjects.
     coefficients : DataFrame
         One row per term (``const`` first): ``beta``, ``se``, ``ci_low``, ``ci_high``, ``z``,
         ``p``; normal approximation.
     subject_sd, residual_sd : float
-        Standard deviations between and within subjects; 0 between if none is found.
+        Standard deviations between and within subjects; the former may be estimated as 0.
     log_likelihood : float
         Restricted log-likelihood.
     """
@@ -49,10 +49,10 @@ def fit_mixed(
 ) -> MixedFit:
     """Fit a linear model with a random intercept per subject by REML.
 
-    For a given ratio of the variances the generalised least-squares fit is the ordinary one
-    of outcomes and terms from which a part of the subject's mean is taken; the restricted
-    likelihood is then maximised over that ratio alone. This is exact, and fast enough for
-    10,000 sessions, which statsmodels' general mixed model is not.
+    Given the ratio of the variances, generalised least squares is ordinary least squares after
+    a fraction of the subject's mean has been subtracted from outcome and terms. The restricted
+    likelihood is maximised over that ratio alone, which is exact and, unlike statsmodels'
+    general mixed model, fast enough for 10,000 sessions.
 
     Parameters
     ----------
@@ -190,8 +190,8 @@ def _profile(
     totals = np.zeros((sizes.size, columns.shape[1]))
     np.add.at(totals, groups, columns)
     fraction = 1 - 1 / np.sqrt(1 + sizes * ratio)
-    moved = columns - ((fraction / sizes)[:, np.newaxis] * totals)[groups]
-    y, x = moved[:, 0], moved[:, 1:]
+    centred = columns - ((fraction / sizes)[:, np.newaxis] * totals)[groups]
+    y, x = centred[:, 0], centred[:, 1:]
     factor, triangle = np.linalg.qr(x)
     beta = np.linalg.solve(triangle, factor.T @ y)
     residual = y - x @ beta

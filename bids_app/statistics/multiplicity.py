@@ -26,6 +26,7 @@ def adjust(
     Parameters
     ----------
     p_values : array_like, shape (m,)
+        In [0, 1] or NaN.
     families : sequence of length m, optional
         The family of each p-value; by default all are one family.
     procedure : {'fdr_bh', 'bonferroni'}
@@ -33,6 +34,7 @@ def adjust(
     Returns
     -------
     float64 array, shape (m,)
+        Adjusted p-values.
 
     Raises
     ------
@@ -44,15 +46,15 @@ def adjust(
     Benjamini & Hochberg 1995, J R Stat Soc B 57:289-300.
     """
     values = np.asarray(p_values, dtype=np.float64)
-    known = ~np.isnan(values)
-    if ((values[known] < 0) | (values[known] > 1)).any():
+    defined = ~np.isnan(values)
+    if ((values[defined] < 0) | (values[defined] > 1)).any():
         raise ValueError("p-values must lie in [0, 1]")
     labels = np.zeros(values.size, dtype=np.int64)
     if families is not None:
         labels = pd.factorize(pd.Series(families))[0]
     adjusted = np.full(values.shape, np.nan)
-    for label in np.unique(labels[known]):
-        members = known & (labels == label)
+    for label in np.unique(labels[defined]):
+        members = defined & (labels == label)
         adjusted[members] = multipletests(values[members], method=procedure)[1]
     return adjusted
 

@@ -29,7 +29,7 @@ class NormativeModel:
     residual_sd : float
         Standard deviation (n - 1) of the residuals without outliers, mL.
     n, outliers : int
-        Subjects the final fit rests on, and those left out as outliers.
+        Subjects in the final fit, and subjects excluded as outliers.
     age_range, tiv_range : tuple of float
         Range of the final sample, years and mL.
     """

@@ -52,7 +52,7 @@ def change_category(
     change : Series of float64
         Follow-up minus baseline.
     better_below, worse_above : float
-        A change strictly beyond these is better or worse; 0.75 asks for a whole point.
+        Changes strictly beyond these are better or worse; with 0.75 a whole point is required.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def fit_ordinal(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> O
     mean, sd = terms.mean(axis=0), terms.std(axis=0)
     outcome = pd.Series(pd.Categorical(design.outcome, ordered=True), index=design.terms.index)
     optimiser = OrderedModel(outcome, (design.terms - mean) / sd, distr="logit")
-    # A trial step may overflow; the optimiser then takes another one.
+    # A trial step may overflow; the optimiser then takes a shorter one.
     with np.errstate(over="ignore"):
         fit = optimiser.fit(method="newton", disp=False)
     if not fit.mle_retvals["converged"]:
@@ -243,11 +243,11 @@ def _information(
 
 
 def _separating_terms(design: Design) -> list[str]:
-    """Name the terms along which the likelihood grows without end.
+    """Return the terms along which the likelihood increases without bound.
 
-    Such a direction moves no case across a bound of its category and some away from one; a
-    linear program looks for it (Albert & Anderson 1984, Biometrika 71:1-10). It grows until
-    the box around it stops it, whereas without separation only rounding is found.
+    Such a direction moves no case across a bound of its category and some away from one; it is
+    the solution of a linear program (Albert & Anderson 1984, Biometrika 71:1-10), which reaches
+    its bounds if the categories are separated and is zero but for rounding otherwise.
     """
     terms = design.terms.to_numpy()
     terms = (terms - terms.mean(axis=0)) / terms.std(axis=0)

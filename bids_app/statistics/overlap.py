@@ -57,7 +57,7 @@ def precision(reference: Mask, method: Mask) -> float:
 
 
 def sensitivity(reference: Mask, method: Mask) -> float:
-    """Return the fraction of the reference's voxels found by the method, TP / (TP+FN)."""
+    """Return the fraction of the reference's voxels labelled by the method, TP / (TP+FN)."""
     return containment(reference, method)
 
 
@@ -105,7 +105,7 @@ def mean_containment(matrices: Iterable[pd.DataFrame]) -> pd.DataFrame:
     Parameters
     ----------
     matrices : iterable of DataFrame
-        Results of `containment_matrix`, one per scan; they are consumed one at a time.
+        Results of `containment_matrix`, one per scan; consumed one at a time.
 
     Returns
     -------
@@ -116,12 +116,12 @@ def mean_containment(matrices: Iterable[pd.DataFrame]) -> pd.DataFrame:
     ----------
     Ibrahim et al. 2026, section 2.7.2: computed per subject, then averaged.
     """
-    # Scans with the same masks are added up as arrays: there are few such sets, and many scans.
+    # Scans with the same set of masks are summed as arrays: sets are few, scans are many.
     sums: dict[tuple[str, ...], npt.NDArray[np.float64]] = {}
     for matrix in matrices:
         names, values = tuple(map(str, matrix.index)), matrix.to_numpy(dtype=np.float64)
-        known = ~np.isnan(values)
-        sums[names] = sums.get(names, 0) + np.stack([np.where(known, values, 0), known])
+        defined = ~np.isnan(values)
+        sums[names] = sums.get(names, 0) + np.stack([np.where(defined, values, 0), defined])
     total: dict[tuple[str, str], float] = {}
     count: dict[tuple[str, str], int] = {}
     for names, (added, counted) in sums.items():

@@ -1,4 +1,4 @@
-"""Ranking of methods and how stable it is."""
+"""Ranking of methods and its stability."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def rank_methods(
     Parameters
     ----------
     samples : DataFrame
-        One row per subject, numeric columns only; subjects with a missing value are left out,
-        so that all methods are ranked on the same ones.
+        One row per subject, numeric columns only; subjects with a missing value are
+        excluded, so that all methods are ranked on the same ones.
     methods : sequence of str
-        Names of what `statistic` returns, in its order.
+        Names of the scores that `statistic` returns, in its order.
     statistic : callable
         Maps samples, shape (n, columns), to one score per method; `mean_scores` by default,
         `concordance_scores` if the first column is the reference.

@@ -22,7 +22,7 @@ SHAPIRO_LIMIT = 5000
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnostics:
-    """How far a linear model meets its assumptions.
+    """Diagnostics of the assumptions of a linear model.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Diagnostics:
     breusch_pagan, breusch_pagan_p : float
         Studentised (Koenker) score test of heteroscedasticity.
     shapiro_wilk, shapiro_wilk_p : float
-        Test of normal residuals.
+        Test of normality of the residuals.
     variance_inflation : Series of float64
         Variance inflation factor of each term.
     """
@@ -78,10 +78,10 @@ class LinearFit:
 
     @cached_property
     def diagnostics(self) -> Diagnostics:
-        """How far the model meets its assumptions.
+        """Diagnostics of the assumptions of the model.
 
         Tests are NaN if the fit is perfect; Shapiro-Wilk also above 5000 cases, where its
-        p-value is not known.
+        p-value is not available.
 
         References
         ----------
@@ -144,7 +144,7 @@ def fit_linear(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> Li
             raise ModelError("a case has a leverage of 1, HC3 is undefined")
         fit = classical.get_robustcov_results("HC3", use_t=True)
     interval = np.asarray(fit.conf_int(1 - confidence))
-    # The predictor comes right after the constant.
+    # The predictor follows the constant.
     t_squared = classical.tvalues[1] ** 2
     return LinearFit(
         model=model,
@@ -212,7 +212,7 @@ def linear_table(
 def fit_all(
     data: pd.DataFrame, models: Sequence[Model], confidence: float = 0.95
 ) -> list[tuple[Model, LinearFit | str]]:
-    """Fit many linear models; in the place of one that cannot be fitted stands the reason."""
+    """Fit many linear models; a model that cannot be fitted is paired with the reason."""
     fits: list[tuple[Model, LinearFit | str]] = []
     for model in models:
         try:

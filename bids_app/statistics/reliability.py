@@ -51,8 +51,8 @@ def measurement_error(
         One row per scan: the columns `keys` and `value`; missing values are dropped.
     value : str
     keys : sequence of str
-        Columns that identify what was scanned repeatedly without change, for example
-        subject and session.
+        Columns that identify a set of repeat scans without change, for example subject and
+        session.
     confidence : float
         Level of the χ²-based interval.
 
@@ -146,7 +146,7 @@ def measurement_error_table(
 def within_contrasts(
     repeats: pd.DataFrame, value: str = "volume", keys: Sequence[str] = ("subject",)
 ) -> pd.Series:
-    """Turn repeated scans into independent deviations with the variance of a single one.
+    """Convert repeated scans to independent deviations with the variance of a single scan.
 
     The deviations of m scans from their mean depend on one another; their m - 1 Helmert
     contrasts, each scan against the mean of those before it, do not.
@@ -240,7 +240,7 @@ def _calibrate(
     fit: LinearFit, error: MeasurementError, measurements: int, confidence: float
 ) -> dict[str, Any]:
     predictor = fit.design.terms[fit.model.predictor]
-    # The constant takes the place of the predictor among the terms.
+    # The constant replaces the predictor among the terms.
     conditional = sm.OLS(predictor, fit.design.terms.assign(**{fit.model.predictor: 1.0})).fit()
     unreliable = measurements * error.within_sd.estimate**2 / conditional.scale
     reliability = 1 - unreliable

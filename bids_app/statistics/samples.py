@@ -1,4 +1,4 @@
-"""What the analyses share: interval estimates, complete cases and checked columns."""
+"""Interval estimates, complete cases and checked columns, shared by all analyses."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pandas as pd
 
 FloatArray = npt.NDArray[np.float64]
 
-# Values that agree to this share of their size differ by rounding: sums of the same numbers in
-# another order do. No measurement of this field has ten significant digits.
+# Relative differences up to this are rounding error, for example of sums in another order: no
+# measurement of this field has ten significant digits.
 ROUNDING = 1e-10
 MINIMUM_PAIRS = 3
 
@@ -67,7 +67,7 @@ def complete_cases(*samples: npt.ArrayLike) -> tuple[FloatArray, ...]:
 
 
 def is_constant(values: npt.ArrayLike) -> bool:
-    """Tell whether a sample varies by rounding error at most.
+    """Return whether a sample varies by rounding error at most.
 
     Parameters
     ----------
@@ -84,9 +84,11 @@ def is_constant(values: npt.ArrayLike) -> bool:
 
 
 def varies(column: pd.Series) -> bool:
-    """Tell whether a column holds two values, numbers that differ by more than rounding."""
-    known = column.dropna()
-    return not is_constant(known) if pd.api.types.is_numeric_dtype(known) else known.nunique() > 1
+    """Return whether a column holds two values, or numbers that differ by more than rounding."""
+    values = column.dropna()
+    if pd.api.types.is_numeric_dtype(values):
+        return not is_constant(values)
+    return values.nunique() > 1
 
 
 def require_columns(table: pd.DataFrame, columns: Sequence[str]) -> None:

@@ -48,7 +48,7 @@ def classify(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Classification:
-    """Measure how well predicted probabilities tell disabled from other scans.
+    """Measure how well predicted probabilities discriminate disabled from other scans.
 
     Parameters
     ----------
@@ -109,12 +109,12 @@ def cross_validate(
     folds: int = 7,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Predict for each scan whether its outcome reaches a threshold, from other patients.
+    """Predict whether the outcome of each scan reaches a threshold, by cross-validation.
 
     A logistic regression with balanced class weights and a ridge penalty of half the squared
     coefficients (scikit-learn's default) on standardised terms is trained on all but one fold
-    and applied to that fold; the scans of a patient are never divided, and the folds have about
-    equal shares of the disabled.
+    and applied to that fold; all scans of a patient are in the same fold, and the folds
+    have about equal shares of disabled scans.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def cross_validate(
     patient : str
         Column that names the patient.
     threshold : float
-        Outcome from which on a patient counts as disabled.
+        Lowest outcome of a patient who counts as disabled.
     folds : int
     seed : int
         Seed of the division into folds.
@@ -237,7 +237,7 @@ def stratification_table(
 
 
 def _parts(weights: FloatArray) -> int:
-    """Into how many parts the samples are split, so that memory does not grow with n."""
+    """Return the number of parts that bound the memory of the resampled weights."""
     return -(-weights.size // BATCH_VALUES)
 
 
@@ -255,7 +255,7 @@ def _metrics(
     weights, truth, called = weights[:, order], truth[order], (probability >= DECISION)[order]
     positive, negative = weights * truth, weights * ~truth
     positives, negatives = positive.sum(axis=1), negative.sum(axis=1)
-    # By level of probability: the disabled beat all others below and half of those beside them.
+    # Per level of probability, disabled scans win against all others below and half of the ties.
     ill, well = (np.add.reduceat(part, starts, axis=1) for part in (positive, negative))
     wins = (ill * (well.cumsum(axis=1) - well / 2)).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -53,7 +53,7 @@ def test_bland_altman_of_the_1986_paper() -> None:
     # The paper takes 2 SD: -79.7 and 75.5; the default here is 1.96.
     assert result.lower_limit.estimate == pytest.approx(-79.7 + 0.04 * 38.8, abs=0.1)
     assert result.upper_limit.estimate == pytest.approx(75.5 - 0.04 * 38.8, abs=0.1)
-    # Their intervals rest on 3 SD²/n: -114.3 to -45.1.
+    # Their intervals use the variance 3 SD²/n: -114.3 to -45.1.
     assert result.lower_limit.high - result.lower_limit.low == pytest.approx(69.2, abs=1)
 
 
@@ -194,7 +194,7 @@ def test_missing_pairs_and_reasons(inputs: Callable[[str], pd.DataFrame]) -> Non
 
 
 def test_several_sessions_need_their_key(inputs: Callable[[str], pd.DataFrame]) -> None:
-    """Repeat scans are separate pairs only if the key says so."""
+    """Repeat scans are separate pairs only if the key includes the session."""
     once = tidy(inputs("agreement"))
     twice = pd.concat([once.assign(session="01"), once.assign(session="02")])
     with pytest.raises(ValueError, match=r"160 duplicate rows of \['subject', 'method'\]"):

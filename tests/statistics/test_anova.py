@@ -89,7 +89,7 @@ def test_two_methods_are_a_paired_t_test(inputs: Callable[[str], pd.DataFrame]) 
     assert np.isnan(result.mauchly_w)
 
 
-def test_incomplete_scans_are_left_out(inputs: Callable[[str], pd.DataFrame]) -> None:
+def test_incomplete_scans_are_excluded(inputs: Callable[[str], pd.DataFrame]) -> None:
     """A subject that lacks one method does not count; subjects' offsets do not matter."""
     wide = inputs("repeated")
     wide.loc[0, "b"] = np.nan

@@ -14,8 +14,8 @@ from bids_app.statistics.calibration import (
     boundary_curve,
     choose_mapping,
     choose_threshold,
+    cross_validate,
     fit_mapping,
-    predict_left_out,
 )
 
 METHOD, REFERENCE = [10.0, 12.0, 14.0, 16.0], [12.0, 13.0, 16.0, 17.0]
@@ -46,7 +46,7 @@ def test_offset_and_ratio_by_hand() -> None:
 
 
 def test_where_there_is_no_bias_nothing_is_corrected() -> None:
-    """Left out, an offset errs by 4/3 of each difference; the differences are 1, -1, 1 and -1."""
+    """An offset errs by 4/3 of each difference, 1, -1, 1 and -1, by leave-one-out."""
     reference = np.add(METHOD, [1, -1, 1, -1])
     mapping = choose_mapping(METHOD, reference, SUBJECTS)
     assert (mapping.kind, mapping.intercept, mapping.slope) == ("identity", 0.0, 1.0)
@@ -60,9 +60,9 @@ def test_where_there_is_no_bias_nothing_is_corrected() -> None:
 
 
 def test_the_choice_by_hand() -> None:
-    """Left out, an offset errs by 2/3 everywhere; a line by 0.2/0.3 and 0.6/0.7."""
+    """By leave-one-out, an offset errs by 2/3 everywhere; a line by 0.2/0.3 and 0.6/0.7."""
     assert choose_mapping(METHOD, REFERENCE, SUBJECTS).kind == "offset"
-    predicted = predict_left_out(METHOD, REFERENCE, SUBJECTS)
+    predicted = cross_validate(METHOD, REFERENCE, SUBJECTS)
     np.testing.assert_allclose(predicted, [10 + 4 / 3, 12 + 5 / 3, 14 + 4 / 3, 16 + 5 / 3])
 
 
@@ -81,7 +81,7 @@ def test_what_the_volumes_follow_is_found(kind: str, mapped: object) -> None:
     mapping = choose_mapping(x, y, list("abcdef"))
     assert mapping.kind == kind
     np.testing.assert_allclose(mapping.predict(x)[0], y)
-    np.testing.assert_allclose(predict_left_out(x, y, list("abcdef")), y)
+    np.testing.assert_allclose(cross_validate(x, y, list("abcdef")), y)
 
 
 def test_four_subjects_on_a_line_are_too_few_for_one() -> None:
@@ -93,7 +93,7 @@ def test_scans_of_a_subject_stay_together() -> None:
     """The scans of d are no better predicted for being four."""
     x = np.array([10.0, 12.0, 14.0, 16.0, 16.0, 16.0, 16.0])
     y = np.array([11.0, 13.0, 15.0, 30.0, 30.0, 30.0, 30.0])
-    predicted = predict_left_out(x, y, list("abcdddd"))
+    predicted = cross_validate(x, y, list("abcdddd"))
     np.testing.assert_allclose(predicted[3:], 17)
     # All together they weigh as much as one.
     once = fit_mapping(x[:4], y[:4], list("abcd"), "line")
@@ -112,7 +112,7 @@ def test_too_few_and_missing() -> None:
         choose_mapping([10, 11, 12], [10, 11, 12], ["a", "a", "b"])
     with pytest.raises(ValueError, match="missing"):
         choose_mapping([10, np.nan, 12], [10, 11, 12], ["a", "b", "c"])
-    with pytest.raises(ValueError, match="all alike"):
+    with pytest.raises(ValueError, match="do not vary"):
         fit_mapping([10, 10, 10], [10, 11, 12], ["a", "b", "c"], "line")
 
 
@@ -129,12 +129,12 @@ def test_the_unit_does_not_matter(seed: int, count: int, scale: float) -> None:
     subjects = [i // 2 for i in range(count * 2)]
     x, y = np.repeat(x, 2) + rng.normal(0, 0.1, 2 * count), np.repeat(y, 2)
     order = rng.permutation(2 * count)
-    predicted = predict_left_out(x, y, subjects)
-    shuffled = predict_left_out(scale * x[order], scale * y[order], [subjects[i] for i in order])
+    predicted = cross_validate(x, y, subjects)
+    shuffled = cross_validate(scale * x[order], scale * y[order], [subjects[i] for i in order])
     np.testing.assert_allclose(shuffled, scale * predicted[order], rtol=1e-8)
     for kind in KINDS:
-        own, other = (fit_mapping(k * x, k * y, subjects, kind) for k in (1.0, scale))
-        np.testing.assert_allclose(other.predict(scale * x), scale * own.predict(x), rtol=1e-6)
+        original, other = (fit_mapping(k * x, k * y, subjects, kind) for k in (1.0, scale))
+        np.testing.assert_allclose(other.predict(scale * x), scale * original.predict(x), rtol=1e-6)
 
 
 def test_intervals_hold_what_they_promise() -> None:
@@ -191,7 +191,7 @@ def test_the_threshold_is_chosen_by_the_other_subjects() -> None:
     reference = [10.0, 11.0, 12.0, 15.0, 15.0]
     boundary = choose_threshold(volumes, reference, list("abcdd"), thresholds)
     assert boundary.threshold == 0.5
-    assert boundary.left_out.tolist() == [1, 1, 1, 1, 1]
+    assert boundary.cross_validated.tolist() == [1, 1, 1, 1, 1]
     # Without b or c both thresholds err by 4 in one subject; the first one stands for both.
     boundary = choose_threshold(volumes[1:], reference[1:], list("bcdd"), thresholds)
-    assert boundary.left_out.tolist() == [0, 0, 1, 1]
+    assert boundary.cross_validated.tolist() == [0, 0, 1, 1]

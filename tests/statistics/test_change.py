@@ -67,7 +67,7 @@ def test_origin_unit_and_order(origin: float, factor: float, order: list[int]) -
 
 
 def test_change_refusals() -> None:
-    """Ambiguous courses are refused."""
+    """Ambiguous longitudinal series are refused."""
     with pytest.raises(ValueError, match="duplicate rows"):
         change.change_table(pd.concat([VISITS, VISITS]), "volume")
     with pytest.raises(ValueError, match="1 visits have no 'years'"):

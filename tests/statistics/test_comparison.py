@@ -87,7 +87,7 @@ def tidy(wide: pd.DataFrame) -> pd.DataFrame:
 
 
 def test_pairwise_table(inputs: Callable[[str], pd.DataFrame]) -> None:
-    """All pairs of all measures; missing methods stand with their reason."""
+    """All pairs of all measures; missing methods have a row with their reason."""
     wide = inputs("scores").assign(empty=np.nan)
     table = comparison.pairwise_signed_rank(tidy(wide), ["dice", "hd"])
     assert len(table) == 2 * 10

@@ -58,7 +58,7 @@ def test_summary_agrees_with_r(
 
 
 def test_summary_of_groups_with_gaps() -> None:
-    """Missing values are counted, a group with no value has NaN, one without a name is left out."""
+    """Missing values are counted, a group with no value has NaN, one without a name is excluded."""
     scores = pd.DataFrame(
         {
             "method": ["a", "a", "a", "b", "b"],

@@ -122,7 +122,7 @@ def test_near_separation_is_fitted() -> None:
 
 
 def test_reasons(cohort: pd.DataFrame) -> None:
-    """What keeps a model from being fitted stands in its row; the others are fitted."""
+    """A model that cannot be fitted has a row with its reason; the others are fitted."""
     data = cohort.assign(
         same=pd.Categorical(["stable"] * 150, ordinal.CATEGORIES, ordered=True), flat=1.0
     )

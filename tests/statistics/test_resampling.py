@@ -81,8 +81,8 @@ def test_ranking_agrees_with_r(expected: dict[str, Any], inputs: Inputs, criteri
 @pytest.mark.usefixtures("drawn")
 def test_sample_size_interval_agrees_with_r(expected: dict[str, Any], inputs: Inputs) -> None:
     table = change.sample_size_table(inputs("rates")[:CASES], resamples=RESAMPLES)
-    found = table[["sample_size", "sample_size_ci_low", "sample_size_ci_high"]].iloc[0]
-    assert_allclose(found.astype(float), expected["sample_size"])
+    observed = table[["sample_size", "sample_size_ci_low", "sample_size_ci_high"]].iloc[0]
+    assert_allclose(observed.astype(float), expected["sample_size"])
 
 
 @pytest.mark.usefixtures("drawn")
@@ -93,8 +93,8 @@ def test_classification_intervals_agree_with_r(expected: dict[str, Any], inputs:
     )
     for name, values in expected["classification"].items():
         interval = getattr(result, name)
-        found = [interval.estimate, interval.low, interval.high]
-        assert_allclose(found, values, rtol=1e-10, err_msg=name)
+        observed = [interval.estimate, interval.low, interval.high]
+        assert_allclose(observed, values, rtol=1e-10, err_msg=name)
 
 
 def test_cross_validation_agrees_with_r(

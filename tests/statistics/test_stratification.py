@@ -38,7 +38,7 @@ def test_measures_agree_with_r(
 
 
 def test_interval_of_sensitivity_is_binomial() -> None:
-    """With one scan per patient it is as wide as the binomial standard error says."""
+    """With one scan per patient it is as wide as the binomial standard error implies."""
     rng = np.random.default_rng(1)
     disabled = np.arange(400) < 200
     probability = np.where(rng.random(400) < 0.7, disabled, ~disabled).astype(float)
