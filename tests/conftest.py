@@ -75,6 +75,15 @@ def run_command(
     )
 
 
+def can_run_as(user: int, folder: Path) -> bool:
+    """Whether another user can execute this interpreter and import the package from a folder."""
+    try:
+        words = (sys.executable, "-c", "import bids_app.cli")
+        return run_command(*words, folder=folder, user=user).returncode == 0
+    except PermissionError:
+        return False
+
+
 def options_of(bids: Path, out: Path, level: Level = "participant", **fields: object) -> Options:
     """Give the defaults of the command line, but for some fields, whatever their group."""
     return changed(Options(Folders(bids, out), (level,)), **fields)

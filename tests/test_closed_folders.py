@@ -1,4 +1,4 @@
-"""Folders that are closed to the user: said in a sentence, and the rest goes on."""
+"""Folders without permission to read: named in the message, and all other sessions are measured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,27 +15,40 @@ import pytest
 from examples.make_demo_cohort import make_cohort
 from tests.conftest import describe, run_command, save_image
 
-# Root may look everywhere.
-_USER = 1000 if os.getuid() == 0 else None
 _ROOT = Path(__file__).resolve().parents[1]
+# Root reads every folder. Without these two capabilities it is a user like any other, and one that
+# can execute this interpreter, even where that lies in a home folder without access for others.
+_CAPABILITIES = "-dac_override,-dac_read_search"
+_AS_USER = (
+    ["setpriv", f"--inh-caps={_CAPABILITIES}", f"--bounding-set={_CAPABILITIES}"]
+    if os.getuid() == 0
+    else []
+)
 
 
 def _run(*words: str | Path, program: str = "bids_app") -> subprocess.CompletedProcess[str]:
-    return run_command(sys.executable, "-m", program, *words, folder=_ROOT, user=_USER)
+    return run_command(*_AS_USER, sys.executable, "-m", program, *words, folder=_ROOT)
 
 
 @pytest.fixture
-def folder(public_folder: Callable[[], Path]) -> Path:
-    """Where the user may write."""
-    path = public_folder()
-    if _USER is not None:
-        os.chown(path, _USER, _USER)
-    return path
+def folder(tmp_path: Path) -> Path:
+    """Give a folder for the test, or skip where permissions cannot be tested."""
+    if _AS_USER and shutil.which("setpriv") is None:
+        pytest.skip("root reads every folder, and setpriv (util-linux) is not installed")
+    (tmp_path / "unreadable").mkdir(mode=0)
+    reads = "import bids_app.cli, os, sys; sys.exit(os.access(sys.argv[1], os.R_OK))"
+    words = [*_AS_USER, sys.executable, "-c", reads, tmp_path / "unreadable"]
+    done = run_command(*words, folder=_ROOT)
+    (tmp_path / "unreadable").rmdir()
+    if done.returncode != 0:
+        reason = (done.stderr.splitlines() or ["it still reads every folder"])[-1]
+        pytest.skip(f"thalbids cannot be run as a user without access to a folder: {reason}")
+    return tmp_path
 
 
 @pytest.fixture
 def bids(folder: Path) -> Path:
-    """Two subjects; the second one's folder is closed."""
+    """Give a dataset of two subjects."""
     path = folder / "bids"
     make_cohort(path, subjects=1, seed=1, voxel_size=2.0)
     shutil.copytree(path / "sub-01" / "ses-01", path / "sub-02" / "ses-01")
@@ -45,28 +57,24 @@ def bids(folder: Path) -> Path:
     return path
 
 
-def _close(path: Path) -> None:
-    path.chmod(0)
-
-
-@pytest.mark.parametrize("closed", ["sub-02", "sub-02/ses-01", "sub-02/ses-01/anat"])
-def test_a_closed_subject_fails_alone(bids: Path, folder: Path, closed: str) -> None:
-    _close(bids / closed)
+@pytest.mark.parametrize("unreadable", ["sub-02", "sub-02/ses-01", "sub-02/ses-01/anat"])
+def test_an_unreadable_subject_fails_alone(bids: Path, folder: Path, unreadable: str) -> None:
+    (bids / unreadable).chmod(0)
     kept = ["--bids-database-dir", folder / "index"]
-    # An index that is kept is made by the first run that asks for it, and read by the next.
+    # An index that is kept is made by the first run that requests it and read by the next.
     for more in ([], kept, kept):
         done = _run(bids, folder / "out", "participant", "--session-label", "01", *more)
         assert done.returncode == 1, done.stderr
         table = pd.read_csv(folder / "out/logs/sessions.tsv", sep="\t", index_col=0)
         assert table["status"].tolist() == ["done", "failed"]
-        assert f"{bids / closed} is closed to this user." in table["reason"].iloc[1]
-    (bids / closed).chmod(0o755)
+        assert f"Permission denied: {bids / unreadable}." in table["reason"].iloc[1]
+    (bids / unreadable).chmod(0o755)
 
 
-def test_a_closed_folder_of_another_program_is_a_warning(bids: Path, folder: Path) -> None:
+def test_an_unreadable_folder_of_another_program_is_a_warning(bids: Path, folder: Path) -> None:
     recon = folder / "freesurfer" / "sub-01_ses-01"
     (recon / "mri").mkdir(parents=True)
-    _close(recon)
+    recon.chmod(0)
     words = [bids, folder / "out", "participant", "--participant-label", "01"]
     done = _run(*words, "--session-label", "01", "-d", f"freesurfer={folder / 'freesurfer'}")
     recon.chmod(0o755)
@@ -75,16 +83,16 @@ def test_a_closed_folder_of_another_program_is_a_warning(bids: Path, folder: Pat
 
 
 @pytest.mark.parametrize("program", ["bids_app", "bids_app.launch.slurm"])
-def test_a_closed_dataset_is_a_sentence(folder: Path, program: str) -> None:
+def test_an_unreadable_dataset_is_an_error_message(folder: Path, program: str) -> None:
     noise = np.random.default_rng(0).random((4, 4, 4), dtype=np.float32)
-    save_image(describe(folder / "closed/bids") / "sub-01/anat/sub-01_T1w.nii.gz", noise)
-    _close(folder / "closed")
-    for path in ("closed", "closed/bids"):
+    save_image(describe(folder / "unreadable/bids") / "sub-01/anat/sub-01_T1w.nii.gz", noise)
+    (folder / "unreadable").chmod(0)
+    for path in ("unreadable", "unreadable/bids"):
         done = _run(folder / path, folder / "out", "participant", program=program)
         assert done.returncode == 66
-        assert f"{folder / path} is closed to this user" in done.stderr
+        assert f"Permission denied: {folder / path}" in done.stderr
         assert "Traceback" not in done.stderr
-    given = f"manual={folder / 'closed'}"
+    given = f"manual={folder / 'unreadable'}"
     done = _run(describe(folder / "bids"), folder / "out", "group", "-d", given, program=program)
-    assert (done.returncode, "is closed to this user" in done.stderr) == (66, True)
-    (folder / "closed").chmod(0o755)
+    assert (done.returncode, "Permission denied" in done.stderr) == (66, True)
+    (folder / "unreadable").chmod(0o755)

@@ -4,7 +4,7 @@ These tests take what is on the PATH and at DOCKER_HOST, and say why they are sk
 enough. THALBIDS_BASE is the base image where the usual one cannot be had, for Apptainer with its
 registry (``127.0.0.1:5000/library/python:3.11-slim-bookworm``); THALBIDS_SIF names an Apptainer
 image that has been built already. The job array runs in that image, without Apptainer in this
-environment, and under user 1000 if the tests run as root.
+environment, and under user 1000 if the tests run as root and that user can run thalbids.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from examples.make_demo_cohort import make_cohort
-from tests.conftest import run_command
+from tests.conftest import can_run_as, run_command
 from tests.tools.test_stand_in_images import build_image
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
@@ -213,7 +213,7 @@ def test_a_job_array_with_accidents_ends_like_an_undisturbed_run(
     folder = public_folder()
     cohort, out, plain = folder / "bids", folder / "out", folder / "plain"
     make_cohort(cohort, subjects=1, seed=1, voxel_size=2.0)
-    user = _USER if os.getuid() == 0 else None
+    user = _USER if os.getuid() == 0 and can_run_as(_USER, _REPOSITORY) else None
     if user is not None:
         os.chown(folder, user, user)
 
