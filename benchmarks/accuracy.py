@@ -19,7 +19,8 @@ import pandas as pd
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import index_sessions
 from bids_app.group.reference import find_reference, read_reference
-from bids_app.images.volume import same_grid, to_ras
+from bids_app.images.geometry import same_grid
+from bids_app.images.volume import to_ras
 from bids_app.options import Folders, Options
 from bids_app.segmentation.methods import METHODS
 from bids_app.segmentation.volumes import measure
@@ -55,7 +56,7 @@ def compare(
             if path is None:
                 continue
             image, reference = to_ras(read_volume(anchor.path)), read_reference(path, labels_dir)
-            if not same_grid(image, reference):
+            if not same_grid(image.grid, reference.grid):
                 raise SystemExit(f"{path} and {anchor.path} lie on different grids.")
             began = time.monotonic()
             result = METHODS[method]({anchor.contrast: image}, threads)

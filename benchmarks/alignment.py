@@ -25,7 +25,8 @@ import pandas as pd
 from scipy.spatial.transform import Rotation
 
 from bids_app.alignment.strategies import STRATEGIES, align
-from bids_app.images.volume import AffineArray, Volume
+from bids_app.images.geometry import AffineArray, apply_affine
+from bids_app.images.volume import Volume
 from examples.contrast import flair_contrast, t1w_contrast, tissue_parameters
 from examples.simulation import draw_subject, load_anatomy, voxel_means
 
@@ -121,9 +122,9 @@ def cut(image: Volume, rng: np.random.Generator) -> Volume:
 def error_mm(head: Head, found: AffineArray, displacement: AffineArray) -> float:
     """Mean distance in the brain between where points are and where they were found, in mm."""
     voxels = np.argwhere(head.brain.data != 0)[::50]
-    points = voxels @ head.brain.affine[:3, :3].T + head.brain.affine[:3, 3]
+    points = apply_affine(head.brain.affine, voxels.T)
     difference = found - displacement
-    return float(np.linalg.norm(points @ difference[:3, :3].T + difference[:3, 3], axis=1).mean())
+    return float(np.linalg.norm(apply_affine(difference, points), axis=0).mean())
 
 
 def _noisy(image: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[np.float32]:

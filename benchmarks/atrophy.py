@@ -28,8 +28,9 @@ from bids_app.alignment.within_subject import align_within_subject
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import index_sessions
 from bids_app.group.reference import find_reference, read_reference
-from bids_app.images.resampling import FloatArray, grid_around, resample
-from bids_app.images.volume import Volume, same_grid, to_ras
+from bids_app.images.geometry import Grid, apply_affine, same_grid
+from bids_app.images.resampling import FloatArray, resample
+from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Folders, Options
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.consistency import make_consistent
@@ -65,15 +66,14 @@ class Head:
 
 def prepare(image: Volume, labels: Volume) -> Head:
     """Bring a scan to 1 mm and find the CSF that will fill the space."""
-    size = [
+    x, y, z = (
         int(np.ceil(n * side)) for n, side in zip(image.data.shape, image.voxel_size, strict=True)
-    ]
-    shape = (size[0], size[1], size[2])
-    middle = image.affine @ [*(np.array(image.data.shape) - 1) / 2, 1]
-    affine = grid_around(middle[:3], shape, 1.0)
-    data = resample(image, shape, affine)
-    thalami = resample(labels, shape, affine, order=0) > 0
-    tissues = np.zeros(shape, dtype=np.uint8)
+    )
+    middle = apply_affine(image.affine, (np.array(image.data.shape) - 1) / 2)
+    grid = Grid.around(middle, (x, y, z), 1.0)
+    data = resample(image, grid)
+    thalami = resample(labels, grid, order=0) > 0
+    tissues = np.zeros(grid.shape, dtype=np.uint8)
     # T1w: CSF is darker than half the median of thalamus; background is no tissue at all.
     tissues[(data < 0.5 * np.median(data[thalami])) & (data > 0)] = _CSF
     tissues[thalami] = 1
@@ -81,7 +81,7 @@ def prepare(image: Volume, labels: Volume) -> Head:
     field = atrophy_field(tissues, -centre, _CSF)
     # From here on positions are voxel indices, which are mm.
     return Head(
-        Volume(data, affine),
+        Volume(data, grid.affine),
         thalami.astype(np.float32),
         Field(field.values, np.zeros(3), field.spacing),
     )
@@ -173,7 +173,7 @@ def simulate(bids_dir: Path, labels_dir: Path, scans: int | None, threads: int) 
         if path is None:
             continue
         labels = read_reference(path, labels_dir)
-        if not same_grid(image, labels):
+        if not same_grid(image.grid, labels.grid):
             raise SystemExit(f"{path} and {anchor.path} lie on different grids.")
         head = prepare(image, labels)
         before = true_volume(head, 0)

@@ -82,7 +82,7 @@ def simulated(subjects: int, threads: int) -> pd.DataFrame:
 
 def _scaled(r1map: Volume, t1w: Volume, brain_mask: Labels) -> Volume:
     """The R1 map as the participant stage shows it to a method."""
-    mask = resample(Volume(brain_mask, t1w.affine), r1map.data.shape, r1map.affine, order=0)
+    mask = resample(Volume(brain_mask, t1w.affine), r1map.grid, order=0)
     return Volume(scaled_in_mask(r1map.data, mask > 0), r1map.affine)
 
 
@@ -151,7 +151,7 @@ def _overlap(
     """Dice of two masks on the T1w grid."""
     own = next(iter(images.values()))
     share = Volume((result.dseg > 0).astype(np.float32), own.affine)
-    mask = resample(share, t1w.data.shape, t1w.affine) >= 0.5
+    mask = resample(share, t1w.grid) >= 0.5
     return dice(reference.dseg > 0, mask)
 
 

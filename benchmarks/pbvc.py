@@ -26,7 +26,8 @@ from bids_app.alignment.brain_change import parenchyma_volumes, percentage_chang
 from bids_app.alignment.within_subject import align_within_subject
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import index_sessions
-from bids_app.images.resampling import grid_around, resample
+from bids_app.images.geometry import Grid, apply_affine
+from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Folders, Options
 from bids_app.segmentation import thalnet
@@ -44,9 +45,9 @@ def prepare(image: Volume, rng: np.random.Generator) -> Head:
     x, y, z = (
         int(np.ceil(n * side)) for n, side in zip(image.data.shape, image.voxel_size, strict=True)
     )
-    middle = image.affine @ [*(np.array(image.data.shape) - 1) / 2, 1]
-    affine = grid_around(middle[:3], (x, y, z), 1.0)
-    data = resample(image, (x, y, z), affine)
+    middle = apply_affine(image.affine, (np.array(image.data.shape) - 1) / 2)
+    grid = Grid.around(middle, (x, y, z), 1.0)
+    data = resample(image, grid)
     head = data > 0
     # T1w: fluid is darker than half of what most of the brain has.
     parenchyma = data > 0.5 * np.median(data[head])
@@ -57,7 +58,7 @@ def prepare(image: Volume, rng: np.random.Generator) -> Head:
     field = field_of(gaussian_filter(divergence.astype(np.float32), 1.0), np.zeros(3))
     # Positions are voxel indices, which are mm.
     return Head(
-        Volume(data, affine),
+        Volume(data, grid.affine),
         parenchyma.astype(np.float32),
         Field(field.values, np.zeros(3), field.spacing),
     )

@@ -18,8 +18,9 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from bids_app.dataset.images import read_volume
-from bids_app.images.resampling import FloatArray, grid_around, resample
-from bids_app.images.volume import AffineArray, Volume, to_ras
+from bids_app.images.geometry import AffineArray, Grid, about, apply_affine
+from bids_app.images.resampling import FloatArray, resample
+from bids_app.images.volume import Volume, to_ras
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.volumes import measure
 
@@ -30,14 +31,12 @@ ROTATION, BIAS, NOISE = 10.0, 0.15, 0.03
 def variants(image: Volume) -> Iterator[tuple[str, Volume]]:
     """Yield a scan as it is and worse, each with a name."""
     data = np.asarray(image.data, dtype=np.float32)
-    centre = (image.affine @ [*(np.array(data.shape) - 1) / 2, 1])[:3]
+    centre = apply_affine(image.affine, (np.array(data.shape) - 1) / 2)
     yield "as it is", image
     for spacing in SPACINGS:
         yield f"{spacing} mm", _at_spacing(image, centre, spacing)
-    turn = np.eye(4)
-    turn[:3, :3] = Rotation.from_rotvec(np.deg2rad([0, 0, ROTATION])).as_matrix()
-    turn[:3, 3] = centre - turn[:3, :3] @ centre
-    turned = resample(image, data.shape, turn @ image.affine)
+    turn = about(centre, Rotation.from_rotvec(np.deg2rad([0, 0, ROTATION])).as_matrix())
+    turned = resample(image, image.grid.transformed(turn))
     yield f"rotated {ROTATION:.0f}°", Volume(turned, image.affine)
     rng = np.random.default_rng(0)
     field = _smooth(data.shape, image.voxel_size, rng)
@@ -53,8 +52,8 @@ def _at_spacing(image: Volume, centre: AffineArray, spacing: float) -> Volume:
         int(np.ceil(n * side / spacing))
         for n, side in zip(image.data.shape, image.voxel_size, strict=True)
     )
-    affine = grid_around(centre, (x, y, z), spacing)
-    return Volume(resample(image, (x, y, z), affine), affine)
+    grid = Grid.around(centre, (x, y, z), spacing)
+    return Volume(resample(image, grid), grid.affine)
 
 
 def _smooth(

@@ -60,7 +60,8 @@ class Scan:
 def label(path: Path, seed: int) -> Scan:
     """Outline the thalami of one T1w scan with the released networks."""
     from bids_app.dataset.images import read_volume
-    from bids_app.images.resampling import grid_around, resample
+    from bids_app.images.geometry import Grid
+    from bids_app.images.resampling import resample
     from bids_app.images.volume import Volume, to_ras
     from bids_app.segmentation import thalnet
     from training.synthesis import REGION
@@ -70,7 +71,8 @@ def label(path: Path, seed: int) -> Scan:
     centre = (scan.affine @ [*np.argwhere(found.dseg > 0).mean(0), 1])[:3]
     nx, ny, nz = (int(n) for n in 2 * np.ceil(_REACH / _SPACING))
     shape = (nx, ny, nz)
-    affine = grid_around(centre, shape, _SPACING)
+    grid = Grid.around(centre, shape, _SPACING)
+    affine = grid.affine
     # Cubic, so that the linear interpolation of training blurs only once.
     matrix = np.linalg.inv(scan.affine) @ affine
     image = affine_transform(scan.data.astype(np.float32), matrix[:3, :3], matrix[:3, 3], shape)
@@ -81,15 +83,15 @@ def label(path: Path, seed: int) -> Scan:
     reached = np.zeros(shape, dtype=np.float32)
     for _ in range(_PLACEMENTS):
         turn = Rotation.from_euler("xyz", rng.normal(0, _TURN, 3), degrees=True).as_matrix()
-        placed = grid_around(np.zeros(3), REGION.shape, REGION.spacing)
+        placed = Grid.around(np.zeros(3), REGION.shape, REGION.spacing).affine
         placed[:3] = turn @ placed[:3]
         placed[:3, 3] += centre + rng.normal(0, _SHIFT, 3)
         look = thalnet._look(
-            "region", [scan, None, None, None], REGION.shape, placed, threads=2, flip_averaging=True
+            "region", [scan, None, None, None], Grid(REGION.shape, placed), 2, flip_averaging=True
         )
         for channel, probability in enumerate(look.probabilities):
-            total[channel] += resample(Volume(probability, placed), shape, affine)
-        reached += resample(Volume(np.ones(REGION.shape, np.float32), placed), shape, affine)
+            total[channel] += resample(Volume(probability, placed), grid)
+        reached += resample(Volume(np.ones(REGION.shape, np.float32), placed), grid)
     shares = np.where(reached >= 1, total / np.maximum(reached, 1), 0).astype(np.float16)
     middle = (np.linalg.inv(affine) @ [*centre, 1])[:3]
     return Scan(image, shares, middle)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from bids_app.alignment.deformation import deform_to_mean, shared_mask
 from bids_app.errors import BadDataError
+from bids_app.images.geometry import extent
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume
 
@@ -56,12 +57,10 @@ def parenchyma_volumes(
     inside = np.asarray(mask.data, dtype=np.float32) > 0.5
     if not inside.any():
         raise BadDataError("the brain masks have nothing in common: there is no brain to measure.")
-    places = np.argwhere(inside) @ mask.affine[:3, :3].T + mask.affine[:3, 3]
-    low, high = places.min(0) - _MARGIN, places.max(0) + _MARGIN
-    deformed = deform_to_mean(images, mask, low, high)
+    low, high = extent(inside, mask.affine)
+    deformed = deform_to_mean(images, mask, low - _MARGIN, high + _MARGIN)
     mean = np.asarray(deformed.mean.data, dtype=np.float32)
-    x, y, z = mean.shape
-    brain = resample(mask, (x, y, z), deformed.mean.affine)
+    brain = resample(mask, deformed.mean.grid)
     parenchyma = _tissue_share(mean, brain > 0.5) * brain
     volumes = [
         np.sum(parenchyma * deformed.jacobian(scan), dtype=np.float64)

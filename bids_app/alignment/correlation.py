@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bids_app.images.volume import AffineArray, Volume
+from bids_app.images.geometry import AffineArray, about, apply_affine
+from bids_app.images.volume import Volume
 
 # Smoothing (SD) and spacing of the points compared, coarse to fine, in mm.
 _LEVELS = ((4.0, 4.0), (1.6, 3.2))
@@ -56,7 +57,7 @@ def register_by_correlation(
         centre = points.mean(1)
         for _ in range(_MOST_STEPS):
             step = _step(values, points, centre, blurred, gradient, transform)
-            transform = _rigid(step, transform[:3, :3] @ centre + transform[:3, 3]) @ transform
+            transform = _rigid(step, apply_affine(transform, centre)) @ transform
             if np.abs(step).max() < _ARRIVED:
                 break
     return transform
@@ -73,9 +74,8 @@ def _step(
     """Shift in mm and rotation in mm at the radius of a brain, (6,)."""
     from scipy.ndimage import map_coordinates
 
-    world = transform[:3, :3] @ points + transform[:3, 3:]
-    to_voxel = np.linalg.inv(moving.affine)
-    voxels = to_voxel[:3, :3] @ world + to_voxel[:3, 3:]
+    world = apply_affine(transform, points)
+    voxels = apply_affine(np.linalg.inv(moving.affine), world)
     limits = np.array(moving.data.shape)[:, None] - 1
     inside = ((voxels >= 0) & (voxels <= limits)).all(0)
     if np.count_nonzero(inside) < 100:
@@ -84,7 +84,7 @@ def _step(
         map_coordinates(part, voxels[:, inside], order=1) for part in (moving.data, *gradient)
     )
     slope = np.array(slopes)
-    arm = world[:, inside] - (transform[:3, :3] @ centre + transform[:3, 3])[:, None]
+    arm = world[:, inside] - apply_affine(transform, centre)[:, None]
     turning = np.cross(arm.T, slope.T).T / _RADIUS
     columns = np.vstack([intensity, np.ones_like(intensity), slope, turning]).T
     scale, _, *rest = np.linalg.lstsq(columns, values[inside], rcond=None)[0]
@@ -97,9 +97,8 @@ def _step(
 def _rigid(step: npt.NDArray[np.float64], centre: npt.NDArray[np.float64]) -> AffineArray:
     from scipy.spatial.transform import Rotation
 
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_rotvec(step[3:] / _RADIUS).as_matrix()
-    matrix[:3, 3] = centre - matrix[:3, :3] @ centre + step[:3]
+    matrix = about(centre, Rotation.from_rotvec(step[3:] / _RADIUS).as_matrix())
+    matrix[:3, 3] += step[:3]
     return matrix
 
 
@@ -119,7 +118,7 @@ def _points(
     chosen = np.argwhere(mask.data[grid] != 0) * every
     if len(chosen) == 0:
         raise ValueError("the brain mask is empty")
-    world = fixed.affine[:3, :3] @ chosen.T + fixed.affine[:3, 3:]
+    world = apply_affine(fixed.affine, chosen.T)
     return world, np.asarray(fixed.data[tuple(chosen.T)], dtype=np.float64)
 
 

@@ -25,8 +25,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bids_app.errors import BadDataError
-from bids_app.images.resampling import FloatArray, grid_around, resample
-from bids_app.images.volume import AffineArray, Volume
+from bids_app.images.geometry import Grid
+from bids_app.images.resampling import FloatArray, resample
+from bids_app.images.volume import Volume
 
 # Voxel size in multiples of the finest, coarse to fine, and iterations on each.
 _PYRAMID = ((4, 8), (2, 8), (1, 5))
@@ -143,17 +144,15 @@ class _Level:
         nodes = np.ceil((high - low) / (spacing * _BLOCK)).astype(int)
         x, y, z = (int(count) for count in nodes * _BLOCK)
         self._spacing = spacing
-        self._shape = (x, y, z)
-        self._affine = grid_around((low + high) / 2, self._shape, spacing)
-        self._mask = resample(mask, self._shape, self._affine)
-        smooth = [
-            gaussian_filter(resample(image, self._shape, self._affine), _BLUR) for image in images
-        ]
+        self._grid = Grid.around((low + high) / 2, (x, y, z), spacing)
+        self._nodes = _nodes_of(self._grid)
+        self._mask = resample(mask, self._grid)
+        smooth = [gaussian_filter(resample(image, self._grid), _BLUR) for image in images]
         # In units of the mean of the brain.
         self._images = [image / image[self._mask > 0.5].mean() for image in smooth]
         reach = max(1, round(_RIM / spacing))
         self._seen = binary_dilation(self._mask > 0.5, iterations=reach).astype(np.float32)
-        self._index = np.indices(self._shape, dtype=np.float32)
+        self._index = np.indices(self._grid.shape, dtype=np.float32)
 
     def deform(self, fields: Sequence[Volume], iterations: int) -> list[Volume]:
         """Move every scan towards the mean of all.
@@ -186,15 +185,14 @@ class _Level:
             ]
             common = np.mean(moved, axis=0)
             moved = [field - common for field in moved]
-        affine = self._node_affine()
-        return [Volume(field, affine) for field in moved]
+        return [Volume(field, self._nodes.affine) for field in moved]
 
     def mean(self, fields: Sequence[Volume]) -> Volume:
         """Mean of the deformed scans, in units of the mean of the brain."""
         moved = [self._on_nodes(field) for field in fields]
         seen = self._equalised([self._warped(i, field) for i, field in enumerate(moved)])
         mean: FloatArray = np.stack(seen).mean(0)
-        return Volume(mean, self._affine)
+        return Volume(mean, self._grid.affine)
 
     def _warped(self, image: int, field: FloatArray) -> FloatArray:
         from scipy.ndimage import map_coordinates
@@ -232,7 +230,7 @@ class _Level:
             smooth: FloatArray = gaussian_filter(_blocked(values * self._seen), _WINDOW)
             return smooth
 
-        normal = np.empty((3, 3, *(n // _BLOCK for n in self._shape)), dtype=np.float32)
+        normal = np.empty((3, 3, *self._nodes.shape), dtype=np.float32)
         for row in range(3):
             for column in range(row + 1):
                 normal[row, column] = window(gradient[row] * gradient[column])
@@ -248,18 +246,18 @@ class _Level:
         """Central differences per mm, (3, X, Y, Z)."""
         return np.stack(np.gradient(image, self._spacing))
 
-    def _node_affine(self) -> AffineArray:
-        """Nodes lie in the middle of their blocks."""
-        affine = self._affine @ np.diag([_BLOCK, _BLOCK, _BLOCK, 1.0])
-        affine[:3, 3] = (self._affine @ [*[(_BLOCK - 1) / 2] * 3, 1])[:3]
-        return np.asarray(affine)
-
     def _on_nodes(self, field: Volume) -> FloatArray:
-        """A field at the nodes of this level."""
-        x, y, z = (n // _BLOCK for n in self._shape)
-        affine = self._node_affine()
+        """Resample a field at the nodes of this level."""
         parts = [Volume(part, field.affine) for part in field.data]
-        return np.stack([resample(part, (x, y, z), affine) for part in parts])
+        return np.stack([resample(part, self._nodes) for part in parts])
+
+
+def _nodes_of(grid: Grid) -> Grid:
+    """Place a node in the middle of each block of voxels."""
+    x, y, z = (n // _BLOCK for n in grid.shape)
+    affine = grid.affine @ np.diag([_BLOCK, _BLOCK, _BLOCK, 1.0])
+    affine[:3, 3] = (grid.affine @ [*[(_BLOCK - 1) / 2] * 3, 1])[:3]
+    return Grid((x, y, z), np.asarray(affine))
 
 
 def _blocked(values: FloatArray) -> FloatArray:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bids_app.alignment.transforms import LPS, itk_text
+from bids_app.images.geometry import AffineArray
 from bids_app.images.resampling import FloatArray
-from bids_app.images.volume import AffineArray, Volume
+from bids_app.images.volume import Volume
 
 if TYPE_CHECKING:
     from ants.core.ants_image import ANTsImage

@@ -13,8 +13,17 @@ import numpy.typing as npt
 from bids_app.alignment.correlation import register_by_correlation
 from bids_app.alignment.quality import Mask, gain_by_parts, mutual_information
 from bids_app.alignment.registration import Stage, register
+from bids_app.images.geometry import (
+    AffineArray,
+    Box,
+    Grid,
+    about,
+    bounding_box,
+    centroid,
+    widened,
+)
 from bids_app.images.resampling import FloatArray, resample
-from bids_app.images.volume import AffineArray, Volume
+from bids_app.images.volume import Volume
 
 # Alignment is estimated at this voxel size or the moving image's own, whichever is coarser: at
 # 0.8 mm ANTs takes ten times as long for the same accuracy.
@@ -217,28 +226,6 @@ def choose(attempts: Sequence[Attempt]) -> Attempt | None:
     return None
 
 
-def apply(
-    moving: Volume, transform: AffineArray, shape: tuple[int, int, int], affine: AffineArray
-) -> FloatArray:
-    """Resample a moving image on the fixed grid, linearly, 0 outside its field of view.
-
-    Parameters
-    ----------
-    moving : Volume
-    transform : (4, 4) float64
-        From `Attempt`.
-    shape : (3,) int
-        Of the fixed grid.
-    affine : (4, 4) float64
-        Of the fixed grid.
-
-    Returns
-    -------
-    (X, Y, Z) float32
-    """
-    return resample(moving, shape, transform @ affine)
-
-
 def coarsened(volume: Volume, spacing: float) -> Volume:
     """Average a volume to voxels of at least ``spacing`` mm along each of its own axes.
 
@@ -259,8 +246,8 @@ def coarsened(volume: Volume, spacing: float) -> Volume:
     scale = np.diag([*factors, 1.0])
     # Outer faces stay where they are.
     scale[:3, 3] = (factors - 1) / 2
-    affine = volume.affine @ scale
-    return Volume(resample(volume, (x, y, z), affine), affine)
+    grid = Grid((x, y, z), volume.affine @ scale)
+    return Volume(resample(volume, grid), grid.affine)
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,12 +261,11 @@ class _Pair:
     @classmethod
     def of(cls, fixed: Volume, brain: Volume, moving: Volume) -> _Pair:
         box = _box(brain)
-        affine = fixed.affine.copy()
-        affine[:3, 3] += affine[:3, :3] @ np.array([part.start for part in box])
         spacing = max(SPACING_MM, float(moving.voxel_size.min()))
-        mask = coarsened(Volume(brain.data[box] != 0, affine), spacing)
+        near = fixed.crop(box)
+        mask = coarsened(Volume(brain.data[box] != 0, near.affine), spacing)
         return cls(
-            coarsened(Volume(fixed.data[box], affine), spacing),
+            coarsened(near, spacing),
             Volume((np.asarray(mask.data, np.float32) >= 0.5).astype(np.float32), mask.affine),
             coarsened(moving, spacing),
         )
@@ -323,8 +309,8 @@ class _Pair:
 
     def compared(self, transform: AffineArray) -> tuple[FloatArray, FloatArray, Mask]:
         """Both images on one grid, and the brain that both cover."""
-        x, y, z = self.fixed.data.shape
-        placed = resample(self.moving, (x, y, z), transform @ self.fixed.affine, fill=float("nan"))
+        grid = self.fixed.grid.transformed(transform)
+        placed = resample(self.moving, grid, fill=float("nan"))
         covered: Mask = (self.brain.data != 0) & np.isfinite(placed)
         return np.asarray(self.fixed.data, dtype=np.float32), np.nan_to_num(placed), covered
 
@@ -335,7 +321,7 @@ class _Pair:
             coarsened(self.brain, _START_SPACING_MM),
             coarsened(self.moving, _START_SPACING_MM),
         )
-        centre = _centre(self.brain)
+        centre = centroid(self.brain.data, self.brain.affine)
         best, start = -1.0, np.eye(4)
         for nod, *shift in product(_NODS, _SHIFTS, _SHIFTS, _SHIFTS):
             candidate = _turned(nod, centre)
@@ -359,27 +345,13 @@ class _Pair:
         return mirrored.quality(found)[0] > information
 
 
-def _box(brain: Volume) -> tuple[slice, ...]:
-    """The part of the grid that holds the brain and what is near it."""
-    box = []
-    for axis, size in enumerate(brain.voxel_size):
-        others = tuple(other for other in range(3) if other != axis)
-        occupied = np.flatnonzero((brain.data != 0).any(others))
-        margin = int(np.ceil(_MARGIN_MM / size))
-        first, last = (occupied[0], occupied[-1]) if occupied.size else (0, brain.data.shape[axis])
-        box.append(slice(max(0, int(first) - margin), int(last) + 1 + margin))
-    return tuple(box)
-
-
-def _centre(brain: Volume) -> npt.NDArray[np.float64]:
-    middle = np.argwhere(brain.data != 0).mean(0)
-    return np.asarray(brain.affine[:3, :3] @ middle + brain.affine[:3, 3])
+def _box(brain: Volume) -> Box:
+    """Find the part of the grid that holds the brain and what is near it."""
+    margin = np.ceil(_MARGIN_MM / brain.voxel_size).astype(int).tolist()
+    return widened(bounding_box(brain.data != 0), margin, brain.data.shape)
 
 
 def _turned(nod: float, centre: npt.NDArray[np.float64]) -> AffineArray:
     """Turn by some degrees about the left-right axis through a point."""
     cosine, sine = np.cos(np.deg2rad(nod)), np.sin(np.deg2rad(nod))
-    matrix = np.eye(4)
-    matrix[1:3, 1:3] = [[cosine, -sine], [sine, cosine]]
-    matrix[:3, 3] = centre - matrix[:3, :3] @ centre
-    return matrix
+    return about(centre, np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bids_app.images.volume import AffineArray
+from bids_app.images.geometry import AffineArray
 
 # ITK counts left, posterior, superior; NIfTI counts right, anterior, superior.
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

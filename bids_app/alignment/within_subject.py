@@ -26,8 +26,16 @@ import numpy as np
 import numpy.typing as npt
 
 from bids_app.errors import BadDataError
-from bids_app.images.resampling import FloatArray, grid_around, resample
-from bids_app.images.volume import AffineArray, Volume
+from bids_app.images.geometry import (
+    AffineArray,
+    Grid,
+    apply_affine,
+    centroid,
+    extent,
+    translation,
+)
+from bids_app.images.resampling import FloatArray, resample
+from bids_app.images.volume import Volume
 
 # Grid spacings in mm, coarse to fine, and the most iterations on each.
 _PYRAMID = ((4.0, 20), (2.0, 8))
@@ -90,7 +98,7 @@ def align_within_subject(images: Sequence[Volume], brain_masks: Sequence[Volume]
         raise BadDataError("a within-subject space needs two scans or more.")
     if not all(mask.data.any() for mask in brain_masks):
         raise BadDataError("a brain mask is empty: there is nothing to align.")
-    centres = [_centroid(mask) for mask in brain_masks]
+    centres = [centroid(mask.data, mask.affine) for mask in brain_masks]
     fields = [_field(image, mask) for image, mask in zip(images, brain_masks, strict=True)]
     motions = [np.zeros(6) for _ in images]
     for spacing, iterations in _PYRAMID:
@@ -105,7 +113,7 @@ def align_within_subject(images: Sequence[Volume], brain_masks: Sequence[Volume]
         )
     middle = np.mean(centres, axis=0)
     transforms = tuple(
-        _shift(centre) @ _matrix(motion) @ _shift(-middle)
+        translation(centre) @ _matrix(motion) @ translation(-middle)
         for centre, motion in zip(centres, motions, strict=True)
     )
     return WithinSubject(transforms, _on_common_grid(images, fields, transforms), correlations)
@@ -135,10 +143,9 @@ class _Level:
 
         self._centres = centres
         self._masks = brain_masks
-        half = max(_extent(mask, centre) for mask, centre in zip(brain_masks, centres, strict=True))
+        half = max(_reach(mask, centre) for mask, centre in zip(brain_masks, centres, strict=True))
         side = 2 * int(np.ceil(half / spacing)) + 1
-        self.shape = (side, side, side)
-        self.affine = grid_around(np.zeros(3), self.shape, spacing)
+        self.grid = Grid.around(np.zeros(3), (side, side, side), spacing)
         self.spacing = spacing
         blur = max(spacing / 2, _LEAST_BLUR)
         self._images = []
@@ -151,14 +158,14 @@ class _Level:
 
     def image(self, index: int, motion: npt.NDArray[np.float64]) -> FloatArray:
         """One scan as it looks after its motion."""
-        return resample(self._images[index], self.shape, self._grid(index, motion))
+        return resample(self._images[index], self._moved_grid(index, motion))
 
     def mask(self, index: int, motion: npt.NDArray[np.float64]) -> FloatArray:
         """Its brain mask, moved alike."""
-        return resample(self._masks[index], self.shape, self._grid(index, motion))
+        return resample(self._masks[index], self._moved_grid(index, motion))
 
-    def _grid(self, index: int, motion: npt.NDArray[np.float64]) -> AffineArray:
-        return np.asarray(_shift(self._centres[index]) @ _matrix(motion) @ self.affine)
+    def _moved_grid(self, index: int, motion: npt.NDArray[np.float64]) -> Grid:
+        return self.grid.transformed(translation(self._centres[index]) @ _matrix(motion))
 
 
 def _align_level(
@@ -173,7 +180,7 @@ def _align_level(
     """
     scans = range(len(motions))
     inside = np.mean([level.mask(i, motions[i]) for i in scans], axis=0) > 0.5
-    points = level.affine[:3, :3] @ np.argwhere(inside).T + level.affine[:3, 3:]
+    points = apply_affine(level.grid.affine, np.argwhere(inside).T)
     for _ in range(iterations):
         seen = [level.image(i, motions[i]) for i in scans]
         mean = np.mean(seen, axis=0)
@@ -240,22 +247,10 @@ def _parameters(matrix: AffineArray) -> npt.NDArray[np.float64]:
     return np.concatenate([Rotation.from_matrix(matrix[:3, :3]).as_rotvec(), matrix[:3, 3]])
 
 
-def _shift(vector: npt.NDArray[np.float64]) -> AffineArray:
-    matrix = np.eye(4)
-    matrix[:3, 3] = vector
-    return matrix
-
-
-def _centroid(mask: Volume) -> npt.NDArray[np.float64]:
-    """World coordinates (mm) of the middle of a mask."""
-    index = np.argwhere(mask.data).mean(0)
-    return np.asarray(mask.affine[:3, :3] @ index + mask.affine[:3, 3])
-
-
-def _extent(mask: Volume, centre: npt.NDArray[np.float64]) -> float:
+def _reach(mask: Volume, centre: npt.NDArray[np.float64]) -> float:
     """Largest distance along a world axis (mm) of a mask from its middle."""
-    places = mask.affine[:3, :3] @ np.argwhere(mask.data).T + mask.affine[:3, 3:]
-    return float(np.abs(places - centre[:, None]).max())
+    low, high = extent(mask.data, mask.affine)
+    return float(max((centre - low).max(), (high - centre).max()))
 
 
 def _field(image: Volume, mask: Volume) -> Volume:
@@ -266,40 +261,35 @@ def _field(image: Volume, mask: Volume) -> Volume:
     """
     from scipy.ndimage import gaussian_filter
 
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in image.data.shape], indexing="ij"))
-    world = image.affine[:3, :3] @ corners.reshape(3, -1) + image.affine[:3, 3:]
-    low, high = world.min(1), world.max(1)
-    x, y, z = (int(np.ceil(side / _FIELD_SPACING)) + 1 for side in high - low)
-    affine = grid_around((low + high) / 2, (x, y, z), _FIELD_SPACING)
+    corners = image.grid.corners()
+    grid = Grid.covering(corners.min(1), corners.max(1), _FIELD_SPACING)
     brain = (mask.data != 0).astype(np.float32)
     weighted = Volume(np.asarray(image.data, dtype=np.float32) * brain, image.affine)
     sigma = _FIELD_SD / _FIELD_SPACING
-    total = gaussian_filter(resample(weighted, (x, y, z), affine), sigma, truncate=3)
-    weight = gaussian_filter(
-        resample(Volume(brain, mask.affine), (x, y, z), affine), sigma, truncate=3
-    )
+    total = gaussian_filter(resample(weighted, grid), sigma, truncate=3)
+    weight = gaussian_filter(resample(Volume(brain, mask.affine), grid), sigma, truncate=3)
     # Far from the brain the mean over all of it takes over.
     least = 1e-3
     mean = total.sum() / weight.sum()
-    return Volume((total + least * mean) / (weight + least), affine)
+    return Volume((total + least * mean) / (weight + least), grid.affine)
 
 
 def _relative(image: Volume, field: Volume) -> FloatArray:
     """An image in units of the local mean of its brain."""
-    on_grid = _sampled(field, image.data.shape, image.affine)
+    on_grid = _sampled(field, image.grid)
     return np.asarray(image.data, dtype=np.float32) / on_grid
 
 
-def _sampled(field: Volume, shape: tuple[int, ...], affine: AffineArray) -> FloatArray:
+def _sampled(field: Volume, grid: Grid) -> FloatArray:
     """A smooth field at the voxels of a grid; beyond its edge it stays what it is there."""
     from scipy.ndimage import affine_transform
 
-    matrix = np.linalg.inv(field.affine) @ affine
+    matrix = np.linalg.inv(field.affine) @ grid.affine
     sampled = affine_transform(
         np.asarray(field.data, dtype=np.float32),
         matrix[:3, :3],
         matrix[:3, 3].tolist(),
-        output_shape=shape,
+        output_shape=grid.shape,
         order=1,
         mode="nearest",
     )
@@ -312,29 +302,28 @@ def _on_common_grid(
     """Interpolate every scan once (cubic spline) and equalise their smooth intensities."""
     from scipy.ndimage import affine_transform
 
-    corners = []
-    for image, transform in zip(images, transforms, strict=True):
-        ends = np.array(np.meshgrid(*[(0, n - 1) for n in image.data.shape], indexing="ij"))
-        to_common = np.linalg.inv(transform) @ image.affine
-        corners.append(to_common[:3, :3] @ ends.reshape(3, -1) + to_common[:3, 3:])
-    low, high = np.concatenate(corners, axis=1).min(1), np.concatenate(corners, axis=1).max(1)
+    corners = np.concatenate(
+        [
+            image.grid.transformed(np.linalg.inv(transform)).corners()
+            for image, transform in zip(images, transforms, strict=True)
+        ],
+        axis=1,
+    )
     spacing = min(image.voxel_volume ** (1 / 3) for image in images)
-    x, y, z = (int(np.ceil(side / spacing)) + 1 for side in high - low)
-    affine = grid_around((low + high) / 2, (x, y, z), spacing)
-    shape = (x, y, z)
+    grid = Grid.covering(corners.min(1), corners.max(1), spacing)
     local = [
-        _sampled(field, shape, transform @ affine)
+        _sampled(field, grid.transformed(transform))
         for field, transform in zip(fields, transforms, strict=True)
     ]
     mean = np.exp(np.mean(np.log(local), axis=0))
     resampled = []
     for image, transform, own in zip(images, transforms, local, strict=True):
-        matrix = np.linalg.inv(image.affine) @ transform @ affine
+        matrix = np.linalg.inv(image.affine) @ transform @ grid.affine
         data = np.asarray(image.data, dtype=np.float32)
         on_grid = affine_transform(
-            data, matrix[:3, :3], matrix[:3, 3].tolist(), output_shape=shape, order=3
+            data, matrix[:3, :3], matrix[:3, 3].tolist(), output_shape=grid.shape, order=3
         )
         # Splines overshoot at sharp edges; no tissue is darker or brighter than all that was seen.
         on_grid = np.clip(on_grid, data.min(), data.max())
-        resampled.append(Volume((on_grid * mean / own).astype(np.float32), affine))
+        resampled.append(Volume((on_grid * mean / own).astype(np.float32), grid.affine))
     return tuple(resampled)

@@ -14,7 +14,8 @@ from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.staging import Staging
 from bids_app.derivatives.description import PBVC_COLUMNS, VOLUME_COLUMNS, data_dictionary
 from bids_app.derivatives.methods_section import LONGITUDINAL
-from bids_app.images.volume import AffineArray, Volume
+from bids_app.images.geometry import AffineArray
+from bids_app.images.volume import Volume
 from bids_app.segmentation.fusion import RULES, Ensemble
 from bids_app.segmentation.quality import Quality, assess
 from bids_app.segmentation.result import Segmentation, Thalami

@@ -18,8 +18,9 @@ from bids_app.derivatives.readback import dseg_path, on_scan_grid, probseg_path
 from bids_app.errors import ThalbidsError
 from bids_app.group.cohort import SCAN
 from bids_app.group.reference import find_reference, read_reference
+from bids_app.images.geometry import bounding_box, same_grid
 from bids_app.images.resampling import resample
-from bids_app.images.volume import Volume, same_grid
+from bids_app.images.volume import Volume
 from bids_app.run.resources import available_processors
 from bids_app.segmentation.result import LEFT, RIGHT
 from bids_app.statistics.calibration import boundary_curve
@@ -167,7 +168,7 @@ def containment_matrices(
                 problems.append(f"{row['scan']}: {error}")
                 continue
             grid = grid or mask
-            if not same_grid(mask, grid):
+            if not same_grid(mask.grid, grid.grid):
                 resampled.append(f"{row['scan']} {row['segmentation']}")
             masks[str(row["segmentation"])] = _on_grid(mask, grid)
         if len(masks) > 1:
@@ -216,28 +217,21 @@ def _compare(
     table = table.assign(
         method_ml=_volumes_ml(measured, mask.voxel_volume),
         reference_ml=_volumes_ml(labels, mask.voxel_volume),
-        note="" if same_grid(reference, mask) else RESAMPLED,
+        note="" if same_grid(reference.grid, mask.grid) else RESAMPLED,
     )
     return [identity | side for side in table.to_dict("records")]
 
 
 def _on_grid(labels: Volume, grid: Volume) -> npt.NDArray[Any]:
-    if same_grid(labels, grid):
+    if same_grid(labels.grid, grid.grid):
         return labels.data
-    return resample(labels, grid.data.shape, grid.affine, order=0).astype(np.uint8)
+    return resample(labels, grid.grid, order=0).astype(np.uint8)
 
 
 def _crop(*images: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    """Crop images to the box that holds all labels: a hundredth of a head, done quickly."""
-    box: list[slice] = []
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        filled = np.logical_or.reduce([image.any(axis=others) for image in images])
-        places = np.flatnonzero(filled)
-        box.append(slice(places[0], places[-1] + 1) if places.size else slice(0, 1))
-        # Each axis leaves less for the next one to look at.
-        images = tuple(image[(slice(None),) * axis + (box[-1],)] for image in images)
-    return list(images)
+    """Crop images to the box that holds all labels: a hundredth of a head."""
+    box = bounding_box(np.logical_or.reduce(images))
+    return [image[box] for image in images]
 
 
 def _volumes_ml(labels: npt.NDArray[Any], voxel_volume: float) -> list[float]:

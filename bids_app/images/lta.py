@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from bids_app.images.volume import AffineArray
+from bids_app.images.geometry import AffineArray
 
 _VOXELS, _WORLD = 0, 1
 

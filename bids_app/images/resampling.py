@@ -7,18 +7,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bids_app.images.volume import AffineArray, Volume
+from bids_app.images.geometry import AffineArray, Grid, Shape, voxel_size
+from bids_app.images.volume import Volume
 
 FloatArray = npt.NDArray[np.float32]
 
 
 def resample(
-    source: Volume,
-    shape: tuple[int, int, int],
-    affine: AffineArray,
-    *,
-    order: Literal[0, 1] = 1,
-    fill: float = 0.0,
+    source: Volume, grid: Grid, *, order: Literal[0, 1] = 1, fill: float = 0.0
 ) -> FloatArray:
     """Interpolate a volume at the voxel centres of another grid.
 
@@ -29,10 +25,8 @@ def resample(
     ----------
     source : Volume
         (X, Y, Z), any real dtype.
-    shape : (3,) int
-        Voxels of the target grid.
-    affine : (4, 4) float64
-        Its voxel-to-world matrix in mm.
+    grid : Grid
+        Target, in the world space of the source.
     order : {0, 1}
         0 is nearest neighbour (for labels, which are never averaged), 1 is trilinear.
     fill : float
@@ -47,23 +41,27 @@ def resample(
     data = np.asarray(source.data, dtype=np.float32)
     source_affine = source.affine
     if order > 0:
-        data, source_affine = _averaged(data, source_affine, affine)
-    matrix = np.linalg.inv(source_affine) @ affine
+        data, source_affine = _averaged(data, source_affine, grid)
+    matrix = np.linalg.inv(source_affine) @ grid.affine
     if order == 1 and np.count_nonzero(matrix[:3, :3]) == 3 and matrix.diagonal().all():
-        return _along_axes(data, matrix, shape, fill)
+        return _along_axes(data, matrix, grid.shape, fill)
     resampled = affine_transform(
-        data, matrix[:3, :3], matrix[:3, 3].tolist(), output_shape=shape, order=order, cval=fill
+        data,
+        matrix[:3, :3],
+        matrix[:3, 3].tolist(),
+        output_shape=grid.shape,
+        order=order,
+        cval=fill,
     )
     return np.asarray(resampled, dtype=np.float32)
 
 
 def _averaged(
-    data: FloatArray, affine: AffineArray, target: AffineArray
+    data: FloatArray, affine: AffineArray, target: Grid
 ) -> tuple[FloatArray, AffineArray]:
     """Average blocks of voxels along the axes that are finer than the target's spacing."""
-    spacing = np.linalg.norm(target[:3, :3], axis=0).min()
-    voxel_size = np.linalg.norm(affine[:3, :3], axis=0)
-    factors = np.clip(np.floor(spacing / voxel_size + 0.05), 1, data.shape).astype(int)
+    ratio = target.voxel_size.min() / voxel_size(affine)
+    factors = np.clip(np.floor(ratio + 0.05), 1, data.shape).astype(int)
     if (factors == 1).all():
         return data, affine
     for axis, factor in enumerate(factors):
@@ -79,9 +77,7 @@ def _averaged(
     return data, affine @ scale
 
 
-def _along_axes(
-    data: FloatArray, matrix: AffineArray, shape: tuple[int, int, int], fill: float
-) -> FloatArray:
+def _along_axes(data: FloatArray, matrix: AffineArray, shape: Shape, fill: float) -> FloatArray:
     """Interpolate linearly along one axis after the other, for grids with parallel axes.
 
     The same as `affine_transform` gives, five times as fast.
@@ -104,26 +100,3 @@ def _along_axes(
     for axis, beyond in enumerate(outside):
         np.moveaxis(data, axis, 0)[beyond] = fill
     return data
-
-
-def grid_around(
-    centre: npt.NDArray[np.float64], shape: tuple[int, int, int], spacing: float
-) -> AffineArray:
-    """Affine of a grid along the world axes with its middle at ``centre``.
-
-    Parameters
-    ----------
-    centre : (3,) float64
-        World coordinates in mm.
-    shape : (3,) int
-        Voxels.
-    spacing : float
-        Voxel side in mm.
-
-    Returns
-    -------
-    (4, 4) float64
-    """
-    affine = np.diag([spacing, spacing, spacing, 1.0])
-    affine[:3, 3] = centre - spacing * (np.array(shape) - 1) / 2
-    return affine

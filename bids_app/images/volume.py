@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-AffineArray = npt.NDArray[np.float64]
+from bids_app.images.geometry import AffineArray, Grid, voxel_size
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,24 @@ class Volume:
     affine: AffineArray
 
     @property
+    def grid(self) -> Grid:
+        """Grid on which the voxels lie."""
+        x, y, z = self.data.shape
+        return Grid((x, y, z), self.affine)
+
+    @property
     def voxel_size(self) -> npt.NDArray[np.float64]:
         """Sides of a voxel in mm, (3,)."""
-        return np.asarray(np.linalg.norm(self.affine[:3, :3], axis=0))
+        return voxel_size(self.affine)
 
     @property
     def voxel_volume(self) -> float:
         """Volume of a voxel in mm³: the determinant, which holds for sheared affines too."""
         return float(abs(np.linalg.det(self.affine[:3, :3])))
+
+    def crop(self, box: Sequence[slice]) -> Volume:
+        """Cut out a part, 3 slices; its voxels stay where they are."""
+        return Volume(self.data[tuple(box)], self.grid.crop(box).affine)
 
 
 def to_ras(volume: Volume) -> Volume:
@@ -56,10 +67,3 @@ def to_ras(volume: Volume) -> Volume:
     data = np.ascontiguousarray(apply_orientation(volume.data, orientation))
     affine = volume.affine @ inv_ornt_aff(orientation, volume.data.shape)
     return Volume(data, affine)
-
-
-def same_grid(first: Volume, second: Volume, tolerance: float = 1e-4) -> bool:
-    """Whether two volumes have equal shapes and affines that agree within ``tolerance`` mm."""
-    return first.data.shape == second.data.shape and bool(
-        np.allclose(first.affine, second.affine, rtol=0, atol=tolerance)
-    )

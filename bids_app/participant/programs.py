@@ -25,7 +25,8 @@ from bids_app.derivatives.outputs import (
     write_segmentation,
 )
 from bids_app.errors import BadDataError, MissingInputError, ThalbidsError
-from bids_app.images.volume import Volume, same_grid
+from bids_app.images.geometry import same_grid
+from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.programs.finished import datasets, find_finished, read_finished
 from bids_app.programs.freesurfer import find_licence, read_statistics
@@ -296,7 +297,7 @@ class _Run:
             dseg = read_volume(path, may_be_constant=True)
         except (MissingInputError, BadDataError):
             return None
-        if sidecar.get("ExternalInput") != key or not same_grid(dseg, self.anchor.image):
+        if sidecar.get("ExternalInput") != key or not same_grid(dseg.grid, self.anchor.image.grid):
             return None
         program = cast("dict[str, Any]", sidecar["ExternalProgram"])
         values = [*program["Volumes"], *program["IntracranialVolume"]]

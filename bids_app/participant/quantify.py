@@ -13,8 +13,9 @@ from bids_app.dataset.sources import SourceImage
 from bids_app.derivatives.methods_section import FIELD_OF_FOUND_MAP
 from bids_app.derivatives.outputs import QuantitativeMap
 from bids_app.errors import BadDataError, ThalbidsError
+from bids_app.images.geometry import same_grid
 from bids_app.images.resampling import resample
-from bids_app.images.volume import Volume, same_grid, to_ras
+from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
 from bids_app.participant.acquisitions import (
     MP2RAGE,
@@ -263,14 +264,13 @@ def _read(
     volumes: list[Volume] = []
     for image in images:
         volume = read_volume(image.path, may_hold_nan=may_hold_nan)
-        if volumes and not same_grid(volumes[0], volume, tolerance=0.01):
+        if volumes and not same_grid(volumes[0].grid, volume.grid, tolerance=0.01):
             raise BadDataError(
                 f"{image.path.name} lies on another grid than {images[0].path.name}; "
                 "all images of an acquisition must share shape and position."
             )
         volumes.append(volume)
-    shape = volumes[0].data.shape
-    on_grid = resample(brain, (shape[0], shape[1], shape[2]), volumes[0].affine, order=0) > 0
+    on_grid = resample(brain, volumes[0].grid, order=0) > 0
     seen = on_grid.sum() * volumes[0].voxel_volume
     whole = np.count_nonzero(brain.data) * brain.voxel_volume
     if seen < _LEAST_OVERLAP * whole:
@@ -319,19 +319,17 @@ def _field(
 
 def _measured_field(source: SourceImage, grid: Volume, inside: Mask, brain: Volume) -> _Field:
     volume = read_volume(source.path, may_hold_nan=True)
-    shape = (inside.shape[0], inside.shape[1], inside.shape[2])
     measured = Volume(np.nan_to_num(volume.data) > 0, volume.affine)
-    covered = float(np.mean(resample(measured, shape, grid.affine, order=0)[inside]))
+    covered = float(np.mean(resample(measured, grid.grid, order=0)[inside]))
     if covered < _LEAST_FIELD_COVERAGE:
         raise BadDataError(
             f"The transmit field map {source.path.name} covers only {100 * covered:.0f} % of the "
             "brain; it belongs to another position or subject."
         )
-    own = (volume.data.shape[0], volume.data.shape[1], volume.data.shape[2])
-    on_field = resample(brain, own, volume.affine, order=0) > 0
+    on_field = resample(brain, volume.grid, order=0) > 0
     found = relative_field(volume.data.astype(np.float32), on_field)
     smooth = Volume(smoothed(found.values, volume.voxel_size), volume.affine)
-    relative = resample(smooth, shape, grid.affine, fill=float("nan"))
+    relative = resample(smooth, grid.grid, fill=float("nan"))
     return _Field(relative, "measured, smoothed to 8 mm", source, conversion=found.conversion)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bids_app.alignment.strategies import STRATEGIES, align, apply
+from bids_app.alignment.strategies import STRATEGIES, align
 from bids_app.alignment.transforms import itk_text
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session, check_dataset, index_sessions
@@ -41,6 +41,7 @@ from bids_app.derivatives.outputs import (
 from bids_app.derivatives.readback import read_measured_scan, read_steps
 from bids_app.errors import BadDataError, ExitCode, MissingInputError, ThalbidsError
 from bids_app.images.intensity import scaled_in_mask
+from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
 from bids_app.participant import longitudinal
@@ -254,7 +255,6 @@ def align_contrasts(
     """Bring every other contrast onto the anchor's grid; say which could not be aligned."""
     aligned, warnings = [], []
     grid = anchor.image
-    x, y, z = grid.data.shape
     for other in others:
         strategies, programs = STRATEGIES[other.contrast], []
         if options.programs.flirt:
@@ -270,7 +270,7 @@ def align_contrasts(
             )
             continue
         transform = found.chosen.transform
-        image = Volume(apply(other.image, transform, (x, y, z), grid.affine), grid.affine)
+        image = Volume(resample(other.image, grid.grid.transformed(transform)), grid.affine)
         contrast = AlignedContrast(
             other.contrast,
             image,

@@ -14,8 +14,9 @@ from bids_app.dataset.names import entities_of
 from bids_app.dataset.sources import DERIVATIVE
 from bids_app.dataset.staging import write_if_different
 from bids_app.errors import BadDataError, MissingInputError, permission_denied
+from bids_app.images.geometry import AffineArray, same_grid
 from bids_app.images.lta import read_lta
-from bids_app.images.volume import AffineArray, Volume, same_grid, to_ras
+from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
 from bids_app.programs import layouts, precomputed
 from bids_app.programs.layouts import Finished, Place
@@ -111,7 +112,7 @@ def read_finished(result: Finished, grid: Volume, to_contrast: AffineArray | Non
         if path.name.partition(".")[0].endswith("_mask"):
             labels = Volume((labels.data != 0).astype(np.uint8), labels.affine)
         transform = to_contrast
-        if result.in_anchor_space or same_grid(labels, grid):
+        if result.in_anchor_space or same_grid(labels.grid, grid.grid):
             transform = None
         if result.transform is not None:
             transform = _longitudinal(result.transform)

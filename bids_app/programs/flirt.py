@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bids_app.alignment.strategies import ANTS_DEFAULTS, THRESHOLD, Strategy
-from bids_app.images.volume import AffineArray, Volume
+from bids_app.images.geometry import AffineArray
+from bids_app.images.volume import Volume
 from bids_app.tools.program import Program
 
 FLIRT = Program(

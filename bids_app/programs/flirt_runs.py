@@ -10,7 +10,8 @@ import numpy as np
 
 from bids_app.dataset.staging import Staging
 from bids_app.errors import MissingInputError
-from bids_app.images.volume import AffineArray, Volume
+from bids_app.images.geometry import AffineArray
+from bids_app.images.volume import Volume
 from bids_app.programs.flirt import FLIRT, Step, world_transform
 from bids_app.programs.job import provenance, stage_image
 from bids_app.tools.call import Bind, Call, Limits, Runner, ToolError, failure

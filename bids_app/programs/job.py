@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from bids_app.dataset.images import read_volume
 from bids_app.errors import BadDataError, MissingInputError
-from bids_app.images.volume import Volume, same_grid, to_ras
+from bids_app.images.geometry import same_grid
+from bids_app.images.volume import Volume, to_ras
 from bids_app.programs.method import ExternalMethod, Job
 from bids_app.tools.call import Bind, Limits, Runner, ToolRun, failure
 from bids_app.tools.local import Local
@@ -103,7 +104,7 @@ def run_program(
         except (BadDataError, MissingInputError) as error:
             reason = str(error).replace(f"{scratch}/", "")
             raise failure(method.title, f"left no usable labels: {reason}", log) from error
-        if method.keeps_grid and not same_grid(labels, image, _GRID_MM):
+        if method.keeps_grid and not same_grid(labels.grid, image.grid, _GRID_MM):
             raise failure(method.title, "wrote its labels on another grid than its image's", log)
         return ProgramLabels(labels, soft_volumes, icv, run)
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bids_app.errors import BadDataError
+from bids_app.images.geometry import AffineArray, same_grid
 from bids_app.images.resampling import resample
-from bids_app.images.volume import AffineArray, Volume, same_grid
+from bids_app.images.volume import Volume
 from bids_app.segmentation.result import LEFT, RIGHT
 from bids_app.tools.call import Call
 from bids_app.tools.program import Program
@@ -128,10 +129,9 @@ def placed(
     source = Volume(wanted, labels.affine)
     if transform is not None:
         source = Volume(wanted, np.linalg.inv(transform) @ labels.affine)
-    if same_grid(source, grid):
+    if same_grid(source.grid, grid.grid):
         return wanted
-    x, y, z = grid.data.shape
-    return resample(source, (x, y, z), grid.affine, order=0).astype(np.uint8)
+    return resample(source, grid.grid, order=0).astype(np.uint8)
 
 
 def within_envelope(labels: Labels, envelope: Labels) -> Labels:

@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.Image import Resampling
 from PIL.PngImagePlugin import PngInfo
 
+from bids_app.images.geometry import bounding_box
+
 FloatArray = npt.NDArray[np.float32]
 Colour = tuple[int, int, int]
 
@@ -256,13 +258,7 @@ def _check(
 
 def _bounds(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
     """Return the first and last voxel of a mask per axis, (3, 2); of the array if it is empty."""
-    occupied = [np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-    return np.array(
-        [
-            (where[0], where[-1]) if where.size else (0, size - 1)
-            for where, size in zip(occupied, mask.shape, strict=True)
-        ]
-    )
+    return np.array([(part.start, part.stop - 1) for part in bounding_box(mask)])
 
 
 def _spread(bound: npt.NDArray[np.intp], count: int) -> list[int]:

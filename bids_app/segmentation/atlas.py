@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from bids_app.alignment.registration import Stage, propagate, register
 from bids_app.errors import BadDataError
-from bids_app.images.resampling import grid_around, resample
-from bids_app.images.volume import AffineArray, Volume
+from bids_app.images.geometry import AffineArray, Grid, Points, centroid, extent, translation
+from bids_app.images.resampling import resample
+from bids_app.images.volume import Volume
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.outline import labels_of
 from bids_app.segmentation.result import LEFT, RIGHT, Segmentation
@@ -84,10 +85,8 @@ def segment(images: Mapping[str, Volume], threads: int = 1) -> Segmentation:
         carried = propagate(region, anatomy, to_anatomy, thalami)
     except ValueError as error:
         raise BadDataError(f"the average anatomy could not be registered: {error}") from error
-    x, y, z = image.data.shape
     probseg = np.stack(
-        [resample(Volume(side, region.affine), (x, y, z), image.affine) for side in carried],
-        axis=-1,
+        [resample(Volume(side, region.affine), image.grid) for side in carried], axis=-1
     ).round(3)
     dseg = labels_of(probseg)
     if set(np.unique(dseg[whole.brain_mask > 0])) != {0, LEFT, RIGHT}:
@@ -132,10 +131,13 @@ def _brain(image: Volume, mask: npt.NDArray[np.uint8]) -> Volume:
 
 def _affine(brain: Volume, anatomy: Volume) -> AffineArray:
     """World coordinates of the brain to those of the anatomy."""
-    coarse = _at_spacing(brain, _foreground(brain), _HEAD_SPACING)
-    coarse_anatomy = _at_spacing(anatomy, _foreground(anatomy), _HEAD_SPACING)
-    start = np.eye(4)
-    start[:3, 3] = _middle(coarse_anatomy) - _middle(coarse)
+    coarse, coarse_anatomy = (
+        _at_spacing(image, *extent(image.data, image.affine), _HEAD_SPACING)
+        for image in (brain, anatomy)
+    )
+    start = translation(
+        centroid(coarse_anatomy.data, coarse_anatomy.affine) - centroid(coarse.data, coarse.affine)
+    )
     mask = Volume((coarse.data != 0).astype(np.float32), coarse.affine)
     return register(coarse, coarse_anatomy, mask, start, [_AFFINE])
 
@@ -143,25 +145,11 @@ def _affine(brain: Volume, anatomy: Volume) -> AffineArray:
 def _region(brain: Volume, thalami: tuple[Volume, Volume], to_anatomy: AffineArray) -> Volume:
     """The brain around where the affine registration puts the thalami."""
     either = np.logical_or(*(side.data for side in thalami))
-    both = Volume(either, np.linalg.inv(to_anatomy) @ thalami[0].affine)
-    box = _foreground(both) + np.array([-_MARGIN, _MARGIN])
-    return _at_spacing(brain, box, _REGION_SPACING)
+    low, high = extent(either, np.linalg.inv(to_anatomy) @ thalami[0].affine)
+    return _at_spacing(brain, low - _MARGIN, high + _MARGIN, _REGION_SPACING)
 
 
-def _foreground(volume: Volume) -> npt.NDArray[np.float64]:
-    """Lowest and highest world coordinates (mm) of what is not zero, (3, 2)."""
-    places = volume.affine[:3, :3] @ np.argwhere(volume.data).T + volume.affine[:3, 3:]
-    return np.stack([places.min(1), places.max(1)], axis=1)
-
-
-def _middle(volume: Volume) -> npt.NDArray[np.float64]:
-    """World coordinates (mm) of the middle of what is not zero, (3,)."""
-    index = np.argwhere(volume.data).mean(0)
-    return np.asarray(volume.affine[:3, :3] @ index + volume.affine[:3, 3])
-
-
-def _at_spacing(volume: Volume, box: npt.NDArray[np.float64], spacing: float) -> Volume:
-    """The content of a box on a grid along the world axes."""
-    x, y, z = (int(np.ceil((high - low) / spacing)) + 1 for low, high in box)
-    affine = grid_around(box.mean(1), (x, y, z), spacing)
-    return Volume(resample(volume, (x, y, z), affine), affine)
+def _at_spacing(volume: Volume, low: Points, high: Points, spacing: float) -> Volume:
+    """Resample the content of a box on a grid along the world axes."""
+    grid = Grid.covering(low, high, spacing)
+    return Volume(resample(volume, grid), grid.affine)

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from bids_app.alignment.deformation import deform_to_mean, shared_mask
+from bids_app.images.geometry import Box, Grid, bounding_box, extent
 from bids_app.images.resampling import FloatArray, resample
-from bids_app.images.volume import AffineArray, Volume
+from bids_app.images.volume import Volume
 from bids_app.segmentation.outline import labels_of
 from bids_app.segmentation.result import Segmentation
 
@@ -51,14 +51,11 @@ def make_consistent(
     """
     affine = images[0].affine
     brain = shared_mask([Volume(result.brain_mask, affine) for result in results])
-    low, high = _corners([result.dseg > 0 for result in results])
-    ends = np.stack([low, high]) @ affine[:3, :3].T + affine[:3, 3]
-    deformed = deform_to_mean(images, brain, ends[0] - _AROUND, ends[1] + _AROUND)
-    low, high = _corners([np.asarray(result.probseg.any(-1)) for result in results])
-    box = tuple(slice(int(a), int(b) + 1) for a, b in zip(low, high, strict=True))
-    box_affine = affine.copy()
-    box_affine[:3, 3] += affine[:3, :3] @ low
-    shifts = [_in_voxels(field, high - low + 1, box_affine) for field in deformed.displacements]
+    low, high = extent(np.any([result.dseg for result in results], axis=0), affine)
+    deformed = deform_to_mean(images, brain, low - _AROUND, high + _AROUND)
+    box = bounding_box(np.any([result.probseg.any(-1) for result in results], axis=0))
+    grid = images[0].grid.crop(box)
+    shifts = [_in_voxels(field, grid) for field in deformed.displacements]
     outlines = [np.moveaxis(result.probseg[box], -1, 0) for result in results]
     mean: FloatArray = np.mean(
         [_moved(outline, shift) for outline, shift in zip(outlines, shifts, strict=True)], axis=0
@@ -69,16 +66,8 @@ def make_consistent(
     ]
 
 
-def _corners(
-    masks: Sequence[npt.NDArray[np.bool_]],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """First and last voxel (3,) of the box that holds all masks."""
-    places = np.argwhere(np.logical_or.reduce(masks))
-    return places.min(0), places.max(0)
-
-
 def _with_outline(
-    result: Segmentation, box: tuple[slice, ...], outline: FloatArray, voxel_volume: float
+    result: Segmentation, box: Box, outline: FloatArray, voxel_volume: float
 ) -> Segmentation:
     probseg = np.zeros_like(result.probseg)
     # Three digits are all the meaning there is, and compress well.
@@ -89,11 +78,10 @@ def _with_outline(
     return replace(result, dseg=dseg, probseg=probseg, soft_volumes=volumes)
 
 
-def _in_voxels(field: Volume, size: npt.NDArray[np.int64], affine: AffineArray) -> FloatArray:
-    """Displacements (3, X, Y, Z) of a grid along the world axes, in its voxels."""
-    x, y, z = (int(n) for n in size)
-    parts = [resample(Volume(part, field.affine), (x, y, z), affine) for part in field.data]
-    return np.stack(parts) / affine[:3, :3].diagonal().astype(np.float32)[:, None, None, None]
+def _in_voxels(field: Volume, grid: Grid) -> FloatArray:
+    """Resample displacements on a grid along the world axes, in its voxels, (3, X, Y, Z)."""
+    parts = [resample(Volume(part, field.affine), grid) for part in field.data]
+    return np.stack(parts) / grid.affine[:3, :3].diagonal().astype(np.float32)[:, None, None, None]
 
 
 def _moved(values: FloatArray, shift: FloatArray) -> FloatArray:

@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bids_app.errors import BadDataError
-from bids_app.images.resampling import FloatArray, grid_around, resample
-from bids_app.images.volume import AffineArray, Volume
+from bids_app.images.geometry import Box, Grid, apply_affine, bounding_box
+from bids_app.images.resampling import FloatArray, resample
+from bids_app.images.volume import Volume
 from bids_app.segmentation.outline import labels_of, largest_piece
 from bids_app.segmentation.quality import touches_edge
 from bids_app.segmentation.result import Segmentation
@@ -132,7 +133,7 @@ class _Look:
     Attributes
     ----------
     probabilities : (C, X, Y, Z) float32
-    affine : (4, 4) float64
+    grid : Grid
     explained : float
         Share of the variance of intensities between (not within) the classes, eta squared. A
         network that has learnt what heads look like finds one in pure noise too; only there the
@@ -140,7 +141,7 @@ class _Look:
     """
 
     probabilities: FloatArray
-    affine: AffineArray
+    grid: Grid
     explained: float
 
 
@@ -181,10 +182,9 @@ def _look_at_head(image: Volume, threads: int) -> _Look:
     low, high = _foreground_box(image)
     sides = [int(np.ceil(side / _HEAD_SPACING / _MULTIPLE)) * _MULTIPLE for side in high - low]
     x, y, z = (max(side, _FEWEST_HEAD_VOXELS) for side in sides)
-    affine = grid_around((low + high) / 2, (x, y, z), _HEAD_SPACING)
-    first = _look("head", [image], (x, y, z), affine, threads)
-    affine = grid_around(_centre_of_thalami(first), _HEAD_SHAPE, _HEAD_SPACING)
-    return _look("head", [image], _HEAD_SHAPE, affine, threads)
+    first = _look("head", [image], Grid.around((low + high) / 2, (x, y, z), _HEAD_SPACING), threads)
+    grid = Grid.around(_centre_of_thalami(first), _HEAD_SHAPE, _HEAD_SPACING)
+    return _look("head", [image], grid, threads)
 
 
 def _look_at_region(
@@ -194,10 +194,8 @@ def _look_at_region(
     channels = [images.get(contrast) for contrast in CONTRASTS]
     centre = _centre_of_thalami(head)
     for _ in range(2):
-        affine = grid_around(centre, _REGION_SHAPE, _REGION_SPACING)
-        region = _look(
-            "region", channels, _REGION_SHAPE, affine, threads, flip_averaging=flip_averaging
-        )
+        grid = Grid.around(centre, _REGION_SHAPE, _REGION_SPACING)
+        region = _look("region", channels, grid, threads, flip_averaging=flip_averaging)
         found = _centre_of_thalami(region)
         if np.linalg.norm(found - centre) <= _RECENTRE:
             break
@@ -207,22 +205,17 @@ def _look_at_region(
 
 def _foreground_box(image: Volume) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Corners in world mm of the box that holds everything brighter than the background."""
-    step = tuple(slice(None, None, max(1, int(2 // size))) for size in image.voxel_size)
-    data = np.asarray(image.data[step], dtype=np.float32)
+    strides = [max(1, int(2 // size)) for size in image.voxel_size]
+    thinned = image.data[tuple(slice(None, None, stride) for stride in strides)]
+    data = np.asarray(thinned, dtype=np.float32)
     low, high = np.percentile(data, [1, 99])
-    inside = data > low + 0.1 * (high - low)
-    ranges = []
-    for axis in range(3):
-        others = tuple(other for other in range(3) if other != axis)
-        share = inside.mean(others)
-        occupied = np.flatnonzero(share > 0.01)
-        if occupied.size == 0:
-            occupied = np.arange(inside.shape[axis])
-        stride = step[axis].step
-        ranges.append((occupied[0] * stride, occupied[-1] * stride))
-    corners = np.array(np.meshgrid(*ranges, indexing="ij")).reshape(3, -1)
-    world = image.affine[:3, :3] @ corners + image.affine[:3, 3:]
-    return world.min(1), world.max(1)
+    box = bounding_box(data > low + 0.1 * (high - low), least=0.01)
+    whole = [
+        slice(part.start * stride, (part.stop - 1) * stride + 1)
+        for part, stride in zip(box, strides, strict=True)
+    ]
+    corners = image.grid.crop(whole).corners()
+    return corners.min(1), corners.max(1)
 
 
 def _centre_of_thalami(look: _Look) -> npt.NDArray[np.float64]:
@@ -236,23 +229,22 @@ def _centre_of_thalami(look: _Look) -> npt.NDArray[np.float64]:
         float((weight.sum(tuple(o for o in range(3) if o != axis)) * np.arange(n)).sum() / total)
         for axis, n in enumerate(weight.shape)
     ]
-    return np.asarray(look.affine[:3, :3] @ np.array(index) + look.affine[:3, 3])
+    return apply_affine(look.grid.affine, np.array(index))
 
 
 def _look(
     network: str,
     channels: Sequence[Volume | None],
-    shape: tuple[int, int, int],
-    affine: AffineArray,
+    grid: Grid,
     threads: int,
     *,
     flip_averaging: bool = False,
 ) -> _Look:
     """Resample images, normalise them as in training, and ask a network what is where."""
-    seen = np.zeros((len(channels), *shape), dtype=np.float32)
+    seen = np.zeros((len(channels), *grid.shape), dtype=np.float32)
     for channel, image in enumerate(channels):
         if image is not None:
-            seen[channel] = _normalised(resample(image, shape, affine))
+            seen[channel] = _normalised(resample(image, grid))
     probabilities = _ask(network, seen, threads)
     if flip_averaging:
         # The grid runs from left to right: turned round, the sides change names too.
@@ -267,7 +259,7 @@ def _look(
         for channel, image in enumerate(channels)
         if image is not None
     )
-    return _Look(probabilities, affine, explained)
+    return _Look(probabilities, grid, explained)
 
 
 def _normalised(image: FloatArray) -> FloatArray:
@@ -317,9 +309,10 @@ def _network(name: str, threads: int) -> InferenceSession:
 
 def _thalami(region: _Look, image: Volume) -> tuple[npt.NDArray[np.uint8], FloatArray]:
     """Labels (X, Y, Z) and probabilities (X, Y, Z, 2) on the image's grid."""
-    box, box_affine, size = _covered(_REGION_SHAPE, region.affine, image)
+    box = _covered(region.grid, image)
+    part = image.grid.crop(box)
     sides = [
-        resample(Volume(region.probabilities[channel], region.affine), size, box_affine)
+        resample(Volume(region.probabilities[channel], region.grid.affine), part)
         for channel in (_LEFT, _RIGHT)
     ]
     probseg = np.zeros((*image.data.shape, 2), dtype=np.float32)
@@ -334,10 +327,10 @@ def _brain_mask(head: _Look, image: Volume) -> npt.NDArray[np.uint8]:
     """Brain with its sulci (X, Y, Z) on the image's grid; never outside the non-zero voxels."""
     from scipy.ndimage import generate_binary_structure, grey_closing
 
-    box, box_affine, size = _covered(_HEAD_SHAPE, head.affine, image)
+    box = _covered(head.grid, image)
     brain_probability = head.probabilities[_BRAIN].sum(0)
     closed = grey_closing(brain_probability, footprint=generate_binary_structure(3, 2))
-    probability = resample(Volume(closed, head.affine), size, box_affine)
+    probability = resample(Volume(closed, head.grid.affine), image.grid.crop(box))
     brain = largest_piece((probability >= _BRAIN_THRESHOLD) & (image.data[box] != 0))
     mask = np.zeros(image.data.shape, dtype=np.uint8)
     mask[box] = _filled(brain)
@@ -352,17 +345,11 @@ def _filled(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return np.asarray(pieces[1:-1, 1:-1, 1:-1] != pieces[0, 0, 0])
 
 
-def _covered(
-    shape: tuple[int, ...], affine: AffineArray, image: Volume
-) -> tuple[tuple[slice, slice, slice], AffineArray, tuple[int, int, int]]:
-    """The part of an image that a grid covers: where it lies, its affine and its size."""
+def _covered(grid: Grid, image: Volume) -> Box:
+    """Find the part of an image that a grid covers."""
     limits = np.array(image.data.shape)
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij"))
-    to_image = np.linalg.inv(image.affine) @ affine
-    voxels = to_image[:3, :3] @ corners.reshape(3, -1) + to_image[:3, 3:]
+    voxels = grid.transformed(np.linalg.inv(image.affine)).corners()
     low = np.clip(np.floor(voxels.min(1)).astype(int), 0, limits)
     high = np.clip(np.ceil(voxels.max(1)).astype(int) + 1, low, limits)
     x, y, z = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    box_affine = image.affine.copy()
-    box_affine[:3, 3] += image.affine[:3, :3] @ low
-    return (x, y, z), box_affine, (x.stop - x.start, y.stop - y.start, z.stop - z.start)
+    return x, y, z

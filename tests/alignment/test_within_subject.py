@@ -9,7 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from bids_app.alignment.within_subject import align_within_subject
 from bids_app.errors import BadDataError
-from bids_app.images.resampling import grid_around, resample
+from bids_app.images.geometry import Grid
+from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 
 SHAPE = (48, 54, 46)
@@ -18,7 +19,7 @@ SHAPE = (48, 54, 46)
 def _head(seed: int = 0) -> tuple[Volume, Volume]:
     """A textured ellipsoid of 3 mm voxels, dark outside, and its mask."""
     rng = np.random.default_rng(seed)
-    affine = grid_around(np.array([4.0, -7.0, 11.0]), SHAPE, 3.0)
+    affine = Grid.around(np.array([4.0, -7.0, 11.0]), SHAPE, 3.0).affine
     index = np.indices(SHAPE) - (np.array(SHAPE)[:, None, None, None] - 1) / 2
     radius = sum((axis / half) ** 2 for axis, half in zip(index, (16, 19, 15), strict=True))
     texture = gaussian_filter(rng.standard_normal(SHAPE), 1.7)
@@ -79,9 +80,9 @@ def test_the_order_of_the_scans_makes_no_difference() -> None:
 def test_scans_of_different_voxel_size_share_one_grid_and_intensity() -> None:
     image, mask = _head()
     second, motion = _moved(image, [1, 0, 3], [0, 4, 0])
-    grid = grid_around(np.array([4.0, -3.0, 11.0]), (38, 42, 36), 4.0)
-    coarse = Volume(2 * resample(second, (38, 42, 36), grid), grid)
-    coarse_mask = Volume(coarse.data > 600, grid)
+    grid = Grid.around(np.array([4.0, -3.0, 11.0]), (38, 42, 36), 4.0)
+    coarse = Volume(2 * resample(second, grid), grid.affine)
+    coarse_mask = Volume(coarse.data > 600, grid.affine)
     third, _ = _moved(image, [0, 2, 0], [1, 1, 1])
     scans = [image, coarse, third]
     masks = [mask, coarse_mask, Volume(mask.data, third.affine)]

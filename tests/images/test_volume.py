@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bids_app.images.volume import Volume, same_grid, to_ras
+from bids_app.images.volume import Volume, to_ras
 
 ORIENTATIONS = [
     "".join(letters)
@@ -50,10 +50,11 @@ def test_voxel_volume_of_a_sheared_affine_is_its_determinant() -> None:
     assert Volume(np.zeros((2, 2, 2)), affine).voxel_volume == pytest.approx(1.0)
 
 
-def test_grids_agree_within_the_tolerance_only() -> None:
-    volume = Volume(np.zeros((2, 3, 4)), np.eye(4))
-    near, far = np.eye(4), np.eye(4)
-    near[0, 3], far[0, 3] = 5e-5, 5e-4
-    assert same_grid(volume, Volume(np.ones((2, 3, 4)), near))
-    assert not same_grid(volume, Volume(np.ones((2, 3, 4)), far))
-    assert not same_grid(volume, Volume(np.ones((2, 3, 5)), np.eye(4)))
+def test_a_part_of_a_volume_stays_where_it_is() -> None:
+    affine = np.diag([2.0, -3.0, 4.0, 1.0])
+    affine[:3, 3] = (10.0, 20.0, 30.0)
+    volume = Volume(np.arange(60).reshape(3, 4, 5), affine)
+    part = volume.crop([slice(1, 3), slice(0, 4), slice(2, 9)])
+    assert part.data.shape == part.grid.shape == (2, 4, 3)
+    assert part.data[0, 0, 0] == volume.data[1, 0, 2]
+    assert part.affine[:3, 3] == pytest.approx(affine[:3, 3] + (2.0, 0.0, 8.0))

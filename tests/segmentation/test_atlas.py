@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from bids_app.errors import BadDataError
+from bids_app.images.geometry import AffineArray
 from bids_app.images.resampling import FloatArray
-from bids_app.images.volume import AffineArray, Volume
+from bids_app.images.volume import Volume
 from bids_app.segmentation import atlas
 from bids_app.segmentation.volumes import measure
 from bids_app.statistics.overlap import dice

@@ -11,6 +11,7 @@ from scipy.ndimage import binary_fill_holes, gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from bids_app.errors import BadDataError
+from bids_app.images.geometry import Grid
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 from bids_app.segmentation import thalnet
@@ -100,9 +101,10 @@ def test_oblique_anisotropic_scan(head: tuple[Volume, np.ndarray], plain: Segmen
     affine = turn @ np.diag([0.9, 0.9, 2.0, 1.0])
     shape = (190, 240, 90)
     affine[:3, 3] = centre[:3] - affine[:3, :3] @ (np.array(shape) / 2)
-    result = thalnet.segment({"T1w": Volume(resample(image, shape, affine), affine)}, threads=2)
+    turned = Volume(resample(image, Grid(shape, affine)), affine)
+    result = thalnet.segment({"T1w": turned}, threads=2)
     assert _total(result) == pytest.approx(_total(plain), rel=0.08)
-    back = resample(Volume(result.dseg, affine), plain.dseg.shape, image.affine, order=0)
+    back = resample(Volume(result.dseg, affine), image.grid, order=0)
     assert dice(plain.dseg > 0, back > 0) > 0.9
 
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from bids_app.images.geometry import same_grid
 from bids_app.images.resampling import resample
-from bids_app.images.volume import same_grid
 from bids_app.programs.job import run_program
 from bids_app.programs.registry import EXTERNAL
 from bids_app.tools.call import Limits, Runner, ToolError
@@ -104,7 +104,7 @@ def test_mindglide_itself(
     runner = installed("mindglide", engine, weights)
     image, log = head(), tmp_path / "log.txt"
     made = run_program(EXTERNAL["mindglide"], image, runner, Limits(1800), log, weights=weights)
-    assert same_grid(made.labels, image, 1e-2)
+    assert same_grid(made.labels.grid, image.grid, 1e-2)
     assert set(np.unique(made.labels.data)) <= set(range(20))
     assert len(np.unique(made.labels.data)) > 1
     if engine == "local":
@@ -128,7 +128,7 @@ def test_dbsegment_itself(
     present = set(np.unique(made.labels.data))
     assert present <= set(range(32))
     assert len(present) > 1
-    covered = resample(made.labels, image.data.shape, image.affine, order=0)
+    covered = resample(made.labels, image.grid, order=0)
     assert np.count_nonzero(covered) > 0
     for checkpoint in weights.rglob("*.model"):
         checkpoint.write_bytes(b"no weights")
