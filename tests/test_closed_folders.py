@@ -36,8 +36,13 @@ def folder(tmp_path: Path) -> Path:
     if _AS_USER and shutil.which("setpriv") is None:
         pytest.skip("root reads every folder, and setpriv (util-linux) is not installed")
     (tmp_path / "unreadable").mkdir(mode=0)
-    reads = "import bids_app.cli, os, sys; sys.exit(os.access(sys.argv[1], os.R_OK))"
-    words = [*_AS_USER, sys.executable, "-c", reads, tmp_path / "unreadable"]
+    # Sessions run in processes of their own, which execute the interpreter as that user.
+    probe = (
+        "import os, subprocess, sys;"
+        "subprocess.run([sys.executable, '-c', 'import bids_app.cli'], check=True);"
+        "sys.exit(os.access(sys.argv[1], os.R_OK))"
+    )
+    words = [*_AS_USER, sys.executable, "-c", probe, tmp_path / "unreadable"]
     done = run_command(*words, folder=_ROOT)
     (tmp_path / "unreadable").rmdir()
     if done.returncode != 0:
