@@ -82,7 +82,7 @@ def compare(
 
 
 def summarise(scans: pd.DataFrame, method: str) -> str:
-    """Lines that sum up a table of ``compare``."""
+    """Summarise a table of ``compare`` in lines."""
     lines = [
         f"bilateral Dice: mean {scans['dice'].mean():.3f}, worst {scans['dice'].min():.3f}",
         f"volume ratio: mean {scans['ratio'].mean():.3f}, "
@@ -103,9 +103,9 @@ def summarise(scans: pd.DataFrame, method: str) -> str:
             f"{column}: bias {row['bias']:+.2f} ± {row['sd']:.2f} mL, CCC {row['ccc']:.2f}, "
             f"ICC(A,1) {row['icc_a1']:.2f}, slope {row['slope']:.2f}"
         )
-        for subject, own in scans.groupby("subject"):
-            if len(own) > 1:
-                first, second = own[column].iloc[0], own[column].iloc[1]
+        for subject, repeats in scans.groupby("subject"):
+            if len(repeats) > 1:
+                first, second = repeats[column].iloc[0], repeats[column].iloc[1]
                 change = 100 * (second - first) / first
                 lines.append(f"{column}: rescan of sub-{subject}: {change:+.2f} %")
     return "\n".join(lines)

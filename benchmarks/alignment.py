@@ -27,8 +27,9 @@ from scipy.spatial.transform import Rotation
 from bids_app.alignment.strategies import STRATEGIES, align
 from bids_app.images.geometry import AffineArray, apply_affine
 from bids_app.images.volume import Volume
+from examples.anatomy import load_anatomy
 from examples.contrast import flair_contrast, t1w_contrast, tissue_parameters
-from examples.simulation import draw_subject, load_anatomy, voxel_means
+from examples.simulation import draw_subject, voxel_means
 
 _NOT_BRAIN = (
     "background",
@@ -63,7 +64,7 @@ def draw_head(
     ----------
     seed : int
     voxel_size : float
-        Of the T1w, in mm.
+        Voxel size of the T1w in mm.
     others : mapping of str to float, optional
         Voxel size of other contrasts; without it, R1map and FLAIR like the T1w.
 
@@ -82,8 +83,8 @@ def draw_head(
     )
     images: dict[str, Volume] = {}
     for contrast, size in (others or dict.fromkeys(signals, voxel_size)).items():
-        (image,), own = voxel_means(anatomy, subject, [signals[contrast]], voxel_size=size)
-        images[contrast] = Volume(image, own)
+        (image,), affine = voxel_means(anatomy, subject, [signals[contrast]], voxel_size=size)
+        images[contrast] = Volume(image, affine)
     return Head(
         Volume(_noisy(t1w, rng), affine),
         Volume((mask >= 0.5).astype(np.uint8), affine),
@@ -94,7 +95,7 @@ def draw_head(
 def draw_displacement(
     rng: np.random.Generator, degrees: float = 15.0, mm: float = 20.0
 ) -> AffineArray:
-    """Draw a rotation of up to so many degrees and a shift of up to so many mm, (4, 4)."""
+    """Draw a rotation and a shift of at most the given sizes as a matrix (4, 4)."""
     axis, direction = (part / np.linalg.norm(part) for part in rng.normal(size=(2, 3)))
     matrix = np.eye(4)
     turn = Rotation.from_rotvec(axis * np.deg2rad(rng.uniform(0, degrees)))
@@ -104,13 +105,13 @@ def draw_displacement(
 
 
 def moved(head: Head, contrast: str, displacement: AffineArray, rng: np.random.Generator) -> Volume:
-    """A contrast of a head with noise, displaced: its header says where it was moved to."""
+    """Displace a contrast of a head, with noise, by changing the affine in its header."""
     image = head.others[contrast]
     return Volume(_noisy(image.data, rng), displacement @ image.affine)
 
 
 def cut(image: Volume, rng: np.random.Generator) -> Volume:
-    """Take up to 30 % of the slices off, from the top or from the bottom."""
+    """Remove up to 30 % of the slices at the top or at the bottom."""
     slices = image.data.shape[2]
     fewer = int(slices * rng.uniform(0, _LARGEST_CUT))
     first = fewer if rng.random() < 0.5 else 0
@@ -119,11 +120,11 @@ def cut(image: Volume, rng: np.random.Generator) -> Volume:
     return Volume(image.data[:, :, first : first + slices - fewer], affine)
 
 
-def error_mm(head: Head, found: AffineArray, displacement: AffineArray) -> float:
-    """Mean distance in the brain between where points are and where they were found, in mm."""
+def error_mm(head: Head, estimate: AffineArray, displacement: AffineArray) -> float:
+    """Average the distance of true and estimated positions in the brain, in mm."""
     voxels = np.argwhere(head.brain.data != 0)[::50]
     points = apply_affine(head.brain.affine, voxels.T)
-    difference = found - displacement
+    difference = estimate - displacement
     return float(np.linalg.norm(apply_affine(difference, points), axis=0).mean())
 
 
@@ -133,7 +134,7 @@ def _noisy(image: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[np.
 
 
 def right_pair(head: Head, contrast: str, rng: np.random.Generator) -> tuple[Volume, AffineArray]:
-    """The head itself, displaced, one half of them with a part of the field of view."""
+    """Displace a head; half of the images cover only a part of the field of view."""
     displacement = draw_displacement(rng)
     image = moved(head, contrast, displacement, rng)
     return (cut(image, rng) if rng.random() < 0.5 else image), displacement
@@ -179,18 +180,18 @@ def _trial(
     kind: str, head: Head, contrast: str, moving: Volume, displacement: AffineArray
 ) -> dict[str, object]:
     began = time.process_time()
-    found = align(head.t1w, head.brain, moving, STRATEGIES[contrast])
+    alignment = align(head.t1w, head.brain, moving, STRATEGIES[contrast])
     seconds = time.process_time() - began
-    best = found.chosen or max(found.attempts, key=lambda each: each.mutual_information)
+    best = alignment.chosen or max(alignment.attempts, key=lambda each: each.mutual_information)
     return {
         "pair": kind,
-        "accepted": found.chosen is not None,
+        "accepted": alignment.chosen is not None,
         "strategy": best.strategy,
-        "attempts": len(found.attempts),
+        "attempts": len(alignment.attempts),
         "mutual_information": best.mutual_information,
         "error_mm": error_mm(head, best.transform, displacement) if kind == "right" else np.nan,
         "seconds": seconds,
-        "reason": found.reason,
+        "reason": alignment.reason,
     }
 
 

@@ -1,4 +1,4 @@
-"""How far left and right thalamus differ in manual labels: origin of the limit that is flagged.
+"""Asymmetry of the thalami in manual labels, from which the limit of the quality flag is set.
 
 ``python -m benchmarks.asymmetry LABELS [--names FOLDER] [--without NAME ...]``
 
@@ -26,14 +26,14 @@ def main() -> None:
     parser.add_argument("--names", type=Path)
     parser.add_argument("--without", nargs="*", default=[])
     arguments = parser.parse_args()
-    found = []
+    asymmetries = []
     for path in sorted(arguments.labels.rglob("*_dseg.nii.gz")):
         if any(name in path.name for name in arguments.without):
             continue
         labels = read_reference(path, arguments.names or arguments.labels).data
         left, right = (np.count_nonzero(labels == side) for side in (LEFT, RIGHT))
-        found.append(200 * (left - right) / (left + right))
-    asymmetry = np.array(found)
+        asymmetries.append(200 * (left - right) / (left + right))
+    asymmetry = np.array(asymmetries)
     mean, sd = asymmetry.mean(), asymmetry.std(ddof=1)
     low, high = ASYMMETRY_RANGE
     flagged = np.count_nonzero((asymmetry < low) | (asymmetry > high))

@@ -3,13 +3,14 @@
 ``python -m benchmarks.atrophy BIDS_DIR LABELS_DIR [--scans N] [--output TABLE.tsv]``
 
 LABELS_DIR is a BIDS derivatives dataset with a ``_dseg`` of the thalami for each T1w scan. Each
-scan becomes two visits. The second is deformed smoothly: its thalami shrink by 0.5 to 5 %, the CSF
-beside them fills the space. Both are moved by a small rigid motion, interpolated alike, and given
-receive fields and noise of their own. The true change is that of the labels deformed alike. The
-thalami are measured in each visit on its own, half-way between them with outlines drawn anew in
-both, and there with one outline that is carried to both, as ``--longitudinal`` does. Printed are
-the slope of measured on true change and the standard deviation of the error. Where a subject has a
-second session, with labels or without, the change between the two real scans is printed too.
+scan becomes two visits. The second is deformed smoothly: its thalami shrink by 0.5 to 5 %, and the
+adjacent CSF fills the space. Both are moved by a small rigid motion, interpolated in the same way,
+and given different bias fields and noise. The true change is that of the labels under the same
+deformation. The thalami are segmented in each visit separately, in the half-way space separately
+for each visit, and in the half-way space with one segmentation that is propagated to both visits,
+as ``--longitudinal`` does. The slope of measured on true change and the standard deviation of the
+error are printed. Where a subject has a second session, with or without labels, the change between
+the two real scans is printed as well.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ from bids_app.options import Folders, Options
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.consistency import make_consistent
 from bids_app.segmentation.volumes import measure
-from examples.simulation import Field, atrophy_field
+from examples.anatomy import Field, atrophy_field
 
-# True changes (%) that are aimed at; the exact ones are computed.
+# Intended true changes (%); the exact ones are computed.
 CHANGES = (-0.5, -1.0, -2.0, -3.5, -5.0)
 # Between visits: SD of rotation (degrees) and shift (mm) about each axis, of the logarithm of the
-# receive field, and of noise relative to the mean of the brain.
+# bias field, and of noise relative to the mean of the brain.
 ROTATION, SHIFT, BIAS, NOISE = 2.0, 2.0, 0.05, 0.02
 _CSF = 3
 
 
 @dataclass(frozen=True)
 class Head:
-    """A real scan at 1 mm with its labels and the way its tissue gives.
+    """A real scan at 1 mm with its labels and the displacement of its tissue.
 
     Attributes
     ----------
@@ -65,7 +66,7 @@ class Head:
 
 
 def prepare(image: Volume, labels: Volume) -> Head:
-    """Bring a scan to 1 mm and find the CSF that will fill the space."""
+    """Resample a scan to 1 mm and find the CSF that will fill the space."""
     x, y, z = (
         int(np.ceil(n * side)) for n, side in zip(image.data.shape, image.voxel_size, strict=True)
     )
@@ -107,7 +108,7 @@ def visit(head: Head, loss: float, rng: np.random.Generator) -> Volume:
 
 
 def true_volume(head: Head, loss: float) -> float:
-    """Volume of the deformed labels in mm³."""
+    """Return the volume of the deformed labels in mm³."""
     position = np.indices(head.labels.shape, dtype=np.float32).reshape(3, -1)
     near = gaussian_filter(head.labels, 3).ravel() > 1e-4
     source = _before(head, position[:, near], loss)
@@ -115,26 +116,27 @@ def true_volume(head: Head, loss: float) -> float:
 
 
 def _before(head: Head, points: npt.NDArray[np.float32], loss: float) -> npt.NDArray[np.float32]:
-    """Where the tissue that now lies at the points was before."""
+    """Map points to the positions of their tissue before the atrophy."""
     if loss == 0:
         return points
     return points - np.float32(loss) * head.atrophy.at(points)
 
 
 def measure_pair(first: Volume, second: Volume, threads: int) -> dict[str, float]:
-    """Change of both thalami in %, each visit on its own and in the space half-way."""
+    """Measure the change of both thalami in %, cross-sectionally and in the half-way space."""
     scans = [first, second]
-    own = [thalnet.segment({"T1w": image}, threads) for image in scans]
+    separate = [thalnet.segment({"T1w": image}, threads) for image in scans]
     masks = [
-        Volume(result.brain_mask, image.affine) for result, image in zip(own, scans, strict=True)
+        Volume(result.brain_mask, image.affine)
+        for result, image in zip(separate, scans, strict=True)
     ]
     aligned = align_within_subject(scans, masks)
-    drawn = [thalnet.segment({"T1w": image}, threads) for image in aligned.images]
-    together = make_consistent(drawn, aligned.images)
+    halfway = [thalnet.segment({"T1w": image}, threads) for image in aligned.images]
+    together = make_consistent(halfway, aligned.images)
     change = {}
     for name, images, results in (
-        ("cross-sectional", scans, own),
-        ("half-way, drawn anew", aligned.images, drawn),
+        ("cross-sectional", scans, separate),
+        ("half-way, segmented separately", aligned.images, halfway),
         ("longitudinal", aligned.images, together),
     ):
         before, after = (
@@ -167,7 +169,7 @@ def simulate(bids_dir: Path, labels_dir: Path, scans: int | None, threads: int) 
         image = to_ras(read_volume(anchor.path))
         if session.subject in earlier:
             change = measure_pair(earlier[session.subject], image, threads)
-            print(f"{anchor.name} since the session before:", _told(change), flush=True)
+            print(f"{anchor.name} since the previous session:", _formatted(change), flush=True)
         earlier[session.subject] = image
         path = find_reference(labels_dir, f"{anchor.name}_{anchor.contrast}")
         if path is None:
@@ -177,25 +179,25 @@ def simulate(bids_dir: Path, labels_dir: Path, scans: int | None, threads: int) 
             raise SystemExit(f"{path} and {anchor.path} lie on different grids.")
         head = prepare(image, labels)
         before = true_volume(head, 0)
-        for step, aim in enumerate(CHANGES):
+        for step, intended in enumerate(CHANGES):
             rng = np.random.default_rng([number, step])
             # Blurring the field weakens it; the volume lost is nearly proportional to it.
-            loss = -aim / 100
+            loss = -intended / 100
             loss *= loss / (1 - true_volume(head, loss) / before)
             pair = visit(head, 0, rng), visit(head, loss, rng)
             true = 100 * (true_volume(head, loss) / before - 1)
             change = measure_pair(*pair, threads)
-            print(f"{anchor.name} true {true:+.2f}:", _told(change), flush=True)
+            print(f"{anchor.name} true {true:+.2f}:", _formatted(change), flush=True)
             rows.append({"scan": anchor.name, "true": true} | change)
     return pd.DataFrame(rows)
 
 
-def _told(change: dict[str, float]) -> str:
+def _formatted(change: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:+.2f}" for name, value in change.items())
 
 
 def summarise(changes: pd.DataFrame) -> str:
-    """Lines with slope, mean and SD of the error of every way of measuring."""
+    """Summarise slope, mean and SD of the error of every measurement in lines."""
     lines = []
     for name in changes.columns.drop(["scan", "true"]):
         error = changes[name] - changes["true"]

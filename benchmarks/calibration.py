@@ -1,4 +1,4 @@
-"""Volumes calibrated to manual labels, every subject by all others.
+"""Volumes calibrated to manual labels, every subject by means of all others.
 
 ``python -m benchmarks.calibration OUTPUT_DIR LABELS_DIR``
 
@@ -27,13 +27,13 @@ def main() -> None:
     volumes, _ = read_volumes(arguments.output_dir)
     volumes.insert(2, "segmentation", volumes["method"] + " " + volumes["contrast"])
     labelled = labelled_scans(volumes, arguments.output_dir, arguments.labels_dir)
-    for name, own in labelled.pairs.groupby("segmentation", sort=False):
-        subjects = own["participant_id"].tolist()
+    for name, pairs in labelled.pairs.groupby("segmentation", sort=False):
+        subjects = pairs["participant_id"].tolist()
         if len(set(subjects)) < MINIMUM_SUBJECTS:
             print(f"{name}: fewer than {MINIMUM_SUBJECTS} subjects have labels")
             continue
-        mapped = cross_validate(own["total_ml"], own["reference_ml"], subjects)
-        shown = own[["scan", "total_ml", "reference_ml"]].assign(left_out_ml=mapped)
+        mapped = cross_validate(pairs["total_ml"], pairs["reference_ml"], subjects)
+        shown = pairs[["scan", "total_ml", "reference_ml"]].assign(left_out_ml=mapped)
         print(f"{name}\n{shown.round(2).to_string(index=False)}")
     print(calibration_table(labelled, 0.95).round(3).T.to_string(header=False))
     for first_only, which in ((True, "first scan of each subject"), (False, "all scans")):

@@ -24,9 +24,10 @@ from bids_app.images.volume import Volume, to_ras
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.result import Segmentation
 from bids_app.statistics.overlap import dice
+from examples.anatomy import load_anatomy
 from examples.contrast import t1w_contrast
 from examples.quantitative import true_maps
-from examples.simulation import Acquisition, draw_subject, load_anatomy, scan
+from examples.simulation import Acquisition, draw_subject, scan
 
 _R1_NOISE = 0.04  # 1/s
 _LESION_RADIUS = 3.0  # mm
@@ -81,13 +82,13 @@ def simulated(subjects: int, threads: int) -> pd.DataFrame:
 
 
 def _scaled(r1map: Volume, t1w: Volume, brain_mask: Labels) -> Volume:
-    """The R1 map as the participant stage shows it to a method."""
+    """Scale an R1 map as the participant stage does before it is segmented."""
     mask = resample(Volume(brain_mask, t1w.affine), r1map.grid, order=0)
     return Volume(scaled_in_mask(r1map.data, mask > 0), r1map.affine)
 
 
 def _with_lesions(image: Volume, thalami: Labels) -> tuple[Volume, npt.NDArray[np.bool_]]:
-    """A dark ball in the middle of each thalamus, and where it is."""
+    """Put a dark ball into the middle of each thalamus; return image and lesion mask."""
     lesion = np.zeros(thalami.shape, dtype=bool)
     places = np.indices(thalami.shape)
     for side in (1, 2):
@@ -106,7 +107,7 @@ def real(bids_dir: Path, threads: int, *, flip_averaging: bool) -> pd.DataFrame:
         Sessions with T1w and other contrasts in the same world space.
     threads : int
     flip_averaging : bool
-        Average each outline with that of the mirrored images.
+        Whether probabilities are averaged with those of the mirrored images.
 
     Returns
     -------
@@ -149,8 +150,8 @@ def _overlap(
     t1w: Volume, reference: Segmentation, images: dict[str, Volume], result: Segmentation
 ) -> float:
     """Dice of two masks on the T1w grid."""
-    own = next(iter(images.values()))
-    share = Volume((result.dseg > 0).astype(np.float32), own.affine)
+    image = next(iter(images.values()))
+    share = Volume((result.dseg > 0).astype(np.float32), image.affine)
     mask = resample(share, t1w.grid) >= 0.5
     return dice(reference.dseg > 0, mask)
 

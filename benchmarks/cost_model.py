@@ -28,11 +28,11 @@ from bids_app.run.records import read_record
 from examples.make_demo_cohort import make_cohort
 
 _METHODS = {"scan": ("thalnet",), "atlas": ("thalnet", "atlas"), "contrasts": ("thalnet",)}
-_COURSE = "longitudinal"
+_LONGITUDINAL = "longitudinal"
 
 
 def measure(bids_dir: Path, output_dir: Path, methods: Sequence[str]) -> str:
-    """Measure one session of a subject, and tell its cost beside the predicted one."""
+    """Measure one session of a subject, and compare its cost with the prediction."""
     options = Options(
         Folders(bids_dir, output_dir),
         ("participant",),
@@ -46,14 +46,14 @@ def measure(bids_dir: Path, output_dir: Path, methods: Sequence[str]) -> str:
     return _compare(seconds, predicted, session.name, output_dir)
 
 
-def measure_course(bids_dir: Path, output_dir: Path) -> str:
-    """Measure the comparison of a subject's sessions, which have been measured before."""
+def measure_longitudinal(bids_dir: Path, output_dir: Path) -> str:
+    """Measure the longitudinal comparison of a subject after its sessions."""
     _run(bids_dir, output_dir, [])
     options = Options(Folders(bids_dir, output_dir), ("participant",))
     sessions = index_sessions(options)
-    (course,) = courses_of(sessions, {session.name for session in sessions})
+    (series,) = courses_of(sessions, {session.name for session in sessions})
     seconds = _run(bids_dir, output_dir, ["--longitudinal"])
-    return _compare(seconds, predict_course(course), course.name, output_dir)
+    return _compare(seconds, predict_course(series), series.name, output_dir)
 
 
 def _run(bids_dir: Path, output_dir: Path, words: Sequence[str]) -> float:
@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--voxel-sizes", type=float, nargs="+", default=[2.0, 1.0])
     parser.add_argument(
-        "--what", nargs="+", choices=[*_METHODS, _COURSE], default=[*_METHODS, _COURSE]
+        "--what", nargs="+", choices=[*_METHODS, _LONGITUDINAL], default=[*_METHODS, _LONGITUDINAL]
     )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -88,11 +88,11 @@ def main() -> None:
             for what in arguments.what:
                 folder = Path(temporary) / f"{what}-{size}"
                 make_cohort(folder / "bids", 1, 1, size, multicontrast=what == "contrasts")
-                if what == _COURSE:
-                    told = measure_course(folder / "bids", folder / "out")
+                if what == _LONGITUDINAL:
+                    comparison = measure_longitudinal(folder / "bids", folder / "out")
                 else:
-                    told = measure(folder / "bids", folder / "out", _METHODS[what])
-                print(f"{what} at {size:g} mm: {told}", flush=True)
+                    comparison = measure(folder / "bids", folder / "out", _METHODS[what])
+                print(f"{what} at {size:g} mm: {comparison}", flush=True)
 
 
 if __name__ == "__main__":

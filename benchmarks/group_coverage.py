@@ -84,15 +84,15 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     words = parser.parse_args()
     simulations: int = words.simulations
-    found: dict[str, list[tuple[float, float, bool]]] = defaultdict(list)
+    estimates_by_name: dict[str, list[tuple[float, float, bool]]] = defaultdict(list)
     with ProcessPoolExecutor(words.processes) as pool:
         for estimates in pool.map(estimate_all, range(simulations)):
             for name, true, estimate, low, high in estimates:
-                found[name].append((true, estimate, low <= true <= high))
+                estimates_by_name[name].append((true, estimate, low <= true <= high))
     # The methods of a cohort share its participants, so only simulations count as independent.
     low, high = (100 * end / simulations for end in stats.binom.interval(0.99, simulations, 0.95))
     print(f"{'estimate':44} {'true':>8} {'mean':>8} {'coverage %':>11}   {'expected %':>12}")
-    for name, results in found.items():
+    for name, results in estimates_by_name.items():
         true, estimate, covered = np.array(results, dtype=np.float64).T
         share = 100 * covered.mean()
         flag = "" if low <= share <= high else "  <-"
@@ -230,7 +230,7 @@ def _agreement(study: Study, people: pd.DataFrame) -> Iterator[Estimate]:
             / ((variance + spread) / 2 + slope * variance),
         }
         if abs(slope - 1) < 0.05:
-            # The interval of the ICC rests on raters with equal variances.
+            # The interval of the ICC assumes raters with equal variances.
             true["icc_c1"] = 2 * slope * variance / (variance + spread)
         for name, value in true.items():
             yield name, value, row[name], row[f"{name}_ci_low"], row[f"{name}_ci_high"]

@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def simulate(folder: Path, case: Case) -> None:
-    """Write the tables, and masks where asked for, of a simulated cohort."""
+    """Write the tables of a simulated cohort, and masks if the case has references."""
     rng = np.random.default_rng(0)
     bids, out, manual = (folder / name for name in ("bids", "out", "manual"))
     for path in (bids, manual):
@@ -109,8 +109,8 @@ def _scores(rng: np.random.Generator, session: str, visit: int, volume: float) -
         rng.choice(["yes", "no", "no"]),
         f"{rng.normal(-0.3, 0.5):.3f}" if visit else "n/a",
     ]
-    known = ["n/a" if rng.random() < 1 / 30 else value for value in values]
-    return "\t".join([session, f"{2021 + visit}-0{rng.integers(1, 9)}-15T10:00:00", *known])
+    scores = ["n/a" if rng.random() < 1 / 30 else value for value in values]
+    return "\t".join([session, f"{2021 + visit}-0{rng.integers(1, 9)}-15T10:00:00", *scores])
 
 
 def _write_session(

@@ -3,7 +3,7 @@
 ``python -m benchmarks.one_scan BIDS_DIR PARTICIPANT_LABEL [--processors 2] [--repeats 3]``
 
 Starts the program as a user does, in a fresh process and with an empty output folder, and prints
-wall time and the session's peak memory, as the program's own log tells it.
+wall time and the session's peak memory, as recorded in the program's log.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 BIDS_DIR holds T1w scans without skull. Each becomes two visits for each amount. In the second one
 all parenchyma has shrunk, more in some lobes than in others, by 0.2 to 2 % in all; ventricles,
 sulci and the background around the brain fill the space. Both visits are moved by a small rigid
-motion, interpolated alike, and given receive fields and noise of their own. The true change is that
+motion, interpolated alike, and given different bias fields and noise. The true change is that
 of the parenchyma deformed alike. It is measured as ``--longitudinal`` does: in the space half-way,
 within thalnet's brain masks. Printed are the slope of measured on true change and the standard
 deviation of the error; an amount of 0 shows what nothing looks like. Where a subject has a second
@@ -31,7 +31,7 @@ from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Folders, Options
 from bids_app.segmentation import thalnet
-from examples.simulation import Field, field_of
+from examples.anatomy import Field, field_of
 
 # True changes (%) that are aimed at; the exact ones are computed.
 CHANGES = (0.0, -0.2, -0.5, -1.0, -1.5, -2.0)
@@ -135,7 +135,7 @@ def main() -> None:
     """Read the arguments, simulate, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("bids_dir", type=Path)
-    parser.add_argument("--first", type=int, default=0, help="leave out so many scans")
+    parser.add_argument("--first", type=int, default=0, help="number of scans to skip")
     parser.add_argument("--scans", type=int, help="only so many")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, help="also write the table here")

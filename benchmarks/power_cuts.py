@@ -5,7 +5,7 @@
 Both stages run on the whole dataset, undisturbed, which gives the expected files. Then they run
 again and again in another folder, and after a random time every process is killed (SIGKILL), or
 only the one that was started. After every kill each file must be whole; whenever a run comes to its
-end, the files must equal the expected ones byte for byte, and all begins anew in an empty folder.
+end, the files must equal the expected ones byte for byte, and the next starts in an empty folder.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def cut_power(bids_dir: Path, folder: Path, kills: int, seed: int, options: Sequ
     kills : int
         How often.
     seed : int
-        Of the moments.
+        Seed of the random times.
     options : sequence of str
         Further arguments of thalbids.
 
@@ -117,8 +117,8 @@ def _published(output_dir: Path) -> list[Path]:
 
 def _compare(code: int, output_dir: Path, expected: dict[str, str]) -> None:
     assert code == 0, f"a run after a kill ended with {code}"
-    found = checksums(output_dir)
-    differing = sorted(name for name, _ in found.items() ^ expected.items())
+    files = checksums(output_dir)
+    differing = sorted(name for name, _ in files.items() ^ expected.items())
     assert not differing, f"other than undisturbed: {', '.join(differing)}"
     left = [path.name for path in output_dir.rglob("*") if path.name.endswith(".partial")]
     assert not left, f"left behind: {', '.join(left)}"

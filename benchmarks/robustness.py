@@ -1,10 +1,10 @@
-"""One scan, made worse in known ways: how far the thalamus volume moves.
+"""Changes of the thalamus volume when a scan is degraded in known ways.
 
 ``python -m benchmarks.robustness SCAN.nii.gz [SCAN.nii.gz ...]``
 
 Each scan is resampled to 0.8, 1.2 and 1.6 mm, rotated by 10° (interpolated once), multiplied by a
-smooth receive field, and given 3 % Rician noise. Printed is the change of both thalami in %,
-counted in voxels and as summed probabilities; the bar is 2 % each.
+smooth bias field, and given 3 % Rician noise. The change of both thalami is printed
+in %, counted in voxels and as summed probabilities; the acceptance limit is 2 % each.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def variants(image: Volume) -> Iterator[tuple[str, Volume]]:
     yield f"rotated {ROTATION:.0f}°", Volume(turned, image.affine)
     rng = np.random.default_rng(0)
     field = _smooth(data.shape, image.voxel_size, rng)
-    yield "receive field", Volume(data * np.exp(BIAS * field), image.affine)
+    yield "bias field", Volume(data * np.exp(BIAS * field), image.affine)
     level = NOISE * float(np.percentile(data[data > 0], 95))
     real, imaginary = rng.normal(0, level, (2, *data.shape)).astype(np.float32)
     yield f"{100 * NOISE:.0f} % noise", Volume(np.hypot(data + real, imaginary), image.affine)
 
 
 def _at_spacing(image: Volume, centre: AffineArray, spacing: float) -> Volume:
-    """The same field of view with other voxels."""
+    """Resample the same field of view to other voxels."""
     x, y, z = (
         int(np.ceil(n * side / spacing))
         for n, side in zip(image.data.shape, image.voxel_size, strict=True)
@@ -59,7 +59,7 @@ def _at_spacing(image: Volume, centre: AffineArray, spacing: float) -> Volume:
 def _smooth(
     shape: tuple[int, ...], voxel_size: AffineArray, rng: np.random.Generator
 ) -> FloatArray:
-    """A random field of SD 1 that changes over 40 mm."""
+    """Draw a random field of SD 1 that changes over 40 mm."""
     field = gaussian_filter(rng.standard_normal(shape).astype(np.float32), 40 / voxel_size)
     return np.asarray(field / field.std(), dtype=np.float32)
 
@@ -74,10 +74,12 @@ def main() -> None:
     for path in arguments.scans:
         before = None
         for name, image in variants(to_ras(read_volume(path))):
-            found = measure(thalnet.segment({"T1w": image}, arguments.threads), image.voxel_volume)
-            before = before or found
-            voxels = 100 * (found.total_ml / before.total_ml - 1)
-            soft = 100 * (found.total_soft_ml / before.total_soft_ml - 1)
+            volumes = measure(
+                thalnet.segment({"T1w": image}, arguments.threads), image.voxel_volume
+            )
+            before = before or volumes
+            voxels = 100 * (volumes.total_ml / before.total_ml - 1)
+            soft = 100 * (volumes.total_soft_ml / before.total_soft_ml - 1)
             print(f"{path.name}\t{name}\t{voxels:+.2f}\t{soft:+.2f}", flush=True)
 
 

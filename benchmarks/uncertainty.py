@@ -1,22 +1,22 @@
-"""Whether thalnet's volume interval and confidence mean what they say.
+"""Coverage of thalnet's volume interval, and its confidence on simulated and real scans.
 
 ``python -m benchmarks.uncertainty [--heads N] [--table TABLE.tsv] [--real BIDS_DIR LABELS_DIR]
 [--scans BIDS_DIR ...]``
 
-Heads are simulated from the average anatomy, which no training image shows, with known volumes:
-T1w, FLAIR or R1, 0.9 to 1.6 mm, up to fourfold slices along any axis, atrophy up to 30 %, noise,
-receive field. The factor from the outline's volume to the standard error (thalnet.OUTLINE_ERROR) is
-fitted to one half of them, and the coverage of the 95 % interval counted in the other, and the
-other way round. A factor on the volume itself is tried beside it. Heads that stand in TABLE.tsv are
-not simulated again.
+Heads with known volumes are simulated from the average anatomy, which is not a training image:
+T1w, FLAIR or R1, 0.9 to 1.6 mm, up to fourfold slices along any axis, atrophy up to 30 %, noise and
+a bias field. The factor from the volume with probabilities of 0.25 to 0.75 to the standard error
+is fitted to one half of them, the coverage of the 95 % interval is counted in the other half, and
+vice versa. A factor of the volume itself is tried for comparison. Heads that are listed in
+TABLE.tsv are not simulated again.
 
-Images that are no heads (noise, balls, cubes, a ramp) show what is refused, and why.
+Images that are not heads (noise, balls, cubes, a ramp) show what is refused, and why.
 
 ``--scans`` prints, for every T1w, FLAIR and T2w of some datasets, the two figures that thalnet's
 limits are held against: the share of variance between the classes, and the confidence.
 
-Real scans with labels show what simulation cannot: the labels follow another protocol, so that the
-intervals miss them by its difference; coverage is also given about the mean difference.
+With real scans and labels that follow another protocol, the intervals are off by the difference of
+the protocols; coverage is therefore also given about the mean difference.
 """
 
 from __future__ import annotations
@@ -35,15 +35,16 @@ from bids_app.group.reference import find_reference, read_reference
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Folders, Options
 from bids_app.segmentation import thalnet
+from examples.anatomy import Anatomy, load_anatomy
 from examples.contrast import flair_contrast, t1w_contrast, tissue_parameters
-from examples.simulation import Acquisition, Anatomy, draw_subject, load_anatomy, scan
+from examples.simulation import Acquisition, draw_subject, scan
 
 SEED = 77
 _QUANTILE = 1.96
 
 
 def contrasts() -> dict[str, dict[str, float]]:
-    """Signal of every tissue relative to white matter, by BIDS suffix."""
+    """Return the signal of every tissue relative to white matter, by BIDS suffix."""
     rates = tissue_parameters()["R1map"]
     r1 = {name: rate / rates["white matter"] for name, rate in rates.items()} | {"background": 0.0}
     return {"T1w": t1w_contrast(), "FLAIR": flair_contrast(), "R1map": r1}
@@ -56,14 +57,14 @@ def simulate(anatomy: Anatomy, number: int, threads: int) -> dict[str, object]:
     ----------
     anatomy : Anatomy
     number : int
-        Of the head; the same number gives the same head.
+        Number of the head; the same number gives the same head.
     threads : int
 
     Returns
     -------
     dict
-        How it was scanned; ``true_ml``, ``soft_ml``, ``outline_ml``, the volume between the
-        outlines at probabilities of 0.25 and 0.75, and ``confidence``; or why it was ``refused``.
+        How it was scanned; ``true_ml``, ``soft_ml``, ``uncertain_ml``, the volume
+        with probabilities of 0.25 to 0.75, and ``confidence``; or why it was ``refused``.
     """
     rng = np.random.default_rng([SEED, number])
     signals = contrasts()
@@ -87,18 +88,18 @@ def simulate(anatomy: Anatomy, number: int, threads: int) -> dict[str, object]:
         "true_ml": sum(head.volumes),
         "explained": thalnet._look_at_head(image, threads).explained,
         "soft_ml": np.nan,
-        "outline_ml": np.nan,
+        "uncertain_ml": np.nan,
         "confidence": np.nan,
         "refused": "",
     }
     try:
-        found = thalnet.segment({contrast: image}, threads)
+        segmentation = thalnet.segment({contrast: image}, threads)
     except BadDataError as error:
         return row | {"refused": str(error)}
     return row | {
-        "soft_ml": float(found.soft_volumes.sum()) / 1000,
-        "outline_ml": found.volume_error / thalnet.OUTLINE_ERROR / 1000,
-        "confidence": found.confidence,
+        "soft_ml": float(segmentation.soft_volumes.sum()) / 1000,
+        "uncertain_ml": segmentation.volume_error / thalnet.OUTLINE_ERROR / 1000,
+        "confidence": segmentation.confidence,
     }
 
 
@@ -122,22 +123,22 @@ def measure_real(bids_dir: Path, labels_dir: Path, threads: int) -> pd.DataFrame
             if path is None:
                 continue
             image, labels = to_ras(read_volume(anchor.path)), read_reference(path, labels_dir)
-            found = thalnet.segment({anchor.contrast: image}, threads)
+            segmentation = thalnet.segment({anchor.contrast: image}, threads)
             rows.append(
                 {
                     "head": anchor.name,
                     "contrast": anchor.contrast,
                     "true_ml": np.count_nonzero(labels.data) * labels.voxel_volume / 1000,
-                    "soft_ml": float(found.soft_volumes.sum()) / 1000,
-                    "outline_ml": found.volume_error / thalnet.OUTLINE_ERROR / 1000,
-                    "confidence": found.confidence,
+                    "soft_ml": float(segmentation.soft_volumes.sum()) / 1000,
+                    "uncertain_ml": segmentation.volume_error / thalnet.OUTLINE_ERROR / 1000,
+                    "confidence": segmentation.confidence,
                 }
             )
     return pd.DataFrame(rows)
 
 
 def no_heads() -> dict[str, Volume]:
-    """Return images that nobody should measure, (120, 120, 120) float32 of 1.5 mm, by name."""
+    """Return images that must be refused, (120, 120, 120) float32 of 1.5 mm, by name."""
     rng = np.random.default_rng(SEED)
     noise = rng.normal(100, 20, (120, 120, 120))
     places = np.indices(noise.shape) - 59.5
@@ -157,8 +158,8 @@ def no_heads() -> dict[str, Volume]:
     return {name: Volume(image.astype(np.float32), affine) for name, image in images.items()}
 
 
-def look_at(image: Volume, threads: int, contrast: str = "T1w") -> str:
-    """Say what is made of an image: the refusal, or the confidence of what was measured."""
+def assess(image: Volume, threads: int, contrast: str = "T1w") -> str:
+    """Segment an image; return the refusal, or the confidence of the segmentation."""
     try:
         return f"measured, confidence {thalnet.segment({contrast: image}, threads).confidence:.3f}"
     except BadDataError as error:
@@ -166,19 +167,19 @@ def look_at(image: Volume, threads: int, contrast: str = "T1w") -> str:
 
 
 def held_against_limits(bids_dir: Path, threads: int) -> list[str]:
-    """Lines with the explained variance and the confidence of every image of a dataset."""
+    """List the explained variance and the confidence of every image of a dataset."""
     lines = []
     for session in index_sessions(Options(Folders(bids_dir, bids_dir), ("participant",))):
         for scan_ in (*session.anchors, *session.others):
             image = to_ras(read_volume(scan_.path))
             explained = thalnet._look_at_head(image, threads).explained
-            told = look_at(image, threads, scan_.contrast)
-            lines.append(f"{scan_.path.name}: explained {explained:.3f}, {told}")
+            outcome = assess(image, threads, scan_.contrast)
+            lines.append(f"{scan_.path.name}: explained {explained:.3f}, {outcome}")
     return lines
 
 
 def summarise(heads: pd.DataFrame) -> str:
-    """Lines with the factor, its coverage in heads that it was not fitted to, and confidence."""
+    """Summarise factor, coverage in heads that it was not fitted to, and confidence in lines."""
     simulated, heads = len(heads), heads.dropna(subset=["soft_ml"])
     error = heads["soft_ml"] - heads["true_ml"]
     halves = heads["head"] % 2
@@ -188,7 +189,7 @@ def summarise(heads: pd.DataFrame) -> str:
         f"confidence {heads['confidence'].mean():.3f} ± {heads['confidence'].std():.3f}, "
         f"least {heads['confidence'].min():.3f}",
     ]
-    for name, size in (("outline", heads["outline_ml"]), ("volume", heads["soft_ml"])):
+    for name, size in (("uncertain volume", heads["uncertain_ml"]), ("volume", heads["soft_ml"])):
         share = error / size
         factor = float(np.sqrt((share**2).mean()))
         width = pd.Series(0.0, index=heads.index)
@@ -206,9 +207,9 @@ def summarise(heads: pd.DataFrame) -> str:
 
 
 def summarise_real(scans: pd.DataFrame) -> str:
-    """Lines with the coverage of the intervals as they are released, and confidence."""
+    """Summarise the coverage of the released intervals, and confidence."""
     error = scans["soft_ml"] - scans["true_ml"]
-    width = _QUANTILE * thalnet.OUTLINE_ERROR * scans["outline_ml"]
+    width = _QUANTILE * thalnet.OUTLINE_ERROR * scans["uncertain_ml"]
     about = (error - error.mean()).abs() <= width
     confidence = scans["confidence"]
     return (
@@ -239,7 +240,7 @@ def main() -> None:
     print(heads.round(3).to_string(index=False))
     print(summarise(heads))
     for name, image in no_heads().items():
-        print(f"{name}: {look_at(image, arguments.threads)}")
+        print(f"{name}: {assess(image, arguments.threads)}")
     for folder in arguments.scans:
         print("\n".join(held_against_limits(folder.absolute(), arguments.threads)))
     if arguments.real:

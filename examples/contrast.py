@@ -60,7 +60,7 @@ _DECAY_AND_TRANSFER: dict[str, tuple[float, float]] = {
 
 
 def tissue_parameters() -> dict[str, dict[str, float]]:
-    """What the quantitative sequences measure, for every tissue at 3 T.
+    """Return the quantitative parameters of every tissue at 3 T.
 
     T1 and proton density as in `t1w_contrast`. R2* of pallidum, frontal white matter and
     prefrontal cortex: Gelman et al. 1999, Radiology 210:759 (R2 + R2'); the other nuclei are set
@@ -89,7 +89,7 @@ def mprage_signal(t1: float, proton_density: float) -> float:
     Longitudinal magnetisation in the steady state of inversion, recovery, 176 pulses of 9 degrees
     at 7.1 ms, and recovery; inversion efficiency 0.96, TI 900 ms to the middle of the train, TR
     2300 ms. The model is that of Deichmann et al. 2000 (NeuroImage 12:112) for a train with linear
-    encoding; transverse decay is left out.
+    encoding; transverse decay is neglected.
 
     Parameters
     ----------

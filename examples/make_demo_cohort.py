@@ -12,10 +12,8 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -28,56 +26,25 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bids_app import __version__
+from examples.anatomy import Anatomy, load_anatomy
 from examples.contrast import flair_contrast, t1w_contrast
-from examples.simulation import Acquisition, Anatomy, Scan, draw_subject, load_anatomy, scan
+from examples.participants import (
+    EFFECTS,
+    PARTICIPANT_COLUMNS,
+    REFERENCE_VOLUME,
+    SESSION_COLUMNS,
+    Person,
+    draw_person,
+    draw_scores,
+)
+from examples.simulation import Acquisition, Scan, draw_subject, scan
 from examples.write_quantitative import write_drawn_mpm, write_mpm_metadata
 
 SESSIONS = ("01", "02")
 _BIDS_VERSION = "1.10.0"
-# Noise of 3 % is then 3 units: rounding adds nothing to speak of, and the files stay small.
+# Noise of 3 % is then 3 units: the rounding error is negligible, and the files stay small.
 _WHITE_MATTER = 100.0
 
-# Diagnosis: thalamic volume lost at the first session (from, to), lost per year, and the years
-# of disease (from, to).
-_COURSE = {
-    "HC": ((0.0, 0.0), 0.002, (0.0, 0.0)),
-    "RRMS": ((0.03, 0.15), 0.015, (1.0, 12.0)),
-    "PMS": ((0.12, 0.25), 0.03, (10.0, 30.0)),
-}
-_DIAGNOSES = ("HC", "RRMS", "PMS", "RRMS")
-_REFERENCE_VOLUME = 14.0
-# Score: value at the reference volume, change per mL, SD between subjects and between sessions.
-# The last two scores are logarithms of seconds.
-EFFECTS: dict[str, tuple[float, float, float, float]] = {
-    "sdmt": (52.0, 3.0, 3.0, 1.0),
-    "edss": (2.5, -0.6, 0.5, 0.2),
-    "t25fw": (1.55, -0.04, 0.06, 0.02),
-    "nhpt": (3.0, -0.03, 0.05, 0.02),
-}
-
-_PARTICIPANT_COLUMNS = {
-    "age": {"Description": "Age at the first session", "Units": "year"},
-    "sex": {"Description": "Sex", "Levels": {"F": "female", "M": "male"}},
-    "diagnosis": {
-        "Description": "Diagnosis",
-        "Levels": {
-            "HC": "healthy control",
-            "RRMS": "relapsing-remitting multiple sclerosis",
-            "PMS": "progressive multiple sclerosis",
-        },
-    },
-    "disease_duration": {
-        "Description": "Time from first symptom to first session",
-        "Units": "year",
-    },
-}
-
-_SESSION_COLUMNS = {
-    "sdmt": {"Description": "Symbol Digit Modalities Test, correct answers in 90 s"},
-    "edss": {"Description": "Expanded Disability Status Scale"},
-    "t25fw": {"Description": "Timed 25-Foot Walk", "Units": "s"},
-    "nhpt": {"Description": "Nine-Hole Peg Test", "Units": "s"},
-}
 
 _T1W = {
     "Manufacturer": "simulated",
@@ -116,105 +83,6 @@ both thalami in mL:
 
 The EDSS is rounded to half points and given for patients only.
 """
-
-
-@dataclass(frozen=True)
-class Person:
-    """One simulated participant.
-
-    Attributes
-    ----------
-    label : str
-        Participant label without ``sub-``.
-    age, disease_duration : float
-        Years at the first session.
-    sex : str
-        F or M.
-    diagnosis : str
-        HC, RRMS or PMS.
-    loss : tuple of float
-        Share of the thalamic volume lost by each session.
-    dates : tuple of datetime
-        When each session was acquired.
-    """
-
-    label: str
-    age: float
-    disease_duration: float
-    sex: str
-    diagnosis: str
-    loss: tuple[float, ...]
-    dates: tuple[datetime, ...]
-
-
-def draw_person(number: int, rng: np.random.Generator) -> Person:
-    """Draw a participant's history.
-
-    Parameters
-    ----------
-    number : int
-        From 1; diagnosis and sex follow from it, so that small cohorts have all of them.
-    rng : numpy Generator
-
-    Returns
-    -------
-    Person
-    """
-    diagnosis = _DIAGNOSES[(number - 1) % len(_DIAGNOSES)]
-    lost, yearly, duration = _COURSE[diagnosis]
-    first = datetime(2020, 1, 6, 9) + timedelta(days=int(rng.integers(0, 300)))
-    days = int(rng.integers(340, 400))
-    baseline = float(rng.uniform(*lost))
-    later = 1 - (1 - baseline) * (1 - yearly * days / 365.25)
-    years = float(rng.uniform(*duration))
-    return Person(
-        label=f"{number:02d}",
-        age=round(25 + years + float(rng.uniform(0, 20)), 1),
-        disease_duration=round(years, 1),
-        sex="M" if number % 3 == 0 else "F",
-        diagnosis=diagnosis,
-        loss=(baseline, later),
-        dates=(first, first + timedelta(days=days)),
-    )
-
-
-def draw_scores(
-    diagnosis: str, volumes: Iterable[float], rng: np.random.Generator
-) -> list[dict[str, object]]:
-    """Draw the clinical scores of every session from the true volumes.
-
-    Parameters
-    ----------
-    diagnosis : str
-        Controls (HC) have no EDSS.
-    volumes : iterable of float
-        True volume of both thalami in each session, in mL.
-    rng : numpy Generator
-
-    Returns
-    -------
-    list of dict
-        Per session: sdmt, edss, t25fw and nhpt.
-    """
-    own = {name: rng.normal(0.0, effect[2]) for name, effect in EFFECTS.items()}
-    rows = []
-    for volume in volumes:
-        score = {
-            name: at_reference
-            + slope * (volume - _REFERENCE_VOLUME)
-            + own[name]
-            + rng.normal(0.0, within)
-            for name, (at_reference, slope, _, within) in EFFECTS.items()
-        }
-        edss = float(np.clip(round(2 * score["edss"]) / 2, 0.0, 9.5))
-        row: dict[str, object] = {
-            "sdmt": max(0, round(score["sdmt"])),
-            "edss": "n/a" if diagnosis == "HC" else edss,
-            "t25fw": round(float(np.exp(score["t25fw"])), 2),
-            "nhpt": round(float(np.exp(score["nhpt"])), 2),
-        }
-        rows.append(row)
-    return rows
 
 
 def make_cohort(
@@ -285,11 +153,13 @@ def _make_subject(
         volumes.append(result.volumes)
         if number <= multicontrast:
             # A generator of its own: the T1w scans stay the same with and without.
-            own = np.random.default_rng([seed, number, int(session)])
-            write_drawn_mpm(dest, folder, anatomy, subject, loss, own)
+            extra_rng = np.random.default_rng([seed, number, int(session)])
+            write_drawn_mpm(dest, folder, anatomy, subject, loss, extra_rng)
             acquisition = Acquisition(voxel_size=voxel_size)
             contrast = flair_contrast()
-            flair = scan(anatomy, subject, contrast, own, atrophy=loss, acquisition=acquisition)
+            flair = scan(
+                anatomy, subject, contrast, extra_rng, atrophy=loss, acquisition=acquisition
+            )
             _write_scan(dest, folder, "FLAIR", flair)
     rows: _Rows = [
         {
@@ -364,7 +234,7 @@ def _write_dataset_files(dest: Path, people: list[Person], seed: int, multicontr
     )
     effects = "\n".join(
         f"* {'log ' if name in ('t25fw', 'nhpt') else ''}{name} = "
-        f"{start} {slope:+} (V - {_REFERENCE_VOLUME}), SD {between} between subjects and "
+        f"{start} {slope:+} (V - {REFERENCE_VOLUME}), SD {between} between subjects and "
         f"{within} between sessions"
         for name, (start, slope, between, within) in EFFECTS.items()
     )
@@ -388,8 +258,8 @@ def _write_dataset_files(dest: Path, people: list[Person], seed: int, multicontr
         for person in people
     ]
     _write_table(dest / "participants.tsv", rows)
-    _write_json(dest / "participants.json", _PARTICIPANT_COLUMNS)
-    _write_json(dest / "sessions.json", _SESSION_COLUMNS)
+    _write_json(dest / "participants.json", PARTICIPANT_COLUMNS)
+    _write_json(dest / "sessions.json", SESSION_COLUMNS)
     _write_json(dest / "T1w.json", _T1W)
 
 

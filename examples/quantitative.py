@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import zoom
 
+from examples.anatomy import Anatomy
 from examples.contrast import tissue_parameters
-from examples.simulation import Anatomy, Subject, voxel_means
+from examples.simulation import Subject, voxel_means
 
 Array = npt.NDArray[np.float32]
 Maps = Mapping[str, Array]
@@ -47,7 +48,7 @@ class FlashProtocol:
     mt: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MP2RAGEParameters:
     """One MP2RAGE: times in s, angles in degrees, pulses before and after the k-space centre."""
 
@@ -223,7 +224,7 @@ def _cycle(
 
 
 def unit1(first: Array, second: Array) -> Array:
-    """The MP2RAGE ratio of two signed images, -0.5 to 0.5; 0 where there is no signal."""
+    """Combine two signed images to the MP2RAGE ratio, -0.5 to 0.5; 0 where there is no signal."""
     power = first**2 + second**2
     ratio: Array = np.divide(first * second, power, out=np.zeros_like(power), where=power > 0)
     return ratio

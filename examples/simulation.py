@@ -8,24 +8,17 @@ anatomy and heads is the midpoint of the thalami.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 from itertools import product
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 from scipy.spatial.transform import Rotation
 
-Array = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.uint8]
+from examples.anatomy import LEFT, RIGHT, Anatomy, Array, Field, Labels, column, thalamus_box
 
-_ANATOMY = "tpl-thalbids_res-1_dseg"
-_LEFT, _RIGHT = 1, 2
 # Air around the average head in mm; the position in the scanner varies by less.
 _MARGIN = 5.0
 # No bend moves the thalamus further than this, in mm.
@@ -33,66 +26,8 @@ _BEND_MARGIN = 6
 
 
 @dataclass(frozen=True, eq=False)
-class Field:
-    """A displacement known at the nodes of a regular grid, and linear between them.
-
-    Attributes
-    ----------
-    values : (3, X, Y, Z) float32
-        Displacement in mm.
-    low : (3,) float
-        Position of the first node in mm.
-    spacing : float
-        Distance of the nodes in mm.
-    """
-
-    values: Array
-    low: npt.NDArray[np.float64]
-    spacing: float
-
-    def at(self, points: Array) -> Array:
-        """Displacement at some points.
-
-        Parameters
-        ----------
-        points : (3, ...) float32
-            Positions in mm; beyond the grid the nearest border value holds.
-
-        Returns
-        -------
-        (3, ...) float32
-            Displacement in mm.
-        """
-        index = (points - _column(self.low, points)) / np.float32(self.spacing)
-        parts = [map_coordinates(part, index, order=1, mode="nearest") for part in self.values]
-        return np.stack(parts)
-
-
-@dataclass(frozen=True, eq=False)
-class Anatomy:
-    """The average anatomy, and how it yields when the thalami shrink.
-
-    Attributes
-    ----------
-    tissues : (X, Y, Z) uint8
-        Index into ``names``; RAS, 1 mm isotropic.
-    low : (3,) float
-        Position of the first voxel's centre in mm.
-    names : tuple of str
-        Tissue of each index; 1 is the left and 2 the right thalamus.
-    atrophy : Field
-        Displacement of the tissue per unit of thalamic volume lost.
-    """
-
-    tissues: Labels
-    low: npt.NDArray[np.float64]
-    names: tuple[str, ...]
-    atrophy: Field
-
-
-@dataclass(frozen=True, eq=False)
 class Subject:
-    """What sets one head apart from the average, the same in all its sessions.
+    """The differences of one head from the average, the same in all its sessions.
 
     Attributes
     ----------
@@ -117,7 +52,7 @@ class Acquisition:
     noise : float
         SD of the noise in each of the two receiver channels, relative to white matter.
     bias : float
-        SD of the logarithm of the receive field at its control points.
+        SD of the logarithm of the bias field at its control points.
     rotation : float
         SD of the head's rotation about each axis in degrees.
     translation : float
@@ -151,90 +86,6 @@ class Scan:
     thalamus: Labels
     affine: npt.NDArray[np.float64]
     volumes: tuple[float, float]
-
-
-def load_anatomy() -> Anatomy:
-    """Read the average anatomy that comes with the package.
-
-    Returns
-    -------
-    Anatomy
-
-    Raises
-    ------
-    FileNotFoundError
-        If the package was installed without its anatomy.
-    """
-    folder = files("bids_app") / "assets" / "anatomy"
-    with as_file(folder / f"{_ANATOMY}.nii.gz") as path:
-        image = nib.Nifti1Image.from_filename(path)
-        tissues = np.asarray(image.dataobj, dtype=np.uint8)
-    with (folder / f"{_ANATOMY}.tsv").open(encoding="utf-8") as table:
-        rows = list(csv.DictReader(table, delimiter="\t"))
-    names = ("background", *(row["name"] for row in rows))
-    low = np.asarray(image.affine[:3, 3], dtype=np.float64)
-    return Anatomy(tissues, low, names, atrophy_field(tissues, low, names.index("ventricle")))
-
-
-def atrophy_field(tissues: Labels, low: npt.NDArray[np.float64], ventricle: int) -> Field:
-    """Displacement of all tissue when the thalami shrink and the ventricles beside them grow.
-
-    The divergence is prescribed: -1 in the thalami, positive in the ventricles near them so that
-    the sum vanishes, and 0 elsewhere, where volume is kept. The displacement is the gradient of
-    the potential that solves Poisson's equation: the prescribed volume change of Karacali and
-    Davatzikos 2006 (IEEE Trans Med Imaging 25:649) without their topology constraints.
-
-    Parameters
-    ----------
-    tissues : (X, Y, Z) uint8
-        1 and 2 are the thalami; 1 mm.
-    low : (3,) float
-        Position of the first voxel in mm; the origin is the midpoint of the thalami.
-    ventricle : int
-        Index of the ventricles.
-
-    Returns
-    -------
-    Field
-        On a 2 mm grid; multiplied by 0.05 it takes about 5 % from the thalami.
-    """
-    position = np.indices(tissues.shape, sparse=True)
-    distance2 = sum((axis + start) ** 2 for axis, start in zip(position, low, strict=True))
-    # Third ventricle and bodies of the lateral ones; the fourth is too far to take part.
-    grows = (tissues == ventricle) * np.exp(-distance2 / (2 * 20.0**2))
-    shrinks = (tissues == _LEFT) | (tissues == _RIGHT)
-    divergence = grows * (shrinks.sum() / grows.sum()) - shrinks
-    return field_of(gaussian_filter(divergence.astype(np.float32), 2.0), low)
-
-
-def field_of(divergence: Array, low: npt.NDArray[np.float64]) -> Field:
-    """Displacement without rotation that has a given divergence.
-
-    Parameters
-    ----------
-    divergence : (X, Y, Z) float32
-        Share of its volume that every voxel gains; 1 mm, smooth, summing to zero.
-    low : (3,) float
-        Position of the first voxel in mm.
-
-    Returns
-    -------
-    Field
-        On a 2 mm grid.
-    """
-    source = divergence[::2, ::2, ::2]
-    spectrum = fft.rfftn(source)
-    frequency = np.meshgrid(
-        *[2 * np.pi * fft.fftfreq(n, 2.0) for n in source.shape[:2]],
-        2 * np.pi * fft.rfftfreq(source.shape[2], 2.0),
-        indexing="ij",
-        sparse=True,
-    )
-    squared = frequency[0] ** 2 + frequency[1] ** 2 + frequency[2] ** 2
-    # The mean of the potential is free.
-    squared[0, 0, 0] = 1.0
-    gradient = [fft.irfftn(-1j * axis * spectrum / squared, source.shape) for axis in frequency]
-    return Field(np.stack(gradient).astype(np.float32), low, 2.0)
 
 
 def draw_subject(anatomy: Anatomy, rng: np.random.Generator) -> Subject:
@@ -285,12 +136,12 @@ def paint(anatomy: Anatomy, contrast: Mapping[str, float]) -> Array:
     """
     table = np.array([contrast[name] for name in anatomy.names], dtype=np.float32)
     image = table[anatomy.tissues]
-    box = _thalamus_box(anatomy, 8)
+    box = thalamus_box(anatomy, 8)
     tissues, local = anatomy.tissues[box], image[box]
     white_index = anatomy.names.index("white matter")
     white = tissues == white_index
-    thalamus = (tissues == _LEFT) | (tissues == _RIGHT)
-    step = table[white_index] - table[_LEFT]
+    thalamus = (tissues == LEFT) | (tissues == RIGHT)
+    step = table[white_index] - table[LEFT]
     near_thalamus = gaussian_filter(thalamus.astype(np.float32), 1.8)
     near_white = gaussian_filter(white.astype(np.float32), 1.2)
     local -= white * np.minimum(1.3 * near_thalamus, 1.0) * step
@@ -347,7 +198,7 @@ def scan(
     per_voxel = max(1, round(acquisition.voxel_size))
     (signal,) = _sample(head, [paint(anatomy, contrast)], affine, whole, per_voxel)
     thalamus, volumes = _true_thalamus(head, affine, shape)
-    return Scan(_receive(signal, acquisition, rng), thalamus, affine, volumes)
+    return Scan(_add_bias_and_noise(signal, acquisition, rng), thalamus, affine, volumes)
 
 
 def voxel_means(
@@ -360,7 +211,7 @@ def voxel_means(
     rotation: Sequence[float] = (0.0, 0.0, 0.0),
     translation: Sequence[float] = (0.0, 0.0, 0.0),
 ) -> tuple[list[Array], npt.NDArray[np.float64]]:
-    """Mean of several quantities in every voxel of an image of a subject.
+    """Compute the means of several quantities in every voxel of an image of a subject.
 
     Parameters
     ----------
@@ -408,44 +259,29 @@ class _Head:
     translation: npt.NDArray[np.float64]
 
     def index(self, world: Array) -> Array:
-        """Voxel indices (3, ...) in the anatomy of scanner positions (3, ...) in mm."""
+        """Map scanner positions (3, ...) in mm to voxel indices (3, ...) of the anatomy."""
         back = (self.rotation.T / self.subject.scale).astype(np.float32)
-        scaled: Array = np.tensordot(back, world - _column(self.translation, world), 1)
+        scaled: Array = np.tensordot(back, world - column(self.translation, world), 1)
         point = scaled + self.subject.bend.at(scaled)
         if self.strength:
             point -= np.float32(self.strength) * self.anatomy.atrophy.at(point)
-        return point - _column(self.anatomy.low, point)
+        return point - column(self.anatomy.low, point)
 
 
 def _grid(anatomy: Anatomy, voxel_size: float) -> tuple[tuple[int, ...], npt.NDArray[np.float64]]:
-    """Shape and affine of an image that holds the average head and a margin."""
+    """Return shape and affine of an image that holds the average head and a margin."""
     extent = np.array(anatomy.tissues.shape) + 2 * _MARGIN
     affine = np.diag([voxel_size, voxel_size, voxel_size, 1.0])
     affine[:3, 3] = anatomy.low - 0.5 - _MARGIN + 0.5 * voxel_size
     return tuple(int(n) for n in np.ceil(extent / voxel_size)), affine
 
 
-def _column(vector: npt.NDArray[np.float64], like: Array) -> Array:
-    """Shape a vector (3,) so that it can be added to points (3, ...)."""
-    return vector.astype(np.float32).reshape(3, *[1] * (like.ndim - 1))
-
-
-def _thalamus_box(anatomy: Anatomy, margin: int) -> tuple[slice, ...]:
-    """Part of the anatomy's grid that holds both thalami and some voxels around them."""
-    inside = (anatomy.tissues == _LEFT) | (anatomy.tissues == _RIGHT)
-    box = []
-    for others in ((1, 2), (0, 2), (0, 1)):
-        place = np.flatnonzero(inside.any(others))
-        box.append(slice(int(place[0]) - margin, int(place[-1]) + 1 + margin))
-    return tuple(box)
-
-
 def _thalamus_region(head: _Head, affine: npt.NDArray[np.float64]) -> tuple[slice, ...]:
-    """Part of the scanner's grid that surely holds both thalami."""
-    box = _thalamus_box(head.anatomy, _BEND_MARGIN)
+    """Find a part of the scanner's grid that certainly holds both thalami."""
+    box = thalamus_box(head.anatomy, _BEND_MARGIN)
     corners = np.array(list(product(*[(each.start, each.stop) for each in box])))
-    own = head.subject.scale * (corners + head.anatomy.low)
-    index = (own @ head.rotation.T + head.translation - affine[:3, 3]) / affine[0, 0]
+    corners_mm = head.subject.scale * (corners + head.anatomy.low)
+    index = (corners_mm @ head.rotation.T + head.translation - affine[:3, 3]) / affine[0, 0]
     low, high = np.floor(index.min(0)).astype(int), np.ceil(index.max(0)).astype(int) + 1
     return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
 
@@ -453,22 +289,22 @@ def _thalamus_region(head: _Head, affine: npt.NDArray[np.float64]) -> tuple[slic
 def _world(
     affine: npt.NDArray[np.float64], low: Array, shape: tuple[int, ...], step: float
 ) -> Array:
-    """Positions (3, *shape) in mm of a grid that starts at voxel `low` with `step` voxels."""
+    """Return positions (3, *shape) in mm of a grid from voxel `low` in steps of `step` voxels."""
     index = np.indices(shape, dtype=np.float32) * np.float32(step)
     index += low[:, None, None, None]
     size = np.diag(affine)[:3]
-    return index * _column(size, index) + _column(affine[:3, 3], index)
+    return index * column(size, index) + column(affine[:3, 3], index)
 
 
 def _atrophy_strength(anatomy: Anatomy, subject: Subject, atrophy: float) -> float:
-    """Multiple of the atrophy field that takes the given share of the subject's thalami."""
+    """Find the multiple of the atrophy field that takes a given share of the subject's thalami."""
     if atrophy == 0.0:
         return 0.0
     affine = np.eye(4)
     box = _thalamus_region(_Head(anatomy, subject, 0.0, np.eye(3), np.zeros(3)), affine)
     low = np.array([each.start for each in box], dtype=np.float32)
     world = _world(affine, low, tuple(each.stop - each.start for each in box), 1.0)
-    thalamus = (anatomy.tissues == _LEFT) | (anatomy.tissues == _RIGHT)
+    thalamus = (anatomy.tissues == LEFT) | (anatomy.tissues == RIGHT)
     share = thalamus.astype(np.float32)
 
     def volume(strength: float) -> float:
@@ -490,7 +326,7 @@ def _sample(
     box: tuple[slice, ...],
     per_voxel: int,
 ) -> list[Array]:
-    """Mean of each image of the anatomy in every voxel of a part of the scanner's grid."""
+    """Average each image of the anatomy in every voxel of a part of the scanner's grid."""
     low = np.array([each.start for each in box], dtype=np.float32)
     fine = [(each.stop - each.start) * per_voxel for each in box]
     # The map is smooth: every second sample is computed, the others lie between.
@@ -503,7 +339,7 @@ def _sample(
 
 
 def _halved(values: Array, axis: int, count: int) -> Array:
-    """Values at nodes and half way between them, along one axis, the first `count` of them."""
+    """Return the first `count` values at nodes and half-way between them along one axis."""
     nodes = np.moveaxis(values, axis, 0)
     result = np.empty((2 * len(nodes) - 1, *nodes.shape[1:]), dtype=np.float32)
     result[::2] = nodes
@@ -512,7 +348,7 @@ def _halved(values: Array, axis: int, count: int) -> Array:
 
 
 def _block_mean(values: Array, side: int) -> Array:
-    """Mean of every block of `side` samples along each axis."""
+    """Average every block of `side` samples along each axis."""
     if side == 1:
         return values
     x, y, z = (n // side for n in values.shape)
@@ -524,19 +360,19 @@ def _block_mean(values: Array, side: int) -> Array:
 def _true_thalamus(
     head: _Head, affine: npt.NDArray[np.float64], shape: tuple[int, ...]
 ) -> tuple[Labels, tuple[float, float]]:
-    """Labels on the scanner's grid, and volumes in mL from samples at most 0.5 mm apart."""
+    """Return labels on the scanner's grid, and volumes in mL from samples at most 0.5 mm apart."""
     size = affine[0, 0]
     box = _thalamus_region(head, affine)
-    sides = [(head.anatomy.tissues == side).astype(np.float32) for side in (_LEFT, _RIGHT)]
+    sides = [(head.anatomy.tissues == side).astype(np.float32) for side in (LEFT, RIGHT)]
     left, right = _sample(head, sides, affine, box, int(np.ceil(size / 0.5)))
     labels = np.zeros(shape, dtype=np.uint8)
-    labels[box] = np.where(left + right >= 0.5, np.where(left >= right, _LEFT, _RIGHT), 0)
+    labels[box] = np.where(left + right >= 0.5, np.where(left >= right, LEFT, RIGHT), 0)
     volume = size**3 / 1000.0
     return labels, (float(left.sum()) * volume, float(right.sum()) * volume)
 
 
-def _receive(signal: Array, acquisition: Acquisition, rng: np.random.Generator) -> Array:
-    """Receive field and Rician noise."""
+def _add_bias_and_noise(signal: Array, acquisition: Acquisition, rng: np.random.Generator) -> Array:
+    """Add a bias field and Rician noise."""
     control = rng.normal(0.0, acquisition.bias, (4, 4, 4))
     coarse = np.exp(zoom(control, 4, order=3)).astype(np.float32)
     scale = [(n - 1) / (len_ - 1) for n, len_ in zip(coarse.shape, signal.shape, strict=True)]

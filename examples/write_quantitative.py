@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import zoom
 
+from examples.anatomy import Anatomy
 from examples.quantitative import (
     MPM,
     VFA,
@@ -25,7 +26,7 @@ from examples.quantitative import (
     true_maps,
     unit1,
 )
-from examples.simulation import Anatomy, Subject
+from examples.simulation import Subject
 
 Affine = npt.NDArray[np.float64]
 
@@ -44,14 +45,14 @@ def write_mpm(
     integers: bool = False,
     rng: np.random.Generator | None = None,
 ) -> None:
-    """Write the 18 echoes of a multi-parameter mapping with their echo times beside them.
+    """Write the 18 echoes of a multi-parameter mapping and JSON files with their echo times.
 
     What the echoes of a contrast share is written by `write_mpm_metadata`.
 
     Parameters
     ----------
     folder : Path
-        Of the session.
+        Folder of the session.
     stem : str
         For example ``sub-01_ses-01``.
     maps : mapping of str to maps
@@ -134,7 +135,7 @@ def write_drawn_mpm(
 
 
 def write_vfa(folder: Path, stem: str, maps: Maps, affine: Affine, field: Array | float) -> None:
-    """Write a variable flip angle acquisition with the JSON files beside its images."""
+    """Write a variable flip angle acquisition with its JSON files."""
     for number, protocol in enumerate(VFA, 1):
         path = folder / "anat" / f"{stem}_flip-{number}_VFA.nii.gz"
         write_image(path, flash_echoes(maps, protocol, field)[0], affine)
@@ -145,7 +146,7 @@ def write_vfa(folder: Path, stem: str, maps: Maps, affine: Affine, field: Array 
 def write_mp2rage(
     folder: Path, stem: str, maps: Maps, affine: Affine, *, field: Array | float = 1.0
 ) -> None:
-    """Write both inversion images and UNIT1 (0 to 4095) with the JSON files beside them."""
+    """Write both inversion images and UNIT1 (0 to 4095) with their JSON files."""
     parameters = MP2RAGEParameters()
     signals = mp2rage_signals(maps, parameters, field)
     for number, signal in enumerate(signals):

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from examples.simulation import Anatomy, Subject, draw_subject, load_anatomy
+from examples.anatomy import Anatomy, load_anatomy
+from examples.simulation import Subject, draw_subject
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from examples.simulation import Anatomy
+from examples.anatomy import Anatomy
 
 _FOLDER = files("bids_app") / "assets" / "anatomy"
 

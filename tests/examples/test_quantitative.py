@@ -7,6 +7,7 @@ import pytest
 
 from bids_app.qmri.estatics import estatics
 from bids_app.qmri.spoiled_gradient_echo import Excitation, r1_and_amplitude
+from examples.anatomy import Anatomy
 from examples.contrast import tissue_parameters
 from examples.quantitative import (
     MPM,
@@ -19,7 +20,7 @@ from examples.quantitative import (
     true_maps,
     unit1,
 )
-from examples.simulation import Anatomy, Subject
+from examples.simulation import Subject
 
 
 @pytest.fixture(scope="module")

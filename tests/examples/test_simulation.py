@@ -3,16 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from examples.anatomy import Anatomy
 from examples.contrast import mprage_signal, t1w_contrast
-from examples.simulation import (
-    Acquisition,
-    Anatomy,
-    Scan,
-    Subject,
-    draw_subject,
-    paint,
-    scan,
-)
+from examples.simulation import Acquisition, Scan, Subject, draw_subject, paint, scan
 
 _STILL = Acquisition(noise=0.0, bias=0.0, rotation=0.0, translation=0.0)
 

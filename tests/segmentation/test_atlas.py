@@ -14,8 +14,9 @@ from bids_app.images.volume import Volume
 from bids_app.segmentation import atlas
 from bids_app.segmentation.volumes import measure
 from bids_app.statistics.overlap import dice
+from examples.anatomy import load_anatomy
 from examples.contrast import t1w_contrast
-from examples.simulation import Acquisition, Scan, draw_subject, load_anatomy, scan
+from examples.simulation import Acquisition, Scan, draw_subject, scan
 
 
 @pytest.fixture(scope="module")

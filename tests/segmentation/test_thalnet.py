@@ -18,8 +18,9 @@ from bids_app.segmentation import thalnet
 from bids_app.segmentation.result import Segmentation
 from bids_app.segmentation.volumes import measure
 from bids_app.statistics.overlap import dice
+from examples.anatomy import load_anatomy
 from examples.contrast import t1w_contrast
-from examples.simulation import draw_subject, load_anatomy, scan
+from examples.simulation import draw_subject, scan
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch (extra 'training') is not installed")
 pytest.importorskip("onnx", reason="onnx (extra 'training') is not installed")
 
+from examples.anatomy import load_anatomy  # noqa: E402
 from examples.contrast import t1w_contrast  # noqa: E402
-from examples.simulation import draw_subject, load_anatomy  # noqa: E402
+from examples.simulation import draw_subject  # noqa: E402
 from examples.simulation import scan as simulate_scan  # noqa: E402
 from tests.conftest import save_image  # noqa: E402
 from training.export import export  # noqa: E402
