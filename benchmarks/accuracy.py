@@ -21,7 +21,7 @@ from bids_app.dataset.index import index_sessions
 from bids_app.group.reference import find_reference, read_reference
 from bids_app.images.geometry import same_grid
 from bids_app.images.volume import to_ras
-from bids_app.options import Folders, Options
+from bids_app.options import Selection
 from bids_app.segmentation.methods import METHODS
 from bids_app.segmentation.volumes import measure
 from bids_app.statistics.agreement import agreement_table
@@ -50,7 +50,7 @@ def compare(
         the wall time in seconds.
     """
     rows = []
-    for session in index_sessions(Options(Folders(bids_dir, bids_dir), ("participant",))):
+    for session in index_sessions(bids_dir, Selection()):
         for anchor in session.anchors:
             path = find_reference(labels_dir, f"{anchor.name}_{anchor.contrast}")
             if path is None:

@@ -32,7 +32,7 @@ from bids_app.group.reference import find_reference, read_reference
 from bids_app.images.geometry import Grid, apply_affine, same_grid
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume, to_ras
-from bids_app.options import Folders, Options
+from bids_app.options import Selection
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.consistency import make_consistent
 from bids_app.segmentation.volumes import measure
@@ -160,7 +160,7 @@ def simulate(bids_dir: Path, labels_dir: Path, scans: int | None, threads: int) 
     rows = []
     anchors = [
         (session, anchor)
-        for session in index_sessions(Options(Folders(bids_dir, bids_dir), ("participant",)))
+        for session in index_sessions(bids_dir, Selection())
         for anchor in session.anchors
         if anchor.contrast == "T1w"
     ]

@@ -39,7 +39,7 @@ def measure(bids_dir: Path, output_dir: Path, methods: Sequence[str]) -> str:
         Selection(session_labels=("01",)),
         Methods(names=tuple(methods)),
     )
-    (session,) = index_sessions(options)
+    (session,) = index_sessions(options.folders.bids_dir, options.selection)
     predicted = predict(load_of(session, options), 1)
     words = ["--session-label", "01", "--methods", *methods]
     seconds = _run(bids_dir, output_dir, words)
@@ -50,7 +50,7 @@ def measure_longitudinal(bids_dir: Path, output_dir: Path) -> str:
     """Measure the longitudinal comparison of a subject after its sessions."""
     _run(bids_dir, output_dir, [])
     options = Options(Folders(bids_dir, output_dir), ("participant",))
-    sessions = index_sessions(options)
+    sessions = index_sessions(options.folders.bids_dir, options.selection)
     (series,) = courses_of(sessions, {session.name for session in sessions})
     seconds = _run(bids_dir, output_dir, ["--longitudinal"])
     return _compare(seconds, predict_course(series), series.name, output_dir)

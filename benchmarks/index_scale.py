@@ -19,13 +19,13 @@ import resource, sys, time
 from pathlib import Path
 began = time.monotonic()
 from bids_app.dataset.index import index_sessions
-from bids_app.options import Options
+from bids_app.options import Selection
 labels = tuple(sys.argv[2:]) or None
-found = index_sessions(Options(Path(sys.argv[1]), Path("out"), ("participant",), labels))
-assert all(session.anchors for session in found)
+sessions = index_sessions(Path(sys.argv[1]), Selection(participant_labels=labels))
+assert all(session.anchors for session in sessions)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 wall, processor = time.monotonic() - began, time.process_time()
-print(f"{len(found)} sessions in {wall:.2f} s ({processor:.2f} s of processor), {peak:.0f} MiB")
+print(f"{len(sessions)} sessions in {wall:.2f} s ({processor:.2f} s of processor), {peak:.0f} MiB")
 """
 
 

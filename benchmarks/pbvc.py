@@ -29,7 +29,7 @@ from bids_app.dataset.index import index_sessions
 from bids_app.images.geometry import Grid, apply_affine
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume, to_ras
-from bids_app.options import Folders, Options
+from bids_app.options import Selection
 from bids_app.segmentation import thalnet
 from examples.anatomy import Field, field_of
 
@@ -91,7 +91,7 @@ def simulate(
     real : DataFrame
         One row per subject with two sessions: ``measured``.
     """
-    sessions = index_sessions(Options(Folders(bids_dir, bids_dir), ("participant",)))
+    sessions = index_sessions(bids_dir, Selection())
     anchors = [(session, anchor) for session in sessions for anchor in session.anchors]
     rows, pairs = [], []
     earlier: dict[str, Volume] = {}

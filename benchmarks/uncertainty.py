@@ -33,7 +33,7 @@ from bids_app.dataset.index import index_sessions
 from bids_app.errors import BadDataError
 from bids_app.group.reference import find_reference, read_reference
 from bids_app.images.volume import Volume, to_ras
-from bids_app.options import Folders, Options
+from bids_app.options import Selection
 from bids_app.segmentation import thalnet
 from examples.anatomy import Anatomy, load_anatomy
 from examples.contrast import flair_contrast, t1w_contrast, tissue_parameters
@@ -117,7 +117,7 @@ def _thick(image: Volume, slices: int, axis: int) -> Volume:
 def measure_real(bids_dir: Path, labels_dir: Path, threads: int) -> pd.DataFrame:
     """Measure real scans with labels; the columns of `simulate`, ``true_ml`` by the labels."""
     rows = []
-    for session in index_sessions(Options(Folders(bids_dir, bids_dir), ("participant",))):
+    for session in index_sessions(bids_dir, Selection()):
         for anchor in session.anchors:
             path = find_reference(labels_dir, f"{anchor.name}_{anchor.contrast}")
             if path is None:
@@ -169,7 +169,7 @@ def assess(image: Volume, threads: int, contrast: str = "T1w") -> str:
 def held_against_limits(bids_dir: Path, threads: int) -> list[str]:
     """List the explained variance and the confidence of every image of a dataset."""
     lines = []
-    for session in index_sessions(Options(Folders(bids_dir, bids_dir), ("participant",))):
+    for session in index_sessions(bids_dir, Selection()):
         for scan_ in (*session.anchors, *session.others):
             image = to_ras(read_volume(scan_.path))
             explained = thalnet._look_at_head(image, threads).explained

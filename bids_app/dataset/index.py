@@ -1,4 +1,4 @@
-"""Which sessions a dataset holds, and which images each offers."""
+"""Sessions of a dataset and their anatomical images."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bids_app.contrasts import Role, suffixes
 from bids_app.dataset.names import LABEL_ENTITIES, parse_name
+from bids_app.dataset.tables import read_json
 from bids_app.errors import (
+    BadDataError,
     CannotCreateError,
     Cause,
     InvalidBIDSError,
@@ -20,16 +23,18 @@ from bids_app.errors import (
     Problem,
     permission_denied,
 )
-from bids_app.options import Options
+from bids_app.options import Selection
 
-# SQL has its limits; above this all subjects are asked for.
+# The number of variables in an SQL query is limited; for more subjects, all are queried.
 _MOST_IN_QUERY = 500
-# So many subjects' folders are indexed each on its own, in a tenth of a second.
+# Up to this many subjects' folders are indexed one by one, a tenth of a second each.
 _FEW = 10
 _IMAGE_EXTENSIONS = [".nii.gz", ".nii"]
-# What is measured, the first that a session has; the later ones are aligned to it.
-_CONTRASTS = ("T1w", "FLAIR", "T2w")
-_ANCHORS = ("T1w", "FLAIR")
+# In their order: the first that a session has is measured, the others are aligned to it.
+_CONTRASTS = suffixes(Role.ANCHOR, Role.OTHER)
+_ANCHORS = suffixes(Role.ANCHOR)
+# Changes from a subject's first session on are measured on images of this contrast.
+_BASELINE = "T1w"
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Scan:
     Attributes
     ----------
     path : Path
-        Absolute.
+        Absolute path.
     contrast : str
         BIDS suffix, for example ``T1w``.
     entities : tuple of (str, str)
@@ -52,7 +57,7 @@ class Scan:
 
     @property
     def name(self) -> str:
-        """The entities as they stand in file names, ``sub-01_ses-01_run-1``."""
+        """Entities as in file names, ``sub-01_ses-01_run-1``."""
         return "_".join(f"{key}-{value}" for key, value in self.entities)
 
 
@@ -67,16 +72,17 @@ class Session:
     session : str or None
         Label without ``ses-``; None in datasets without sessions.
     anchors : tuple of Scan
-        The images that are measured, every T1w or else every FLAIR; empty where there is none.
+        The images that are measured: all of the first contrast in the order of
+        ``bids_app.contrasts`` of which there is one. Empty if there is none.
     problem : Problem or None
-        Why the session cannot be processed; None where it can.
+        Why the session cannot be processed; None if it can.
     others : tuple of Scan
         One image of every other contrast, to be aligned to the anchors.
     unused : tuple of Scan
         Further images of those contrasts.
     baseline : Scan or None
-        Where the session is measured on T1w and is not the first with one of its subject, by the
-        order of labels: the first one's T1w. It may belong to a session that was not asked for.
+        The T1w of the subject's first session (by the order of labels) that has one, which need
+        not be selected. None for that session itself, and for those measured on another contrast.
     """
 
     subject: str
@@ -94,7 +100,7 @@ class Session:
 
     @property
     def folder(self) -> Path:
-        """Where the session lies below the dataset, ``sub-01/ses-01``."""
+        """Folder of the session below the dataset, ``sub-01/ses-01``."""
         subject = Path(f"sub-{self.subject}")
         return subject / f"ses-{self.session}" if self.session else subject
 
@@ -102,9 +108,9 @@ class Session:
 def check_dataset(bids_dir: Path) -> None:
     """Refuse a folder that is not a BIDS dataset.
 
-    Only what every use of the dataset rests on is checked: a readable
-    ``dataset_description.json`` with a name and a BIDS version. A flaw elsewhere stops only what
-    depends on it.
+    Only what every use of the dataset depends on is checked: a readable
+    ``dataset_description.json`` with a name and a BIDS version. A flaw elsewhere affects only the
+    sessions concerned.
 
     Raises
     ------
@@ -118,25 +124,26 @@ def check_dataset(bids_dir: Path) -> None:
             f"The dataset {bids_dir} is empty. Give the path of a BIDS dataset."
         )
     path = bids_dir / "dataset_description.json"
-    advice = "Add it (bids.neuroimaging.io tells how) or use --skip-bids-validation."
+    advice = "Add it (see bids.neuroimaging.io) or use --skip-bids-validation."
+    if not path.is_file():
+        raise InvalidBIDSError(f"{path} is missing: not a BIDS dataset. {advice}")
     try:
-        description = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        raise InvalidBIDSError(f"{path} is missing: not a BIDS dataset. {advice}") from error
-    except (OSError, ValueError) as error:
-        raise InvalidBIDSError(f"{path} is not readable JSON ({error}). {advice}") from error
+        description = read_json(path)
+    except BadDataError as error:
+        raise InvalidBIDSError(f"{error} {advice}") from error
     for field in ("Name", "BIDSVersion"):
         if not isinstance(description, dict) or not description.get(field):
             raise InvalidBIDSError(f"{path} lacks the required field '{field}'. {advice}")
 
 
-def index_sessions(options: Options) -> list[Session]:
-    """Find the sessions that were asked for; only their subjects' folders are read.
+def index_sessions(bids_dir: Path, selection: Selection) -> list[Session]:
+    """List the selected sessions; only the folders of their subjects are read.
 
     Parameters
     ----------
-    options : Options
-        Dataset, labels and filters.
+    bids_dir : Path
+    selection : Selection
+        Labels, filters, and the folder of pybids' database.
 
     Returns
     -------
@@ -146,78 +153,89 @@ def index_sessions(options: Options) -> list[Session]:
     Raises
     ------
     MissingInputError
-        If the dataset holds no subject at all.
+        If the dataset has no subject at all.
     NothingSelectedError
-        If labels or filters leave nothing.
+        If no session matches the labels.
+    CannotCreateError
+        If the folder of the database cannot be written.
     """
-    bids_dir = options.folders.bids_dir
-    with os.scandir(bids_dir) as entries:
-        present = sorted(
-            entry.name.removeprefix("sub-")
-            for entry in entries
-            if re.fullmatch(r"sub-[0-9a-zA-Z]+", entry.name) and entry.is_dir()
-        )
+    present = _subjects_in(bids_dir)
     if not present:
-        raise MissingInputError(
-            f"{options.folders.bids_dir} holds no subject: expected folders named sub-<label>."
-        )
-    asked = options.selection.participant_labels or tuple(present)
-    excluded = set(options.selection.exclude_participant_labels)
-    selected = [label for label in asked if label not in excluded]
-    absent = [label for label in selected if label not in present]
-    selected = [label for label in selected if label in present]
+        raise MissingInputError(f"{bids_dir} has no subject: expected folders named sub-<label>.")
+    requested = selection.participant_labels or tuple(present)
+    included = [label for label in requested if label not in selection.exclude_participant_labels]
+    selected = [label for label in included if label in present]
     if not selected:
         raise NothingSelectedError(
-            f"None of the labels asked for ({', '.join(asked)}) is in {options.folders.bids_dir}, "
-            f"which holds {_some(present)}."
+            f"None of the requested labels ({', '.join(requested)}) is in {bids_dir}, "
+            f"which has {_shortened(present)}."
         )
-    sessions = [Session(label, None, (), _absent(bids_dir / f"sub-{label}")) for label in absent]
-    layouts = _layouts(options, None if len(selected) == len(present) else selected)
-    everything = _by_subject(layouts, selected, {})
-    filters = {
-        contrast: options.selection.bids_filters.get(contrast.lower(), {})
+    sessions = [
+        Session(label, None, (), _absent(bids_dir / f"sub-{label}"))
+        for label in included
+        if label not in present
+    ]
+    restricted = None if len(selected) == len(present) else selected
+    layouts = _layouts(bids_dir, restricted, selection.bids_database_dir)
+    every_image = _by_subject(layouts, selected, {})
+    images = {
+        contrast: _by_subject(
+            layouts, selected, {"suffix": contrast, **_filter_of(contrast, selection)}
+        )
         for contrast in _CONTRASTS
     }
-    scans = {
-        contrast: _by_subject(layouts, selected, {"suffix": contrast, **own})
-        for contrast, own in filters.items()
-    }
     for subject in selected:
-        own = {contrast: found.get(subject, []) for contrast, found in scans.items()}
-        sessions.extend(_sessions_of(options, subject, everything.get(subject, []), own))
+        of_subject = {contrast: paths.get(subject, []) for contrast, paths in images.items()}
+        sessions += _sessions_of(
+            bids_dir / f"sub-{subject}", every_image.get(subject, []), of_subject, selection
+        )
     if not sessions:
         raise NothingSelectedError(
-            f"The session labels asked for ({', '.join(options.selection.session_labels or ())}) "
-            f"are in none of {_some(selected)}."
+            f"None of the requested session labels ({', '.join(selection.session_labels or ())}) "
+            f"is in {_shortened(selected)}."
         )
     return sorted(sessions, key=lambda session: (session.subject, session.session or ""))
 
 
-def _layouts(options: Options, subjects: list[str] | None) -> list[Any]:
-    """Index the folders of some subjects, or with None of all."""
-    database = options.selection.bids_database_dir
-    # A database serves later runs too, which may want other subjects.
+def _subjects_in(bids_dir: Path) -> list[str]:
+    """List the labels of a dataset's subjects."""
+    with os.scandir(bids_dir) as entries:
+        return sorted(
+            entry.name.removeprefix("sub-")
+            for entry in entries
+            if re.fullmatch(r"sub-[0-9a-zA-Z]+", entry.name) and entry.is_dir()
+        )
+
+
+def _filter_of(contrast: str, selection: Selection) -> Mapping[str, object]:
+    """Look up the pybids filter for images of a contrast."""
+    return selection.bids_filters.get(contrast.lower(), {})
+
+
+def _layouts(bids_dir: Path, subjects: list[str] | None, database: Path | None) -> list[Any]:
+    """Index the folders of some subjects, or of all if None."""
+    # A database is for later runs as well, which may select other subjects.
     if subjects is None or database is not None:
-        return [_layout(options.folders.bids_dir, "[0-9a-zA-Z]+", database)]
+        return [_layout(bids_dir, "[0-9a-zA-Z]+", database)]
     if len(subjects) <= _FEW:
-        # pybids would look at every other subject's folder, if only to leave it.
-        return [_layout(options.folders.bids_dir / f"sub-{subject}") for subject in subjects]
-    return [_layout(options.folders.bids_dir, "|".join(re.escape(subject) for subject in subjects))]
+        # With a pattern, pybids would visit the folder of every other subject to ignore it.
+        return [_layout(bids_dir / f"sub-{subject}") for subject in subjects]
+    return [_layout(bids_dir, "|".join(re.escape(subject) for subject in subjects))]
 
 
 def _layout(folder: Path, subjects: str | None = None, database: Path | None = None) -> Any:  # noqa: ANN401 (pybids is untyped)
-    """Index the images of a folder; of a dataset only those of the subjects that match."""
+    """Index the images of a folder, if requested only of subjects whose labels match a pattern."""
     from bids import BIDSLayout, BIDSLayoutIndexer
 
     class Indexer(BIDSLayoutIndexer):  # type: ignore[misc]
-        """Passes by folders that are closed to this user; pybids would give up at the first."""
+        """Skips folders without read permission, at which pybids would fail."""
 
-        def _index_dir(self, path: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401
-            return super()._index_dir(path, *rest, **named) if _is_open(path) else ([], [])
+        def _index_dir(self, path: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            return super()._index_dir(path, *args, **kwargs) if _is_readable(path) else ([], [])
 
     ignored = [re.compile(r"/[^/.]+\.(?!nii(?:\.gz)?$)[^/]*$")]
     if subjects is not None:
-        # pybids asks about a folder without a slash at its end; files of the root have a full stop.
+        # pybids matches folders without a trailing slash; files of the root contain a full stop.
         others = rf"^/(?!sub-(?:{subjects})(?:/|$))(?:[^/]+/|[^/.]+$)"
         ignored.append(re.compile(others))
     indexer = Indexer(validate=False, index_metadata=False, ignore=ignored)
@@ -240,77 +258,87 @@ def _by_subject(
     subjects: list[str],
     filters: Mapping[str, object],
 ) -> dict[str, list[Path]]:
-    """Images that pass the filters, by subject: one query for all, as each takes its time."""
-    asked = {"subject": subjects} if len(subjects) <= _MOST_IN_QUERY else {}
-    query = {"extension": _IMAGE_EXTENSIONS, **asked, **filters}
-    found: dict[str, list[Path]] = {}
-    # Paths only: an image's entities would be one more query each, and they stand in its name.
+    """Collect the images that pass filters, by subject, in one query for all subjects."""
+    limited = {"subject": subjects} if len(subjects) <= _MOST_IN_QUERY else {}
+    query = {"extension": _IMAGE_EXTENSIONS, **limited, **filters}
+    images: dict[str, list[Path]] = {}
+    # Paths only: the entities of each image would be one more query, and are in its name.
     for layout in layouts:
         for path in map(Path, layout.get(**query, return_type="filename")):
             subject = _entity(path, "sub") or ""
-            # An image that lies in another subject's folder than its name says is nobody's.
+            # An image in the folder of another subject than its name says belongs to neither.
             if f"sub-{subject}" in path.parts:
-                found.setdefault(subject, []).append(path)
-    return found
+                images.setdefault(subject, []).append(path)
+    return images
 
 
 def _sessions_of(
-    options: Options,
-    subject: str,
-    images: list[Path],
-    scans: Mapping[str, list[Path]],
+    folder: Path,
+    every_image: list[Path],
+    images: Mapping[str, list[Path]],
+    selection: Selection,
 ) -> list[Session]:
-    root = options.folders.bids_dir / f"sub-{subject}"
-    if not _is_open(root):
-        return [Session(subject, None, (), _denied(root))]
-    labels = {_entity(image, "ses") for image in images}
-    folders = {folder.name.removeprefix("ses-") for folder in root.glob("ses-*") if folder.is_dir()}
-    labels = (labels | folders) or {None}
-    if options.selection.session_labels is not None:
-        labels = {label for label in labels if label in options.selection.session_labels}
-    t1w = sorted(scans["T1w"], key=lambda path: (_entity(path, "ses") or "", path))
+    """List the selected sessions of one subject.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the subject.
+    every_image : list of Path
+        Its images.
+    images : mapping of str to list of Path
+        By contrast, those of them that pass the filters.
+    selection : Selection
+    """
+    subject = folder.name.removeprefix("sub-")
+    if not _is_readable(folder):
+        return [Session(subject, None, (), _denied(folder))]
+    subfolders = {path.name.removeprefix("ses-") for path in folder.glob("ses-*") if path.is_dir()}
+    labels = ({_entity(image, "ses") for image in every_image} | subfolders) or {None}
+    if selection.session_labels is not None:
+        labels = {label for label in labels if label in selection.session_labels}
+    candidates = sorted(images[_BASELINE], key=lambda path: (_entity(path, "ses") or "", path))
+    baseline = _scan(candidates[0]) if candidates else None
     sessions = []
     for label in sorted(labels, key=lambda value: value or ""):
-        own = [image for image in images if _entity(image, "ses") == label]
-        found = {
+        scans = {
             contrast: tuple(_scan(path) for path in sorted(paths) if _entity(path, "ses") == label)
-            for contrast, paths in scans.items()
+            for contrast, paths in images.items()
         }
-        measured = next((contrast for contrast in _ANCHORS if found[contrast]), None)
-        if measured is None:
-            closed = _closed_folder(options.folders.bids_dir / Session(subject, label, ()).folder)
-            problem = _denied(closed) if closed else _no_anchor(subject, label, own, options)
-            sessions.append(Session(subject, label, (), problem))
-            continue
-        others = [some for contrast, some in found.items() if contrast != measured and some]
-        sessions.append(
-            Session(
-                subject,
-                label,
-                found[measured],
-                others=tuple(some[0] for some in others),
-                unused=tuple(scan for some in others for scan in some[1:]),
-                baseline=(
-                    _scan(t1w[0])
-                    if measured == "T1w" and label not in (None, _entity(t1w[0], "ses"))
-                    else None
-                ),
-            )
-        )
+        session = _session(subject, label, scans, baseline)
+        if not session.anchors:
+            present = [image for image in every_image if _entity(image, "ses") == label]
+            problem = _no_anchor(folder.parent, session, present, selection)
+            session = replace(session, problem=problem)
+        sessions.append(session)
     return sessions
 
 
-def _is_open(folder: str | os.PathLike[str]) -> bool:
+def _session(
+    subject: str,
+    label: str | None,
+    scans: Mapping[str, tuple[Scan, ...]],
+    baseline: Scan | None,
+) -> Session:
+    """Divide the scans of a session, by contrast, into those to measure and those to align."""
+    measured = next((contrast for contrast in _ANCHORS if scans[contrast]), None)
+    if measured is None:
+        return Session(subject, label, ())
+    others = [group for contrast, group in scans.items() if contrast != measured and group]
+    is_later = baseline is not None and label not in (None, dict(baseline.entities).get("ses"))
+    return Session(
+        subject,
+        label,
+        scans[measured],
+        others=tuple(group[0] for group in others),
+        unused=tuple(scan for group in others for scan in group[1:]),
+        baseline=baseline if is_later and measured == _BASELINE else None,
+    )
+
+
+def _is_readable(folder: str | os.PathLike[str]) -> bool:
     """Whether this user may list a folder and enter it."""
     return os.access(folder, os.R_OK | os.X_OK)
-
-
-def _closed_folder(session: Path) -> Path | None:
-    """The first folder on the way to a session's images that is closed to this user."""
-    for folder in (session, session / "anat"):
-        if folder.is_dir() and not _is_open(folder):
-            return folder
-    return None
 
 
 def _entity(path: Path, short: str) -> str | None:
@@ -332,21 +360,27 @@ def _denied(folder: Path) -> Problem:
     return Problem(Cause.PERMISSION_DENIED, permission_denied(folder))
 
 
-def _no_anchor(subject: str, label: str | None, images: list[Path], options: Options) -> Problem:
-    folder = Session(subject, label, ()).folder
-    searched = f"No T1w or FLAIR image: searched {folder}/anat/*_T1w.nii[.gz] and *_FLAIR.nii[.gz]"
+def _no_anchor(
+    bids_dir: Path, session: Session, present: list[Path], selection: Selection
+) -> Problem:
+    """Say why a session has no image to measure: permissions, or what was searched and found."""
+    for folder in (bids_dir / session.folder, bids_dir / session.folder / "anat"):
+        if folder.is_dir() and not _is_readable(folder):
+            return _denied(folder)
+    patterns = " and ".join(f"*_{contrast}.nii[.gz]" for contrast in _ANCHORS)
+    text = f"No {' or '.join(_ANCHORS)} image: searched {session.folder}/anat/{patterns}"
     filters = {
-        name: dict(options.selection.bids_filters[name])
-        for name in ("t1w", "flair")
-        if options.selection.bids_filters.get(name)
+        contrast.lower(): dict(_filter_of(contrast, selection))
+        for contrast in _ANCHORS
+        if _filter_of(contrast, selection)
     }
     if filters:
-        searched += f" with the filter {json.dumps(filters, default=str)}"
-    found = sorted({parse_name(image.name).suffix for image in images})
-    text = f"{searched}; found {', '.join(found) if found else 'no image at all'}."
-    return Problem(Cause.NO_ANCHOR, text)
+        text += f" with the filter {json.dumps(filters, default=str)}"
+    contrasts = sorted({parse_name(image.name).suffix for image in present})
+    return Problem(Cause.NO_ANCHOR, f"{text}; found {', '.join(contrasts) or 'no image at all'}.")
 
 
-def _some(labels: list[str]) -> str:
+def _shortened(labels: list[str]) -> str:
+    """Enumerate the first few subjects, and count the remaining ones."""
     shown = ", ".join(f"sub-{label}" for label in labels[:5])
     return shown if len(labels) <= 5 else f"{shown} and {len(labels) - 5} more"

@@ -1,7 +1,7 @@
-"""Sidecar metadata by the BIDS inheritance principle, read for single images only.
+"""Sidecar metadata by the BIDS inheritance principle, for single images.
 
 Indexing the metadata of a whole dataset takes long; here only the folders above one image are
-looked at.
+read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bids_app.errors import BadDataError
 
 
 class Sidecars:
-    """The JSON files of one dataset, found as they are needed.
+    """JSON files of one dataset, whose folders are listed when they are needed.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Sidecars:
         self._listed: dict[Path, list[Path]] = {}
 
     def of(self, image: Path) -> tuple[Path, ...]:
-        """The JSON files that apply to an image, the least specific first.
+        """List the JSON files that apply to an image, the least specific first.
 
         Parameters
         ----------
@@ -38,20 +38,20 @@ class Sidecars:
         Returns
         -------
         tuple of Path
-            Those between the root and the image's folder with its suffix and no entity that it
-            lacks.
+            Files in the folders from the root to that of the image that have its suffix and no
+            entity that it lacks.
         """
         entities, suffix = parse_name(image.name)
-        found = []
+        sidecars: list[Path] = []
         above = [folder for folder in image.parents if folder.is_relative_to(self._root)]
         for folder in reversed(above):
-            own = []
+            applicable = []
             for path in self._in(folder):
                 others, other_suffix = parse_name(path.name)
                 if other_suffix == suffix and others.items() <= entities.items():
-                    own.append((len(others), path))
-            found += [path for _, path in sorted(own)]
-        return tuple(found)
+                    applicable.append((len(others), path))
+            sidecars += [path for _, path in sorted(applicable)]
+        return tuple(sidecars)
 
     def _in(self, folder: Path) -> list[Path]:
         if folder not in self._listed:
@@ -60,7 +60,7 @@ class Sidecars:
 
 
 def merged(sidecars: tuple[Path, ...]) -> Mapping[str, object]:
-    """Fields of several JSON files, where later ones override earlier ones.
+    """Merge the fields of several JSON files; later files override earlier ones.
 
     Raises
     ------
@@ -71,6 +71,6 @@ def merged(sidecars: tuple[Path, ...]) -> Mapping[str, object]:
     for path in sidecars:
         content = read_json(path)
         if not isinstance(content, dict):
-            raise BadDataError(f"{path} does not hold a JSON object.")
+            raise BadDataError(f"{path} does not contain a JSON object.")
         fields.update(content)
     return fields

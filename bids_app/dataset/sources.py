@@ -1,4 +1,4 @@
-"""Which files of a session can give quantitative maps, in the raw data and in derivatives."""
+"""Images from which quantitative maps can be computed or read, raw and derived."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from bids_app.dataset.index import Session
 from bids_app.dataset.metadata import Sidecars, merged
 from bids_app.dataset.names import parse_name
 from bids_app.errors import BadDataError, MissingInputError
-from bids_app.options import Options
+from bids_app.options import Folders
 
-# The name under which finished quantitative maps are given: -d qmri=PATH.
+# Name under which existing quantitative maps are given: -d qmri=PATH.
 DERIVATIVE = "qmri"
 _SUFFIXES = ("MPM", "VFA", "MP2RAGE", "UNIT1", "R1map", "T1map", "TB1map")
-# Maps in other spaces, such as a template's, are no measurement of the session.
-_OWN_SPACES = (None, "orig", "T1w")
+# Maps in other spaces, such as that of a template, are not measurements of the session.
+_SPACES = (None, "orig", "T1w")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SourceImage:
-    """One image file with the JSON files that describe it.
+    """One image file and the JSON files that describe it.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class SourceImage:
     suffix : str
         For example ``MPM``.
     sidecars : tuple of Path
-        The least specific first.
+        In the order of inheritance, the least specific first.
     """
 
     path: Path
@@ -52,83 +52,83 @@ class SourceImage:
 
     @cached_property
     def metadata(self) -> Mapping[str, object]:
-        """The fields of all its JSON files; raises BadDataError if one cannot be read."""
+        """Fields of its JSON files; raises BadDataError if one of them cannot be read."""
         return merged(self.sidecars)
 
     def number(self, field: str, alternative: str = "") -> float:
-        """A positive number from the metadata.
+        """Read a positive number from the metadata.
 
         Parameters
         ----------
         field : str
         alternative : str
-            Read where the field is absent.
+            Field that is read if the first one is absent.
 
         Raises
         ------
         MissingInputError
-            If neither field is there.
+            If both fields are absent.
         BadDataError
-            If it is not a positive number.
+            If the value is not a positive number.
         """
         value = self.metadata.get(field, self.metadata.get(alternative))
         if value is None:
             raise MissingInputError(
-                f"{self.path.name} has no {field}: looked in {self._looked_in()}. "
-                "Add it to the JSON file beside the image or above it."
+                f"{self.path.name} has no {field}: searched {self._searched()}. "
+                "Add it to a JSON file that applies to the image."
             )
         if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
             raise BadDataError(f"{self.path.name}: {field} is {value!r}, not a positive number.")
         return float(value)
 
     def seconds(self, field: str, alternative: str = "", *, at_most: float) -> float:
-        """A duration from the metadata, refused where it must be in milliseconds.
+        """Read a duration from the metadata, refusing what can only be in milliseconds.
 
         Parameters
         ----------
         field, alternative : str
             As in `number`.
         at_most : float
-            The longest that occurs, in s.
+            Longest plausible duration in s.
 
         Raises
         ------
         MissingInputError, BadDataError
-            As `number`, and if the duration is longer.
+            As `number`, and if the duration is not plausible.
         """
         value = self.number(field, alternative)
         if value > at_most:
             raise BadDataError(
                 f"{self.path.name}: {field} is {value:g} s, more than {at_most:g} s. "
-                f"BIDS counts in seconds: write {value / 1000:g} if these are milliseconds."
+                f"BIDS durations are in seconds: write {value / 1000:g} if these are milliseconds."
             )
         return value
 
-    def _looked_in(self) -> str:
+    def _searched(self) -> str:
         return ", ".join(str(path.relative_to(self.root)) for path in self.sidecars) or (
             "the dataset, but no JSON file applies"
         )
 
 
-def find_sources(session: Session, options: Options) -> tuple[SourceImage, ...]:
+def find_sources(session: Session, folders: Folders) -> tuple[SourceImage, ...]:
     """List a session's images from which maps can be made, by their names alone.
 
     Parameters
     ----------
     session : Session
-    options : Options
-        Where the raw data and the derivative ``qmri`` are.
+    folders : Folders
+        Of the raw data and the derivative ``qmri``.
 
     Returns
     -------
     tuple of SourceImage
         Those of the derivative first, each dataset sorted by path. Phase, real and imaginary
-        parts are left out.
+        parts are excluded.
     """
-    roots = {"raw": options.folders.bids_dir}
-    if DERIVATIVE in options.folders.derivatives:
-        roots = {DERIVATIVE: options.folders.derivatives[DERIVATIVE], **roots}
-    found = []
+    roots = {"raw": folders.bids_dir}
+    if DERIVATIVE in folders.derivatives:
+        roots = {DERIVATIVE: folders.derivatives[DERIVATIVE], **roots}
+    images = []
     for dataset, root in roots.items():
         sidecars = Sidecars(root)
         folder = root / session.folder
@@ -138,15 +138,23 @@ def find_sources(session: Session, options: Options) -> tuple[SourceImage, ...]:
             if (
                 suffix in _SUFFIXES
                 and entities.get("part", "mag") == "mag"
-                and entities.get("space") in _OWN_SPACES
+                and entities.get("space") in _SPACES
             ):
-                image = SourceImage(path, dataset, root, entities, suffix, sidecars.of(path))
-                found.append(image)
-    return tuple(found)
+                images.append(
+                    SourceImage(
+                        path=path,
+                        dataset=dataset,
+                        root=root,
+                        entities=entities,
+                        suffix=suffix,
+                        sidecars=sidecars.of(path),
+                    )
+                )
+    return tuple(images)
 
 
-def unprocessed_field_maps(session: Session, options: Options) -> tuple[str, ...]:
-    """Suffixes of raw transmit field acquisitions from which no map has been computed yet."""
-    names = (options.folders.bids_dir / session.folder / "fmap").glob("*_TB1*.nii*")
-    suffixes = {parse_name(path.name)[1] for path in names}
+def unprocessed_field_maps(session: Session, bids_dir: Path) -> tuple[str, ...]:
+    """List the suffixes of transmit field acquisitions in the raw data, without those of maps."""
+    paths = (bids_dir / session.folder / "fmap").glob("*_TB1*.nii*")
+    suffixes = {parse_name(path.name).suffix for path in paths}
     return tuple(sorted(suffixes - {"TB1map"}))

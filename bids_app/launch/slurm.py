@@ -121,7 +121,8 @@ def _planned(options: Options) -> list[job_array.Labels]:
     """List every session that has an image to measure."""
     if not options.selection.skip_bids_validation:
         check_dataset(options.folders.bids_dir)
-    sessions = [session for session in index_sessions(options) if not session.problem]
+    every = index_sessions(options.folders.bids_dir, options.selection)
+    sessions = [session for session in every if session.problem is None]
     if not sessions:
         raise NothingSelectedError("No selected session has an image to measure.")
     planned: list[job_array.Labels] = []
@@ -178,7 +179,7 @@ def _predicted(options: Options, labels: Sequence[job_array.Labels], cpus: int) 
     requested = set(labels)
     subjects = tuple(dict.fromkeys(subject for subject, _ in labels))
     selection = replace(options.selection, participant_labels=subjects)
-    sessions = index_sessions(replace(options, selection=selection))
+    sessions = index_sessions(options.folders.bids_dir, selection)
     predicted = predict_sessions(sessions, cpus, options)
     costs = []
     for subject, visits in groupby(sessions, key=lambda session: session.subject):

@@ -179,7 +179,7 @@ def load_of(session: Session, options: Options) -> Load:
     """Say what there is to do in a session, by the names and headers of its files."""
     from bids_app.dataset.sources import find_sources
 
-    sources = [each for each in find_sources(session, options) if each.suffix != "TB1map"]
+    sources = [each for each in find_sources(session, options.folders) if each.suffix != "TB1map"]
     return Load(
         voxels=tuple(_voxels(scan.path) for scan in session.anchors),
         contrasts=len(session.others) + bool(sources),

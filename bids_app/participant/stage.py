@@ -108,7 +108,7 @@ def run(options: Options) -> ExitCode:
     """
     if not options.selection.skip_bids_validation:
         check_dataset(options.folders.bids_dir)
-    sessions = index_sessions(options)
+    sessions = index_sessions(options.folders.bids_dir, options.selection)
     to_measure = [session for session in sessions if not session.problem]
     resources = allocate(len(to_measure), options.resources)
     if options.run.dry_run:
@@ -214,10 +214,10 @@ def quantify_session(
 ) -> tuple[tuple[QuantitativeMap, ...], tuple[str, ...]]:
     """Compute and write R1 and its companions; say what could not be used, or limits them."""
     quantified = quantify(
-        find_sources(session, options),
+        find_sources(session, options.folders),
         brain_mask,
         options,
-        unprocessed_field_maps(session, options),
+        unprocessed_field_maps(session, options.folders.bids_dir),
     )
     write_maps(staging, session, quantified.maps)
     return quantified.maps, quantified.warnings

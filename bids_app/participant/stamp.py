@@ -28,7 +28,7 @@ def stamp_of(session: Session, options: Options) -> Stamp:
         inputs[str(scan.path.relative_to(bids_dir))] = _sha256_if_readable(scan.path)
     parameters = {"methods": " ".join(methods.names), "ensembles": " ".join(methods.ensembles)}
     parameters["flip averaging"] = str(methods.flip_averaging)
-    sources = find_sources(session, options)
+    sources = find_sources(session, options.folders)
     for image in sources:
         for path in (image.path, *image.sidecars):
             prefix = "" if image.dataset == "raw" else f"{image.dataset}:"

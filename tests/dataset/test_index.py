@@ -15,7 +15,8 @@ from bids_app.errors import (
     MissingInputError,
     NothingSelectedError,
 )
-from tests.conftest import changed, describe, options_of, save_image
+from bids_app.options import Selection
+from tests.conftest import describe, save_image
 
 
 @pytest.fixture
@@ -36,8 +37,7 @@ def bids(tmp_path: Path, noise: np.ndarray) -> Path:
 
 
 def _index(bids: Path, **fields: object) -> list[Session]:
-    options = options_of(bids, bids.parent / "out")
-    return index_sessions(changed(options, **fields))
+    return index_sessions(bids, Selection(**fields))
 
 
 def _text(session: Session) -> str:
@@ -185,17 +185,15 @@ def test_an_index_that_is_kept_serves_other_subjects_too(
         path = folder / f"sub-{subject}" / "anat" / f"sub-{subject}_run-01_T1w.nii.gz"
         save_image(path, np.ones((4, 4, 4), dtype=np.uint8))
     database = tmp_path / "new" / "database"
-    options = options_of(folder, tmp_path / "out", bids_database_dir=database)
-    one = changed(options, participant_labels=("01",))
-    assert [session.name for session in index_sessions(one)] == ["sub-01"]
+    (session,) = _index(folder, bids_database_dir=database, participant_labels=("01",))
+    assert session.name == "sub-01"
     assert (database / "layout_index.sqlite").is_file()
 
     def indexed_again(*_: object) -> None:
         pytest.fail("the dataset was indexed again")
 
     monkeypatch.setattr(bids.BIDSLayoutIndexer, "_index_dir", indexed_again)
-    other = changed(options, participant_labels=("02",))
-    (session,) = index_sessions(other)
+    (session,) = _index(folder, bids_database_dir=database, participant_labels=("02",))
     assert session.anchors[0].name == "sub-02_run-01"
 
 
@@ -204,9 +202,8 @@ def test_a_database_folder_that_cannot_be_made(tmp_path: Path) -> None:
     save_image(folder / "sub-01" / "anat" / "sub-01_T1w.nii.gz", np.ones((2, 2, 2), np.uint8))
     (tmp_path / "file").touch()
     database = tmp_path / "file" / "database"
-    options = options_of(folder, tmp_path / "out", bids_database_dir=database)
     with pytest.raises(CannotCreateError, match="database folder"):
-        index_sessions(options)
+        _index(folder, bids_database_dir=database)
 
 
 def test_folders_of_other_subjects_are_not_read(
@@ -226,7 +223,7 @@ def test_folders_of_other_subjects_are_not_read(
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", watched)
-    (session,) = index_sessions(options_of(tmp_path, tmp_path / "out", participant_labels=("01",)))
+    (session,) = _index(tmp_path, participant_labels=("01",))
     assert session.name == "sub-01"
     assert any("sub-01/anat" in path for path in seen)
     assert not [path for path in seen if "sub-02" in path or "sub-010" in path]

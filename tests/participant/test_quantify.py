@@ -88,8 +88,8 @@ def _write_field(options: Options, factor: float = 1.0) -> None:
 
 
 def _quantify(options: Options) -> Quantification:
-    fields = unprocessed_field_maps(_SESSION, options)
-    return quantify(find_sources(_SESSION, options), _BRAIN, options, fields)
+    fields = unprocessed_field_maps(_SESSION, options.folders.bids_dir)
+    return quantify(find_sources(_SESSION, options.folders), _BRAIN, options, fields)
 
 
 def _error(result: Quantification, quantity: str) -> float:
@@ -257,13 +257,17 @@ def test_two_runs_are_two_acquisitions_and_the_first_is_used(options: Options) -
 
 def test_metadata_nearest_to_the_image_wins(options: Options) -> None:
     _write_mpm(options)
-    (image, *_) = [s for s in find_sources(_SESSION, options) if "T1w_echo-2" in s.path.name]
+    (image, *_) = [
+        s for s in find_sources(_SESSION, options.folders) if "T1w_echo-2" in s.path.name
+    ]
     assert image.number("FlipAngle") == 25
     assert image.number("EchoTime") == pytest.approx(0.00492)
     _edit(options.folders.bids_dir / "sub-01" / "sub-01_acq-T1w_MPM.json", FlipAngle=20)
     _edit(_anat(options) / f"{_STEM}_acq-PDw_MPM.json", FlipAngle=3)
     _edit(_anat(options) / f"{_STEM}_acq-T1w_MPM.json", Manufacturer="none")
-    (image, *_) = [s for s in find_sources(_SESSION, options) if "T1w_echo-2" in s.path.name]
+    (image, *_) = [
+        s for s in find_sources(_SESSION, options.folders) if "T1w_echo-2" in s.path.name
+    ]
     assert image.number("FlipAngle") == 20
     assert [path.parent.name for path in image.sidecars] == ["bids", "sub-01", "anat", "anat"]
 
@@ -272,7 +276,7 @@ def test_missing_echo_times_are_said(options: Options) -> None:
     _write_mpm(options)
     _edit(_echo(options, 1), EchoTime=None)
     reason = _reason(options)
-    assert "acq-T1w_echo-1_flip-2_mt-off_MPM.nii.gz has no EchoTime: looked in acq-T1w" in reason
+    assert "acq-T1w_echo-1_flip-2_mt-off_MPM.nii.gz has no EchoTime: searched acq-T1w" in reason
 
 
 @pytest.mark.parametrize(
@@ -300,7 +304,7 @@ def test_json_that_cannot_be_read_is_said(options: Options) -> None:
     (options.folders.bids_dir / "MPM.json").write_text("{")
     assert "MPM.json is not readable JSON" in _reason(options)
     (options.folders.bids_dir / "MPM.json").write_text("[]")
-    assert "does not hold a JSON object" in _reason(options)
+    assert "does not contain a JSON object" in _reason(options)
 
 
 def test_a_missing_contrast_is_said(options: Options) -> None:
@@ -357,7 +361,7 @@ def test_a_field_map_in_other_units(options: Options) -> None:
 def test_an_acquisition_elsewhere_is_refused(options: Options) -> None:
     _write_mpm(options)
     elsewhere = Volume(_BRAIN.data, _AFFINE + np.pad([[0], [0], [90.0]], ((0, 1), (3, 0))))
-    result = quantify(find_sources(_SESSION, options), elsewhere, options)
+    result = quantify(find_sources(_SESSION, options.folders), elsewhere, options)
     assert "of the brain that the anatomical scan shows" in result.warnings[0]
 
 

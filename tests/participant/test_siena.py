@@ -196,11 +196,12 @@ def test_the_plan(bids: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert main([*words, "--dry-run"]) == 0
     assert "siena: sub-01_ses-b sub-01_ses-c\n" in capsys.readouterr().out
     options = parse(words)
-    first, second, third, other = index_sessions(options)
+    first, second, third, other = index_sessions(options.folders.bids_dir, options.selection)
     assert (first.baseline, other.baseline) == (None, None)
     assert second.baseline == third.baseline == first.anchors[0]
     # One task for each session: the first one is not asked for.
-    (alone,) = index_sessions(parse([*words, "--session-label", "c"]))
+    selection = parse([*words, "--session-label", "c"]).selection
+    (alone,) = index_sessions(options.folders.bids_dir, selection)
     assert alone.baseline == third.baseline
     costs = predict_sessions([first, second], 1, options)
     assert costs["sub-01_ses-b"].seconds == pytest.approx(costs["sub-01_ses-a"].seconds + 1200)

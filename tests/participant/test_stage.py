@@ -251,8 +251,8 @@ def test_bad_scans_fail_alone(cohort: Path, tmp_path: Path, noise: np.ndarray) -
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["--participant-label", "99"], 18, "None of the labels asked for"),
-        (["--session-label", "99"], 18, "session labels asked for"),
+        (["--participant-label", "99"], 18, "None of the requested labels"),
+        (["--session-label", "99"], 18, "None of the requested session labels"),
     ],
 )
 def test_labels_that_do_not_exist(

@@ -112,7 +112,7 @@ def test_an_aligned_contrast_without_a_mask_stays_on_the_page(
     monkeypatch.setitem(METHODS, "thalnet", only_t1w)
     options = options_of(bids, tmp_path / "out", session_labels=("01",))
     prepare_output(options.folders.output_dir)
-    (session,) = index_sessions(options)
+    (session,) = index_sessions(options.folders.bids_dir, options.selection)
     outcome = measure_session(session, options, 1, print)
     assert "R1map gives no mask by thalnet: no thalami." in outcome.warnings
     write_record(options.folders.output_dir, outcome)
@@ -124,7 +124,7 @@ def test_an_aligned_contrast_without_a_mask_stays_on_the_page(
 
 def test_metadata_and_settings_are_part_of_the_stamp(bids: Path, tmp_path: Path) -> None:
     options = options_of(bids, tmp_path, session_labels=("01",))
-    (session,) = index_sessions(options)
+    (session,) = index_sessions(options.folders.bids_dir, options.selection)
     before = stamp_of(session, options)
     name = "sub-01/ses-01/anat/sub-01_ses-01_echo-1_flip-1_mt-off_MPM"
     assert f"{name}.nii.gz" in before.inputs
