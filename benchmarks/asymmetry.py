@@ -16,7 +16,7 @@ import numpy as np
 
 from bids_app.group.reference import read_reference
 from bids_app.segmentation.quality import ASYMMETRY_RANGE
-from bids_app.segmentation.result import LEFT, RIGHT
+from bids_app.segmentation.sides import LEFT, RIGHT
 
 
 def main() -> None:

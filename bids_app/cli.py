@@ -34,25 +34,15 @@ from bids_app.options import (
     Maps,
     Methods,
     Options,
-    Programs,
     Resources,
     Run,
     Selection,
 )
+from bids_app.programs import arguments as program_arguments
+from bids_app.programs.registry import EXTERNAL_METHODS
 
 _LEVELS = ("participant", "group")
 _BUILT_IN = ("thalnet", "atlas")
-_PROGRAMS = (
-    "freesurfer",
-    "first",
-    "fastsurfer",
-    "synthseg",
-    "dbsegment",
-    "mindglide",
-    "mindglide1",
-)
-# Those that segment nothing, and have an option of their own.
-_OTHER_PROGRAMS = ("flirt", "siena")
 _SPOILING_CORRECTIONS = ("v2k", "v3star", "NHResFIL", "FIL_v3star", "FIL_7T")
 _MEMORY_UNITS = {"": 1 / 1024, "M": 1 / 1024, "G": 1.0, "T": 1024.0}
 
@@ -117,10 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="extend",
         default=[],
         metavar="NAME=PATH",
-        help="finished results to use; 'manual=PATH' holds manual thalamus labels, "
-        "the reference of the group stage, 'siena=PATH' SIENA's reports, 'qmri=PATH' R1, T1 or "
-        "TB1 maps; 'freesurfer=SUBJECTS_DIR', fastsurfer, first, synthseg, dbsegment, mindglide, "
-        "or any other name for a BIDS derivative, thalami that are measured beside thalnet's",
+        help=program_arguments.help_of_results(),
     )
     add(
         "--analysis-file",
@@ -144,17 +131,17 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--methods",
         nargs="+",
-        choices=(*_BUILT_IN, *_PROGRAMS),
+        choices=(*_BUILT_IN, *EXTERNAL_METHODS),
         default=["thalnet"],
-        help="what segments the thalami: thalnet always does, as others rest on its brain mask; "
-        "the others are programs on the PATH or in an image (--tool-image). A method given with "
-        "-d NAME=PATH is read from there and not run",
+        help="segmentation methods: thalnet always runs, as the others depend on its brain mask; "
+        "except for the built-in atlas they are programs on the PATH or in an image "
+        "(--tool-image). A method given with -d NAME=PATH is read from there and not run",
     )
     add(
         "--envelope",
         default="first",
         metavar="METHOD",
-        help="whose mask cuts the thalami out of MindGlide's deep grey matter (default: first)",
+        help=program_arguments.help_of_envelope(),
     )
     add(
         "--no-flip-averaging",
@@ -178,7 +165,7 @@ def build_parser() -> argparse.ArgumentParser:
         "mean probability or STAPLE of all (default: union majority)",
     )
 
-    _add_tools(parser)
+    program_arguments.add_options(parser)
 
     maps = parser.add_argument_group("quantitative maps")
     add = maps.add_argument
@@ -220,48 +207,6 @@ def build_parser() -> argparse.ArgumentParser:
     add("--reports-only", action="store_true", help="rebuild the pages from finished results")
     add("-v", "--verbose", action="count", default=0)
     return parser
-
-
-def _add_tools(parser: argparse.ArgumentParser) -> None:
-    """Describe the arguments about other programs."""
-    tools = parser.add_argument_group("other programs")
-    add = tools.add_argument
-    add(
-        "--tool-image",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="METHOD=IMAGE",
-        help="run a method, flirt or siena in a Docker image (by its name, from the engine here) "
-        "or an Apptainer image (a .sif file, a folder or an address) instead of from the PATH",
-    )
-    add(
-        "--tool-weights",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="METHOD=PATH",
-        help="network weights: dbsegment's folder of models, mindglide's .pt file",
-    )
-    add("--tool-gpu", action="store_true", help="let them use NVIDIA GPUs")
-    add(
-        "--flirt",
-        action="store_true",
-        help="align R1, FLAIR and T2w by FSL's FLIRT as Ibrahim et al. 2026 did, and by ANTs where "
-        "that fails (default: by ANTs alone)",
-    )
-    add(
-        "--siena",
-        action="store_true",
-        help="run FSL's SIENA from the T1w of each subject's first session to that of every later "
-        "one; the group stage takes its brain volume change before others",
-    )
-    add(
-        "--fs-license-file",
-        type=Path,
-        metavar="FILE",
-        help="FreeSurfer's (default: $FS_LICENSE, then $FREESURFER_HOME/license.txt)",
-    )
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -306,14 +251,7 @@ def _options(values: argparse.Namespace) -> Options:
             ensembles=tuple(dict.fromkeys(values.ensembles)),
             envelope=values.envelope,
         ),
-        Programs(
-            images=_pairs("--tool-image", values.tool_image, (*_PROGRAMS, *_OTHER_PROGRAMS)),
-            weights=_weights(values.tool_weights),
-            gpu=values.tool_gpu,
-            fs_license_file=_absolute(values.fs_license_file),
-            flirt=values.flirt,
-            siena=values.siena,
-        ),
+        program_arguments.programs_of(values),
         Maps(
             signal_form=values.signal_form,
             gibbs_unringing=values.gibbs_unringing,
@@ -475,27 +413,6 @@ def _derivatives(values: Sequence[str]) -> dict[str, Path]:
         if not os.access(folder, os.R_OK | os.X_OK):
             raise PermissionDeniedError(permission_denied(folder))
         found[name] = folder
-    return found
-
-
-def _pairs(option: str, values: Sequence[str], names: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for value in values:
-        name, equals, text = value.partition("=")
-        if not equals or not text or name not in names:
-            raise UsageError(
-                f"'{value}' (given as {option}) is not METHOD=… with one of {', '.join(names)}."
-            )
-        found[name] = text
-    return found
-
-
-def _weights(values: Sequence[str]) -> dict[str, Path]:
-    pairs = _pairs("--tool-weights", values, _PROGRAMS)
-    found = {name: Path(path).absolute() for name, path in pairs.items()}
-    for path in found.values():
-        if not path.exists():
-            raise MissingInputError(f"There is no {path} (given as --tool-weights).")
     return found
 
 

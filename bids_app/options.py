@@ -104,18 +104,16 @@ class Programs:
         Whether they may use a GPU.
     fs_license_file : Path or None
         FreeSurfer's licence.
-    flirt : bool
-        Whether contrasts are aligned by FSL's FLIRT first.
-    siena : bool
-        Whether FSL's SIENA is run from each subject's first session to the later ones.
+    requested : tuple of str
+        Programs that segment nothing and were requested by an option of their own, for example
+        ``flirt``.
     """
 
     images: Mapping[str, str] = field(default_factory=dict)
     weights: Mapping[str, Path] = field(default_factory=dict)
     gpu: bool = False
     fs_license_file: Path | None = None
-    flirt: bool = False
-    siena: bool = False
+    requested: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

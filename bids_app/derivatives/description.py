@@ -12,12 +12,10 @@ from pathlib import Path
 from bids_app import __version__
 from bids_app.dataset.staging import write_if_different
 from bids_app.derivatives.methods_section import LONGITUDINAL, STEPS
+from bids_app.derivatives.references import REFERENCES
 from bids_app.options import Options
-from bids_app.programs.flirt import FLIRT
-from bids_app.programs.registry import EXTERNAL
-from bids_app.programs.siena import SIENA
+from bids_app.programs.registry import AUXILIARY_PROGRAMS, PROGRAMS
 from bids_app.run.stamps import Stamp
-from bids_app.tools.program import Program
 
 CODE_URL = "https://github.com/thalbids/thalbids"
 BIDS_VERSION = "1.10.0"
@@ -117,13 +115,13 @@ _BUILT_IN: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-# Programs that segment nothing.
-_OTHERS = (FLIRT, SIENA)
-
-
 def other_programs(stamp: Stamp) -> list[str]:
     """Names of the programs, beside those that segment, that results were made with."""
-    return [program.name for program in _OTHERS if program.parameter in stamp.parameters]
+    return [
+        name
+        for name, program in AUXILIARY_PROGRAMS.items()
+        if program.parameter in stamp.parameters
+    ]
 
 
 def methods_text(used: Iterable[str], steps: Iterable[str] = ()) -> str:
@@ -167,14 +165,16 @@ def works(used: Iterable[str], steps: Iterable[str] = ()) -> str:
 
 def _beside_thalnet(used: Iterable[str]) -> list[tuple[str, tuple[str, ...]]]:
     names = dict.fromkeys(name.removesuffix(LONGITUDINAL) for name in used)
-    programs: tuple[Program, ...] = (*EXTERNAL.values(), *_OTHERS)
-    external = {each.name: (each.methods, each.references) for each in programs}
+    external = {
+        name: (program.sentence, tuple(REFERENCES[key] for key in program.citations))
+        for name, program in PROGRAMS.items()
+    }
     return [(_BUILT_IN | external)[name] for name in names if name in _BUILT_IN | external]
 
 
 def _citation_file(options: Options) -> str:
-    asked = [FLIRT.name] * options.programs.flirt + [SIENA.name] * options.programs.siena
-    used = (*options.methods.names, *options.folders.derivatives, *asked)
+    requested = options.programs.requested
+    used = (*options.methods.names, *options.folders.derivatives, *requested)
     methods = methods_text(used)
     return f"# Methods\n\n{methods}\n## References\n\n{works(used)}\n{_FURTHER_STEPS}"
 

@@ -49,4 +49,27 @@ REFERENCES = {
     "1945;1:80-83.",
     "williams1959": "Williams EJ. The comparison of regression variables. J R Stat Soc B "
     "1959;21:396-399.",
+    "baniasadi2023": "Baniasadi M, Petersen MV, Gonçalves J, et al. DBSegment: fast and robust "
+    "segmentation of deep brain structures considering domain generalization. Hum Brain Mapp "
+    "2023;44:762-778.",
+    "billot2023": "Billot B, Greve DN, Puonti O, et al. SynthSeg: segmentation of brain MRI scans "
+    "of any contrast and resolution without retraining. Med Image Anal 2023;86:102789. "
+    "doi:10.1016/j.media.2023.102789",
+    "buckner2004": "Buckner RL, Head D, Parker J, et al. A unified approach for morphometric and "
+    "functional data analysis in young, old, and demented adults using automated atlas-based head "
+    "size normalization. NeuroImage 2004;23:724-738.",
+    "fischl2002": "Fischl B, Salat DH, Busa E, et al. Whole brain segmentation: automated labeling "
+    "of neuroanatomical structures in the human brain. Neuron 2002;33:341-355.",
+    "goebl2025": "Goebl P, Wingrove J, Abdelmannan O, et al. Enabling new insights from old scans "
+    "by repurposing clinical MRI archives for multiple sclerosis research. Nat Commun 2025;16. "
+    "doi:10.1038/s41467-025-58274-8",
+    "henschel2020": "Henschel L, Conjeti S, Estrada S, Diers K, Fischl B, Reuter M. FastSurfer: a "
+    "fast and accurate deep learning based neuroimaging pipeline. NeuroImage 2020;219:117012.",
+    "henschel2022": "Henschel L, Kügler D, Reuter M. FastSurferVINN: building "
+    "resolution-independence into deep learning segmentation methods. NeuroImage 2022;251:118933.",
+    "jenkinson2002": "Jenkinson M, Bannister P, Brady M, Smith S. Improved optimization for the "
+    "robust and accurate linear registration and motion correction of brain images. NeuroImage "
+    "2002;17:825-841.",
+    "patenaude2011": "Patenaude B, Smith SM, Kennedy DN, Jenkinson M. A Bayesian model of shape "
+    "and appearance for subcortical brain segmentation. NeuroImage 2011;56:907-922.",
 }

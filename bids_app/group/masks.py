@@ -22,7 +22,7 @@ from bids_app.images.geometry import bounding_box, same_grid
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 from bids_app.run.resources import available_processors
-from bids_app.segmentation.result import LEFT, RIGHT
+from bids_app.segmentation.sides import LEFT, RIGHT
 from bids_app.statistics.calibration import boundary_curve
 from bids_app.statistics.overlap import containment_matrix, overlap_table
 

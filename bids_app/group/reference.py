@@ -12,7 +12,7 @@ from bids_app.errors import BadDataError
 from bids_app.images.volume import Volume, to_ras
 from bids_app.programs.method import FREESURFER_LABELS
 from bids_app.programs.precomputed import thalamus_names
-from bids_app.segmentation.result import LEFT, RIGHT
+from bids_app.segmentation.sides import LEFT, RIGHT
 
 
 def find_reference(folder: Path, scan: str) -> Path | None:

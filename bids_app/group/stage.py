@@ -33,7 +33,7 @@ from bids_app.group.result import NotApplicableError, Result
 from bids_app.group.stored_calibration import read_calibration
 from bids_app.group.study import Study
 from bids_app.options import Options
-from bids_app.programs.siena import own_reports
+from bids_app.programs.siena import folder_of_reports
 from bids_app.report.pages import CohortReport, Section, SessionStatus, cohort_page
 from bids_app.report.plots import figure_files
 from bids_app.run.outcome import Outcome
@@ -77,7 +77,7 @@ def run(options: Options) -> ExitCode:
         plan,
         options.folders.output_dir,
         given.get(plan.reference),
-        given.get("siena") or own_reports(options.folders.output_dir),
+        given.get("siena") or folder_of_reports(options.folders.output_dir),
         options.analysis.calibrate,
         calibration,
     )

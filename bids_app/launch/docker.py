@@ -32,7 +32,7 @@ from bids_app.errors import (
 from bids_app.launch.arguments import Command, check_command, launcher_parser
 from bids_app.options import Options
 from bids_app.programs.freesurfer import find_licence
-from bids_app.programs.selection import all_programs, programs_to_run
+from bids_app.programs.selection import all_programs, methods_to_run
 from bids_app.tools.choice import runner_of
 from bids_app.tools.docker_image import Docker
 
@@ -235,7 +235,7 @@ def licence_for(options: Options) -> Path | None:
     MissingInputError, BadDataError
         If it is needed and there is none.
     """
-    needed = any(method.needs_licence for method in programs_to_run(options))
+    needed = any(method.needs_licence for method in methods_to_run(options))
     if not needed or options.programs.fs_license_file is not None:
         return None
     return find_licence(None).absolute()

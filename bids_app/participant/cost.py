@@ -10,12 +10,9 @@ from pathlib import Path
 from bids_app.dataset.images import count_voxels
 from bids_app.dataset.index import Session
 from bids_app.options import Options
-from bids_app.programs.flirt import FLIRT
-from bids_app.programs.method import ExternalMethod
-from bids_app.programs.selection import all_programs, programs_to_run
-from bids_app.programs.siena import SIENA
+from bids_app.programs.method import AuxiliaryProgram, ExternalMethod, Workload
+from bids_app.programs.selection import all_programs, workload_of
 from bids_app.run.records import read_record
-from bids_app.tools.program import Program
 
 # Measured by benchmarks/cost_model.py at 2 and 1 mm by one processor; the atlas at 2 mm only.
 _START_SECONDS = 2.0
@@ -148,22 +145,14 @@ def predict_sessions(
     measured = [session for session in sessions if not session.problem]
     loads = {session.name: load_of(session, options) for session in measured}
     costs = {name: predict(load, threads) for name, load in loads.items()}
-    programs = programs_to_run(options)
-    others = [program for program in all_programs(options) if program not in programs]
-    if FLIRT in others:
-        # R1 takes up to three runs.
-        runs = {name: len(load.voxels) * load.contrasts for name, load in loads.items()}
-        costs = {name: _with(cost, FLIRT, runs[name]) for name, cost in costs.items()}
-    if SIENA in others:
-        later = {session.name for session in measured if session.baseline is not None}
-        costs = {name: _with(cost, SIENA, int(name in later)) for name, cost in costs.items()}
+    programs = all_programs(options)
     if programs:
         return {
-            session.name: _with_programs(costs[session.name], session, programs)
+            session.name: _with_programs(
+                costs[session.name], workload_of(session, options), programs
+            )
             for session in measured
         }
-    if others:
-        return costs
     records = {name: read_record(options.folders.output_dir, name) for name in costs}
     done = {name: kept for name, kept in records.items() if kept and kept.status == "done"}
     if not done:
@@ -188,21 +177,14 @@ def load_of(session: Session, options: Options) -> Load:
     )
 
 
-def _with(cost: Cost, program: Program, runs: int) -> Cost:
-    if not runs:
-        return cost
-    peak_mib = max(cost.peak_mib, 1024 * program.memory_gib)
-    return Cost(cost.seconds + runs * program.seconds, peak_mib)
-
-
-def _with_programs(cost: Cost, session: Session, programs: Sequence[ExternalMethod]) -> Cost:
-    contrasts = [scan.contrast for scan in session.anchors]
-    contrasts += [scan.contrast for scan in session.others] * len(session.anchors)
-    images = [sum(each in program.contrasts for each in contrasts) for program in programs]
+def _with_programs(
+    cost: Cost, workload: Workload, programs: Sequence[ExternalMethod | AuxiliaryProgram]
+) -> Cost:
+    """Add the runs of programs to the cost of a session."""
+    runs = [(program, program.runs(workload)) for program in programs]
     return Cost(
-        cost.seconds
-        + sum(n * program.seconds for n, program in zip(images, programs, strict=True)),
-        max(cost.peak_mib, *(1024 * program.memory_gib for program in programs)),
+        cost.seconds + sum(count * program.seconds for program, count in runs),
+        max([cost.peak_mib, *(1024 * program.memory_gib for program, count in runs if count)]),
     )
 
 

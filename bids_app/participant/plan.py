@@ -68,12 +68,12 @@ def _print_finished(sessions: Sequence[Session], options: Options) -> None:
     given = datasets(options)
     if not given:
         return
-    _, *rows = match_table(sessions, options)
+    rows = match_table(sessions, options)
     for name in given:
-        own = [row for row in rows if row[0] == name]
-        served = {session for _, session, _, _, file, _ in own if "n/a" not in (session, file)}
-        without = [session for _, session, _, _, file, _ in own if file == "n/a"]
-        loose = [file for _, session, _, _, file, _ in own if session == "n/a"]
+        matches = [row for row in rows if row.dataset == name]
+        served = {row.session for row in matches if "n/a" not in (row.session, row.file)}
+        without = [row.session for row in matches if row.file == "n/a"]
+        loose = [row.file for row in matches if row.session == "n/a"]
         line = f"{name}: {len(served)} of {len(served) + len(without)} sessions"
         line += f"; nothing for {_some(without)}" if without else ""
         line += f"; of no session: {_some(loose)}" if loose else ""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
 from bids_app import __version__
+from bids_app.contrasts import suffixes
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Session
 from bids_app.dataset.metadata import merged
@@ -30,17 +29,12 @@ from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.programs.finished import datasets, find_finished, read_finished
 from bids_app.programs.freesurfer import find_licence, read_statistics
-from bids_app.programs.job import provenance, run_program
-from bids_app.programs.layouts import CONTRASTS, Finished
-from bids_app.programs.method import (
-    ExternalMethod,
-    Labels,
-    check_place,
-    placed,
-    within_envelope,
-)
-from bids_app.programs.registry import EXTERNAL
-from bids_app.programs.selection import limits_of, programs_to_run
+from bids_app.programs.job import kept_log, provenance, run_program
+from bids_app.programs.layouts import Finished
+from bids_app.programs.method import ExternalMethod
+from bids_app.programs.placement import Labels, check_place, placed, within_envelope
+from bids_app.programs.registry import EXTERNAL_METHODS
+from bids_app.programs.selection import limits_of, methods_to_run
 from bids_app.run.outcome import Stage
 from bids_app.segmentation.fusion import ensembles, fuse
 from bids_app.segmentation.result import Thalami
@@ -105,9 +99,9 @@ def measure_external(
     """
     tasks, warnings = _finished_tasks(anchor, session, options)
     failed = []
-    for method in programs_to_run(options):
+    for method in methods_to_run(options):
         for contrast, image in images.items():
-            if contrast in method.contrasts:
+            if method.segments(contrast):
                 run = _Run(method, contrast, image, anchor, options, threads, staging, session)
                 tasks.setdefault(method.name, {})[contrast] = run
         if method.name not in tasks:
@@ -148,11 +142,11 @@ def measure_external(
 
 
 def _contrast_order(item: tuple[str, object]) -> int:
-    return CONTRASTS.index(item[0])
+    return suffixes().index(item[0])
 
 
 def _needs_envelope(name: str) -> bool:
-    return name in EXTERNAL and EXTERNAL[name].needs_envelope
+    return name in EXTERNAL_METHODS and EXTERNAL_METHODS[name].needs_envelope
 
 
 def _envelope(name: str, masks: Mapping[str, Labels], options: Options) -> Labels | None:
@@ -204,7 +198,7 @@ class _Read:
         result, anchor = self.result, self.anchor
         envelope = _envelope(result.method, masks, self.options)
         aligned = {item.contrast: item.transform for item in anchor.aligned}
-        dseg = read_finished(result, anchor.image, aligned.get(result.contrast))
+        dseg = read_finished(result, anchor.image.grid, aligned.get(result.contrast))
         if envelope is not None:
             dseg = within_envelope(dseg, envelope)
         thalami = Thalami(dseg)
@@ -247,22 +241,17 @@ class _Run:
         name = f"logs/{self.anchor.scan.name}_{method.name}{self.contrast}.log"
         limits = limits_of(method, options, self.threads)
         licence = find_licence(options.programs.fs_license_file) if method.needs_licence else None
-        with tempfile.TemporaryDirectory() as folder:
-            log = Path(folder, "log.txt")
-            try:
-                made = run_program(
-                    method,
-                    image,
-                    runner_of(options.programs.images.get(method.name)),
-                    limits,
-                    log,
-                    weights=options.programs.weights.get(method.name),
-                    licence=licence,
-                )
-            finally:
-                if log.is_file():
-                    self.staging.text(name, log.read_text(encoding="utf-8", errors="replace"))
-        dseg = placed(made.labels, method.labels, self.anchor.image)
+        with kept_log(self.staging, name) as log:
+            made = run_program(
+                method,
+                image,
+                runner_of(options.programs.images.get(method.name)),
+                limits,
+                log,
+                weights=options.programs.weights.get(method.name),
+                licence=licence,
+            )
+        dseg = placed(made.labels, method.labels, self.anchor.image.grid)
         program: dict[str, object] = {
             **({"Envelope": options.methods.envelope} if envelope is not None else {}),
             **provenance(method.title, made.run, name),

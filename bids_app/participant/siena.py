@@ -7,7 +7,6 @@ one task each.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -18,7 +17,7 @@ from bids_app.dataset.staging import Staging
 from bids_app.errors import ThalbidsError
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
-from bids_app.programs.job import provenance
+from bids_app.programs.job import kept_log, provenance
 from bids_app.programs.selection import all_programs, limits_of
 from bids_app.programs.siena import FOLDER, SIENA, final_pbvc, run_siena
 from bids_app.run.outcome import Stage
@@ -103,13 +102,8 @@ def _run(
     first, later = (_read(scan) for scan in scans)
     name = f"logs/{session.name}_siena.log"
     runner = runner_of(options.programs.images.get(SIENA.name))
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder, "log.txt")
-        try:
-            report, run = run_siena(first, later, runner, limits_of(SIENA, options, threads), log)
-        finally:
-            if log.is_file():
-                staging.text(name, log.read_text(encoding="utf-8", errors="replace"))
+    with kept_log(staging, name) as log:
+        report, run = run_siena(first, later, runner, limits_of(SIENA, options, threads), log)
     return report, provenance(SIENA.title, run, name)
 
 

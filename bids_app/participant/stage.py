@@ -52,8 +52,7 @@ from bids_app.participant.quantify import quantify
 from bids_app.participant.siena import measure_brain_change
 from bids_app.participant.stamp import stamp_of, without
 from bids_app.programs.finished import write_match_table
-from bids_app.programs.flirt import FLIRT, flirt_strategies
-from bids_app.programs.flirt_runs import FlirtRuns
+from bids_app.programs.flirt import FLIRT, FlirtRuns, flirt_strategies
 from bids_app.programs.selection import all_programs, check_programs, limits_of
 from bids_app.programs.siena import SIENA
 from bids_app.run.outcome import Outcome, Stage, exit_code_of
@@ -257,10 +256,16 @@ def align_contrasts(
     grid = anchor.image
     for other in others:
         strategies, programs = STRATEGIES[other.contrast], []
-        if options.programs.flirt:
+        if FLIRT in all_programs(options):
             runner = runner_of(options.programs.images.get(FLIRT.name))
             limits = limits_of(FLIRT, options, threads)
-            flirt = FlirtRuns(runner, limits, staging, anchor.scan.name, other.contrast)
+            flirt = FlirtRuns(
+                runner=runner,
+                limits=limits,
+                staging=staging,
+                name=anchor.scan.name,
+                contrast=other.contrast,
+            )
             strategies, programs = flirt_strategies(other.contrast, flirt), flirt.programs
         found = align(grid, anchor.brain_mask, other.image, strategies)
         if found.chosen is None:

@@ -11,13 +11,12 @@ from bids_app.dataset.index import Session
 from bids_app.dataset.sources import find_sources
 from bids_app.errors import MissingInputError
 from bids_app.options import Options
-from bids_app.programs.finished import datasets, finished_files
-from bids_app.programs.flirt import FLIRT
-from bids_app.programs.selection import all_programs, programs_to_run
+from bids_app.programs.finished import finished_files
+from bids_app.programs.method import parameter_of
+from bids_app.programs.selection import all_programs, restricted_methods, workload_of
 from bids_app.programs.siena import SIENA
 from bids_app.run.stamps import Stamp
 from bids_app.segmentation import thalnet
-from bids_app.tools.program import parameter_of
 
 
 def stamp_of(session: Session, options: Options) -> Stamp:
@@ -35,15 +34,14 @@ def stamp_of(session: Session, options: Options) -> Stamp:
             inputs[f"{prefix}{path.relative_to(image.root)}"] = _sha256_if_readable(path)
     for name, root, path in finished_files(session, options):
         inputs[f"{name}:{path.relative_to(root)}"] = _sha256_if_readable(path)
-    for method in programs_to_run(options):
-        parameters[method.parameter] = options.programs.images.get(method.name, "local")
-    if options.programs.flirt and (session.others or sources):
-        parameters[FLIRT.parameter] = options.programs.images.get(FLIRT.name, "local")
+    workload = workload_of(session, options)
+    for program in all_programs(options):
+        if program.runs(workload):
+            parameters[program.parameter] = options.programs.images.get(program.name, "local")
     if session.baseline is not None and SIENA in all_programs(options):
-        parameters[SIENA.parameter] = options.programs.images.get(SIENA.name, "local")
         baseline = session.baseline.path
-        inputs[str(baseline.relative_to(options.folders.bids_dir))] = _sha256_if_readable(baseline)
-    if {*options.methods.names, *datasets(options)} & {"mindglide", "mindglide1"}:
+        inputs[str(baseline.relative_to(bids_dir))] = _sha256_if_readable(baseline)
+    if restricted_methods(options):
         parameters["envelope"] = options.methods.envelope
     if sources:
         parameters["signal form"] = options.maps.signal_form

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from bids_app.programs.freesurfer import SUBJECT, read_statistics
-from bids_app.programs.method import FREESURFER_LABELS, ExternalMethod, Job
+from bids_app.programs.method import FREESURFER_LABELS, ExternalMethod, Job, SubjectsDirectory
 from bids_app.tools.call import Bind, Call
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_LAYOUT = SubjectsDirectory("mri/aparc.DKTatlas+aseg.deep.mgz", "stats/aseg+DKT.stats")
 
 
 def _call(job: Job) -> Call:
@@ -32,31 +36,28 @@ def _call(job: Job) -> Call:
 
 
 def _output(job: Job) -> Path:
-    return job.folder / SUBJECT / "mri" / "aparc.DKTatlas+aseg.deep.mgz"
+    return job.folder / SUBJECT / _LAYOUT.image
 
 
 def _measures(folder: Path) -> tuple[npt.NDArray[np.float64], float]:
-    return read_statistics(folder / SUBJECT / "stats" / "aseg+DKT.stats")
+    return read_statistics(folder / SUBJECT / _LAYOUT.statistics)
 
 
-METHOD = ExternalMethod(
+FASTSURFER = ExternalMethod(
     name="fastsurfer",
     title="FastSurfer",
     contrasts=("T1w",),
     labels=FREESURFER_LABELS,
-    program="run_fastsurfer.sh",
+    executable="run_fastsurfer.sh",
     image="deepmi/fastsurfer:cpu-v2.4.2",
+    layout=_LAYOUT,
     call=_call,
     output=_output,
     seconds=1800,
     memory_gib=8,
-    methods="FastSurfer (segmentation only; Apache-2.0) labelled the thalami in its conformed "
-    "space; its labels were taken to the grid of the scan by their headers (nearest neighbour).",
-    references=(
-        "Henschel L, Conjeti S, Estrada S, Diers K, Fischl B, Reuter M. FastSurfer: a fast and "
-        "accurate deep learning based neuroimaging pipeline. NeuroImage 2020;219:117012.",
-        "Henschel L, Kügler D, Reuter M. FastSurferVINN: building resolution-independence into "
-        "deep learning segmentation methods. NeuroImage 2022;251:118933.",
-    ),
+    sentence="FastSurfer (segmentation only; Apache-2.0) segmented the thalami in its conformed "
+    "space; its labels were resampled to the grid of the scan by their headers (nearest "
+    "neighbour).",
+    citations=("henschel2020", "henschel2022"),
     measures=_measures,
 )

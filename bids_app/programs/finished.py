@@ -1,10 +1,11 @@
-"""Finished segmentations given with ``-d NAME=PATH``: found by name, read onto a scan's grid."""
+"""Finished segmentations given with ``-d NAME=PATH``: matched by name, read on a scan's grid."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,29 +15,31 @@ from bids_app.dataset.names import entities_of
 from bids_app.dataset.sources import DERIVATIVE
 from bids_app.dataset.staging import write_if_different
 from bids_app.errors import BadDataError, MissingInputError, permission_denied
-from bids_app.images.geometry import AffineArray, same_grid
+from bids_app.images.geometry import AffineArray, Grid, same_grid
 from bids_app.images.lta import read_lta
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
-from bids_app.programs import layouts, precomputed
-from bids_app.programs.layouts import Finished, Place
-from bids_app.programs.method import Labels, placed
-from bids_app.programs.registry import EXTERNAL
+from bids_app.programs import precomputed
+from bids_app.programs.layouts import Finished, Place, is_image, results_of
+from bids_app.programs.placement import Labels, placed
+from bids_app.programs.registry import AUXILIARY_PROGRAMS, EXTERNAL_METHODS
 
 
 def datasets(options: Options) -> dict[str, Path]:
-    """Folders given with ``-d`` that hold segmentations.
+    """Return the folders given with ``-d`` that hold segmentations.
 
-    Left out are quantitative maps, SIENA's reports and the reference of the group stage.
+    Excluded are quantitative maps, results of programs that do not segment, and the reference of
+    the group stage.
     """
-    others = {DERIVATIVE, "siena", "manual", options.methods.reference}
+    readable = {name for name, program in AUXILIARY_PROGRAMS.items() if program.readable}
+    others = {DERIVATIVE, "manual", options.methods.reference, *readable}
     return {name: path for name, path in options.folders.derivatives.items() if name not in others}
 
 
 def find_finished(
     session: Session, scan: Scan, options: Options
 ) -> tuple[list[Finished], dict[str, str]]:
-    """List what the datasets given hold for one anchor, by names alone.
+    """List the results for one anchor in the datasets given, by names alone.
 
     Parameters
     ----------
@@ -47,28 +50,26 @@ def find_finished(
 
     Returns
     -------
-    found : list of Finished
+    results : list of Finished
         At most one for each method and contrast.
     problems : dict of str to str
-        By dataset, where several of its files fit equally well, or a folder is closed.
+        By dataset, if several of its files fit equally well, or permission is denied.
     """
-    found: list[Finished] = []
+    results: list[Finished] = []
     problems = {}
     place = Place(session, scan, _only_session(session, options))
     for name, root in datasets(options).items():
         try:
-            if name in layouts.SUBJECTS_DIR:
-                found += layouts.in_subjects_dir(name, root, place)
-            elif name in layouts.FLAT:
-                found += layouts.among_files(name, root, place)
+            if name in EXTERNAL_METHODS:
+                results += results_of(EXTERNAL_METHODS[name], root, place)
             else:
-                wanted = options.selection.bids_filters.get(name.lower(), {})
-                found += precomputed.find(name, root, place, wanted)
+                filters = options.selection.bids_filters.get(name.lower(), {})
+                results += precomputed.find(name, root, place, filters)
         except BadDataError as error:
             problems[name] = str(error)
         except PermissionError as error:
             problems[name] = permission_denied(error.filename)
-    return found, problems
+    return results, problems
 
 
 def finished_files(session: Session, options: Options) -> list[tuple[str, Path, Path]]:
@@ -82,14 +83,14 @@ def finished_files(session: Session, options: Options) -> list[tuple[str, Path, 
     return list(dict.fromkeys(files))
 
 
-def read_finished(result: Finished, grid: Volume, to_contrast: AffineArray | None) -> Labels:
-    """Read labels and bring them onto the grid of the anchor.
+def read_finished(result: Finished, grid: Grid, to_contrast: AffineArray | None) -> Labels:
+    """Read labels and resample them on the grid of the anchor.
 
     Parameters
     ----------
     result : Finished
-    grid : Volume
-        The anchor.
+    grid : Grid
+        Grid of the anchor.
     to_contrast : (4, 4) float64 or None
         World coordinates of the anchor to those of the contrast that was segmented; None for the
         anchor itself.
@@ -97,22 +98,22 @@ def read_finished(result: Finished, grid: Volume, to_contrast: AffineArray | Non
     Returns
     -------
     (X, Y, Z) uint8
-        On the anchor's grid; values as `bids_app.programs.method.placed` gives them.
+        On the grid of the anchor; values as in `bids_app.programs.placement.placed`.
 
     Raises
     ------
     MissingInputError, BadDataError
         If a file cannot be read or used.
     """
-    program = EXTERNAL.get(result.dataset)
+    program = EXTERNAL_METHODS.get(result.dataset)
     tables = result.labels or ((program.labels,) if program else ())
-    dseg = np.zeros(grid.data.shape, dtype=np.uint8)
+    dseg = np.zeros(grid.shape, dtype=np.uint8)
     for path, table in zip(result.paths, tables, strict=True):
         labels = to_ras(read_volume(path, may_be_constant=True))
         if path.name.partition(".")[0].endswith("_mask"):
             labels = Volume((labels.data != 0).astype(np.uint8), labels.affine)
         transform = to_contrast
-        if result.in_anchor_space or same_grid(labels.grid, grid.grid):
+        if result.in_anchor_space or same_grid(labels.grid, grid):
             transform = None
         if result.transform is not None:
             transform = _longitudinal(result.transform)
@@ -121,69 +122,95 @@ def read_finished(result: Finished, grid: Volume, to_contrast: AffineArray | Non
 
 
 def _longitudinal(path: Path) -> AffineArray:
-    """Transform from a time point to the template in whose space its labels lie."""
+    """Read the transform from a time point to the template, in whose space its labels lie."""
     try:
         return read_lta(path.read_text(encoding="utf-8", errors="replace"))
     except OSError as error:
         raise MissingInputError(
             f"{path} cannot be read ({error.strerror}), but the labels of FreeSurfer's "
-            "longitudinal stream lie in the space of its template. Keep its folder beside them."
+            "longitudinal stream lie in the space of its template. Keep both folders together."
         ) from error
     except ValueError as error:
-        raise BadDataError(f"{path} is not FreeSurfer's transform: {error}.") from error
+        raise BadDataError(f"{path} is not a transform of FreeSurfer: {error}.") from error
 
 
 def _only_session(session: Session, options: Options) -> bool:
-    """Whether a subject has no other session, so that results by subject can be its."""
+    """Tell whether a subject has no other session, so that results named by subject are of it."""
     folder = options.folders.bids_dir / f"sub-{session.subject}"
     return len([path for path in folder.glob("ses-*") if path.is_dir()]) < 2
 
 
-def match_table(sessions: Iterable[Session], options: Options) -> list[tuple[str, ...]]:
+class Match(NamedTuple):
+    """One row of the table of finished results.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the dataset.
+    session, method, contrast, file : str
+        Session, method and contrast of a result, and its files relative to the dataset; ``n/a`` for
+        what a row does not have.
+    problem : str
+        Why a session has no result, or that a file belongs to no session; otherwise ``n/a``.
+    """
+
+    dataset: str
+    session: str = "n/a"
+    method: str = "n/a"
+    contrast: str = "n/a"
+    file: str = "n/a"
+    problem: str = "n/a"
+
+
+def match_table(sessions: Iterable[Session], options: Options) -> list[Match]:
     """Tabulate which finished results belong to which session, and which to none.
 
     Parameters
     ----------
     sessions : iterable of Session
-        All that were asked for.
+        All sessions that were requested.
     options : Options
 
     Returns
     -------
-    list of tuple of str
-        ``dataset``, ``session``, ``method``, ``contrast``, ``file`` (relative to the dataset) and
-        ``problem``; the names of the columns come first. A session without results of a dataset
-        has one row that says so, and so has every folder or image that belongs to no session.
+    list of Match
+        Sorted. A session without results of a dataset has one row, and so has every folder or image
+        that belongs to no session.
     """
-    rows: list[tuple[str, ...]] = []
-    given = datasets(options)
-    used: dict[str, set[str]] = {name: set() for name in given}
+    rows: list[Match] = []
+    used: set[tuple[str, str]] = set()
     selected = [session for session in sessions if session.anchors]
     for session in selected:
-        matched: list[Finished] = []
+        results: list[Finished] = []
         problems: dict[str, str] = {}
         for scan in session.anchors:
-            found, unclear = find_finished(session, scan, options)
-            matched += found
-            problems |= unclear
-        for name in given:
-            own = [item for item in matched if item.dataset == name]
-            for item in own:
-                names = [path.relative_to(item.root).as_posix() for path in item.paths]
-                used[name].update(text.split("/")[0] for text in names)
-                rows.append(
-                    (name, session.name, item.method, item.contrast, " ".join(names), "n/a")
-                )
-            if not own:
-                rows.append(
-                    (name, session.name, "n/a", "n/a", "n/a", problems.get(name, "nothing found"))
-                )
+            results_of_scan, problems_of_scan = find_finished(session, scan, options)
+            results += results_of_scan
+            problems |= problems_of_scan
+        rows += [_match(session, item) for item in results]
+        rows += [
+            Match(name, session.name, problem=problems.get(name, "no results"))
+            for name in datasets(options)
+            if all(item.dataset != name for item in results)
+        ]
+        used |= {
+            (item.dataset, path.relative_to(item.root).parts[0])
+            for item in results
+            for path in item.paths
+        }
     subjects = {session.subject for session in selected}
-    for name, root in given.items():
-        unused = _unused(root, used[name], subjects, options)
-        rows += [(name, "n/a", "n/a", "n/a", entry, "belongs to no session") for entry in unused]
-    header = ("dataset", "session", "method", "contrast", "file", "problem")
-    return [header, *sorted(rows)]
+    for name, root in datasets(options).items():
+        rows += [
+            Match(name, file=entry, problem="belongs to no session")
+            for entry in _subject_entries(root, subjects, options)
+            if (name, entry) not in used
+        ]
+    return sorted(rows)
+
+
+def _match(session: Session, result: Finished) -> Match:
+    files = " ".join(path.relative_to(result.root).as_posix() for path in result.paths)
+    return Match(result.dataset, session.name, result.method, result.contrast, files)
 
 
 def write_match_table(sessions: Iterable[Session], options: Options) -> None:
@@ -198,21 +225,18 @@ def write_match_table(sessions: Iterable[Session], options: Options) -> None:
         return
     lines = (
         "\t".join(" ".join(cell.split()) for cell in row) + "\n"
-        for row in match_table(sessions, options)
+        for row in (Match._fields, *match_table(sessions, options))
     )
     write_if_different(options.folders.output_dir / "logs" / "derivatives.tsv", "".join(lines))
 
 
-def _unused(root: Path, used: set[str], subjects: set[str], options: Options) -> Sequence[str]:
-    """Subjects' folders and images of a dataset that no session has taken.
+def _subject_entries(root: Path, subjects: set[str], options: Options) -> Iterator[str]:
+    """List the folders and images of subjects in a dataset.
 
-    Those of subjects of the dataset that were not asked for are left out.
+    Those of subjects that the BIDS dataset holds but that were not requested are excluded.
     """
-    found = []
     for entry in sorted(root.glob("sub-*")):
         subject = entities_of(entry, root).get("sub", "")
         others = subject not in subjects and (options.folders.bids_dir / f"sub-{subject}").is_dir()
-        if entry.name in used or others or not (entry.is_dir() or layouts.is_image(entry)):
-            continue
-        found.append(entry.name)
-    return found
+        if not others and (entry.is_dir() or is_image(entry)):
+            yield entry.name

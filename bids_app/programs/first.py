@@ -5,24 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 from bids_app.errors import BadDataError
-from bids_app.programs.method import FREESURFER_LABELS, ExternalMethod, Job
+from bids_app.programs.method import FREESURFER_LABELS, ExternalMethod, Job, LabelFiles
 from bids_app.tools.call import LOG_LINES, Bind, Call
 
 
 def _call(job: Job) -> Call:
     return Call(
         "run_first_all",
-        # No space in the list: what follows one would be another argument.
+        # Without a space in the list, which would split it into two arguments.
         ("-b", "-s", "L_Thal,R_Thal", "-i", job.image, "-o", job.folder / "first"),
         (
-            # The registration is written beside the image where that can be written.
+            # The registration is written next to the image if that is possible.
             Bind(job.image.parent, "/thalbids/in"),
             Bind(job.folder, "/thalbids/out", writable=True),
         ),
         job.folder,
         {
             "FSLOUTPUTTYPE": "NIFTI_GZ",
-            # fsl_sub would hand the work to a cluster and return before it is done.
+            # fsl_sub would submit the work to a cluster and return before it has finished.
             "SGE_ROOT": "",
             "FSLSUBALREADYRUN": "true",
             "FSLPARALLEL": "0",
@@ -32,42 +32,40 @@ def _call(job: Job) -> Call:
 
 
 def _output(job: Job) -> Path:
-    """Named after the boundary correction of the last structure: none for the thalamus.
+    """Return its labels, whose name holds the boundary correction (none for the thalamus).
 
-    The exit status of run_first_all says nothing: its steps leave their errors in files.
+    The exit status of run_first_all is 0 even if a step fails; the steps write errors into files.
     """
-    found = sorted(job.folder.glob("first_all_*_firstseg.nii.gz"))
-    if found:
-        return found[0]
+    segmentations = sorted(job.folder.glob("first_all_*_firstseg.nii.gz"))
+    if segmentations:
+        return segmentations[0]
     for path in sorted(job.folder.glob("first.logs/*.e*")):
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         if lines:
-            said = "\n".join(lines[-LOG_LINES:])
-            raise BadDataError(f"one of its steps failed ({path.name}):\n{said}")
+            tail = "\n".join(lines[-LOG_LINES:])
+            raise BadDataError(f"one of its steps failed ({path.name}):\n{tail}")
     raise BadDataError(
-        "it left no labels of both thalami (*_firstseg.nii.gz). If FSL is set up to hand its work "
-        "to a cluster, have it work at once ('method: shell' in fsl_sub.yml)."
+        "it wrote no labels of both thalami (*_firstseg.nii.gz). If FSL submits its work to a "
+        "cluster, configure it to run locally ('method: shell' in fsl_sub.yml)."
     )
 
 
-METHOD = ExternalMethod(
+FIRST = ExternalMethod(
     name="first",
     title="FIRST",
     contrasts=("T1w",),
     labels=FREESURFER_LABELS,
-    program="run_first_all",
+    executable="run_first_all",
     image="brainlife/fsl:6.0.7.4",
+    layout=LabelFiles(endings=("_firstseg",)),
     call=_call,
     output=_output,
     seconds=600,
     memory_gib=2,
-    methods="FIRST (run_first_all of FSL, free for non-commercial use) outlined both thalami in "
-    "the brain that thalnet's mask leaves; it kept every boundary voxel, as is its default for "
-    "the thalamus.",
-    references=(
-        "Patenaude B, Smith SM, Kennedy DN, Jenkinson M. A Bayesian model of shape and appearance "
-        "for subcortical brain segmentation. NeuroImage 2011;56:907-922.",
-    ),
+    sentence="FIRST (run_first_all of FSL, free for non-commercial use) segmented both thalami in "
+    "the image within thalnet's brain mask; all boundary voxels were kept, which is its default "
+    "for the thalamus.",
+    citations=("patenaude2011",),
     brain_only=True,
     takes_spaces=False,
     keeps_grid=True,

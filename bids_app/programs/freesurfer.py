@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from bids_app.errors import BadDataError, MissingInputError
-from bids_app.programs.method import FREESURFER_LABELS, ExternalMethod, Job
+from bids_app.programs.method import FREESURFER_LABELS, ExternalMethod, Job, SubjectsDirectory
 from bids_app.tools.call import Bind, Call
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 SUBJECT = "thalbids"
+_LAYOUT = SubjectsDirectory("mri/aseg.mgz", "stats/aseg.stats")
 _ETIV = re.compile(r"^# Measure EstimatedTotalIntraCranialVol,.*", re.MULTILINE)
 
 
 def read_statistics(path: Path) -> tuple[npt.NDArray[np.float64], float]:
-    """Read FreeSurfer's own volumes (``aseg.stats`` and files like it).
+    """Read FreeSurfer's own volumes (``aseg.stats`` and files of the same format).
 
     Parameters
     ----------
@@ -28,15 +31,17 @@ def read_statistics(path: Path) -> tuple[npt.NDArray[np.float64], float]:
     -------
     soft_volumes : (2,) float64
         Left and right thalamus in mm³, corrected for partial volumes by ``mri_segstats``; NaN
-        where the table has no row of it.
+        where the table has no row for it.
     icv : float
-        Estimated total intracranial volume (Buckner et al. 2004) in mm³, NaN if not there.
+        Estimated total intracranial volume (Buckner et al. 2004) in mm³, NaN if absent.
 
     Raises
     ------
     BadDataError
-        If the file cannot be read or holds text where numbers belong.
+        If the file cannot be read or contains text in the place of numbers.
     """
+    import numpy as np
+
     volumes = dict.fromkeys(FREESURFER_LABELS, float("nan"))
     try:
         text = path.read_text(encoding="utf-8")
@@ -57,7 +62,7 @@ def find_licence(given: Path | None) -> Path:
     Parameters
     ----------
     given : Path or None
-        By the user; otherwise ``$FS_LICENSE``, then ``$FREESURFER_HOME/license.txt``.
+        As specified by the user; None: ``$FS_LICENSE``, then ``$FREESURFER_HOME/license.txt``.
 
     Returns
     -------
@@ -68,7 +73,7 @@ def find_licence(given: Path | None) -> Path:
     MissingInputError
         If there is none.
     BadDataError
-        If it is not one.
+        If it is not a licence.
     """
     candidates = [given] if given else []
     if not given and os.environ.get("FS_LICENSE"):
@@ -82,16 +87,16 @@ def find_licence(given: Path | None) -> Path:
             raise MissingInputError(
                 f"FreeSurfer's licence {path} cannot be read: {error.strerror}."
             ) from error
-        # An e-mail address, a number and the keys.
+        # The file holds an e-mail address, a number and the keys.
         if len(lines) < 3 or "@" not in lines[0]:
             raise BadDataError(
                 f"{path} is not FreeSurfer's licence: expected an e-mail address, a number and "
-                "keys. Fetch it again from surfer.nmr.mgh.harvard.edu/registration.html."
+                "keys. Download it again from surfer.nmr.mgh.harvard.edu/registration.html."
             )
         return path
     raise MissingInputError(
-        "FreeSurfer does not work without its licence, which is free. Get it from "
-        "surfer.nmr.mgh.harvard.edu/registration.html and give it with --fs-license-file, or "
+        "FreeSurfer requires a licence, which is free. Get it from "
+        "surfer.nmr.mgh.harvard.edu/registration.html and specify it with --fs-license-file, or "
         "set FS_LICENSE."
     )
 
@@ -109,7 +114,7 @@ def _call(job: Job) -> Call:
         ),
         job.folder,
         {
-            # Not the user's own, of which some scripts take more than -sd tells them.
+            # Some scripts read the variable in spite of -sd.
             "SUBJECTS_DIR": "/thalbids/out" if job.contained else str(job.folder),
             **_licence(job),
         },
@@ -117,42 +122,37 @@ def _call(job: Job) -> Call:
 
 
 def _licence(job: Job) -> dict[str, str]:
-    """The licence file has been put beside the image."""
+    """Return where FreeSurfer finds the licence file, a copy next to the image."""
     licence = job.image.with_name("license.txt")
     where = f"/thalbids/in/{licence.name}" if job.contained else str(licence)
     return {"FS_LICENSE": where} if licence.is_file() else {}
 
 
 def _output(job: Job) -> Path:
-    return job.folder / SUBJECT / "mri" / "aseg.mgz"
+    return job.folder / SUBJECT / _LAYOUT.image
 
 
 def _measures(folder: Path) -> tuple[npt.NDArray[np.float64], float]:
-    return read_statistics(folder / SUBJECT / "stats" / "aseg.stats")
+    return read_statistics(folder / SUBJECT / _LAYOUT.statistics)
 
 
-METHOD = ExternalMethod(
+FREESURFER = ExternalMethod(
     name="freesurfer",
     title="FreeSurfer",
     contrasts=("T1w",),
     labels=FREESURFER_LABELS,
-    program="recon-all",
+    executable="recon-all",
     image="freesurfer/freesurfer:7.4.1",
+    layout=_LAYOUT,
     call=_call,
     output=_output,
     seconds=8 * 3600,
     memory_gib=8,
-    methods="FreeSurfer (recon-all; FreeSurfer Software License) labelled the thalami in its "
-    "conformed space; its labels were taken to the grid of the scan by their headers (nearest "
-    "neighbour). Its partial volume corrected volumes and estimated total intracranial volume "
-    "(eTIV) are reported as it gives them.",
-    references=(
-        "Buckner RL, Head D, Parker J, et al. A unified approach for morphometric and functional "
-        "data analysis in young, old, and demented adults using automated atlas-based head size "
-        "normalization. NeuroImage 2004;23:724-738.",
-        "Fischl B, Salat DH, Busa E, et al. Whole brain segmentation: automated labeling of "
-        "neuroanatomical structures in the human brain. Neuron 2002;33:341-355.",
-    ),
+    sentence="FreeSurfer (recon-all; FreeSurfer Software License) segmented the thalami in its "
+    "conformed space; its labels were resampled to the grid of the scan by their headers (nearest "
+    "neighbour). Its volumes corrected for partial volume effects and its estimated total "
+    "intracranial volume (eTIV) are reported unchanged.",
+    citations=("buckner2004", "fischl2002"),
     measures=_measures,
     needs_licence=True,
     takes_spaces=False,

@@ -1,10 +1,11 @@
-"""One run of an external program: its image staged, its labels read, everything else removed."""
+"""One run of a program: its image written, its labels read, everything else removed."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bids_app.dataset.images import read_volume
+from bids_app.dataset.staging import Staging
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.images.geometry import same_grid
 from bids_app.images.volume import Volume, to_ras
@@ -19,19 +21,22 @@ from bids_app.programs.method import ExternalMethod, Job
 from bids_app.tools.call import Bind, Limits, Runner, ToolRun, failure
 from bids_app.tools.local import Local
 
+# Headers hold affines in single precision, and some programs write them as quaternions.
+_GRID_MM = 1e-2
+
 
 @dataclass(frozen=True, eq=False)
 class ProgramLabels:
-    """What a program made of one image.
+    """Results of a program for one image.
 
     Attributes
     ----------
     labels : Volume
-        Its own labels on its own grid, axes in RAS order.
+        Labels of the program on its own grid, axes in RAS order.
     soft_volumes : (2,) float64
-        Left and right thalamus in mm³ as it gives them, NaN if it does not.
+        Left and right thalamus in mm³ as the program reports them, NaN if it does not.
     icv : float
-        Intracranial volume in mm³, NaN if it gives none.
+        Intracranial volume in mm³, NaN if not reported.
     run : ToolRun
     """
 
@@ -61,9 +66,9 @@ def run_program(
     runner : Runner
     limits : Limits
     log : Path
-        Where the program's output is written.
+        File for the output of the program.
     weights, licence : Path, optional
-        Of programs that need them.
+        For programs that need them.
 
     Returns
     -------
@@ -72,7 +77,7 @@ def run_program(
     Raises
     ------
     ToolError
-        If the program fails, takes too long, or leaves no labels that are of use.
+        If the program fails, takes too long, or writes no usable labels.
     MissingInputError
         If it cannot be started.
     """
@@ -103,14 +108,14 @@ def run_program(
                 soft_volumes, icv = method.measures(outputs)
         except (BadDataError, MissingInputError) as error:
             reason = str(error).replace(f"{scratch}/", "")
-            raise failure(method.title, f"left no usable labels: {reason}", log) from error
+            raise failure(method.title, f"wrote no usable labels: {reason}", log) from error
         if method.keeps_grid and not same_grid(labels.grid, image.grid, _GRID_MM):
-            raise failure(method.title, "wrote its labels on another grid than its image's", log)
+            raise failure(method.title, "wrote labels that are not on the grid of its image", log)
         return ProgramLabels(labels, soft_volumes, icv, run)
 
 
 def _make_places(binds: Sequence[Bind]) -> None:
-    """Make the writable folders, and in them the places that others are laid upon."""
+    """Create the writable folders, and in them the mount points of other folders and files."""
     for outer in binds:
         if not outer.writable:
             continue
@@ -126,12 +131,40 @@ def _make_places(binds: Sequence[Bind]) -> None:
                     place.mkdir(exist_ok=True)
 
 
-# Headers hold single precision, and some programs write quaternions of it.
-_GRID_MM = 1e-2
+@contextmanager
+def kept_log(staging: Staging, name: str) -> Iterator[Path]:
+    """Publish the log of a program, whether it succeeds or fails.
+
+    Parameters
+    ----------
+    staging : Staging
+    name : str
+        Name of the log in the output folder.
+
+    Yields
+    ------
+    Path
+        File to which the program's output is written.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log.txt")
+        try:
+            yield log
+        finally:
+            if log.is_file():
+                staging.text(name, log.read_text(encoding="utf-8", errors="replace"))
 
 
 def provenance(title: str, run: ToolRun, log: str) -> dict[str, object]:
-    """How a program was run, for the JSON beside its results; the log by its name in the output."""
+    """Describe how a program was run, for the JSON sidecar of its results.
+
+    Parameters
+    ----------
+    title : str
+    run : ToolRun
+    log : str
+        Name of its log in the output folder.
+    """
     return {
         "Name": title,
         "BackEnd": run.back_end,
@@ -143,7 +176,7 @@ def provenance(title: str, run: ToolRun, log: str) -> dict[str, object]:
 
 
 def stage_image(image: Volume, path: Path) -> Path:
-    """Write an image where a program finds it, with equal qform and sform.
+    """Write an image for a program, with equal qform and sform.
 
     Parameters
     ----------
@@ -154,17 +187,17 @@ def stage_image(image: Volume, path: Path) -> Path:
     Returns
     -------
     Path
-        The same.
+        The path given.
     """
     import nibabel as nib
 
-    # Integers as they are; single precision suffices for the rest.
+    # Integers are kept; single precision suffices for all other types.
     data = image.data if image.data.dtype.kind in "iu" else image.data.astype(np.float32)
     if data.dtype.itemsize > 4:
         data = data.astype(np.float32)
     nifti = nib.Nifti1Image(np.asfortranarray(data), image.affine)
     nifti.header.set_xyzt_units("mm")
-    # DBSegment reads the qform alone, others the sform.
+    # DBSegment reads only the qform, others the sform.
     nifti.set_sform(image.affine, code=1)
     nifti.set_qform(image.affine, code=1)
     nib.save(nifti, path)

@@ -1,4 +1,4 @@
-"""The layouts in which programs leave their segmentations, and whose scan a name belongs to."""
+"""Finished results in the layouts in which programs write them, matched to scans by name."""
 
 from __future__ import annotations
 
@@ -8,31 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bids_app.contrasts import CONTRASTS
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.names import SCAN_ENTITIES, agreement, closest, entities_of
 from bids_app.errors import BadDataError
+from bids_app.programs.method import ExternalMethod, LabelFiles, SubjectsDirectory
 
-# In the order in which they are fused: anchors first.
-CONTRASTS = ("T1w", "FLAIR", "T2w", "R1map")
 _IMAGE = re.compile(r"\.(?:nii(?:\.gz)?|mgz)$")
-
-# Label image and statistics below a subject's folder.
-SUBJECTS_DIR = {
-    "freesurfer": ("mri/aseg.mgz", "stats/aseg.stats"),
-    "fastsurfer": ("mri/aparc.DKTatlas+aseg.deep.mgz", "stats/aseg+DKT.stats"),
-}
-# Folders to look in, the first that holds something counts, and how the names of labels end.
-FLAT = {
-    "first": (("",), ("_firstseg",)),
-    # In the program's own space, from where headers lead back exactly; else as it wrote them.
-    "dbsegment": (("preprocessed_v3", ""), ("",)),
-    "mindglide": (("",), ("_seg", "-seg")),
-    "mindglide1": (("",), ("-seg",)),
-    "synthseg": (("",), ("_synthseg", "-synthseg")),
-}
+# Contrast of results whose names give none.
+_DEFAULT_CONTRAST = "T1w"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finished:
     """Labels of one scan by one program, before they are read.
 
@@ -43,19 +30,19 @@ class Finished:
     root : Path
         That folder.
     method : str
-        As in tables and file names.
+        Name of the method in tables and file names.
     contrast : str
-        That was segmented.
+        Contrast that was segmented.
     paths : tuple of Path
         One label image, or several masks.
     statistics : Path or None
-        The program's own volumes.
+        Volumes as the program reports them.
     transform : Path or None
         FreeSurfer's transform from the scan to the space of the labels.
     in_anchor_space : bool
-        Whether the name says that the labels lie in the space of the scan that is measured.
+        Whether the labels lie in the space of the scan that is measured, by their name.
     labels : tuple of mapping of int to int
-        For each of ``paths`` what its labels become; empty: those of the program.
+        For each of ``paths`` its labels to 1 (left) and 2 (right); empty: those of the program.
     """
 
     dataset: str
@@ -70,13 +57,13 @@ class Finished:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All that the result rests on."""
+        """All files that the result depends on."""
         return (*self.paths, *(path for path in (self.statistics, self.transform) if path))
 
 
 @dataclass(frozen=True)
 class Place:
-    """The anchor that results are looked for.
+    """The anchor for which results are searched.
 
     Attributes
     ----------
@@ -84,7 +71,7 @@ class Place:
     scan : Scan
         One of its anchors.
     only_session : bool
-        Whether the subject has no other session, so that results by subject can be its.
+        Whether the subject has no other session, so that results named by subject are of it.
     """
 
     session: Session
@@ -92,58 +79,87 @@ class Place:
     only_session: bool
 
     def agreement(self, entities: Mapping[str, str], contrast: str) -> int | None:
-        """How many entities of a name are those of the image that was segmented; None: not its.
+        """Count the entities in which a result agrees with the image that was segmented.
 
-        A name that leaves out what tells repeated scans apart belongs to the first of them, and
-        one without session to the session of a subject that has only one.
+        A name without the entities that distinguish repeated scans belongs to the first of them,
+        and one without session to a subject that has only one session.
+
+        Parameters
+        ----------
+        entities : mapping of str to str
+            Entities of the result.
+        contrast : str
+            Contrast that was segmented.
+
+        Returns
+        -------
+        int or None
+            None if the result belongs to another image.
         """
         images = (self.scan, *self.session.others)
         image = next((item for item in images if item.contrast == contrast), self.scan)
-        own = dict(image.entities)
+        entities_of_image = dict(image.entities)
         if entities.get("sub") != self.session.subject:
             return None
         if "ses" not in entities and self.session.session and not self.only_session:
             return None
         keys = ("ses", *SCAN_ENTITIES) if image.contrast == contrast else ("ses",)
-        missing = [key for key in SCAN_ENTITIES if key in own and key not in entities]
+        missing = [key for key in SCAN_ENTITIES if key in entities_of_image and key not in entities]
         if missing and image in self.session.anchors[1:]:
             return None
-        return agreement(entities, own, keys)
+        return agreement(entities, entities_of_image, keys)
 
 
 def method_name(dataset: str) -> str:
-    """Name of a dataset as it can stand in a file name."""
+    """Remove from the name of a dataset what cannot be part of a BIDS label.
+
+    Examples
+    --------
+    >>> method_name("my_labels-2")
+    'mylabels2'
+    """
     return re.sub("[^0-9a-zA-Z]", "", dataset)
 
 
 def entries(root: Path, session: Session) -> Iterator[Path]:
-    """Files and folders of a session, in the layouts that occur.
+    """List files and folders of a session, directly below a dataset or in a folder of the session.
 
-    Only folders that bear the subject's or session's label are looked into.
+    Only folders with the label of the subject or session are searched.
     """
     subject = f"sub-{session.subject}"
     folders = [root, root / f"ses-{session.session}"] if session.session else [root]
     for folder in folders:
         if not folder.is_dir():
             continue
-        # Without a Path for each of ten thousand others.
+        # Without a Path for each of ten thousand other subjects.
         with os.scandir(folder) as listed:
             names = [entry.name for entry in listed if entry.name.startswith(subject)]
         yield from (folder / name for name in sorted(names))
 
 
 def is_image(path: Path) -> bool:
-    """Whether a name is that of an image."""
+    """Tell whether a name is that of an image.
+
+    Examples
+    --------
+    >>> is_image(Path("sub-01_T1w_firstseg.nii.gz")), is_image(Path("sub-01_T1w.json"))
+    (True, False)
+    """
     return _IMAGE.search(path.name) is not None
 
 
 def best(candidates: Iterable[tuple[int, Finished]]) -> list[Finished]:
-    """Of several results that fit, the one that agrees in most entities, for each contrast.
+    """Select for each contrast the result that agrees in most entities.
+
+    Parameters
+    ----------
+    candidates : iterable of (int, Finished)
+        Each with its agreement.
 
     Raises
     ------
     BadDataError
-        If several fit equally well.
+        If several agree equally well.
     """
     by_result: dict[tuple[str, str], list[tuple[int, Finished]]] = {}
     for count, item in candidates:
@@ -161,66 +177,98 @@ def best(candidates: Iterable[tuple[int, Finished]]) -> list[Finished]:
     return chosen
 
 
-def in_subjects_dir(name: str, root: Path, place: Place) -> list[Finished]:
-    """Subjects of FreeSurfer or FastSurfer: ``sub-01``, ``sub-01_ses-01``, ``….long.sub-01``."""
-    image, statistics = SUBJECTS_DIR[name]
-    found = []
+def results_of(program: ExternalMethod, root: Path, place: Place) -> list[Finished]:
+    """Search the results of a program for one anchor, in the layout that it declares.
+
+    Parameters
+    ----------
+    program : ExternalMethod
+    root : Path
+        Folder given with ``-d``.
+    place : Place
+
+    Returns
+    -------
+    list of Finished
+        At most one for each contrast, and for FreeSurfer's longitudinal stream in addition.
+
+    Raises
+    ------
+    BadDataError
+        If several files fit equally well.
+    """
+    if isinstance(program.layout, SubjectsDirectory):
+        return best(_in_subjects_directory(program.name, program.layout, root, place))
+    return _among_files(program.name, program.layout, root, place)
+
+
+def _in_subjects_directory(
+    name: str, layout: SubjectsDirectory, root: Path, place: Place
+) -> Iterator[tuple[int, Finished]]:
+    """Search folders named ``sub-01``, ``sub-01_ses-01`` or ``….long.sub-01``."""
     for folder in entries(root, place.session):
         subfolders = (folder, *sorted(folder.glob("ses-*"))) if folder.is_dir() else ()
         for subject in subfolders:
             timepoint, is_long, base = subject.name.partition(".long.")
-            # The template of a longitudinal stream is no scan.
-            if not (subject / image).is_file() or (subject / "base-tps").exists():
+            # The template of a longitudinal stream is not a scan.
+            if not (subject / layout.image).is_file() or (subject / "base-tps").exists():
                 continue
             entities = entities_of(subject.with_name(timepoint), root)
-            count = place.agreement(entities, "T1w")
-            if count is None or place.scan.contrast != "T1w":
+            count = place.agreement(entities, _DEFAULT_CONTRAST)
+            if count is None or place.scan.contrast != _DEFAULT_CONTRAST:
                 continue
-            given = subject / statistics
+            statistics = subject / layout.statistics
             transforms = subject.parent / base / "mri" / "transforms"
-            result = Finished(
-                dataset=name,
-                root=root,
-                method=f"{name}Long" if is_long else name,
-                contrast="T1w",
-                paths=(subject / image,),
-                statistics=given if given.is_file() else None,
-                transform=transforms / f"{timepoint}_to_{base}.lta" if is_long else None,
+            yield (
+                count,
+                Finished(
+                    dataset=name,
+                    root=root,
+                    method=f"{name}Long" if is_long else name,
+                    contrast=_DEFAULT_CONTRAST,
+                    paths=(subject / layout.image,),
+                    statistics=statistics if statistics.is_file() else None,
+                    transform=transforms / f"{timepoint}_to_{base}.lta" if is_long else None,
+                ),
             )
-            found.append((count, result))
-    return best(found)
 
 
-def among_files(name: str, root: Path, place: Place) -> list[Finished]:
-    """Label images whose names, or those of the folders above, tell to which scan they belong."""
-    folders, endings = FLAT[name]
-    for folder in folders:
-        found = []
+def _among_files(name: str, layout: LabelFiles, root: Path, place: Place) -> list[Finished]:
+    """Search label images whose names, or those of the folders above, identify the scan."""
+    for folder in layout.folders:
+        results = []
         for entry in entries(root / folder, place.session):
             for path in sorted(entry.rglob("*")) if entry.is_dir() else [entry]:
-                contrast = _contrast(path.name, endings)
+                contrast = _contrast(path.name, layout.endings)
                 if contrast is None:
                     continue
                 entities = entities_of(path, root)
                 count = place.agreement(entities, contrast)
                 if count is not None:
-                    anchored = entities.get("space") == place.scan.contrast
                     result = Finished(
-                        name,
-                        root,
-                        method_name(name),
-                        contrast,
-                        (path,),
-                        in_anchor_space=anchored,
+                        dataset=name,
+                        root=root,
+                        method=method_name(name),
+                        contrast=contrast,
+                        paths=(path,),
+                        in_anchor_space=entities.get("space") == place.scan.contrast,
                     )
-                    found.append((count, result))
-        if found:
-            return best(found)
+                    results.append((count, result))
+        if results:
+            return best(results)
     return []
 
 
 def _contrast(name: str, endings: Sequence[str]) -> str | None:
-    """Contrast of a label image by its name (T1w where it names none); None for other files."""
+    """Return the contrast of a label image by its name; None for other files.
+
+    Examples
+    --------
+    >>> _contrast("sub-01_FLAIR_space-T1w_synthseg.nii.gz", ["_synthseg"])
+    'FLAIR'
+    >>> _contrast("sub-01_firstseg.nii.gz", ["_firstseg"])
+    'T1w'
+    """
     stem = _IMAGE.sub("", name)
     ending = next((text for text in endings if stem.endswith(text)), None)
     if stem == name or ending is None:
@@ -228,6 +276,5 @@ def _contrast(name: str, endings: Sequence[str]) -> str | None:
     words = stem.removesuffix(ending).split("_")
     named = [word for word in words if word in CONTRASTS]
     if not ending:
-        # Where names have no ending of their own, the contrast must end them.
         return words[-1] if words[-1] in CONTRASTS else None
-    return named[-1] if named else "T1w"
+    return named[-1] if named else _DEFAULT_CONTRAST

@@ -1,31 +1,120 @@
-"""What is common to methods that other programs carry out: labels, places, and what they cost."""
+"""The declaration of a program: everything that thalbids knows of it, in one place.
+
+The command line, the plan, the predicted cost, the stamps and the methods text are derived from the
+declarations. As every start of thalbids imports all of them, this module and theirs import nothing
+heavy: functions import what they need.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+from bids_app.segmentation.sides import LEFT, RIGHT
 
-from bids_app.errors import BadDataError
-from bids_app.images.geometry import AffineArray, same_grid
-from bids_app.images.resampling import resample
-from bids_app.images.volume import Volume
-from bids_app.segmentation.result import LEFT, RIGHT
-from bids_app.tools.call import Call
-from bids_app.tools.program import Program
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-Labels = npt.NDArray[np.uint8]
+    from bids_app.tools.call import Call
 
-# FreeSurfer's numbers, which FSL, FastSurfer and SynthSeg use too.
+# Labels of FreeSurfer, which FSL, FastSurfer and SynthSeg use too.
 FREESURFER_LABELS: Mapping[int, int] = {10: LEFT, 49: RIGHT}
-# Of a label without side.
+# What a label without side becomes.
 BOTH = 3
-# Labels on a wrong grid or of another head, or with sides exchanged, hardly touch the thalami that
-# the network found; every method's masks share most of their voxels.
-_LEAST_OVERLAP = 0.1
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The images of a session that programs can be applied to.
+
+    Attributes
+    ----------
+    anchors : tuple of str
+        Contrast of each scan that is measured.
+    others : tuple of str
+        Contrasts that are aligned to each anchor.
+    has_baseline : bool
+        Whether the subject has an earlier session to compare with.
+    """
+
+    anchors: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    has_baseline: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What programs have in common, whether they segment or not.
+
+    Attributes
+    ----------
+    name : str
+        As in options, tables and file names.
+    title : str
+        As in sentences.
+    executable : str or None
+        Name to be found on the PATH; None for a program that is available as an image only.
+    image : str
+        A container image that holds it.
+    seconds : float
+        Approximate duration of one run on one processor, from the documentation of the program.
+    memory_gib : float
+        Approximate memory of one run.
+    sentence : str
+        Sentence for the methods text, with the licence.
+    citations : tuple of str
+        Keys of the works to cite, in ``bids_app.derivatives.references``.
+    takes_spaces : bool
+        Whether it works in folders whose names contain spaces.
+    """
+
+    name: str
+    title: str
+    executable: str | None
+    image: str
+    seconds: float
+    memory_gib: float
+    sentence: str
+    citations: tuple[str, ...]
+    takes_spaces: bool = True
+
+    @property
+    def parameter(self) -> str:
+        """Parameter of a stamp that records how the program is run."""
+        return parameter_of(self.name)
+
+
+def parameter_of(name: str) -> str:
+    """Name the parameter of a stamp that records how a program is run.
+
+    Examples
+    --------
+    >>> parameter_of("first")
+    'image of first'
+    """
+    return f"image of {name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuxiliaryProgram(Program):
+    """A program that segments nothing, requested by an option of its own, ``--NAME``.
+
+    Attributes
+    ----------
+    help : str
+        Help text of the option.
+    runs : function
+        Number of its runs in a session.
+    readable : bool
+        Whether finished results can be given with ``-d NAME=PATH``; it is not run then.
+    """
+
+    help: str
+    runs: Callable[[Workload], int]
+    readable: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,13 +126,13 @@ class Job:
     image : Path
         NIfTI file with equal qform and sform; alone in its folder.
     folder : Path
-        Empty and writable: outputs, and the program's home.
+        Empty and writable: outputs, and the home folder of the program.
     contained : bool
         Whether the program runs in a container.
     threads : int
     gpu : bool
     weights : Path or None
-        Of programs that do not bring their own.
+        Network weights, for programs that do not ship their own.
     """
 
     image: Path
@@ -54,127 +143,105 @@ class Job:
     weights: Path | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExternalMethod(Program):
-    """A method that another program carries out; ``seconds`` are those of one image.
+@dataclass(frozen=True)
+class Weights:
+    """Network weights that can be given with ``--tool-weights NAME=PATH``.
 
     Attributes
     ----------
-    contrasts : tuple of str
-        That the program can segment.
+    description : str
+        What the path is.
+    required : str
+        Path below it that must exist; an empty text if the program ships weights of its own.
+    """
+
+    description: str
+    required: str = ""
+
+
+@dataclass(frozen=True)
+class SubjectsDirectory:
+    """Finished results in a folder for each subject, as FreeSurfer arranges them.
+
+    Attributes
+    ----------
+    image, statistics : str
+        Label image and table of volumes below the folder of a subject.
+    """
+
+    image: str
+    statistics: str
+
+
+@dataclass(frozen=True)
+class LabelFiles:
+    """Finished results in files whose names, or those of the folders above, identify the scan.
+
+    Attributes
+    ----------
+    endings : tuple of str
+        How the names of label images end, before the extension. With an empty ending the name must
+        end with the contrast.
+    folders : tuple of str
+        Folders to search; the first that holds results counts.
+    """
+
+    endings: tuple[str, ...]
+    folders: tuple[str, ...] = ("",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExternalMethod(Program):
+    """A program that segments one image in each run, requested by ``--methods NAME``.
+
+    Attributes
+    ----------
+    contrasts : tuple of str or None
+        Contrasts that the program can segment; None: any.
     labels : mapping of int to int
-        The program's labels to 1 (left), 2 (right) or `BOTH`.
+        Labels of the program to 1 (left), 2 (right) or `BOTH`.
+    layout : SubjectsDirectory or LabelFiles
+        Where finished results lie that are given with ``-d NAME=PATH``.
     call : function
-        The run of the program.
+        Returns the run of the program.
     output : function
-        Where its labels lie afterwards; raises BadDataError if it left none that are of use.
+        Returns the path of the label image after the run; raises BadDataError if there are no
+        usable labels.
+    measures : function or None
+        Reads left and right volume free of voxel quantisation, (2,) float64, and intracranial
+        volume, in mm³, from the program's own statistics in the folder of the job.
     brain_only : bool
         Whether it expects a brain without skull.
-    measures : function or None
-        Left and right volume free of voxel quantisation, and intracranial volume, in mm³, from
-        the program's own statistics.
     needs_licence : bool
-        Whether it refuses to work without FreeSurfer's licence file.
+        Whether it needs FreeSurfer's licence file.
     keeps_grid : bool
         Whether it writes its labels on the grid of its image.
     needs_gpu : bool
-    weights : str
-        What ``--tool-weights`` must name, if anything.
-    weights_hold : str
-        A folder in there, without which the program would fetch it.
+    weights : Weights or None
     """
 
-    contrasts: tuple[str, ...]
+    contrasts: tuple[str, ...] | None
     labels: Mapping[int, int]
+    layout: SubjectsDirectory | LabelFiles
     call: Callable[[Job], Call]
     output: Callable[[Job], Path]
-    brain_only: bool = False
     measures: Callable[[Path], tuple[npt.NDArray[np.float64], float]] | None = None
+    brain_only: bool = False
     needs_licence: bool = False
     keeps_grid: bool = False
     needs_gpu: bool = False
-    weights: str = ""
-    weights_hold: str = ""
+    weights: Weights | None = None
 
     @property
     def needs_envelope(self) -> bool:
-        """Whether its label is more than the thalami, which another method's mask cuts out."""
+        """Whether its label is larger than the thalami and is restricted by another mask."""
         return BOTH in self.labels.values()
 
+    def segments(self, contrast: str) -> bool:
+        """Tell whether the program can segment a contrast."""
+        return self.contrasts is None or contrast in self.contrasts
 
-def placed(
-    labels: Volume, table: Mapping[int, int], grid: Volume, transform: AffineArray | None = None
-) -> Labels:
-    """Bring a program's labels onto an image's grid, by their headers alone.
-
-    Parameters
-    ----------
-    labels : Volume
-        (X, Y, Z), any integer labels, any grid.
-    table : mapping of int to int
-        The labels that are wanted, and what they become.
-    grid : Volume
-        Its shape and affine count.
-    transform : (4, 4) float64 or None
-        World coordinates of the grid to those of the labels, where these differ.
-
-    Returns
-    -------
-    (X', Y', Z') uint8
-        Nearest neighbour; voxel for voxel where the grids are the same.
-    """
-    wanted = np.zeros(labels.data.shape, dtype=np.uint8)
-    for value, becomes in table.items():
-        wanted[labels.data == value] = becomes
-    source = Volume(wanted, labels.affine)
-    if transform is not None:
-        source = Volume(wanted, np.linalg.inv(transform) @ labels.affine)
-    if same_grid(source.grid, grid.grid):
-        return wanted
-    return resample(source, grid.grid, order=0).astype(np.uint8)
-
-
-def within_envelope(labels: Labels, envelope: Labels) -> Labels:
-    """Cut the thalami out of a label of more than them (Ibrahim et al. 2026, section 2.6).
-
-    Parameters
-    ----------
-    labels : (X, Y, Z) uint8
-        Not 0 in the deep grey matter.
-    envelope : (X, Y, Z) uint8
-        1 and 2 in what another method takes for the left and right thalamus.
-
-    Returns
-    -------
-    (X, Y, Z) uint8
-        The envelope's label where there is deep grey matter.
-    """
-    return np.where(labels != 0, envelope, 0).astype(np.uint8)
-
-
-def check_place(dseg: Labels, expected: Labels) -> None:
-    """Refuse masks that do not lie where the thalami are.
-
-    Parameters
-    ----------
-    dseg : (X, Y, Z) uint8
-        Of a program.
-    expected : (X, Y, Z) uint8
-        Of the network.
-
-    Raises
-    ------
-    BadDataError
-        If a side is empty, or overlaps less than a tenth (Dice) with the expected one.
-    """
-    for side, name in ((LEFT, "left"), (RIGHT, "right")):
-        found, other = dseg == side, expected == side
-        if not found.any():
-            raise BadDataError(f"it holds no {name} thalamus.")
-        overlap = 2 * np.count_nonzero(found & other) / (found.sum() + other.sum())
-        if overlap < _LEAST_OVERLAP:
-            raise BadDataError(
-                f"its {name} thalamus lies elsewhere than the one that thalnet found (Dice "
-                f"{overlap:.2f}): its grid is wrong, its sides are exchanged, or it belongs to "
-                "another scan."
-            )
+    def runs(self, workload: Workload) -> int:
+        """Count its runs in a session: one for each image that it can segment."""
+        images = (*workload.anchors, *workload.others * len(workload.anchors))
+        return sum(self.segments(contrast) for contrast in images)

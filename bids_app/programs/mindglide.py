@@ -1,21 +1,19 @@
 """MindGlide: a network for brains with multiple sclerosis (Goebl et al. 2025).
 
-Its label is the deep grey matter, of which another method's mask cuts out the thalami.
+Its label is the deep grey matter, which the thalamus mask of another method restricts.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from bids_app.programs.method import BOTH, ExternalMethod, Job
+from bids_app.programs.method import BOTH, ExternalMethod, Job, LabelFiles, Weights
 from bids_app.tools.call import Bind, Call
 
 LABELS = {3: BOTH}
-_CONTRASTS = ("T1w", "FLAIR", "T2w", "R1map")
-_REFERENCE = (
-    "Goebl P, Wingrove J, Abdelmannan O, et al. Enabling new insights from old scans by "
-    "repurposing clinical MRI archives for multiple sclerosis research. Nature Communications "
-    "2025;16. doi:10.1038/s41467-025-58274-8"
+_SENTENCE = (
+    "segmented the deep grey matter, which was restricted to the thalami by the mask of another "
+    "method on the anatomical scan, given in the JSON files (FIRST in Ibrahim et al. 2026)."
 )
 
 
@@ -42,7 +40,7 @@ def _output(job: Job) -> Path:
 
 
 def _call_1(job: Job) -> Call:
-    """Version 1.0 takes a name within ``/mnt``, and writes beside the image."""
+    """Return the run of version 1.0, which takes a name within ``/mnt`` and writes there."""
     folder = job.image.parent
     return Call(None, (job.image.name,), (Bind(folder, "/mnt", writable=True),), folder)
 
@@ -51,37 +49,38 @@ def _output_1(job: Job) -> Path:
     return job.image.with_name(job.image.name.removesuffix(".nii.gz") + "-seg.nii.gz")
 
 
-METHOD = ExternalMethod(
+MINDGLIDE = ExternalMethod(
     name="mindglide",
     title="MindGlide",
-    contrasts=_CONTRASTS,
+    contrasts=None,
     labels=LABELS,
-    program="mindglide",
+    executable="mindglide",
     image="ms-pinpoint/mindglide:1.3.0",
+    layout=LabelFiles(endings=("_seg", "-seg")),
     call=_call,
     output=_output,
     seconds=600,
     memory_gib=8,
-    methods="MindGlide (MIT) labelled the deep grey matter, of which another "
-    "method's mask on the anatomical scan, named in the JSON files, cut out the thalami (in "
-    "Ibrahim et al. 2026 FIRST's).",
-    references=(_REFERENCE,),
+    sentence=f"MindGlide (MIT) {_SENTENCE}",
+    citations=("goebl2025",),
     keeps_grid=True,
+    weights=Weights("its .pt file"),
 )
 
-METHOD_1 = ExternalMethod(
+MINDGLIDE_1 = ExternalMethod(
     name="mindglide1",
     title="MindGlide 1.0",
-    contrasts=_CONTRASTS,
+    contrasts=None,
     labels=LABELS,
-    program=None,
+    executable=None,
     image="mspinpoint/mindglide:may2024",
+    layout=LabelFiles(endings=("-seg",)),
     call=_call_1,
     output=_output_1,
     seconds=600,
     memory_gib=8,
-    methods=METHOD.methods.replace("MindGlide (MIT)", "MindGlide 1.0 (MIT)"),
-    references=(_REFERENCE,),
+    sentence=f"MindGlide 1.0 (MIT) {_SENTENCE}",
+    citations=("goebl2025",),
     keeps_grid=True,
     needs_gpu=True,
 )

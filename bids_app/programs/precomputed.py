@@ -10,25 +10,25 @@ from pathlib import Path
 from bids_app.dataset.names import entities_of, parse_name
 from bids_app.programs.layouts import Finished, Place, best, entries, method_name
 from bids_app.programs.method import FREESURFER_LABELS
-from bids_app.segmentation.result import LEFT, RIGHT
+from bids_app.segmentation.sides import LEFT, RIGHT
 
-# Names of entities as pybids has them, for those that filters are likely to name.
+# Entities that filters are likely to name, as pybids spells them.
 _SHORT = {"description": "desc", "segmentation": "seg", "hemisphere": "hemi"}
 _SIDES = {"l": LEFT, "lh": LEFT, "left": LEFT, "r": RIGHT, "rh": RIGHT, "right": RIGHT}
 _THALAMUS = {1: LEFT, 2: RIGHT}
 
 
 def find(name: str, root: Path, place: Place, wanted: Mapping[str, object]) -> list[Finished]:
-    """Find the thalami of one anchor.
+    """Search the thalamus labels of one anchor.
 
-    Taken are a ``_dseg`` whose ``dseg.tsv`` names left and right thalamus, that bears
+    Accepted are a ``_dseg`` whose ``dseg.tsv`` names left and right thalamus, that has
     ``seg-thalamus`` (1 left, 2 right) or FreeSurfer's labels (``desc-aseg``, ``desc-aparcaseg``);
     and two ``_mask`` whose ``label-`` names the thalamus, and that or ``hemi-`` the side.
 
     Parameters
     ----------
     name : str
-        Under which the dataset was given.
+        Name under which the dataset was given.
     root : Path
         Its folder.
     place : Place
@@ -46,38 +46,47 @@ def find(name: str, root: Path, place: Place, wanted: Mapping[str, object]) -> l
         If several fit equally well.
     """
     filters = {_SHORT.get(key, key): _texts(value) for key, value in wanted.items()}
-    spaces = (None, "orig", place.scan.contrast)
-    found: list[tuple[int, Finished]] = []
+    contrast = place.scan.contrast
+    candidates: list[tuple[int, Finished]] = []
     masks: dict[tuple[int, str], dict[int, Path]] = {}
     for path in _images(root, place):
-        own, suffix = parse_name(path.name)
-        agreement = place.agreement(entities_of(path, root), place.scan.contrast)
-        fits = all(own.get(key) in values for key, values in filters.items())
-        if agreement is None or not fits or own.get("space") not in spaces:
+        entities, suffix = parse_name(path.name)
+        count = place.agreement(entities_of(path, root), contrast)
+        fits = all(entities.get(key) in values for key, values in filters.items())
+        if count is None or not fits or entities.get("space") not in (None, "orig", contrast):
             continue
-        anchored = own.get("space") == place.scan.contrast
-        side = _side(own)
+        side = _side(entities)
         if suffix == "mask" and side is not None:
-            rest = {key: value for key, value in own.items() if key not in ("hemi", "label")}
-            masks.setdefault((agreement, str(rest)), {})[side] = path
-        labels = _labels(path, root, own, asked_for=bool(filters)) if suffix == "dseg" else None
+            shared = {key: label for key, label in entities.items() if key not in ("hemi", "label")}
+            masks.setdefault((count, str(shared)), {})[side] = path
+        labels = _labels(path, root, entities, selected=bool(filters)) if suffix == "dseg" else None
         if labels is not None:
-            method, contrast = method_name(name), place.scan.contrast
             item = Finished(
-                name, root, method, contrast, (path,), in_anchor_space=anchored, labels=(labels,)
+                dataset=name,
+                root=root,
+                method=method_name(name),
+                contrast=contrast,
+                paths=(path,),
+                in_anchor_space=entities.get("space") == contrast,
+                labels=(labels,),
             )
-            found.append((agreement, item))
-    for (agreement, _), sides in masks.items():
+            candidates.append((count, item))
+    for (count, _), sides in masks.items():
         if len(sides) == 2:
-            both = (sides[LEFT], sides[RIGHT])
-            tables = ({1: LEFT}, {1: RIGHT})
-            item = Finished(name, root, method_name(name), place.scan.contrast, both, labels=tables)
-            found.append((agreement, item))
-    return best(found)
+            item = Finished(
+                dataset=name,
+                root=root,
+                method=method_name(name),
+                contrast=contrast,
+                paths=(sides[LEFT], sides[RIGHT]),
+                labels=({1: LEFT}, {1: RIGHT}),
+            )
+            candidates.append((count, item))
+    return best(candidates)
 
 
 def thalamus_names(table: Path) -> dict[int, int]:
-    """Labels of a table whose name says thalamus and a side.
+    """Read the labels of a table whose names contain the thalamus and a side.
 
     Parameters
     ----------
@@ -87,7 +96,7 @@ def thalamus_names(table: Path) -> dict[int, int]:
     Returns
     -------
     dict of int to int
-        Label to 1 (left) or 2 (right).
+        Labels to 1 (left) and 2 (right).
     """
     labels = {}
     with table.open(encoding="utf-8-sig", newline="") as stream:
@@ -112,7 +121,13 @@ def _texts(value: object) -> set[object]:
 
 
 def _side(entities: Mapping[str, str]) -> int | None:
-    """Side of a mask of the thalamus; None for other masks."""
+    """Return the side of a mask of the thalamus; None for other masks.
+
+    Examples
+    --------
+    >>> _side({"label": "RThal"}), _side({"label": "thalamus", "hemi": "L"}), _side({"label": "GM"})
+    (2, 1, None)
+    """
     label = entities.get("label", "")
     # label-thalamusL, label-LThal, label-leftThalamus
     parts = re.fullmatch(
@@ -124,19 +139,19 @@ def _side(entities: Mapping[str, str]) -> int | None:
 
 
 def _labels(
-    path: Path, root: Path, own: Mapping[str, str], *, asked_for: bool
+    path: Path, root: Path, entities: Mapping[str, str], *, selected: bool
 ) -> Mapping[int, int] | None:
-    """What the labels of a segmentation become; None if they are not known to be thalami."""
+    """Return what the labels of a segmentation become; None if they are not known to be thalami."""
     stem = path.name.partition(".nii")[0]
-    shared = [f"{key}-{own[key]}_" for key in ("seg", "desc") if key in own]
-    names = ["".join(shared), *shared, ""]
+    stems = [f"{key}-{entities[key]}_" for key in ("seg", "desc") if key in entities]
+    names = ["".join(stems), *stems, ""]
     tables = [path.with_name(f"{stem}.tsv"), *(root / f"{text}dseg.tsv" for text in names)]
     for table in tables:
         if table.is_file():
             labels = thalamus_names(table)
             if labels:
                 return labels
-    if own.get("seg") == "thalamus":
+    if entities.get("seg") == "thalamus":
         return _THALAMUS
-    freesurfer = {own.get("desc"), own.get("seg")} & {"aseg", "aparcaseg"}
-    return FREESURFER_LABELS if freesurfer or asked_for else None
+    freesurfer = {entities.get("desc"), entities.get("seg")} & {"aseg", "aparcaseg"}
+    return FREESURFER_LABELS if freesurfer or selected else None

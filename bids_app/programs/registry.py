@@ -1,26 +1,32 @@
-"""The programs that segment: one line each."""
+"""All programs that thalbids can run or whose results it can read: one line each."""
 
 from __future__ import annotations
 
-from bids_app.programs import (
-    dbsegment,
-    fastsurfer,
-    first,
-    freesurfer,
-    mindglide,
-    synthseg,
-)
-from bids_app.programs.method import ExternalMethod
+from pkgutil import resolve_name
 
-EXTERNAL: dict[str, ExternalMethod] = {
-    method.name: method
-    for method in (
-        freesurfer.METHOD,
-        first.METHOD,
-        fastsurfer.METHOD,
-        synthseg.METHOD,
-        dbsegment.METHOD,
-        mindglide.METHOD,
-        mindglide.METHOD_1,
-    )
+from bids_app.programs.method import AuxiliaryProgram, ExternalMethod
+
+# Module in this folder, and the name of the declaration in it.
+_DECLARATIONS = (
+    "freesurfer:FREESURFER",
+    "first:FIRST",
+    "fastsurfer:FASTSURFER",
+    "synthseg:SYNTHSEG",
+    "dbsegment:DBSEGMENT",
+    "mindglide:MINDGLIDE",
+    "mindglide:MINDGLIDE_1",
+    "flirt:FLIRT",
+    "siena:SIENA",
+)
+
+PROGRAMS: dict[str, ExternalMethod | AuxiliaryProgram] = {
+    program.name: program
+    for program in (resolve_name(f"{__package__}.{text}") for text in _DECLARATIONS)
+}
+
+EXTERNAL_METHODS = {
+    name: program for name, program in PROGRAMS.items() if isinstance(program, ExternalMethod)
+}
+AUXILIARY_PROGRAMS = {
+    name: program for name, program in PROGRAMS.items() if isinstance(program, AuxiliaryProgram)
 }

@@ -5,35 +5,58 @@ from __future__ import annotations
 import os
 import tempfile
 
+from bids_app.dataset.index import Session
+from bids_app.dataset.sources import find_sources
 from bids_app.errors import MissingInputError, UsageError
 from bids_app.options import Options
 from bids_app.programs.finished import datasets
-from bids_app.programs.flirt import FLIRT
 from bids_app.programs.freesurfer import find_licence
 from bids_app.programs.layouts import method_name
-from bids_app.programs.method import ExternalMethod
-from bids_app.programs.registry import EXTERNAL
-from bids_app.programs.siena import SIENA
+from bids_app.programs.method import AuxiliaryProgram, ExternalMethod, Program, Workload
+from bids_app.programs.registry import AUXILIARY_PROGRAMS, EXTERNAL_METHODS
 from bids_app.segmentation.methods import METHODS
 from bids_app.tools.call import Limits
 from bids_app.tools.choice import runner_of
-from bids_app.tools.program import Program
 
 # A run that takes so many times longer than declared is stuck.
 _PATIENCE = 6
 
 
-def programs_to_run(options: Options) -> tuple[ExternalMethod, ...]:
+def methods_to_run(options: Options) -> tuple[ExternalMethod, ...]:
     """List the requested methods of other programs that are not read from finished results."""
-    finished = datasets(options)
-    return tuple(EXTERNAL[n] for n in options.methods.names if n in EXTERNAL and n not in finished)
+    names = [name for name in options.methods.names if name not in datasets(options)]
+    return tuple(EXTERNAL_METHODS[name] for name in names if name in EXTERNAL_METHODS)
 
 
-def all_programs(options: Options) -> tuple[Program, ...]:
+def all_programs(options: Options) -> tuple[ExternalMethod | AuxiliaryProgram, ...]:
     """List all programs to be run: those that segment, then those that do not."""
-    siena = options.programs.siena and SIENA.name not in options.folders.derivatives
-    others = ((FLIRT, options.programs.flirt), (SIENA, siena))
-    return (*programs_to_run(options), *(program for program, wanted in others if wanted))
+    others = (
+        program
+        for name, program in AUXILIARY_PROGRAMS.items()
+        if name in options.programs.requested
+        and not (program.readable and name in options.folders.derivatives)
+    )
+    return (*methods_to_run(options), *others)
+
+
+def workload_of(session: Session, options: Options) -> Workload:
+    """Return the images of a session that programs can be applied to, by their names alone."""
+    others = [scan.contrast for scan in session.others]
+    if any(source.suffix != "TB1map" for source in find_sources(session, options)):
+        others.append("R1map")
+    return Workload(
+        anchors=tuple(scan.contrast for scan in session.anchors),
+        others=tuple(others),
+        has_baseline=session.baseline is not None,
+    )
+
+
+def restricted_methods(options: Options) -> list[str]:
+    """List the methods, run or read, whose labels an envelope restricts to the thalami."""
+    names = {*options.methods.names, *datasets(options)}
+    return sorted(
+        name for name in names if name in EXTERNAL_METHODS and EXTERNAL_METHODS[name].needs_envelope
+    )
 
 
 def limits_of(program: Program, options: Options, threads: int) -> Limits:
@@ -55,7 +78,7 @@ def check_programs(options: Options) -> None:
     """
     for program in all_programs(options):
         _check_program(program, options)
-    for method in programs_to_run(options):
+    for method in methods_to_run(options):
         _check_needs(method, options)
     _check_names(options)
     _check_envelope(options)
@@ -65,13 +88,13 @@ def _check_program(program: Program, options: Options) -> None:
     """Check that a program is where it is to be run from."""
     name = program.name
     image = options.programs.images.get(name)
-    if image is None and program.program is None:
+    if image is None and program.executable is None:
         raise MissingInputError(
             f"{program.title} is available as a container image only. Specify it with "
             f"--tool-image {name}=IMAGE, for example {name}={program.image}."
         )
     try:
-        runner_of(image).check(program.program)
+        runner_of(image).check(program.executable)
     except MissingInputError as error:
         advice = f" For example: --tool-image {name}={program.image}." if image is None else ""
         raise MissingInputError(f"{name}: {error}{advice}") from error
@@ -87,8 +110,11 @@ def _check_needs(method: ExternalMethod, options: Options) -> None:
     """Check that weights, GPU and licence are available if a method needs them."""
     name = method.name
     given = options.programs.weights.get(name)
-    if method.weights and not (given and (given / method.weights_hold).exists()):
-        raise MissingInputError(f"{name} needs --tool-weights {name}=PATH, {method.weights}.")
+    needed = method.weights.required if method.weights else ""
+    if method.weights and needed and not (given and (given / needed).exists()):
+        raise MissingInputError(
+            f"{name} needs --tool-weights {name}=PATH, {method.weights.description}."
+        )
     if method.needs_gpu and not options.programs.gpu:
         raise UsageError(f"{method.title} runs on a GPU only: add --tool-gpu.")
     if method.needs_licence:
@@ -107,12 +133,9 @@ def _check_names(options: Options) -> None:
 
 def _check_envelope(options: Options) -> None:
     """Check that a mask is made that restricts the labels of methods that need one."""
-    wanted = {*options.methods.names, *datasets(options)}
-    restricted = sorted(
-        name for name in wanted if name in EXTERNAL and EXTERNAL[name].needs_envelope
-    )
+    restricted = restricted_methods(options)
     envelope = options.methods.envelope
-    if restricted and envelope not in wanted:
+    if restricted and envelope not in {*options.methods.names, *datasets(options)}:
         raise UsageError(
             f"{restricted[0]} labels all of the deep grey matter; the thalamus mask of {envelope}, "
             "which restricts that label, is not among the methods. Add it (--methods "

@@ -1,4 +1,4 @@
-"""FSL's SIENA: percentage brain volume change between two sessions, run or read."""
+"""FSL's SIENA (Smith et al. 2002): percentage brain volume change between two sessions."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_app.errors import BadDataError
-from bids_app.images.volume import Volume
-from bids_app.programs.job import stage_image
+from bids_app.programs.method import AuxiliaryProgram
 from bids_app.tools.call import Bind, Call, Limits, Runner, ToolRun, failure
-from bids_app.tools.program import Program
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SIENA = Program(
+    from bids_app.images.volume import Volume
+
+SIENA = AuxiliaryProgram(
     name="siena",
     title="SIENA",
-    program="siena",
+    executable="siena",
     image="brainlife/fsl:6.0.7.4",
-    seconds=1200,  # a guess: FSL's documentation gives none
+    seconds=1200,  # an estimate: the documentation of FSL gives none
     memory_gib=2,
-    methods="Percentage brain volume change between sessions was measured by SIENA of FSL (free "
-    "for non-commercial use; Smith et al. 2002).",
-    references=(
-        "Smith SM, Zhang Y, Jenkinson M, et al. Accurate, robust, and automated longitudinal and "
-        "cross-sectional brain change analysis. NeuroImage 2002;17:479-489.",
-    ),
+    sentence="Percentage brain volume change between sessions was measured with SIENA of FSL "
+    "(free for non-commercial use; Smith et al. 2002).",
+    citations=("smith2002",),
     takes_spaces=False,
+    help="run FSL's SIENA from the T1w of each subject's first session to that of every later "
+    "one; the group stage prefers its brain volume change to others",
+    runs=lambda workload: int(workload.has_baseline),
+    readable=True,
 )
-# Where the reports of our own runs lie in the output folder.
+# Folder of the output that holds the reports of these runs.
 FOLDER = "siena"
 
 _REPORT = "report.siena"
@@ -44,17 +45,17 @@ def run_siena(
 ) -> tuple[str, ToolRun]:
     """Run SIENA on two images of one head.
 
-    It takes names without directories only, writes beside its images, and may end well without a
-    result: it runs in a scratch folder, and its report is looked at.
+    It takes names without directories only, writes next to its images, and may exit with status 0
+    without a result: it is run in a scratch folder, and its report is checked.
 
     Parameters
     ----------
     first, later : Volume
-        (X, Y, Z), with skull, axes near those of standard space.
+        (X, Y, Z), with skull, axes close to those of standard space.
     runner : Runner
     limits : Limits
     log : Path
-        Where the program's output is written.
+        File for the output of the program.
 
     Returns
     -------
@@ -65,44 +66,52 @@ def run_siena(
     Raises
     ------
     ToolError
-        If it fails, takes too long, or leaves no final estimate.
+        If it fails, takes too long, or writes no final estimate.
     MissingInputError
         If it cannot be started.
     """
+    from bids_app.programs.job import stage_image
+
     with tempfile.TemporaryDirectory(prefix="siena", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         stage_image(first, folder / "A.nii.gz")
         stage_image(later, folder / "B.nii.gz")
         call = Call(
-            SIENA.program,
-            ("A.nii.gz", "B.nii.gz", "-o", "found"),
+            SIENA.executable,
+            ("A.nii.gz", "B.nii.gz", "-o", "result"),
             (Bind(folder, "/thalbids/out", writable=True),),
             folder,
             {"FSLOUTPUTTYPE": "NIFTI_GZ"},
             version_arguments=(),
         )
         run = runner.run(call, limits, log)
-        path = folder / "found" / _REPORT
+        path = folder / "result" / _REPORT
         if not path.is_file():
-            raise failure(SIENA.title, "left no report.siena", log)
+            raise failure(SIENA.title, "wrote no report.siena", log)
         report = path.read_text(encoding="utf-8", errors="replace")
         if final_pbvc(report) is None:
-            what = "left a report without final estimate (a line 'finalPBVC <number> %')"
+            what = "wrote a report without final estimate (a line 'finalPBVC <number> %')"
             raise failure(SIENA.title, what, log)
         return report, run
 
 
 def final_pbvc(report: str) -> float | None:
-    """The final estimate of a ``report.siena`` in %; None if there is none."""
-    found = _FINAL.search(report)
+    """Return the final estimate of a ``report.siena`` in %; None if there is none.
+
+    Examples
+    --------
+    >>> final_pbvc("finalPBVC -0.52 %")
+    -0.52
+    """
+    match = _FINAL.search(report)
     try:
-        return float(found[1]) if found else None
+        return float(match[1]) if match else None
     except ValueError:
         return None
 
 
-def own_reports(output_dir: Path) -> Path | None:
-    """Where an output folder holds reports of our own runs; None if there is none."""
+def folder_of_reports(output_dir: Path) -> Path | None:
+    """Return the folder with reports of earlier runs in an output folder; None without reports."""
     folder = output_dir / FOLDER
     return folder if next(folder.rglob(_REPORT), None) is not None else None
 
@@ -113,19 +122,19 @@ def read_siena(folder: Path) -> pd.DataFrame:
     Parameters
     ----------
     folder : Path
-        The path of each report names its participant and, last, the later session:
-        ``sub-01/ses-01_to_ses-02/report.siena``, say.
+        The path of each report names its participant and, last, the later session, for example
+        ``sub-01/ses-01_to_ses-02/report.siena``.
 
     Returns
     -------
     DataFrame
         One row per report: ``participant_id``; ``baseline_session_id`` and ``session_id``, the
-        earlier and the later session (missing if the path names them not); ``pbvc`` (%).
+        earlier and the later session (missing if the path does not name them); ``pbvc`` (%).
 
     Raises
     ------
     BadDataError
-        If a report has no final estimate, or two belong to one session.
+        If a report has no final estimate, or a session has two reports.
 
     References
     ----------
@@ -141,7 +150,7 @@ def read_siena(folder: Path) -> pd.DataFrame:
         value = final_pbvc(path.read_text(encoding="utf-8", errors="replace"))
         if value is None or not subjects:
             raise BadDataError(
-                f"{path} gives no brain volume change of a participant. Expected a line "
+                f"{path} reports no brain volume change of a participant. Expected a line "
                 "'finalPBVC <number> %' and sub-<label> in its path."
             )
         rows.append((subjects[0], earlier if earlier != later else None, later, value))
@@ -150,5 +159,5 @@ def read_siena(folder: Path) -> pd.DataFrame:
     repeated = table.duplicated(["participant_id", "session_id"])
     if repeated.any():
         twice = " ".join(table.loc[repeated, ["participant_id", "session_id"]].iloc[0].dropna())
-        raise BadDataError(f"{folder} holds two SIENA reports of {twice}. Keep one of them.")
+        raise BadDataError(f"{folder} contains two SIENA reports of {twice}. Keep one of them.")
     return table

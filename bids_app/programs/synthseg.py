@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from bids_app.errors import BadDataError
-from bids_app.programs.method import FREESURFER_LABELS, ExternalMethod, Job
+from bids_app.programs.method import FREESURFER_LABELS, ExternalMethod, Job, LabelFiles
 from bids_app.tools.call import Bind, Call
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _LABELS, _VOLUMES = "labels.nii.gz", "volumes.csv"
 
@@ -37,7 +39,9 @@ def _output(job: Job) -> Path:
 
 
 def _measures(folder: Path) -> tuple[npt.NDArray[np.float64], float]:
-    """Volumes from its posterior probabilities."""
+    """Read volumes from its posterior probabilities."""
+    import numpy as np
+
     path = folder / _VOLUMES
     try:
         with path.open(encoding="utf-8", newline="") as stream:
@@ -50,24 +54,21 @@ def _measures(folder: Path) -> tuple[npt.NDArray[np.float64], float]:
         ) from error
 
 
-METHOD = ExternalMethod(
+SYNTHSEG = ExternalMethod(
     name="synthseg",
     title="SynthSeg",
-    contrasts=("T1w", "FLAIR", "T2w", "R1map"),
+    contrasts=None,
     labels=FREESURFER_LABELS,
-    program="mri_synthseg",
+    executable="mri_synthseg",
     image="freesurfer/freesurfer:7.4.1",
+    layout=LabelFiles(endings=("_synthseg", "-synthseg")),
     call=_call,
     output=_output,
     seconds=120,
     memory_gib=8,
-    methods="SynthSeg (mri_synthseg; Apache-2.0) labelled the thalami at 1 mm; its labels were "
-    "taken to the grid of the scan by their headers (nearest neighbour). Its volumes from "
-    "posterior probabilities and its intracranial volume are reported as it gives them.",
-    references=(
-        "Billot B, Greve DN, Puonti O, et al. SynthSeg: segmentation of brain MRI scans of any "
-        "contrast and resolution without retraining. Medical Image Analysis 2023;86:102789. "
-        "doi:10.1016/j.media.2023.102789",
-    ),
+    sentence="SynthSeg (mri_synthseg; Apache-2.0) segmented the thalami at 1 mm; its labels were "
+    "resampled to the grid of the scan by their headers (nearest neighbour). Its volumes from "
+    "posterior probabilities and its intracranial volume are reported unchanged.",
+    citations=("billot2023",),
     measures=_measures,
 )

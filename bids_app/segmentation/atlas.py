@@ -23,7 +23,8 @@ from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.outline import labels_of
-from bids_app.segmentation.result import LEFT, RIGHT, Segmentation
+from bids_app.segmentation.result import Segmentation
+from bids_app.segmentation.sides import LEFT, RIGHT
 
 _ANATOMY = "tpl-thalbids_res-1_dseg"
 # T1w signal of the anatomy's tissues relative to white matter; what is not named is no brain.

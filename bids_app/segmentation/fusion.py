@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from bids_app.segmentation.result import LEFT, RIGHT, Segmentation, Thalami
+from bids_app.segmentation.result import Segmentation, Thalami
+from bids_app.segmentation.sides import LEFT, RIGHT
 
 Labels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from bids_app.segmentation.result import LEFT, RIGHT
+from bids_app.segmentation.sides import LEFT, RIGHT
 
 
 def labels_of(probseg: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bids_app.segmentation.result import LEFT, RIGHT, Thalami
+from bids_app.segmentation.result import Thalami
+from bids_app.segmentation.sides import LEFT, RIGHT
 
 # Above this the shape between slices is mostly interpolated: two visits of a patient with 3 mm
 # slices differed by up to 3 % (model card of thalnet).

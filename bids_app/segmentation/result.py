@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-LEFT, RIGHT = 1, 2
-
 
 @dataclass(frozen=True)
 class Thalami:

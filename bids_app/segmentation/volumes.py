@@ -6,7 +6,8 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from bids_app.segmentation.result import LEFT, RIGHT, Thalami
+from bids_app.segmentation.result import Thalami
+from bids_app.segmentation.sides import LEFT, RIGHT
 
 # Of the standard normal distribution, for 95 % intervals.
 _QUANTILE = 1.96

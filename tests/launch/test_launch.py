@@ -27,7 +27,7 @@ from bids_app.participant.cost import Cost
 from bids_app.run.outcome import Outcome
 from bids_app.run.records import write_record
 from tests.conftest import describe, save_image
-from tests.participant.test_programs import LICENCE
+from tests.tools.heads import LICENCE
 
 
 @pytest.fixture

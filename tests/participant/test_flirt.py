@@ -19,7 +19,8 @@ from bids_app.segmentation.methods import METHODS
 from bids_app.segmentation.result import Segmentation
 from tests.conftest import describe, save_image
 from tests.participant.test_longitudinal import _in_this_process
-from tests.participant.test_programs import by_intensity, head
+from tests.participant.test_programs import by_intensity
+from tests.tools.heads import head
 
 
 def _t1w_only(images: Mapping[str, Volume], threads: int) -> Segmentation:

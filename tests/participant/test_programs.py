@@ -12,52 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_app.cli import _BUILT_IN, _PROGRAMS, main, parse
-from bids_app.errors import BadDataError, MissingInputError, UsageError
+from bids_app.cli import main
 from bids_app.images.volume import Volume, to_ras
-from bids_app.programs.freesurfer import find_licence
-from bids_app.programs.job import run_program
-from bids_app.programs.layouts import FLAT, SUBJECTS_DIR
-from bids_app.programs.method import check_place, placed
-from bids_app.programs.registry import EXTERNAL
-from bids_app.programs.selection import check_programs
 from bids_app.segmentation.methods import METHODS
 from bids_app.segmentation.result import Segmentation
-from bids_app.tools.call import Limits, ToolError
-from bids_app.tools.local import Local
 from tests.conftest import describe, save_image
 from tests.participant.test_longitudinal import _in_this_process
-from tests.tools import stand_ins
-from tests.tools.stand_ins import DEEP, LEFT, RIGHT, SKULL
-
-LICENCE = "ada@example.org\n12345\n *CAbcdefgh\n FSabcdefgh\n"
-
-
-def head() -> Volume:
-    """A brain with deep grey matter in a skull; 2 mm voxels, oblique, axes left to right last."""
-    shape = (30, 32, 28)
-    x, y, z = np.indices(shape)
-    radius = np.sqrt((x - 15) ** 2 + (y - 16) ** 2 + (z - 14) ** 2)
-    data = np.zeros(shape, dtype=np.int16)
-    data[radius < 13] = SKULL
-    data[radius < 11] = 400
-    data[6:24, 12:22, 9:20] = DEEP
-    data[9:14, 13:20, 11:17] = LEFT
-    data[16:21, 13:20, 11:17] = RIGHT
-    angle = 0.1
-    affine = np.array(
-        [
-            [2 * np.cos(angle), -2 * np.sin(angle), 0, -25],
-            [2 * np.sin(angle), 2 * np.cos(angle), 0, -35],
-            [0, 0, 2, -20],
-            [0, 0, 0, 1],
-        ]
-    )
-    return Volume(data, affine)
-
-
-def expected(volume: Volume) -> np.ndarray:
-    return np.where(volume.data == LEFT, 1, np.where(volume.data == RIGHT, 2, 0)).astype(np.uint8)
+from tests.tools.heads import expected, head
+from tests.tools.stand_ins import SKULL
 
 
 def by_intensity(images: dict[str, Volume], threads: int) -> Segmentation:
@@ -111,90 +73,6 @@ def sidecar(output: Path, method: str) -> dict[str, object]:
     stem = f"sub-01_space-T1w_seg-thalamus_desc-{method}T1w_dseg.json"
     content: dict[str, object] = json.loads((output / "sub-01" / "anat" / stem).read_text())
     return content
-
-
-@pytest.mark.parametrize("name", [name for name in EXTERNAL if EXTERNAL[name].program])
-def test_every_program_by_its_stand_in(
-    name: str, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert programs.is_dir()
-    image = head()
-    method = EXTERNAL[name]
-    if method.brain_only:
-        image = Volume(np.where(image.data == SKULL, 0, image.data), image.affine)
-    # A cluster, or another subjects folder, must not lead a program astray.
-    monkeypatch.setenv("SGE_ROOT", "/opt/sge")
-    monkeypatch.setenv("SUBJECTS_DIR", "/nowhere")
-    licence, weights = tmp_path / "license.txt", tmp_path / "models"
-    licence.write_text(LICENCE)
-    stand_ins.make_dbsegment_model(weights)
-    made = run_program(
-        method,
-        image,
-        Local(),
-        Limits(60),
-        tmp_path / "log.txt",
-        weights=weights if method.weights else None,
-        licence=licence if method.needs_licence else None,
-    )
-    dseg = placed(made.labels, method.labels, image)
-    whole = expected(image)
-    if method.needs_envelope:
-        assert np.array_equal(dseg != 0, (whole != 0) | (image.data == DEEP))
-    else:
-        assert np.array_equal(dseg, whole)
-    known = {
-        "freesurfer": ([7601.1, 7203.4], 1573720.795071),
-        "fastsurfer": ([7601.1, 7203.4], np.nan),
-        "synthseg": ([6500.5, 6400.25], 1500000.5),
-    }
-    volumes, icv = known.get(name, ([np.nan, np.nan], np.nan))
-    np.testing.assert_array_equal(made.soft_volumes, volumes)
-    np.testing.assert_array_equal(made.icv, icv)
-    assert made.run.back_end == "local"
-    assert "loading the model" in (tmp_path / "log.txt").read_text()
-
-
-@pytest.mark.parametrize(
-    ("name", "mode", "words"),
-    [
-        ("mindglide", "fail", r"mindglide failed with exit status 1[\s\S]*fault in stage 3"),
-        ("first", "hang", r"was stopped after 10 s[\s\S]*loading the model"),
-        ("mindglide", "nothing", r"no usable labels: there is no out/labels.nii.gz[\s\S]*loading"),
-        ("first", "nothing", r"it left no labels of both thalami"),
-        ("first", "series", r"series of 2 volumes[\s\S]*loading the model"),
-        ("mindglide", "wrong-grid", "on another grid than its image's"),
-        ("freesurfer", "nothing", "there is no out/thalbids/mri/aseg.mgz"),
-    ],
-)
-def test_a_program_that_misbehaves_is_named_and_leaves_no_scratch(
-    name: str,
-    mode: str,
-    words: str,
-    programs: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert programs.is_dir()
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    monkeypatch.setenv("STAND_IN", mode)
-    image = head()
-    brain = Volume(np.where(image.data == SKULL, 0, image.data), image.affine)
-    licence = tmp_path / "license.txt"
-    licence.write_text(LICENCE)
-    limits = Limits(10 if mode == "hang" else 60)
-    with pytest.raises(ToolError, match=words) as caught:
-        run_program(EXTERNAL[name], brain, Local(), limits, tmp_path / "log.txt", licence=licence)
-    assert str(scratch) not in str(caught.value)
-    assert list(scratch.iterdir()) == []
-
-
-def test_errors_in_firsts_own_logs_are_shown(programs: Path, tmp_path: Path) -> None:
-    assert programs.is_dir()
-    with pytest.raises(ToolError, match="is there still a skull"):
-        run_program(EXTERNAL["first"], head(), Local(), Limits(60), tmp_path / "log.txt")
 
 
 def test_programs_join_the_session(
@@ -291,76 +169,6 @@ def test_finished_results_join_session_and_group(bids: Path, tmp_path: Path) -> 
 
 def _options(bids: Path, tmp_path: Path, *words: str) -> list[str]:
     return [str(bids), str(tmp_path / "out"), "participant", *words]
-
-
-def test_what_is_missing_is_said_before_any_work(
-    bids: Path, tmp_path: Path, programs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(*words: str) -> str:
-        with pytest.raises((MissingInputError, UsageError, BadDataError)) as caught:
-            check_programs(parse(_options(bids, tmp_path, *words)))
-        return str(caught.value)
-
-    assert "--tool-weights dbsegment=PATH" in refused("--methods", "dbsegment")
-    assert (
-        "add --tool-gpu"
-        in refused("--methods", "mindglide1", "--tool-image", f"mindglide1={programs}")
-        or shutil.which("apptainer") is None
-    )
-    assert "its licence" in refused("--methods", "freesurfer")
-    licence = tmp_path / "license.txt"
-    licence.write_text("no licence\n")
-    words = ("--methods", "freesurfer", "--fs-license-file", str(licence))
-    assert "expected an e-mail address" in refused(*words)
-    licence.write_text(LICENCE)
-    check_programs(parse(_options(bids, tmp_path, *words)))
-    with monkeypatch.context() as patch:
-        patch.setenv("TMPDIR", "/scratch of mine")
-        assert "whose name contains a space" in refused(*words)
-    assert "choose another method with --envelope" in refused("--methods", "mindglide")
-    check_programs(
-        parse(_options(bids, tmp_path, "--methods", "mindglide", "--envelope", "thalnet"))
-    )
-    assert "results 'thalnet'" in refused("-d", f"thalnet={tmp_path}")
-    assert "results 'ab'" in refused("-d", f"a-b={tmp_path}", f"a_b={tmp_path}")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert "--tool-image first=brainlife/fsl:6.0.7.4" in refused("--methods", "first")
-    assert "available as a container image only" in refused("--methods", "mindglide1")
-    assert main(_options(bids, tmp_path, "--methods", "first")) == 66
-    assert not (tmp_path / "out").exists()
-
-
-def test_the_licence_is_looked_for_in_the_usual_places(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given, variable = tmp_path / "given.txt", tmp_path / "variable.txt"
-    home = tmp_path / "freesurfer" / "license.txt"
-    home.parent.mkdir()
-    for path in (given, variable, home):
-        path.write_text(LICENCE)
-    monkeypatch.setenv("FREESURFER_HOME", str(home.parent))
-    assert find_licence(None) == home
-    monkeypatch.setenv("FS_LICENSE", str(variable))
-    assert find_licence(None) == variable
-    assert find_licence(given) == given
-    given.unlink()
-    with pytest.raises(MissingInputError, match=r"given\.txt cannot be read"):
-        find_licence(given)
-
-
-def test_every_registered_method_can_be_asked_for() -> None:
-    assert (set(_BUILT_IN), set(_PROGRAMS)) == (set(METHODS), set(EXTERNAL))
-    assert {*SUBJECTS_DIR, *FLAT} == set(EXTERNAL)
-
-
-def test_masks_elsewhere_are_refused() -> None:
-    dseg = np.zeros((10, 4, 4), dtype=np.uint8)
-    dseg[1:4], dseg[6:9] = 1, 2
-    check_place(dseg, dseg)
-    with pytest.raises(BadDataError, match="holds no right thalamus"):
-        check_place(np.where(dseg == 2, 0, dseg).astype(np.uint8), dseg)
-    with pytest.raises(BadDataError, match="left thalamus lies elsewhere"):
-        check_place(dseg[::-1], dseg)
 
 
 def test_dry_run_knows_what_programs_cost(

@@ -19,11 +19,12 @@ from bids_app.group.cohort import read_cohort
 from bids_app.group.study import Study
 from bids_app.participant.cost import predict_sessions
 from bids_app.participant.stamp import stamp_of
-from bids_app.programs.siena import own_reports
+from bids_app.programs.siena import folder_of_reports
 from bids_app.segmentation.methods import METHODS
 from tests.conftest import describe, save_image
 from tests.participant.test_longitudinal import _in_this_process
-from tests.participant.test_programs import by_intensity, head
+from tests.participant.test_programs import by_intensity
+from tests.tools.heads import head
 
 WORDS = ["participant", "--siena"]
 
@@ -71,7 +72,7 @@ def _study(bids: Path, output: Path) -> Study:
     options = parse([str(bids), str(output), "group"])
     plan = read_analysis_file(None)
     cohort = read_cohort(options, plan.columns)
-    return Study(cohort, plan, output, siena_dir=own_reports(output))
+    return Study(cohort, plan, output, siena_dir=folder_of_reports(output))
 
 
 def test_first_session_against_every_later_one(

@@ -78,7 +78,7 @@ def test_a_run_in_a_scratch_folder(
     [
         ("fail", r"siena failed with exit status 1[\s\S]*fault in stage 3"),
         ("hang", r"siena was stopped after 5 s[\s\S]*loading"),
-        ("nothing", r"SIENA left no report\.siena[\s\S]*loading"),
+        ("nothing", r"SIENA wrote no report\.siena[\s\S]*loading"),
         ("wrong-grid", r"SIENA left a report without final estimate"),
     ],
 )

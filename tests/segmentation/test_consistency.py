@@ -8,7 +8,8 @@ import pytest
 from bids_app.errors import BadDataError
 from bids_app.images.volume import Volume
 from bids_app.segmentation.consistency import make_consistent
-from bids_app.segmentation.result import LEFT, RIGHT, Segmentation
+from bids_app.segmentation.result import Segmentation
+from bids_app.segmentation.sides import LEFT, RIGHT
 from tests.alignment.test_brain_change import _MIDDLE, AFFINE, SHAPE, _mask, _scan
 
 

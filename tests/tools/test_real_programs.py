@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from bids_app.images.geometry import same_grid
 from bids_app.images.resampling import resample
+from bids_app.images.volume import same_grid
 from bids_app.programs.job import run_program
-from bids_app.programs.registry import EXTERNAL
+from bids_app.programs.registry import EXTERNAL_METHODS
 from bids_app.tools.call import Limits, Runner, ToolError
 from bids_app.tools.docker_image import Docker
 from bids_app.tools.local import Local
-from tests.participant.test_programs import head
+from tests.tools.heads import head
 from tests.tools.test_runners import IMAGE, _docker
 
 if TYPE_CHECKING:
@@ -103,7 +103,9 @@ def test_mindglide_itself(
     weights.parent.mkdir()
     runner = installed("mindglide", engine, weights)
     image, log = head(), tmp_path / "log.txt"
-    made = run_program(EXTERNAL["mindglide"], image, runner, Limits(1800), log, weights=weights)
+    made = run_program(
+        EXTERNAL_METHODS["mindglide"], image, runner, Limits(1800), log, weights=weights
+    )
     assert same_grid(made.labels.grid, image.grid, 1e-2)
     assert set(np.unique(made.labels.data)) <= set(range(20))
     assert len(np.unique(made.labels.data)) > 1
@@ -111,7 +113,7 @@ def test_mindglide_itself(
         assert made.run.version.startswith("mindglide 1.")
     weights.write_bytes(b"no weights")
     with pytest.raises(ToolError, match="failed with exit status 1"):
-        run_program(EXTERNAL["mindglide"], image, runner, Limits(600), log, weights=weights)
+        run_program(EXTERNAL_METHODS["mindglide"], image, runner, Limits(600), log, weights=weights)
 
 
 @pytest.mark.parametrize("engine", ["local", "docker"])
@@ -122,15 +124,17 @@ def test_dbsegment_itself(
     weights = tmp_path / "random weights"
     runner = installed("DBSegment", engine, weights)
     image, log = head(), tmp_path / "log.txt"
-    made = run_program(EXTERNAL["dbsegment"], image, runner, Limits(1800), log, weights=weights)
+    made = run_program(
+        EXTERNAL_METHODS["dbsegment"], image, runner, Limits(1800), log, weights=weights
+    )
     assert made.labels.data.shape == (256, 256, 256)
     np.testing.assert_allclose(np.linalg.norm(made.labels.affine[:3, :3], axis=0), 1)
     present = set(np.unique(made.labels.data))
     assert present <= set(range(32))
     assert len(present) > 1
-    covered = resample(made.labels, image.grid, order=0)
+    covered = resample(made.labels, image.data.shape, image.affine, order=0)
     assert np.count_nonzero(covered) > 0
     for checkpoint in weights.rglob("*.model"):
         checkpoint.write_bytes(b"no weights")
     with pytest.raises(ToolError, match="failed with exit status"):
-        run_program(EXTERNAL["dbsegment"], image, runner, Limits(600), log, weights=weights)
+        run_program(EXTERNAL_METHODS["dbsegment"], image, runner, Limits(600), log, weights=weights)

@@ -13,16 +13,15 @@ import pytest
 
 from bids_app.dataset.staging import Staging
 from bids_app.images.volume import Volume
-from bids_app.programs.flirt import flirt_strategies
-from bids_app.programs.flirt_runs import FlirtRuns
+from bids_app.programs.flirt import FlirtRuns, flirt_strategies
 from bids_app.programs.job import run_program
-from bids_app.programs.method import placed
-from bids_app.programs.registry import EXTERNAL
+from bids_app.programs.placement import placed
+from bids_app.programs.registry import EXTERNAL_METHODS
 from bids_app.programs.siena import final_pbvc, run_siena
 from bids_app.tools.call import Limits, Runner, ToolError
 from bids_app.tools.choice import runner_of
-from tests.participant.test_programs import LICENCE, expected, head
 from tests.tools import stand_ins
+from tests.tools.heads import LICENCE, expected, head
 from tests.tools.stand_ins import DEEP, PROGRAMS, SKULL
 from tests.tools.test_runners import IMAGE, _docker
 
@@ -121,7 +120,7 @@ def runner_in(
     return make
 
 
-@pytest.mark.parametrize("name", list(EXTERNAL))
+@pytest.mark.parametrize("name", list(EXTERNAL_METHODS))
 def test_every_program_in_an_image(
     name: str,
     runner_in: Callable[[str], Runner],
@@ -131,23 +130,23 @@ def test_every_program_in_an_image(
 ) -> None:
     runner = runner_in(name)
     monkeypatch.setenv("SGE_ROOT", "/opt/sge")
-    method, image = EXTERNAL[name], head()
+    method, image = EXTERNAL_METHODS[name], head()
     if method.brain_only:
         image = Volume(np.where(image.data == SKULL, 0, image.data), image.affine)
     licence, weights = tmp_path / "license.txt", tmp_path / "models"
     licence.write_text(LICENCE)
     stand_ins.make_dbsegment_model(weights)
-    runner.check(method.program)
+    runner.check(method.executable)
     made = run_program(
         method,
         image,
         runner,
         Limits(120),
         tmp_path / "log.txt",
-        weights=weights if method.weights else None,
+        weights=weights if method.weights and method.weights.required else None,
         licence=licence if method.needs_licence else None,
     )
-    dseg = placed(made.labels, method.labels, image)
+    dseg = placed(made.labels, method.labels, image.grid)
     whole = expected(image)
     if method.needs_envelope:
         assert np.array_equal(dseg != 0, (whole != 0) | (image.data == DEEP))
@@ -160,7 +159,7 @@ def test_every_program_in_an_image(
 def test_a_program_that_fails_in_an_image(image_of: Callable[[str], str], tmp_path: Path) -> None:
     runner = runner_of(image_of("first"))
     with pytest.raises(ToolError, match="is there still a skull"):
-        run_program(EXTERNAL["first"], head(), runner, Limits(120), tmp_path / "log.txt")
+        run_program(EXTERNAL_METHODS["first"], head(), runner, Limits(120), tmp_path / "log.txt")
 
 
 def test_flirt_in_an_image(
@@ -172,7 +171,13 @@ def test_flirt_in_an_image(
     mirrored = image.affine @ np.diag([-1.0, 1, 1, 1])
     moving = Volume(image.data, mirrored)
     brain = Volume((image.data != 0).astype(np.uint8), image.affine)
-    flirt = FlirtRuns(runner, Limits(120), Staging(tmp_path, tmp_path), "sub-01", "R1map")
+    flirt = FlirtRuns(
+        runner=runner,
+        limits=Limits(120),
+        staging=Staging(tmp_path, tmp_path),
+        name="sub-01",
+        contrast="R1map",
+    )
     strategies = flirt_strategies("R1map", flirt)[:2]
     for strategy in strategies:
         found = strategy.estimate(image, moving, brain, np.eye(4))

@@ -1,0 +1,97 @@
+"""Labels of programs on the grid of a scan: resampled, restricted to an envelope, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from bids_app.errors import BadDataError
+from bids_app.images.geometry import AffineArray, Grid, same_grid
+from bids_app.images.resampling import resample
+from bids_app.images.volume import Volume
+from bids_app.segmentation.sides import LEFT, RIGHT
+
+Labels = npt.NDArray[np.uint8]
+
+# Labels on a wrong grid, of another head or with exchanged sides hardly overlap the thalami that
+# thalnet segments; masks of the right head by any method share most of their voxels.
+_MIN_DICE = 0.1
+
+
+def placed(
+    labels: Volume, table: Mapping[int, int], grid: Grid, transform: AffineArray | None = None
+) -> Labels:
+    """Bring the labels of a program onto the grid of an image, by their headers alone.
+
+    Parameters
+    ----------
+    labels : Volume
+        (X, Y, Z), any integer labels, any grid.
+    table : mapping of int to int
+        Labels to keep, and the values that they become.
+    grid : Grid
+        Grid of the image.
+    transform : (4, 4) float64 or None
+        World coordinates of the grid to those of the labels, where these differ.
+
+    Returns
+    -------
+    (X', Y', Z') uint8
+        Nearest neighbour; voxel for voxel where the grids are the same.
+    """
+    kept = np.zeros(labels.data.shape, dtype=np.uint8)
+    for value, becomes in table.items():
+        kept[labels.data == value] = becomes
+    source = Volume(kept, labels.affine)
+    if transform is not None:
+        source = Volume(kept, np.linalg.inv(transform) @ labels.affine)
+    if same_grid(source.grid, grid):
+        return kept
+    return resample(source, grid, order=0).astype(np.uint8)
+
+
+def within_envelope(labels: Labels, envelope: Labels) -> Labels:
+    """Restrict a label that is larger than the thalami (Ibrahim et al. 2026, section 2.6).
+
+    Parameters
+    ----------
+    labels : (X, Y, Z) uint8
+        Not 0 in the deep grey matter.
+    envelope : (X, Y, Z) uint8
+        1 and 2 in the left and right thalamus as another method segments them.
+
+    Returns
+    -------
+    (X, Y, Z) uint8
+        The label of the envelope where there is deep grey matter.
+    """
+    return np.where(labels != 0, envelope, 0).astype(np.uint8)
+
+
+def check_place(dseg: Labels, expected: Labels) -> None:
+    """Reject masks that do not lie where the thalami are.
+
+    Parameters
+    ----------
+    dseg : (X, Y, Z) uint8
+        Labels of a program.
+    expected : (X, Y, Z) uint8
+        Labels of thalnet.
+
+    Raises
+    ------
+    BadDataError
+        If a side is empty, or its Dice coefficient with the expected one is below 0.1.
+    """
+    for side, name in ((LEFT, "left"), (RIGHT, "right")):
+        mask, other = dseg == side, expected == side
+        if not mask.any():
+            raise BadDataError(f"it contains no {name} thalamus.")
+        overlap = 2 * np.count_nonzero(mask & other) / (mask.sum() + other.sum())
+        if overlap < _MIN_DICE:
+            raise BadDataError(
+                f"its {name} thalamus does not match that of thalnet (Dice {overlap:.2f}): its "
+                "grid is wrong, its sides are exchanged, or it belongs to another scan."
+            )
