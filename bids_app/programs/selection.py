@@ -42,7 +42,7 @@ def all_programs(options: Options) -> tuple[ExternalMethod | AuxiliaryProgram, .
 def workload_of(session: Session, options: Options) -> Workload:
     """Return the images of a session that programs can be applied to, by their names alone."""
     others = [scan.contrast for scan in session.others]
-    if any(source.suffix != "TB1map" for source in find_sources(session, options)):
+    if any(source.suffix != "TB1map" for source in find_sources(session, options.folders)):
         others.append("R1map")
     return Workload(
         anchors=tuple(scan.contrast for scan in session.anchors),
