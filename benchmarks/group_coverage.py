@@ -28,9 +28,9 @@ if not __package__:
     # Run as a file: the folder above holds the packages `benchmarks` and `bids_app`.
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from bids_app.dataset.tables import Column
 from bids_app.group.analyses.clinical import fit_set
 from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
-from bids_app.group.clinical import Column
 from bids_app.group.cohort import Cohort
 from bids_app.group.models import prepare
 from bids_app.group.study import Study

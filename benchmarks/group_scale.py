@@ -25,8 +25,8 @@ if not __package__:
     # Run as a file: the folder above holds the packages `benchmarks` and `bids_app`.
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bids_app.derivatives.description import VOLUME_COLUMNS
-from bids_app.derivatives.readback import dseg_path
+from bids_app.derivatives.columns import VOLUME_COLUMNS
+from bids_app.derivatives.names import segmentation_of_row
 
 CONTRASTS = ("T1w", "FLAIR", "R1map", "T1wFLAIR", "T1wR1map", "R1mapFLAIR", "T1wR1mapFLAIR")
 # Ten segmentations as in the paper: three methods on T1w, one on every contrast.
@@ -150,7 +150,7 @@ def _write_masks(
             "contrast": contrast,
         }
         reference = manual / subject / session / "anat" / f"{subject}_{session}_dseg.nii.gz"
-        path = Path(out / dseg_path(row)) if method else reference
+        path = Path(out / segmentation_of_row(row)) if method else reference
         path.parent.mkdir(parents=True, exist_ok=True)
         nib.save(nib.Nifti1Image(labels, np.eye(4)), path)
 

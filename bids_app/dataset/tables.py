@@ -4,9 +4,35 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from bids_app.errors import BadDataError
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table as its JSON sidecar describes it.
+
+    Attributes
+    ----------
+    source : str
+        File that it comes from, relative to the dataset.
+    name : str
+        Its name in that file.
+    description, units : str
+        Empty if not declared.
+    levels : mapping of str to str
+        Declared levels and what they mean. A value that is no declared level is valid too.
+    """
+
+    source: str
+    name: str
+    description: str = ""
+    units: str = ""
+    levels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

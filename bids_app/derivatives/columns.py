@@ -1,229 +1,409 @@
-"""What the columns of the group stage's tables hold."""
+"""The columns of all tables that thalbids writes: what they hold, in which unit, and their labels.
+
+The JSON files next to the tables, and the headings and hints on pages, are made from it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
 
-from bids_app.derivatives.description import COLUMNS
-from bids_app.group.clinical import Column
+from bids_app.segmentation.volumes import ThalamusVolumes
 
-_INTERVAL_ENDS = {"_ci_low": "Lower", "_ci_high": "Upper"}
-
-
-def _columns(units: str = "", **descriptions: str) -> dict[str, dict[str, str]]:
-    unit = {"Units": units} if units else {}
-    return {name: {"Description": text, **unit} for name, text in descriptions.items()}
-
-
-GROUP_COLUMNS: dict[str, dict[str, str]] = {
-    **COLUMNS,
-    **_columns(
-        segmentation="Segmentation method and the contrast it was applied to",
-        method="Segmentation method, with its contrast where several are compared",
-        visit="Order of the session, from 0",
-        diagnosis="Participants described: those with the diagnosis, or all",
-        population="Participants described: all with volumes, or those with more",
-        variable="What is described; a column of the volumes table",
-        level="Level of a variable that is no number",
-        count="Participants with the level",
-        share="Their share of the participants whose value is known",
-        measure="Which measure the row describes",
-        step="Step of the flow of participants",
-        participants="Participants who reached the step",
-        left_out="Participants left out before the step, in all or for the reason",
-        n="Complete cases or pairs",
-        missing="Missing values",
-        mean="Arithmetic mean",
-        median="Median",
-        sd="Standard deviation, n - 1",
-        q1="Lower quartile (type 7)",
-        q3="Upper quartile (type 7)",
-        iqr="Interquartile range",
-        minimum="Smallest value",
-        maximum="Largest value",
-        first="First of the pair; in a ranking, share of the bootstrap samples in which it is best",
-        second="Second of the pair",
-        n_nonzero="Pairs with a difference that is not zero",
-        median_difference="Median of first minus second",
-        w="Wilcoxon signed-rank statistic, the smaller sum of ranks",
-        p="Two-sided p-value",
-        p_adj="p-value adjusted for multiple tests",
-        distribution="Distribution from which the p-value was taken",
-        zero_method="Treatment of differences that are zero",
-        correction="Whether a continuity correction was applied",
-        family="Tests adjusted together",
-        contained="Mask of which the share is taken",
-        container="Mask in which that share lies",
-        containment="Share of the contained mask that lies in the container, mean of participants",
-        outcome="Outcome of the model; changes end in _change",
-        transform="Transform of the outcome; log: natural logarithm",
-        covariance="Standard errors: classical or HC3, with the t distribution",
-        df="Degrees of freedom, of the numerator in an F test",
-        df_error="Degrees of freedom of the denominator",
-        beta="Change of the (transformed) outcome per mL, or per unit of the predictor named",
-        se="Standard error",
-        ci_low="Lower end of the confidence interval",
-        ci_high="Upper end of the confidence interval",
-        t="t statistic",
-        z="z statistic (Wald)",
-        f="F statistic",
-        percent_per_ml="Change of a logarithmic outcome in percent per mL, 100 (exp(beta) - 1)",
-        r2="Share of variance explained by the model",
-        r2_adjusted="The same, adjusted for the number of terms",
-        partial_r2="Share of variance explained by the predictor given the covariates",
-        breusch_pagan_p="p-value of the Breusch-Pagan test (Koenker) of heteroscedasticity",
-        shapiro_wilk_p="p-value of the Shapiro-Wilk test of normal residuals",
-        variance_inflation="Largest variance inflation factor of the terms",
-        cooks_distance="Largest Cook's distance",
-        standardised_over="Sample over which standardised covariates have mean 0 and SD 1",
-        n_better="Participants whose outcome got better",
-        n_stable="Participants whose outcome stayed",
-        n_worse="Participants whose outcome got worse",
-        odds_ratio="Odds ratio of a worse category per mL",
-        threshold_better_stable="Cut point between better and stable, logit",
-        threshold_stable_worse="Cut point between stable and worse, logit",
-        log_likelihood="Logarithm of the (restricted) likelihood",
-        subjects="Participants",
-        subject_sd="Standard deviation between participants",
-        model="Name of the set of models in the analysis file",
-        r="Pearson correlation",
-        r_first="Correlation of the first method",
-        r_second="Correlation of the second method",
-        r_between="Correlation of the two methods with each other",
-        williams_t="Williams' t for the difference of the correlations",
-        williams_p="p-value of Williams' t",
-        williams_p_adj="The same, Benjamini-Hochberg over the pairs",
-        steiger_z="Steiger's Z for the difference of the correlations",
-        steiger_p="p-value of Steiger's Z",
-        steiger_p_adj="The same, Benjamini-Hochberg over the pairs",
-        sample_size="Subjects per arm",
-        slowing="Fraction of atrophy that the treatment prevents",
-        power="Power of the trial",
-        alpha="Two-sided level of the trial",
-        scans="Repeat scans",
-        reliability="Share of true variance of the volume given the covariates",
-        beta_corrected="Coefficient corrected for measurement error",
-        se_corrected="Its standard error",
-        criterion="What the methods are ranked by",
-        score="Mean Dice or CCC",
-        rank="Rank, 1 is best; ties share the mean rank",
-        same="Share of the bootstrap samples in which the method keeps its rank",
-        levels="Methods compared",
-        epsilon="Greenhouse-Geisser epsilon",
-        p_greenhouse_geisser="p-value, Greenhouse-Geisser corrected",
-        mauchly_w="Mauchly's W, test of sphericity",
-        mauchly_p="p-value of Mauchly's test",
-        group="Level of the column that defines the groups",
-        by="Column that defines the groups; progression: direction of the change of the outcome",
-        predictor="Term of the model that the row describes",
-        outliers="Healthy participants left out of the norm as outliers",
-        assessed="Participants compared with the norm",
-        n_reduced="Participants whose volume is reduced",
-        share_reduced="Their share of those compared",
-        n_extrapolated="Participants outside the norm's range of age or ICV",
-        z_score="Residual divided by the standard deviation of the norm's residuals",
-        percentile="Percentile of the residual in a normal distribution of the norm's, 0 to 100",
-        reduced="Whether the volume is reduced",
-        extrapolated="Whether age or ICV lies outside the norm's range",
-        n_first="Values of the first",
-        n_second="Values of the second",
-        f_median="F statistic, deviations from the median (Brown-Forsythe)",
-        p_median="Its p-value",
-        p_median_adj="The same, Bonferroni over the pairs",
-        f_mean="F statistic, deviations from the mean (Levene)",
-        p_mean="Its p-value",
-        difference="Difference of adjusted means, first minus second",
-        threshold="Value of the outcome from which on a patient counts as disabled",
-        folds="Folds of the cross-validation",
-        patients="Participants",
-        disabled="Participants at or above the threshold",
-        balanced_accuracy="Mean of sensitivity and specificity",
-        specificity="Share of the others that were recognised",
-        auc="Area under the ROC curve",
-        mapping="Form of the calibration: identity (nothing to correct), offset (slope 1), "
-        "ratio (intercept 0) or line",
-        calibration_slope="Slope of the reference's volume on the method's",
-        intercept_variance="Variance of calibration_intercept, mL²",
-        slope_variance="Variance of calibration_slope",
-        coefficient_covariance="Covariance of calibration_intercept and calibration_slope, mL",
-        boundary_threshold="Probability of both thalami from which on a voxel counts as inside",
-        weights="Network weights that the calibration holds for, by their checksums",
-        volumes="As measured, or calibrated by all other participants: by the mapping of volumes "
-        "(mapped), or the boundary's probability (threshold)",
-        problem="What could not be used, and why",
-        analysis="Analysis",
-        status="done, or not possible",
-        reason="Why nothing could be computed",
-        acq_time="Acquisition time of the session",
-    ),
-    **_columns(
-        "years",
-        interval="Time since the participant's first measured session",
-    ),
-    **_columns(
-        "mL",
-        calibration_intercept="Reference's volume less calibration_slope times the method's",
-        total_calibrated_ml="Both thalami as the reference labels would have them: calibrated "
-        "total_ml",
-        total_calibrated_low_ml="Lower end of its prediction interval, for a single scan",
-        total_calibrated_high_ml="Upper end of its prediction interval, for a single scan",
-        baseline_ml="Volume at the first session",
-        followup_ml="Volume at the follow-up",
-        change_ml="Follow-up minus first session",
-        expected_ml="Volume expected from the norm",
-        residual_ml="Volume minus the expected one; interval ± 1.96 scanner_sd",
-        scanner_sd="Standard deviation between scanners, as the analysis file gives it",
-        sd_first="Standard deviation of the first",
-        sd_second="Standard deviation of the second",
-        within_sd="Within-subject standard deviation of a single scan",
-        repeatability="Two scans differ by less in 95 % of pairs, 1.96 √2 within_sd",
-    ),
-    **_columns("mL/year", annual_change_ml="Change divided by the interval"),
-    **_columns(
-        "%",
-        percent="Change in percent of the first session",
-        coefficient_of_variation="within_sd in percent of the mean",
-    ),
-    **_columns("%/year", annual_percent="Percentage change divided by the interval"),
-    "residual_sd": {"Description": "Residual standard deviation, unit of the outcome"},
-}
+# Of the volumes of a session, in this order.
+VOLUME_COLUMNS = (
+    *("participant_id", "session_id", "scan", "method", "contrast"),
+    *(field.name for field in fields(ThalamusVolumes)),
+    *("confidence", "qc", "qc_reason"),
+)
+# Of the brain volume changes of a participant, in this order.
+PBVC_COLUMNS = ("participant_id", "baseline_session_id", "session_id", "pbvc")
 
 
-def describe_columns(
-    names: Iterable[str], clinical: Mapping[str, Column]
-) -> dict[str, dict[str, object]]:
-    """Describe the columns of a table for the JSON beside it.
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
 
-    Parameters
+    Attributes
     ----------
-    names : iterable of str
-    clinical : mapping of str to Column
-        Columns that come from the dataset's own tables.
-
-    Returns
-    -------
-    dict
-        Column name to its ``Description``, ``Units`` and ``Levels``.
+    label : str
+        Heading on pages, without the unit.
+    description : str
+        Phrase that says what the column holds.
+    units : str
+        Empty for a quantity without a unit, and for text.
     """
-    return {name: _describe(name, clinical) for name in names}
+
+    label: str
+    description: str
+    units: str = ""
+
+    @property
+    def heading(self) -> str:
+        """Label with the unit."""
+        return f"{self.label} ({self.units})" if self.units else self.label
+
+    @property
+    def entry(self) -> dict[str, object]:
+        """Entry in the JSON file of a table."""
+        units = {"Units": self.units} if self.units else {}
+        return {"Description": self.description, **units}
 
 
-def _describe(name: str, clinical: Mapping[str, Column]) -> dict[str, object]:
-    if name in clinical:
-        column = clinical[name]
-        origin = f"column '{column.name}' of {column.source}"
-        described: dict[str, object] = {"Description": column.description or f"From {origin}"}
-        if column.description:
-            described["Description"] = f"{column.description} ({origin})"
-        if column.units:
-            described["Units"] = column.units
-        if column.levels:
-            described["Levels"] = dict(column.levels)
-        return described
-    for suffix, end in _INTERVAL_ENDS.items():
-        stem = name.removesuffix(suffix)
-        if stem != name and stem in GROUP_COLUMNS:
-            entry = dict(GROUP_COLUMNS[stem])
-            entry["Description"] += f". {end} end of the confidence interval"
-            return dict(entry)
-    return dict(GROUP_COLUMNS[name])
+_SOFT = "summed probabilities, or partial volumes as reported by FreeSurfer"
+
+COLUMNS: Mapping[str, Column] = MappingProxyType(
+    {
+        # Identity
+        "participant_id": Column("Participant", "Participant identifier"),
+        "session_id": Column("Session", "Session identifier"),
+        "baseline_session_id": Column("Baseline session", "Session from which a change counts"),
+        "scan": Column("Scan", "Measured scan"),
+        "visit": Column("Visit", "Order of the session, from 0"),
+        "interval": Column(
+            "Interval", "Time since the first measured session of the participant", "years"
+        ),
+        "acq_time": Column("Acquisition time", "Acquisition time of the session"),
+        "method": Column(
+            "Method",
+            "Segmentation method, followed by the contrast where several segmentations are "
+            "compared",
+        ),
+        "contrast": Column(
+            "Contrast", "Segmented contrast (BIDS suffix), or the contrasts that were fused"
+        ),
+        "segmentation": Column(
+            "Segmentation", "Segmentation method and the contrast it was applied to"
+        ),
+        "diagnosis": Column("Diagnosis", "Diagnosis of the participants described, or all"),
+        "side": Column("Side", "Left, right or both thalami (bilateral)"),
+        # Volumes
+        "left_ml": Column("Left thalamus", "Left thalamus: voxel count times voxel volume", "mL"),
+        "right_ml": Column(
+            "Right thalamus", "Right thalamus: voxel count times voxel volume", "mL"
+        ),
+        "total_ml": Column("Both thalami", "Both thalami: voxel count times voxel volume", "mL"),
+        "left_soft_ml": Column("Left thalamus, soft", f"Left thalamus: {_SOFT}", "mL"),
+        "right_soft_ml": Column("Right thalamus, soft", f"Right thalamus: {_SOFT}", "mL"),
+        "total_soft_ml": Column("Both thalami, soft", f"Both thalami: {_SOFT}", "mL"),
+        "total_low_ml": Column(
+            "Both thalami, lower 95 % limit",
+            "Lower end of the 95 % interval of total_soft_ml, from the volume with probabilities "
+            "of 0.25–0.75, calibrated on simulated heads. Differences between labelling protocols "
+            "are not included",
+            "mL",
+        ),
+        "total_high_ml": Column(
+            "Both thalami, upper 95 % limit",
+            "Upper end of the 95 % interval of total_soft_ml",
+            "mL",
+        ),
+        "brain_ml": Column("Brain", "Brain parenchyma and ventricles", "mL"),
+        "icv_ml": Column("ICV", "Intracranial volume", "mL"),
+        "confidence": Column("Expected Dice", "Expected Dice (self-estimated by the method)"),
+        "qc": Column("QC", "check: review the segmentation before using its volumes; otherwise ok"),
+        "qc_reason": Column("Reason for review", "Why the segmentation should be reviewed"),
+        "pbvc": Column(
+            "PBVC",
+            "Percentage brain volume change from baseline_session_id to session_id: Jacobian "
+            "integration over the parenchyma in the space half-way between the sessions",
+            "%",
+        ),
+        # Comparison with a reference
+        "dice": Column("Dice", "Dice coefficient with the reference"),
+        "precision": Column("Precision", "Share of the method's voxels that lie in the reference"),
+        "sensitivity": Column(
+            "Sensitivity",
+            "Share of the reference's voxels that the method labelled; of a classifier, share of "
+            "the disabled patients that were recognised",
+        ),
+        "hd": Column("HD", "Hausdorff distance", "mm"),
+        "hd95": Column(
+            "HD95", "Larger of the two directed 95th percentiles of surface distance", "mm"
+        ),
+        "assd": Column("ASSD", "Average symmetric surface distance", "mm"),
+        "empty": Column("Empty mask", "Which mask is empty: none, reference, method or both"),
+        "method_ml": Column("Method", "Volume by the method", "mL"),
+        "reference_ml": Column("Reference", "Volume of the reference", "mL"),
+        "note": Column("Note", "How the masks were brought onto one grid, if they were"),
+        "ccc": Column("CCC", "Lin's concordance correlation coefficient"),
+        "icc_c1": Column(
+            "ICC(C,1)", "ICC(C,1): two-way, consistency, single rater (also ICC(3,1))"
+        ),
+        "icc_a1": Column(
+            "ICC(A,1)", "ICC(A,1): two-way, absolute agreement, single rater (also ICC(2,1))"
+        ),
+        "slope": Column("Slope", "Least-squares slope of the method's volume on the reference's"),
+        "intercept": Column("Intercept", "Intercept of the same line", "mL"),
+        "bias": Column("Bias", "Mean of method minus reference", "mL"),
+        "lower_limit": Column("Lower limit", "Lower limit of agreement, bias - 1.96 SD", "mL"),
+        "upper_limit": Column("Upper limit", "Upper limit of agreement, bias + 1.96 SD", "mL"),
+        "proportional_slope": Column(
+            "Proportional bias", "Slope of the differences on the pairwise means"
+        ),
+        "contained": Column("Contained mask", "Mask of which the share is taken"),
+        "container": Column("Containing mask", "Mask in which that share lies"),
+        "containment": Column(
+            "Containment",
+            "Share of the contained mask that lies in the containing one, mean of participants",
+        ),
+        "criterion": Column("Criterion", "Criterion by which the methods are ranked"),
+        "score": Column("Score", "Mean Dice or CCC"),
+        "rank": Column("Rank", "Rank, 1 is best; ties share the mean rank"),
+        "same": Column(
+            "Rank kept", "Share of the bootstrap samples in which the method keeps its rank"
+        ),
+        # Calibration
+        "mapping": Column(
+            "Mapping",
+            "Form of the calibration: identity (no correction), offset (slope 1), ratio "
+            "(intercept 0) or line",
+        ),
+        "calibration_intercept": Column(
+            "Intercept", "Reference volume minus calibration_slope times the method's", "mL"
+        ),
+        "calibration_slope": Column("Slope", "Slope of the reference volume on the method's"),
+        "intercept_variance": Column(
+            "Variance of the intercept", "Variance of calibration_intercept", "mL²"
+        ),
+        "slope_variance": Column("Variance of the slope", "Variance of calibration_slope"),
+        "coefficient_covariance": Column(
+            "Covariance", "Covariance of calibration_intercept and calibration_slope", "mL"
+        ),
+        "boundary_threshold": Column(
+            "Threshold",
+            "Probability threshold (left + right) for labelling a voxel as thalamus",
+        ),
+        "weights": Column(
+            "Network weights", "Checksums of the network weights that the calibration holds for"
+        ),
+        "volumes": Column(
+            "Volumes",
+            "As measured, or calibrated on all other participants: by the mapping of volumes "
+            "(mapped) or by the probability threshold (threshold)",
+        ),
+        "total_calibrated_ml": Column(
+            "Both thalami, calibrated", "total_ml calibrated to the reference labels", "mL"
+        ),
+        "total_calibrated_low_ml": Column(
+            "Both thalami, calibrated, lower limit",
+            "Lower end of the prediction interval of total_calibrated_ml, for a single scan",
+            "mL",
+        ),
+        "total_calibrated_high_ml": Column(
+            "Both thalami, calibrated, upper limit",
+            "Upper end of the prediction interval of total_calibrated_ml, for a single scan",
+            "mL",
+        ),
+        # Participants
+        "population": Column(
+            "Population", "Participants described: those with volumes, a follow-up or a reference"
+        ),
+        "variable": Column("Variable", "Column that is described"),
+        "level": Column("Level", "Level of a categorical variable"),
+        "count": Column("Count", "Participants with the level"),
+        "share": Column("Share", "Share of the participants whose value is known"),
+        "measure": Column("Measure", "Measure that the row describes"),
+        "step": Column("Step", "Step of the flow of participants"),
+        "participants": Column("Participants", "Participants who reached the step"),
+        "left_out": Column(
+            "Excluded", "Participants excluded before the step: all, or those for the reason"
+        ),
+        "subjects": Column("Participants", "Participants"),
+        "scans": Column("Scans", "Repeat scans"),
+        "n": Column("n", "Complete cases or pairs"),
+        "missing": Column("Missing", "Missing values"),
+        "reason": Column("Reason", "Why there is no result, or why participants were excluded"),
+        "problem": Column("Problem", "Input that could not be used, and why"),
+        "analysis": Column("Analysis", "Analysis"),
+        "status": Column("Status", "done, or not possible"),
+        # Description of a sample
+        "mean": Column("Mean", "Arithmetic mean"),
+        "median": Column("Median", "Median"),
+        "sd": Column("SD", "Standard deviation, n - 1"),
+        "q1": Column("Q1", "Lower quartile (type 7)"),
+        "q3": Column("Q3", "Upper quartile (type 7)"),
+        "iqr": Column("IQR", "Interquartile range"),
+        "minimum": Column("Minimum", "Smallest value"),
+        "maximum": Column("Maximum", "Largest value"),
+        # Tests
+        "first": Column(
+            "First",
+            "First of the pair; in a ranking, share of the bootstrap samples in which the method "
+            "is best",
+        ),
+        "second": Column("Second", "Second of the pair"),
+        "n_first": Column("n of the first", "Values of the first"),
+        "n_second": Column("n of the second", "Values of the second"),
+        "n_nonzero": Column("Non-zero pairs", "Pairs with a difference other than zero"),
+        "median_difference": Column("Median difference", "Median of first minus second"),
+        "difference": Column("Difference", "Difference of adjusted means, first minus second"),
+        "w": Column("W", "Wilcoxon signed-rank statistic, the smaller sum of ranks"),
+        "p": Column("p", "Two-sided p-value"),
+        "p_adj": Column("Adjusted p", "p-value adjusted for multiple tests"),
+        "distribution": Column("Distribution", "Distribution from which the p-value was taken"),
+        "zero_method": Column("Zero differences", "Treatment of differences of zero"),
+        "correction": Column(
+            "Continuity correction", "Whether a continuity correction was applied"
+        ),
+        "family": Column("Family", "Tests adjusted together"),
+        "f": Column("F", "F statistic"),
+        "t": Column("t", "t statistic"),
+        "z": Column("z", "z statistic (Wald)"),
+        "df": Column("df", "Degrees of freedom, of the numerator in an F test"),
+        "df_error": Column("Error df", "Degrees of freedom of the denominator"),
+        "levels": Column("Methods", "Number of methods compared"),
+        "epsilon": Column("Epsilon", "Greenhouse-Geisser epsilon"),
+        "p_greenhouse_geisser": Column(
+            "p (Greenhouse-Geisser)", "p-value, Greenhouse-Geisser corrected"
+        ),
+        "mauchly_w": Column("Mauchly's W", "Mauchly's W, test of sphericity"),
+        "mauchly_p": Column("p (Mauchly)", "p-value of Mauchly's test"),
+        "f_median": Column(
+            "F (median)", "F statistic, deviations from the median (Brown-Forsythe)"
+        ),
+        "p_median": Column("p (median)", "p-value of f_median"),
+        "p_median_adj": Column("Adjusted p (median)", "p_median, Bonferroni over the pairs"),
+        "f_mean": Column("F (mean)", "F statistic, deviations from the mean (Levene)"),
+        "p_mean": Column("p (mean)", "p-value of f_mean"),
+        "sd_first": Column("SD of the first", "Within-subject SD of the first", "mL"),
+        "sd_second": Column("SD of the second", "Within-subject SD of the second", "mL"),
+        # Change
+        "baseline_ml": Column("Baseline", "Volume at the first session", "mL"),
+        "followup_ml": Column("Follow-up", "Volume at the follow-up", "mL"),
+        "change_ml": Column("Change", "Follow-up minus first session", "mL"),
+        "percent": Column("Change", "Change in percent of the first session", "%"),
+        "annual_change_ml": Column("Annual change", "Change divided by the interval", "mL/year"),
+        "annual_percent": Column(
+            "Annual change", "Percentage change divided by the interval", "%/year"
+        ),
+        "sample_size": Column("Subjects per arm", "Subjects per arm of the trial"),
+        "slowing": Column("Slowing", "Fraction of atrophy that the treatment prevents"),
+        "power": Column("Power", "Power of the trial"),
+        "alpha": Column("Alpha", "Two-sided significance level of the trial"),
+        "r": Column("r", "Pearson correlation"),
+        "r_first": Column("r of the first", "Correlation of the first method"),
+        "r_second": Column("r of the second", "Correlation of the second method"),
+        "r_between": Column("r between methods", "Correlation of the two methods with each other"),
+        "williams_t": Column("Williams' t", "Williams' t for the difference of the correlations"),
+        "williams_p": Column("p (Williams)", "p-value of Williams' t"),
+        "williams_p_adj": Column(
+            "Adjusted p (Williams)", "williams_p, Benjamini-Hochberg over the pairs"
+        ),
+        "steiger_z": Column("Steiger's Z", "Steiger's Z for the difference of the correlations"),
+        "steiger_p": Column("p (Steiger)", "p-value of Steiger's Z"),
+        "steiger_p_adj": Column(
+            "Adjusted p (Steiger)", "steiger_p, Benjamini-Hochberg over the pairs"
+        ),
+        # Models
+        "model": Column("Models", "Name of the set of models in the analysis file"),
+        "outcome": Column("Outcome", "Outcome of the model; changes end in _change"),
+        "transform": Column("Transform", "Transform of the outcome; log: natural logarithm"),
+        "covariance": Column(
+            "Standard errors", "Standard errors: classical or HC3, with the t distribution"
+        ),
+        "predictor": Column("Predictor", "Term of the model that the row describes"),
+        "beta": Column(
+            "Beta",
+            "Change of the (transformed) outcome per mL, or per unit of the predictor named",
+        ),
+        "se": Column("SE", "Standard error"),
+        "ci_low": Column("Lower limit", "Lower end of the confidence interval"),
+        "ci_high": Column("Upper limit", "Upper end of the confidence interval"),
+        "percent_per_ml": Column(
+            "Change per mL", "Change of a logarithmic outcome per mL, 100 (exp(beta) - 1)", "%"
+        ),
+        "r2": Column("R²", "Share of variance explained by the model"),
+        "r2_adjusted": Column("Adjusted R²", "R² adjusted for the number of terms"),
+        "partial_r2": Column(
+            "Partial R²", "Share of variance explained by the predictor given the covariates"
+        ),
+        "residual_sd": Column(
+            "Residual SD", "Residual standard deviation, in the unit of the outcome"
+        ),
+        "breusch_pagan_p": Column(
+            "p (Breusch-Pagan)",
+            "p-value of the Breusch-Pagan test (Koenker) of heteroscedasticity",
+        ),
+        "shapiro_wilk_p": Column(
+            "p (Shapiro-Wilk)", "p-value of the Shapiro-Wilk test of normal residuals"
+        ),
+        "variance_inflation": Column(
+            "VIF", "Largest variance inflation factor of the terms of the model"
+        ),
+        "cooks_distance": Column("Cook's distance", "Largest Cook's distance"),
+        "standardised_over": Column(
+            "Standardised over", "Sample over which standardised covariates have mean 0 and SD 1"
+        ),
+        "n_better": Column("Improved", "Participants whose outcome improved"),
+        "n_stable": Column("Stable", "Participants whose outcome was stable"),
+        "n_worse": Column("Worsened", "Participants whose outcome worsened"),
+        "odds_ratio": Column("Odds ratio", "Odds ratio of a worse category per mL"),
+        "threshold_better_stable": Column(
+            "Cut point better/stable", "Cut point between better and stable, logit"
+        ),
+        "threshold_stable_worse": Column(
+            "Cut point stable/worse", "Cut point between stable and worse, logit"
+        ),
+        "log_likelihood": Column("Log-likelihood", "Logarithm of the (restricted) likelihood"),
+        "subject_sd": Column("Between-subject SD", "Standard deviation between participants"),
+        "by": Column(
+            "Groups",
+            "Column that defines the groups; progression: direction of the change of the outcome",
+        ),
+        "group": Column("Group", "Level of the column that defines the groups"),
+        # Measurement error
+        "within_sd": Column(
+            "Within-subject SD", "Within-subject standard deviation of a single scan", "mL"
+        ),
+        "coefficient_of_variation": Column(
+            "Coefficient of variation", "within_sd in percent of the mean", "%"
+        ),
+        "repeatability": Column(
+            "Repeatability coefficient",
+            "Difference that two scans stay below in 95 % of pairs, 1.96 √2 within_sd",
+            "mL",
+        ),
+        "reliability": Column(
+            "Reliability", "Share of true variance of the volume given the covariates"
+        ),
+        "beta_corrected": Column("Corrected beta", "Coefficient corrected for measurement error"),
+        "se_corrected": Column("SE of the corrected beta", "Standard error of beta_corrected"),
+        # Normative model
+        "outliers": Column(
+            "Outliers", "Healthy participants excluded from the normative model as outliers"
+        ),
+        "scanner_sd": Column(
+            "Scanner SD", "Standard deviation between scanners, from the analysis file", "mL"
+        ),
+        "assessed": Column("Assessed", "Participants compared with the normative model"),
+        "n_reduced": Column("Reduced", "Participants whose volume is reduced"),
+        "share_reduced": Column("Share reduced", "Share of the assessed participants"),
+        "n_extrapolated": Column(
+            "Extrapolated", "Participants outside the range of age or ICV of the normative model"
+        ),
+        "expected_ml": Column("Expected", "Volume expected from the normative model", "mL"),
+        "residual_ml": Column(
+            "Residual", "Volume minus the expected one; interval ± 1.96 scanner_sd", "mL"
+        ),
+        "z_score": Column("z-score", "Residual divided by the residual SD of the normative model"),
+        "percentile": Column(
+            "Percentile", "Percentile of the residual in the normal distribution, 0 to 100"
+        ),
+        "reduced": Column("Reduced", "Whether the volume is reduced"),
+        "extrapolated": Column(
+            "Extrapolated", "Whether age or ICV is outside the range of the normative model"
+        ),
+        # Stratification
+        "threshold": Column(
+            "Threshold", "Value of the outcome at and above which a patient counts as disabled"
+        ),
+        "folds": Column("Folds", "Folds of the cross-validation"),
+        "patients": Column("Patients", "Patients"),
+        "disabled": Column("Disabled", "Patients at or above the threshold"),
+        "balanced_accuracy": Column("Balanced accuracy", "Mean of sensitivity and specificity"),
+        "specificity": Column("Specificity", "Share of the other patients that were recognised"),
+        "auc": Column("AUC", "Area under the ROC curve"),
+    }
+)

@@ -1,200 +1,113 @@
-"""What was done beside segmenting, as far as the methods section tells it."""
+"""The methods text and the works that it cites, from methods used, steps taken and programs run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 
-from bids_app.alignment.strategies import CORRELATION, STRATEGIES
-from bids_app.segmentation.fusion import rule_of
+from bids_app import __version__
+from bids_app.derivatives.names import LONGITUDINAL
+from bids_app.derivatives.references import REFERENCES
+from bids_app.derivatives.steps import Step
+from bids_app.options import Options
+from bids_app.programs.registry import AUXILIARY_PROGRAMS, PROGRAMS
+from bids_app.run.stamps import Stamp
 
-# What methods are called in the tables where they saw all scans of a participant in one space.
-LONGITUDINAL = "Longitudinal"
-# The transmit field of an R1 map that was there already, in its JSON file.
-FIELD_OF_FOUND_MAP = "as in the map found"
+_PARAGRAPH = f"""\
+Thalami were segmented with thalbids {__version__}. Its network thalnet, a residual 3D U-Net \
+trained on images synthesised from label maps (domain randomisation after Billot et al. 2023, \
+architecture after Opfer et al. 2022), located the brain at 3 mm and segmented the left and right \
+thalamus at 1 mm, by default as the mean over the image and its mirror image. Volumes are voxel \
+counts times voxel volume; volumes from summed probabilities are reported in addition, and their \
+95 % intervals are proportional to the volume with probabilities of 0.25–0.75, calibrated on \
+simulated heads. The design of the study follows Ibrahim et al. 2026."""
+_CITATIONS = ("billot2023", "ibrahim2026", "opfer2022")
 
-# What each step adds: a sentence, and the works to cite.
-STEPS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "alignment": (
-        "Other contrasts of a session were aligned to the anatomical scan by registration with "
-        "ANTs (Avants et al. 2011) and judged by their mutual information within the brain; the "
-        "JSON file beside each aligned image names the strategy that was taken.",
-        (
-            "Avants BB, Tustison NJ, Song G, Cook PA, Klein A, Gee JC. A reproducible evaluation "
-            "of ANTs similarity metric performance in brain image registration. NeuroImage "
-            "2011;54:2033-2044. doi:10.1016/j.neuroimage.2010.09.025",
-        ),
-    ),
-    "correlation": (
-        "Where that served R1 better, it was moved on from there by correlation within the brain.",
-        (),
-    ),
-    "union": (
-        "Masks of two contrasts were fused to their union (Ibrahim et al. 2026).",
-        (),
-    ),
-    "majority": (
-        "Masks of three contrasts were fused by majority (Ibrahim et al. 2026).",
-        (),
-    ),
-    "mean": (
-        "Probabilities from several contrasts were averaged and cut at 0.5.",
-        (),
-    ),
-    "staple": (
-        "Masks of several contrasts were fused by STAPLE (Warfield et al. 2004).",
-        (
-            "Warfield SK, Zou KH, Wells WM. Simultaneous truth and performance level estimation "
-            "(STAPLE): an algorithm for the validation of image segmentation. IEEE Trans Med "
-            "Imaging 2004;23:903-921. doi:10.1109/TMI.2004.828354",
-        ),
-    ),
-    "longitudinal": (
-        "For changes, the scans of a participant were moved half-way between one another and "
-        "interpolated once (Reuter and Fischl 2011; Reuter et al. 2012), differences between "
-        "their intensity inhomogeneities were removed (Lewis and Fox 2004), and they were "
-        "segmented there. The mean of a participant's outlines was carried to each scan by a "
-        "deformation of its tissue (Lucas and Kanade 1981), so that volumes differ between scans "
-        "as the Jacobian integrals of the deformations do.",
-        (
-            "Lewis EB, Fox NC. Correction of differential intensity inhomogeneity in longitudinal "
-            "MR images. NeuroImage 2004;23:75-83. doi:10.1016/j.neuroimage.2004.04.030",
-            "Lucas BD, Kanade T. An iterative image registration technique with an application "
-            "to stereo vision. Proceedings of the 7th International Joint Conference on "
-            "Artificial Intelligence 1981:674-679.",
-            "Reuter M, Fischl B. Avoiding asymmetry-induced bias in longitudinal image "
-            "processing. NeuroImage 2011;57:19-21. doi:10.1016/j.neuroimage.2011.02.076",
-            "Reuter M, Schmansky NJ, Rosas HD, Fischl B. Within-subject template estimation for "
-            "unbiased longitudinal image analysis. NeuroImage 2012;61:1402-1418. "
-            "doi:10.1016/j.neuroimage.2012.02.084",
-        ),
-    ),
-    "found map": (
-        "Maps of R1 or T1 were taken as they were found in the dataset.",
-        (),
-    ),
-    "gibbs": (
-        "Gibbs ringing was removed from quantitative acquisitions by local subvoxel shifts along "
-        "three axes (Kellner et al. 2016; Bautista et al. 2021).",
-        (
-            "Kellner E, Dhital B, Kiselev VG, Reisert M. Gibbs-ringing artifact removal based on "
-            "local subvoxel-shifts. Magn Reson Med 2016;76:1574-1581. doi:10.1002/mrm.26054",
-            "Bautista T, O'Muircheartaigh J, Hajnal JV, Tournier JD. Removal of Gibbs ringing "
-            "artefacts for 3D acquisitions using subvoxel shifts. Proc ISMRM 2021;29:3535.",
-        ),
-    ),
-    "mpm": (
-        "R1 and its companions were mapped from multi-parameter acquisitions: the decay by "
-        "ESTATICS (Weiskopf et al. 2014), R1, and MT saturation where it was acquired, by the "
-        "rational approximation of the Ernst equation (Helms et al. 2008).",
-        (
-            "Weiskopf N, Callaghan MF, Josephs O, Lutti A, Mohammadi S. Estimating the apparent "
-            "transverse relaxation time (R2*) from images with different contrasts (ESTATICS) "
-            "reduces motion artifacts. Front Neurosci 2014;8:278. doi:10.3389/fnins.2014.00278",
-            "Helms G, Dathe H, Dechent P. Quantitative FLASH MRI at 3T using a rational "
-            "approximation of the Ernst equation. Magn Reson Med 2008;59:667-672. "
-            "doi:10.1002/mrm.21542",
-            "Helms G, Dathe H, Kallenberg K, Dechent P. High-resolution maps of magnetization "
-            "transfer with inherent correction for RF inhomogeneity and T1 relaxation obtained "
-            "from 3D FLASH MRI. Magn Reson Med 2008;60:1396-1407. doi:10.1002/mrm.21732",
-        ),
-    ),
-    "spoiling": (
-        "R1 was corrected for incomplete spoiling (Preibisch and Deichmann 2009).",
-        (
-            "Preibisch C, Deichmann R. Influence of RF spoiling on the stability and accuracy of "
-            "T1 mapping based on spoiled FLASH with varying flip angles. Magn Reson Med "
-            "2009;61:125-135. doi:10.1002/mrm.21776",
-        ),
-    ),
-    "vfa": (
-        "R1 was mapped from acquisitions with several flip angles by a weighted linear fit (Deoni "
-        "et al. 2003; Chang et al. 2008).",
-        (
-            "Deoni SCL, Rutt BK, Peters TM. Rapid combined T1 and T2 mapping using gradient "
-            "recalled acquisition in the steady state. Magn Reson Med 2003;49:515-526. "
-            "doi:10.1002/mrm.10407",
-            "Chang LC, Koay CG, Basser PJ, Pierpaoli C. Linear least-squares method for unbiased "
-            "estimation of T1 from SPGR signals. Magn Reson Med 2008;60:496-501. "
-            "doi:10.1002/mrm.21669",
-        ),
-    ),
-    "mp2rage": (
-        "R1 was mapped from MP2RAGE by its sequence equations (Marques et al. 2010).",
-        (
-            "Marques JP, Kober T, Krueger G, van der Zwaag W, Van de Moortele PF, Gruetter R. "
-            "MP2RAGE, a self bias-field corrected sequence for improved segmentation and "
-            "T1-mapping at high field. NeuroImage 2010;49:1271-1281. "
-            "doi:10.1016/j.neuroimage.2009.10.002",
-        ),
-    ),
-    "measured field": (
-        "R1 was corrected with a measured transmit field.",
-        (),
-    ),
-    "estimated field": (
-        "Where no transmit field was measured, R1 was corrected with one estimated from its own "
-        "map after the idea of UNICORT (Weiskopf et al. 2011).",
-        (
-            "Weiskopf N, Lutti A, Helms G, Novak M, Ashburner J, Hutton C. Unified segmentation "
-            "based correction of R1 brain maps for RF transmit field inhomogeneities (UNICORT). "
-            "NeuroImage 2011;54:2116-2124. doi:10.1016/j.neuroimage.2010.10.023",
-        ),
+_SESSION_STEPS = """\
+Session-specific steps and their references are given on the session pages, and here after \
+`thalbids ... group` has been run.
+"""
+
+# What the other built-in methods add: a sentence, and the works that it cites.
+_BUILT_IN: dict[str, tuple[str, tuple[str, ...]]] = {
+    "atlas": (
+        "The baseline method atlas registered an average anatomy with thalami of a manual protocol "
+        "(Rushmore et al. 2022) to the brain of each scan with ANTs, affinely and by symmetric "
+        "normalisation (Avants et al. 2008) around the thalami, and propagated the thalamus "
+        "labels.",
+        ("avants2008", "rushmore2022"),
     ),
 }
 
-# All of them start from a coarse registration by ANTs.
-_BY_ANTS = {strategy.name for own in STRATEGIES.values() for strategy in own}
 
-# What the JSON file of a computed R1 map holds where a step was taken: field, and text within.
-_MARKS: dict[str, tuple[str, str]] = {
-    "gibbs": ("EstimationAlgorithm", "Gibbs unringing"),
-    "mpm": ("EstimationAlgorithm", "ESTATICS"),
-    "spoiling": ("EstimationAlgorithm", ", spoiling correction"),
-    "vfa": ("EstimationAlgorithm", "DESPOT1"),
-    "mp2rage": ("EstimationAlgorithm", "MP2RAGE"),
-    "measured field": ("TransmitField", "measured,"),
-    "estimated field": ("TransmitField", "UNICORT"),
-}
+def other_programs(stamp: Stamp) -> list[str]:
+    """Name the programs that results were made with, other than those that segment."""
+    return [
+        name
+        for name, program in AUXILIARY_PROGRAMS.items()
+        if program.parameter in stamp.parameters
+    ]
 
 
-def steps_of(
-    measured: Iterable[tuple[str, str]],
-    strategies: Iterable[str],
-    r1_maps: Iterable[Mapping[str, object]],
-) -> list[str]:
-    """Name the steps that were taken.
+def methods_text(used: Iterable[str], steps: Iterable[Step] = ()) -> str:
+    """Write the methods text.
 
     Parameters
     ----------
-    measured : iterable of (str, str)
-        Method and contrast as they stand in the tables of volumes, where fused contrasts bear the
-        name of their ensemble.
-    strategies : iterable of str
-        Those by which images were aligned.
-    r1_maps : iterable of mapping
-        Content of the JSON file of each R1 map.
+    used : iterable of str
+        Names of methods, as in the tables, and of other programs.
+    steps : iterable of Step
+        In the order in which they are reported.
 
     Returns
     -------
-    list of str
-        Keys of ``STEPS``, in its order.
+    str
+        A paragraph on thalnet and the other methods, with the licences of programs, and one on
+        the steps, if there are any.
     """
-    taken: set[str] = set()
-    for method, contrast in measured:
-        if rule := rule_of(contrast):
-            taken.add(rule)
-        if method.endswith(LONGITUDINAL):
-            taken.add("longitudinal")
-    for strategy in strategies:
-        if strategy in _BY_ANTS:
-            taken.add("alignment")
-        if strategy == CORRELATION.name:
-            taken.add("correlation")
-    for fields in r1_maps:
-        if fields["TransmitField"] == FIELD_OF_FOUND_MAP:
-            taken.add("found map")
-            continue
-        for step, (name, text) in _MARKS.items():
-            if text in str(fields.get(name)):
-                taken.add(step)
-    return [step for step in STEPS if step in taken]
+    methods = " ".join([_PARAGRAPH, *(sentence for sentence, _ in _in_addition(used))])
+    processing = " ".join(step.sentence for step in steps)
+    return methods + "\n" + (f"\n{processing}\n" if processing else "")
+
+
+def works(used: Iterable[str], steps: Iterable[Step] = (), citations: Iterable[str] = ()) -> str:
+    """List the works that a methods text cites, each once, separated by empty lines.
+
+    Parameters
+    ----------
+    used : iterable of str
+        Names of methods, as in the tables, and of other programs.
+    steps : iterable of Step
+    citations : iterable of str
+        Keys of ``REFERENCES`` that are cited in addition.
+    """
+    keys = {*_CITATIONS, *citations}
+    for _, works_of_method in _in_addition(used):
+        keys.update(works_of_method)
+    for step in steps:
+        keys.update(step.citations)
+    return "\n\n".join(sorted(REFERENCES[key] for key in keys)) + "\n"
+
+
+def planned_methods(options: Options) -> str:
+    """Write ``CITATION.md`` before any session is measured.
+
+    Parameters
+    ----------
+    options : Options
+        Methods and programs that were requested.
+    """
+    used = (*options.methods.names, *options.folders.derivatives, *options.programs.requested)
+    return f"{citation_page(methods_text(used), works(used))}\n{_SESSION_STEPS}"
+
+
+def citation_page(methods: str, references: str) -> str:
+    """Put a methods text and its list of works on one page, in Markdown."""
+    return f"# Methods\n\n{methods}\n## References\n\n{references}"
+
+
+def _in_addition(used: Iterable[str]) -> list[tuple[str, Sequence[str]]]:
+    """Sentences and citations of methods other than thalnet, and of programs."""
+    names = dict.fromkeys(name.removesuffix(LONGITUDINAL) for name in used)
+    programs = {name: (each.sentence, each.citations) for name, each in PROGRAMS.items()}
+    texts = _BUILT_IN | programs
+    return [texts[name] for name in names if name in texts]

@@ -1,26 +1,21 @@
-"""Reading the participant stage's results back, for pages, changes over time and the cohort."""
+"""Reading the results of the participant stage, for pages, longitudinal series and the cohort."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from bids_app.alignment.brain_change import percentage_change
+from bids_app.contrasts import Role, suffixes
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.metadata import merged
 from bids_app.dataset.tables import read_rows
-from bids_app.derivatives.description import PBVC_COLUMNS, VOLUME_COLUMNS
-from bids_app.derivatives.methods_section import LONGITUDINAL
-from bids_app.derivatives.outputs import (
-    PBVC,
-    AlignedContrast,
-    MeasuredScan,
-    Measurement,
-    aligned_name,
-    session_of,
-)
+from bids_app.derivatives import names
+from bids_app.derivatives.columns import PBVC_COLUMNS, VOLUME_COLUMNS
+from bids_app.derivatives.results import AlignedContrast, MeasuredScan, Measurement
+from bids_app.derivatives.steps import Step, recorded_steps
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.images.volume import Volume
 from bids_app.segmentation.quality import Quality
@@ -31,72 +26,59 @@ if TYPE_CHECKING:
 
 
 def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> MeasuredScan:
-    """Read a scan's results back, to draw its page anew.
+    """Read the results of a scan, to write its page again.
 
     Raises
     ------
     MissingInputError, BadDataError
-        If a result is not there or damaged.
+        If a result is missing or damaged.
     """
     import pandas as pd
 
-    folder = output_dir / session.folder / "anat"
-    table_path = folder / f"{session.name}_desc-thalamus_volumes.tsv"
-    if not table_path.is_file():
-        raise MissingInputError(f"There are no results yet: {table_path} is missing.")
-    table = pd.read_csv(table_path, sep="\t")
+    path = output_dir / names.volumes_table(session)
+    if not path.is_file():
+        raise MissingInputError(f"There are no results yet: {path} is missing.")
+    table = pd.read_csv(path, sep="\t")
     absent = [name for name in VOLUME_COLUMNS if name not in table]
     if absent:
         raise MissingInputError(
-            f"{table_path} lacks the column '{absent[0]}': an earlier version wrote it. "
+            f"{path} lacks the column '{absent[0]}': it was written by an earlier version. "
             "Measure its session again."
         )
-    names = list(ThalamusVolumes.__dataclass_fields__)
-    own = table[table["scan"] == f"{scan.name}_{scan.contrast}"]
-    if own.empty:
-        raise MissingInputError(f"{table_path} has no row for {scan.path.name}.")
-    measurements = []
-    for row in own.to_dict("records"):
-        volumes = ThalamusVolumes(*(float(row[name]) for name in names))
-        dseg = read_volume(output_dir / dseg_path(row), may_be_constant=True)
-        reasons = row["qc_reason"]
-        quality = Quality(
-            float(row["confidence"]),
-            tuple(reasons.split("; ")) if isinstance(reasons, str) else (),
-        )
-        measurements.append(
-            Measurement(str(row["method"]), str(row["contrast"]), dseg, volumes, quality)
-        )
+    rows = table[table["scan"] == f"{scan.name}_{scan.contrast}"]
+    if rows.empty:
+        raise MissingInputError(f"{path} has no row for {scan.path.name}.")
+    image, brain_mask = read_conformed(output_dir, scan)
+    contrasts = (*(other.contrast for other in session.others), *suffixes(Role.MAP))
     return MeasuredScan(
         scan,
-        read_volume(folder / f"{scan.name}_desc-preproc_{scan.contrast}.nii.gz"),
-        read_volume(folder / f"{scan.name}_desc-brain_mask.nii.gz"),
-        tuple(measurements),
+        image,
+        brain_mask,
+        tuple(_read_measurement(output_dir, row) for row in rows.to_dict("records")),
         tuple(
-            _read_aligned(folder, scan, contrast)
-            for contrast in (*(other.contrast for other in session.others), "R1map")
-            if (folder / aligned_name(scan, contrast)).is_file()
+            _read_aligned(output_dir, scan, contrast)
+            for contrast in contrasts
+            if (output_dir / names.aligned(scan, contrast)).is_file()
         ),
     )
 
 
 def read_conformed(output_dir: Path, scan: Scan) -> tuple[Volume, Volume]:
-    """Read a measured scan and its brain mask back.
+    """Read a measured scan and its brain mask, both in RAS order.
 
     Raises
     ------
     MissingInputError, BadDataError
-        If one is not there or damaged.
+        If one is missing or damaged.
     """
-    folder = output_dir / session_of(scan).folder / "anat"
     return (
-        read_volume(folder / f"{scan.name}_desc-preproc_{scan.contrast}.nii.gz"),
-        read_volume(folder / f"{scan.name}_desc-brain_mask.nii.gz"),
+        read_volume(output_dir / names.preprocessed(scan)),
+        read_volume(output_dir / names.brain_mask(scan)),
     )
 
 
-def read_steps(output_dir: Path, session: Path) -> tuple[list[str], list[Mapping[str, object]]]:
-    """Read back how the contrasts of a session were aligned and R1 mapped.
+def read_steps(output_dir: Path, session: Path) -> list[Step]:
+    """Read by which steps the contrasts of a session were aligned and R1 was mapped.
 
     Parameters
     ----------
@@ -106,28 +88,24 @@ def read_steps(output_dir: Path, session: Path) -> tuple[list[str], list[Mapping
 
     Returns
     -------
-    strategies : list of str
-        One per aligned image.
-    r1_maps : list of mapping
-        Content of the JSON file of each R1 map.
+    list of Step
+        As the JSON sidecars of transforms and R1 maps list them; those of earlier versions list
+        none.
 
     Raises
     ------
     BadDataError
-        If a JSON file is damaged.
+        If a JSON sidecar is damaged.
     """
-    folder = output_dir / session / "anat"
-    transforms = [merged((path,)) for path in sorted(folder.glob("*_mode-image_xfm.json"))]
-    maps = [merged((path,)) for path in sorted(folder.glob("*_R1map.json"))]
-    # Maps that were aligned do not tell how they were computed.
-    return (
-        [str(fields["Strategy"]) for fields in transforms if "Strategy" in fields],
-        [fields for fields in maps if "TransmitField" in fields],
-    )
+    sidecars = [
+        *names.transform_sidecars(output_dir, session),
+        *names.map_sidecars(output_dir, session, "R1map"),
+    ]
+    return [step for path in sidecars for step in recorded_steps(merged((path,)))]
 
 
 def read_brain_changes(output_dir: Path) -> dict[tuple[str, str, str], float]:
-    """Read the built-in PBVC of all subjects back.
+    """Read the built-in PBVC of all participants.
 
     Parameters
     ----------
@@ -145,7 +123,7 @@ def read_brain_changes(output_dir: Path) -> dict[tuple[str, str, str], float]:
         If a table is damaged.
     """
     changes = {}
-    for path in sorted(output_dir.glob(f"sub-*/sub-*_{PBVC}.tsv")):
+    for path in names.brain_change_tables(output_dir):
         for row in read_rows(path):
             try:
                 subject, first, later, value = (row[name] for name in PBVC_COLUMNS)
@@ -153,7 +131,7 @@ def read_brain_changes(output_dir: Path) -> dict[tuple[str, str, str], float]:
             except (KeyError, ValueError) as error:
                 raise BadDataError(
                     f"{path} has a row without brain volume change between two sessions. Run its "
-                    "subject again with --longitudinal."
+                    "participant again with --longitudinal."
                 ) from error
             changes[subject, first, later] = change
             changes[subject, later, first] = percentage_change(1 + change / 100, 1)
@@ -161,31 +139,37 @@ def read_brain_changes(output_dir: Path) -> dict[tuple[str, str, str], float]:
 
 
 def on_scan_grid(volumes: pd.DataFrame) -> pd.DataFrame:
-    """Leave out the rows whose masks lie in the common space of several scans.
+    """Select the rows whose masks lie on the grid of their scan.
 
-    They cannot be laid over labels drawn on the scan without interpolating them once more.
+    Longitudinal masks lie in the common space of several scans and would have to be interpolated
+    again to be compared with labels drawn on a scan.
     """
-    return volumes[~volumes["method"].str.endswith(LONGITUDINAL)]
+    return volumes[~volumes["method"].str.endswith(names.LONGITUDINAL)]
 
 
-def dseg_path(row: Mapping[Hashable, Any]) -> PurePosixPath:
-    """Where the labels of one row of the volumes table lie, relative to the output folder."""
-    scan, _, anchor = str(row["scan"]).rpartition("_")
-    folder = PurePosixPath(str(row["participant_id"]))
-    if isinstance(row["session_id"], str):
-        folder = folder / row["session_id"]
-    space = f"{scan}_space-{anchor}_seg-thalamus"
-    return folder / "anat" / f"{space}_desc-{row['method']}{row['contrast']}_dseg.nii.gz"
+def _read_measurement(output_dir: Path, row: Mapping[Hashable, Any]) -> Measurement:
+    reasons = row["qc_reason"]
+    return Measurement(
+        str(row["method"]),
+        str(row["contrast"]),
+        read_volume(output_dir / names.segmentation_of_row(row), may_be_constant=True),
+        ThalamusVolumes(
+            **{name: float(row[name]) for name in ThalamusVolumes.__dataclass_fields__}
+        ),
+        Quality(
+            float(row["confidence"]),
+            tuple(reasons.split("; ")) if isinstance(reasons, str) else (),
+        ),
+    )
 
 
-def probseg_path(row: Mapping[Hashable, Any]) -> PurePosixPath:
-    """Where the probabilities of one row lie; masks that were fused have none."""
-    path = dseg_path(row)
-    return path.with_name(path.name.replace("_dseg.", "_probseg."))
-
-
-def _read_aligned(folder: Path, scan: Scan, contrast: str) -> AlignedContrast:
-    path = folder / aligned_name(scan, contrast)
-    sidecar = merged((path.with_name(path.name.removesuffix(".nii.gz") + ".json"),))
-    attempts = cast("list[Mapping[str, object]]", sidecar["Attempts"])
-    return AlignedContrast(contrast, read_volume(path), tuple(attempts), str(sidecar["Strategy"]))
+def _read_aligned(output_dir: Path, scan: Scan, contrast: str) -> AlignedContrast:
+    path = names.aligned(scan, contrast)
+    fields = merged((output_dir / names.sidecar(path),))
+    return AlignedContrast(
+        contrast=contrast,
+        image=read_volume(output_dir / path),
+        attempts=tuple(cast("list[Mapping[str, object]]", fields["Attempts"])),
+        strategy=str(fields["Strategy"]),
+        steps=recorded_steps(fields),
+    )

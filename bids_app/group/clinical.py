@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import pandas as pd
 
-from bids_app.dataset.tables import read_json, read_rows
+from bids_app.dataset.tables import Column, read_json, read_rows
 from bids_app.errors import BadDataError
 
 IDENTITY = ("participant_id", "session_id")
@@ -21,29 +20,6 @@ _MISSING_LEVEL = re.compile(
     re.IGNORECASE,
 )
 _PER_YEAR = {"month": 12.0, "week": 365.25 / 7, "day": 365.25}
-
-
-@dataclass(frozen=True)
-class Column:
-    """What is known of a column.
-
-    Attributes
-    ----------
-    source : str
-        File it comes from, relative to the dataset.
-    name : str
-        Its name there.
-    description, units : str
-        From the JSON; empty if not given.
-    levels : mapping of str to str
-        Declared levels and what they mean. A value that is no declared level is kept.
-    """
-
-    source: str
-    name: str
-    description: str = ""
-    units: str = ""
-    levels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bids_app.dataset.tables import read_rows
-from bids_app.derivatives.description import VOLUME_COLUMNS
+from bids_app.dataset.tables import Column, read_rows
+from bids_app.derivatives.columns import VOLUME_COLUMNS
 from bids_app.errors import BadDataError, MissingInputError, NothingSelectedError
 from bids_app.group.clinical import (
     IDENTITY,
     ClinicalTable,
-    Column,
     read_clinical_tables,
     years,
 )

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from bids_app.dataset.images import read_volume
-from bids_app.derivatives.readback import dseg_path, on_scan_grid, probseg_path
+from bids_app.derivatives import names
+from bids_app.derivatives.readback import on_scan_grid
 from bids_app.errors import ThalbidsError
 from bids_app.group.cohort import SCAN
 from bids_app.group.reference import find_reference, read_reference
@@ -114,7 +115,7 @@ def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path)
         reference_ml = _volumes_ml(reference.data, reference.voxel_volume)[-1]
         tables.append(rows.assign(reference_ml=reference_ml))
         for index, row in on_scan_grid(rows).to_dict("index").items():
-            path = output_dir / probseg_path(row)
+            path = output_dir / names.probabilities(names.segmentation_of_row(row))
             if not path.is_file():
                 continue
             try:
@@ -200,7 +201,7 @@ def _no_reference(reference_dir: Path) -> str:
 
 
 def _read_mask(output_dir: Path, row: Mapping[Hashable, Any]) -> Volume:
-    return read_volume(output_dir / dseg_path(row), may_be_constant=True)
+    return read_volume(output_dir / names.segmentation_of_row(row), may_be_constant=True)
 
 
 def _compare(

@@ -13,16 +13,17 @@ import pandas as pd
 
 from bids_app import __version__
 from bids_app.dataset.staging import prepare_output, staged
-from bids_app.derivatives.columns import GROUP_COLUMNS, describe_columns
-from bids_app.derivatives.description import (
-    dataset_name,
+from bids_app.derivatives.columns import COLUMNS
+from bids_app.derivatives.data_dictionary import describe_columns
+from bids_app.derivatives.description import dataset_name
+from bids_app.derivatives.methods_section import (
+    citation_page,
     methods_text,
     other_programs,
     works,
 )
-from bids_app.derivatives.methods_section import steps_of
 from bids_app.derivatives.readback import read_steps
-from bids_app.derivatives.references import REFERENCES
+from bids_app.derivatives.steps import Step, steps_of
 from bids_app.errors import BadDataError, ExitCode
 from bids_app.group.analyses.calibration import weights_label
 from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
@@ -112,7 +113,7 @@ def write(
     options: Options,
     plan: AnalysisPlan,
     cohort: Cohort,
-    steps: Iterable[str],
+    steps: Iterable[Step],
     results: Mapping[str, Result],
     files: Mapping[str, Future[tuple[str, bytes]]],
     records: list[Outcome],
@@ -124,8 +125,7 @@ def write(
     options : Options
     plan : AnalysisPlan
     cohort : Cohort
-    steps : iterable of str
-        Keys of `bids_app.derivatives.methods_section.STEPS`.
+    steps : iterable of Step
     results : mapping of str to Result
         By name of the analysis.
     files : mapping of str to Future
@@ -142,12 +142,13 @@ def write(
     used = cohort.table["method"].unique().tolist()
     used += sorted({name for each in records if each.stamp for name in other_programs(each.stamp)})
     methods = methods_paragraph(results, used, steps)
-    citation = references(results, used, steps)
+    keys = {key for result in results.values() for key in result.references}
+    citation = works(used, steps, keys)
     with staged(options.folders.output_dir, "group") as staging:
         tables = {"analyses": overview(results), "problems": problem_table(cohort, results)}
         for name, frame in tables.items():
             staging.table(f"group/{name}.tsv", frame)
-            staging.json(f"group/{name}.json", describe_columns(frame.columns, {}))
+            staging.json(f"group/{name}.json", describe_columns(frame.columns))
         for result in results.values():
             for name, table in result.tables.items():
                 staging.table(f"group/{name}.tsv", table.data)
@@ -161,7 +162,7 @@ def write(
                 svgs[name], png = files[name].result()
                 staging.text(f"group/figures/{name}.svg", svgs[name])
                 staging.binary(f"group/figures/{name}.png", png)
-        staging.text("CITATION.md", f"# Methods\n\n{methods}\n\n## References\n\n{citation}\n")
+        staging.text("CITATION.md", citation_page(f"{methods}\n", citation))
         report = CohortReport(
             dataset=dataset_name(options.folders.bids_dir),
             sessions=tuple(_status(record) for record in records),
@@ -170,7 +171,7 @@ def write(
             methods=methods,
             citation=citation,
             sections=tuple(_sections(results, svgs)),
-            dictionary={name: text["Description"] for name, text in GROUP_COLUMNS.items()},
+            dictionary={name: column.description for name, column in COLUMNS.items()},
             note=_note(cohort.table),
         )
         staging.text("group.html", cohort_page(report))
@@ -195,26 +196,22 @@ def problem_table(cohort: Cohort, results: Mapping[str, Result]) -> pd.DataFrame
     return pd.DataFrame({"problem": list(dict.fromkeys([*cohort.problems, *met]))}, dtype="str")
 
 
-def cohort_steps(cohort: Cohort, output_dir: Path) -> tuple[list[str], list[str]]:
-    """Name what the sessions went through beside segmenting, and the files that cannot tell."""
-    strategies: list[str] = []
-    r1_maps: list[Mapping[str, object]] = []
+def cohort_steps(cohort: Cohort, output_dir: Path) -> tuple[list[Step], list[str]]:
+    """List the processing steps of all sessions, and the problems of unreadable sidecars."""
+    recorded: set[Step] = set()
     problems = []
     table = cohort.table.fillna({"session_id": ""})
     for names in table[["participant_id", "session_id"]].drop_duplicates().to_numpy():
         try:
-            aligned, mapped = read_steps(output_dir, Path(*names))
+            recorded.update(read_steps(output_dir, Path(*names)))
         except BadDataError as error:
             problems.append(str(error))
-            continue
-        strategies += aligned
-        r1_maps += mapped
     measured = table[["method", "contrast"]].drop_duplicates().itertuples(index=False, name=None)
-    return steps_of(measured, strategies, r1_maps), problems
+    return steps_of(measured, recorded), problems
 
 
 def methods_paragraph(
-    results: Mapping[str, Result], used: Iterable[str], steps: Iterable[str]
+    results: Mapping[str, Result], used: Iterable[str], steps: Iterable[Step]
 ) -> str:
     """Write the methods with what was computed, and the findings with their numbers."""
     done = [result for result in results.values() if not result.reason]
@@ -224,16 +221,6 @@ def methods_paragraph(
         " ".join(result.findings for result in done if result.findings),
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def references(results: Mapping[str, Result], used: Iterable[str], steps: Iterable[str]) -> str:
-    """List the works that the methods rest on, each once."""
-    keys = {key for result in results.values() for key in result.references}
-    cited = {REFERENCES[key] for key in keys}
-    names = {entry[:20] for entry in cited}
-    entries = works(used, steps).strip().split("\n\n")
-    standing = [entry for entry in entries if entry[:20] not in names]
-    return "\n\n".join(sorted([*standing, *cited]))
 
 
 def _known(plan: AnalysisPlan) -> AnalysisPlan:

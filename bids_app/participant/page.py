@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +10,10 @@ import numpy as np
 from bids_app.dataset.images import axis_codes
 from bids_app.dataset.index import Session
 from bids_app.dataset.staging import Staging
-from bids_app.derivatives.description import methods_text, other_programs, works
-from bids_app.derivatives.methods_section import steps_of
-from bids_app.derivatives.outputs import AlignedContrast, MeasuredScan
+from bids_app.derivatives import names
+from bids_app.derivatives.methods_section import methods_text, other_programs, works
+from bids_app.derivatives.results import AlignedContrast, MeasuredScan
+from bids_app.derivatives.steps import Step, steps_of
 from bids_app.run.stamps import Stamp
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def write_session_page(
     staging: Staging,
     session: Session,
     scans: list[MeasuredScan],
-    r1_maps: Sequence[Mapping[str, object]],
+    map_steps: Iterable[Step],
     stamp: Stamp,
     warnings: tuple[str, ...],
 ) -> None:
@@ -34,8 +35,7 @@ def write_session_page(
     used += other_programs(stamp)
     steps = steps_of(
         ((item.method, item.contrast) for measured in scans for item in measured.measurements),
-        (aligned.strategy for measured in scans for aligned in measured.aligned),
-        r1_maps,
+        (*map_steps, *(step for scan in scans for item in scan.aligned for step in item.steps)),
     )
     report = SessionReport(
         subject=session.subject,
@@ -47,7 +47,7 @@ def write_session_page(
         citation=works(used, steps),
         warnings=warnings,
     )
-    staging.text(f"{session.name}.html", session_page(report))
+    staging.text(names.session_page(session), session_page(report))
 
 
 def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
@@ -118,4 +118,4 @@ def _alignment(measured: MeasuredScan, aligned: AlignedContrast) -> AlignmentRep
     ]
     if aligned.contrast == "R1map":
         figures.append(Overlay(*r1_histogram(np.asarray(other, np.float32)[brain != 0])))
-    return AlignmentReport(aligned.contrast, aligned.strategy, aligned.quality, tuple(figures))
+    return AlignmentReport(aligned.contrast, aligned.strategy, aligned.attempts, tuple(figures))

@@ -15,14 +15,12 @@ from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Session
 from bids_app.dataset.metadata import merged
 from bids_app.dataset.staging import Staging
+from bids_app.derivatives import names
 from bids_app.derivatives.outputs import (
-    MeasuredScan,
-    Measurement,
-    raw_source,
-    segmentation_path,
     write_ensemble,
     write_segmentation,
 )
+from bids_app.derivatives.results import MeasuredScan, Measurement
 from bids_app.errors import BadDataError, MissingInputError, ThalbidsError
 from bids_app.images.geometry import same_grid
 from bids_app.images.volume import Volume
@@ -209,7 +207,7 @@ class _Read:
             f"bids:{result.dataset}:{path.relative_to(result.root).as_posix()}"
             for path in result.files
         ]
-        provenance: dict[str, object] = {"Sources": [raw_source(self.session, anchor.scan), *files]}
+        provenance: dict[str, object] = {"Sources": [names.raw_uri(anchor.scan), *files]}
         if envelope is not None:
             provenance["Envelope"] = self.options.methods.envelope
         return _Found(thalami, provenance)
@@ -279,7 +277,7 @@ class _Run:
 
     def _earlier(self, key: str) -> _Found | None:
         """The result of an earlier run, which may have taken hours, if it is still right."""
-        name = segmentation_path(self.session, self.anchor.scan, self.method.name, (self.contrast,))
+        name = names.segmentation(self.anchor.scan, self.method.name, self.contrast)
         path = self.options.folders.output_dir / name
         try:
             sidecar = merged((path.with_name(path.name.removesuffix(".nii.gz") + ".json"),))

@@ -1,4 +1,4 @@
-"""The quantify step: from a session's acquisitions to maps of R1 and its companions."""
+"""The quantify step: from a session's acquisitions to R1 and the accompanying maps."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.sources import SourceImage
-from bids_app.derivatives.methods_section import FIELD_OF_FOUND_MAP
-from bids_app.derivatives.outputs import QuantitativeMap
+from bids_app.derivatives.results import QuantitativeMap
+from bids_app.derivatives.steps import Step
 from bids_app.errors import BadDataError, ThalbidsError
 from bids_app.images.geometry import same_grid
 from bids_app.images.resampling import resample
@@ -113,6 +113,13 @@ class _Field:
     estimated: bool = False
     conversion: str = ""
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The correction of R1 by this field."""
+        if self.source is not None:
+            return (Step.MEASURED_FIELD,)
+        return (Step.ESTIMATED_FIELD,) if self.estimated else ()
+
 
 _NOMINAL = _Field(1.0, "nominal everywhere")
 
@@ -127,6 +134,7 @@ class _Computed:
     images: tuple[SourceImage, ...]
     algorithm: str
     reference: str
+    steps: tuple[Step, ...]
     field: _Field = _NOMINAL
     conversion: str = ""
     warnings: tuple[str, ...] = ()
@@ -181,6 +189,7 @@ def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, options: Option
         + (f"spoiling correction {correction}" if correction else "no spoiling correction"),
         "Weiskopf et al. 2014, doi:10.3389/fnins.2014.00278; Helms et al. 2008, "
         "doi:10.1002/mrm.21542 and doi:10.1002/mrm.21732",
+        (*_unringing_steps(options), Step.MPM, *((Step.SPOILING,) if correction else ())),
         field,
         warnings=warnings,
     )
@@ -206,6 +215,7 @@ def _from_flip_angles(acquisition: VariableFlipAngle, brain: Volume, options: Op
         tuple(image for each in series for image in each.images),
         _unringing(options) + "DESPOT1, weighted linear fit",
         "Deoni et al. 2003, doi:10.1002/mrm.10407; Chang et al. 2008, doi:10.1002/mrm.21669",
+        (*_unringing_steps(options), Step.VFA),
         field,
     )
 
@@ -230,6 +240,7 @@ def _from_mp2rage(acquisition: MP2RAGE, brain: Volume) -> _Computed:
         (acquisition.ratio, acquisition.second),
         "MP2RAGE lookup table, inversion efficiency 0.96",
         "Marques et al. 2010, doi:10.1016/j.neuroimage.2009.10.002",
+        (Step.MP2RAGE,),
         field,
         conversion,
     )
@@ -242,7 +253,7 @@ def _from_map(acquisition: RelaxationMap, brain: Volume) -> _Computed:
     found = r1_in_per_second(volume.data.astype(np.float32), quantity, inside)
     algorithm = str(image.metadata.get("EstimationAlgorithm", f"{image.suffix} as found"))
     reference = str(image.metadata.get("EstimationReference", "n/a"))
-    field = replace(_NOMINAL, description=FIELD_OF_FOUND_MAP)
+    field = replace(_NOMINAL, description="as in the existing map")
     warnings = (f"{image.path.name}: {found.conversion}.",) if found.conversion else ()
     return _Computed(
         {"R1map": found.values},
@@ -251,6 +262,7 @@ def _from_map(acquisition: RelaxationMap, brain: Volume) -> _Computed:
         (image,),
         algorithm,
         reference,
+        (Step.EXISTING_MAP,),
         field,
         found.conversion,
         warnings,
@@ -301,6 +313,10 @@ def _read_series(
 
 def _unringing(options: Options) -> str:
     return "Gibbs unringing along three axes (Kellner et al. 2016), " * options.maps.gibbs_unringing
+
+
+def _unringing_steps(options: Options) -> tuple[Step, ...]:
+    return (Step.GIBBS,) if options.maps.gibbs_unringing else ()
 
 
 def _field(
@@ -380,6 +396,7 @@ def _finished(acquisition: Acquisition, computed: _Computed) -> tuple[Quantitati
                     "Conversions": conversions,
                     "UndeterminedBrainVoxels": int(np.isnan(possible[computed.brain]).sum()),
                 },
+                (*computed.steps, *computed.field.steps) if quantity == "R1map" else (),
             )
         )
     return tuple(finished)

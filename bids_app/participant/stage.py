@@ -16,19 +16,13 @@ from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session, check_dataset, index_sessions
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.staging import Staging, prepare_output, staged
+from bids_app.derivatives import names
 from bids_app.derivatives.description import (
     describe_dataset,
     write_configuration,
 )
 from bids_app.derivatives.outputs import (
-    AlignedContrast,
-    MeasuredScan,
-    Measurement,
-    QuantitativeMap,
-    joint_name,
-    map_source,
-    qualities,
-    raw_source,
+    attempts_of,
     write_aligned,
     write_brain_mask,
     write_ensemble,
@@ -39,6 +33,13 @@ from bids_app.derivatives.outputs import (
     write_volumes,
 )
 from bids_app.derivatives.readback import read_measured_scan, read_steps
+from bids_app.derivatives.results import (
+    AlignedContrast,
+    MeasuredScan,
+    Measurement,
+    QuantitativeMap,
+)
+from bids_app.derivatives.steps import steps_of_alignment
 from bids_app.errors import BadDataError, ExitCode, MissingInputError, ThalbidsError
 from bids_app.images.intensity import scaled_in_mask
 from bids_app.images.resampling import resample
@@ -196,8 +197,8 @@ def measure_session(task: Task) -> Outcome:
         stamp = without(stamp, failed)
         stage(Stage.REPORT, "")
         write_volumes(staging, session, scans)
-        r1_maps = [item.sidecar for item in maps if item.quantity == "R1map"]
-        write_session_page(staging, session, scans, r1_maps, stamp, warnings)
+        map_steps = [step for item in maps for step in item.steps]
+        write_session_page(staging, session, scans, map_steps, stamp, warnings)
     return Outcome(
         name=session.name,
         status="done",
@@ -234,9 +235,13 @@ def other_contrasts(
         except ThalbidsError as error:
             warnings.append(f"{scan.contrast} is left out: {error}")
             continue
-        others.append(OtherContrast(scan.contrast, image, raw_source(session, scan)))
+        others.append(OtherContrast(scan.contrast, image, names.raw_uri(scan)))
     others += [
-        OtherContrast(item.quantity, item.volume, map_source(session, item))
+        OtherContrast(
+            item.quantity,
+            item.volume,
+            names.uri(names.quantitative_map(item.name, item.quantity)),
+        )
         for item in maps
         if item.quantity == "R1map"
     ]
@@ -277,12 +282,13 @@ def align_contrasts(
         transform = found.chosen.transform
         image = Volume(resample(other.image, grid.grid.transformed(transform)), grid.affine)
         contrast = AlignedContrast(
-            other.contrast,
-            image,
-            qualities(found),
-            found.chosen.strategy,
-            transform,
-            float(other.image.voxel_size.max()),
+            contrast=other.contrast,
+            image=image,
+            attempts=attempts_of(found),
+            strategy=found.chosen.strategy,
+            steps=steps_of_alignment(found.chosen.strategy),
+            transform=transform,
+            slice_thickness=float(other.image.voxel_size.max()),
         )
         write_aligned(
             staging, session, anchor.scan, contrast, other.source, itk_text(transform), programs
@@ -319,11 +325,11 @@ def measure_contrasts(
         warnings += unsegmented
         for contrasts, thalami in found.items():
             thickness = measured.slice_thickness(contrasts)
-            name = joint_name(contrasts)
+            name = names.joint_contrast(contrasts)
             write_segmentation(staging, session, scan, method, contrasts, thalami, image.affine)
             measurements.append(Measurement.of(method, name, thalami, image, thickness))
         alone = {scan.contrast: own}
-        alone |= {names[0]: thalami for names, thalami in found.items() if len(names) == 1}
+        alone |= {each[0]: thalami for each, thalami in found.items() if len(each) == 1}
         for ensemble in ensembles(tuple(alone), options.methods.ensembles):
             dseg, soft_volumes = fuse([alone[name] for name in ensemble.contrasts], ensemble.rule)
             fused = replace(
@@ -424,7 +430,7 @@ def redraw_session(session: Session, options: Options) -> Outcome:
     record = read_record(output_dir, session.name)
     if record is None or record.stamp is None:
         raise MissingInputError(f"{session.name} has not been measured yet; run it first.")
-    _, r1_maps = read_steps(options.folders.output_dir, session.folder)
+    steps = read_steps(output_dir, session.folder)
     with staged(options.folders.output_dir, session.name) as staging:
-        write_session_page(staging, session, scans, r1_maps, record.stamp, record.warnings)
+        write_session_page(staging, session, scans, steps, record.stamp, record.warnings)
     return replace(record, reason="page redrawn")

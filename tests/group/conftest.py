@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bids_app.dataset.tables import Column
 from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
-from bids_app.group.clinical import Column
 from bids_app.group.cohort import read_cohort
 from bids_app.group.study import Study
 from tests.conftest import options_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bids_app.derivatives.description import VOLUME_COLUMNS
+from bids_app.derivatives.columns import VOLUME_COLUMNS
 from tests.conftest import describe, save_image
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])

@@ -38,7 +38,7 @@ def results(folders: Folders) -> Path:
     plan.write_text("resamples = 50")
     name = "sub-001_ses-02_from-FLAIR_to-T1w_mode-image_xfm.json"
     (folders.out / "sub-001" / "ses-02" / "anat" / name).write_text(
-        '{"Strategy": "mutual information"}'
+        '{"Strategy": "mutual information", "ProcessingSteps": ["alignment"]}'
     )
     words = ["group", "-d", f"manual={folders.manual}", "--analysis-file", str(plan)]
     assert main([str(folders.bids), str(folders.out), *words]) == 0

@@ -17,8 +17,8 @@ from bids_app.dataset.index import Session
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.staging import staged
 from bids_app.derivatives.description import describe_dataset
-from bids_app.derivatives.methods_section import steps_of
 from bids_app.derivatives.outputs import write_maps
+from bids_app.derivatives.steps import Step
 from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.participant.quantify import Quantification, quantify
@@ -138,7 +138,7 @@ def test_mpm_with_a_field_map_gives_all_maps(options: Options) -> None:
     assert r1["UndeterminedBrainVoxels"] == 0
     assert len(r1["Sources"]) == 19
     assert "bids:raw:sub-01/ses-01/fmap/sub-01_ses-01_TB1map.nii.gz" in r1["Sources"]
-    assert steps_of([], [], [r1]) == ["mpm", "measured field"]
+    assert result.maps[0].steps == (Step.MPM, Step.MEASURED_FIELD)
     for item in result.maps:
         assert np.isfinite(item.volume.data).all()
 
@@ -156,7 +156,7 @@ def test_without_a_field_map_the_field_is_estimated_and_named_so(options: Option
     write_image(_folder(options) / "fmap" / f"{_STEM}_echo-1_TB1EPI.nii.gz", _FIELD, _AFFINE)
     result = _quantify(options)
     assert "UNICORT-like" in str(result.maps[0].sidecar["TransmitField"])
-    assert steps_of([], [], [result.maps[0].sidecar]) == ["mpm", "estimated field"]
+    assert result.maps[0].steps == (Step.MPM, Step.ESTIMATED_FIELD)
     assert any("no TB1map" in warning for warning in result.warnings)
     assert any("TB1EPI" in warning for warning in result.warnings)
     mean = np.exp(np.log(_FIELD[_INSIDE]).mean())
@@ -181,7 +181,7 @@ def test_flip_angles_give_r1(options: Options) -> None:
     result = _quantify(options)
     assert [item.quantity for item in result.maps] == ["R1map"]
     assert _error(result, "R1map") < 0.002
-    assert steps_of([], [], [result.maps[0].sidecar]) == ["vfa", "measured field"]
+    assert result.maps[0].steps == (Step.VFA, Step.MEASURED_FIELD)
 
 
 def test_mp2rage_gives_r1_with_and_without_a_field(options: Options) -> None:
@@ -189,7 +189,7 @@ def test_mp2rage_gives_r1_with_and_without_a_field(options: Options) -> None:
     result = _quantify(options)
     assert _error(result, "R1map") < 0.01
     assert result.maps[0].sidecar["TransmitField"] == "nominal everywhere"
-    assert steps_of([], [], [result.maps[0].sidecar]) == ["mp2rage"]
+    assert result.maps[0].steps == (Step.MP2RAGE,)
     assert result.maps[0].sidecar["Conversions"] == ["UNIT1 from 0..4095 to -0.5..0.5"]
     write_mp2rage(_folder(options), _STEM, _MAPS, _AFFINE, field=_FIELD)
     _write_field(options)
@@ -411,8 +411,8 @@ def test_ringing_is_removed_on_request_and_the_map_says_so(options: Options) -> 
     )
     algorithms = [str(each.sidecar["EstimationAlgorithm"]) for each in (plain, unrung)]
     assert ["unringing" in algorithm for algorithm in algorithms] == [False, True]
-    steps = [steps_of([], [], [each.sidecar]) for each in (plain, unrung)]
-    assert steps == [["mpm", "estimated field"], ["gibbs", "mpm", "estimated field"]]
+    assert plain.steps == (Step.MPM, Step.ESTIMATED_FIELD)
+    assert unrung.steps == (Step.GIBBS, Step.MPM, Step.ESTIMATED_FIELD)
     assert not np.array_equal(plain.volume.data, unrung.volume.data)
 
 

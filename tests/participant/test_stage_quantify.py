@@ -81,8 +81,8 @@ def test_maps_join_the_session_and_problems_become_warnings(
     page = output / "sub-01_ses-01.html"
     text = page.read_text()
     assert "MPM cannot be used" in text
-    for said in ("were taken as they were found", "fused to their union", "Avants BB, Tustison"):
-        assert said in text
+    for used in ("Existing R1 or T1 maps", "fused by their union", "Avants BB, Tustison"):
+        assert used in text
     for unused in ("ESTATICS", "by majority", "STAPLE"):
         assert unused not in text
     captions = re.findall("<figcaption>(Thalamus by [^<]*)", text)

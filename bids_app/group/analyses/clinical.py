@@ -57,7 +57,7 @@ def analyse(study: Study) -> Result:
         figures=figures,
         methods=" ".join(methods),
         findings=" ".join(findings),
-        references=("ibrahim2026", "statsmodels", "benjamini1995", "mackinnon1985"),
+        references=("ibrahim2026", "seabold2010", "benjamini1995", "mackinnon1985"),
     )
 
 

@@ -74,7 +74,7 @@ def analyse(study: Study) -> Result:
         findings="Groups differed in adjusted volume change by "
         + (", ".join(significant) or "no method")
         + " (p < 0.05, not adjusted for the number of methods).",
-        references=("deepgrai",),
+        references=("zivadinov2022",),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_app.derivatives.columns import describe_columns
+from bids_app.derivatives.data_dictionary import describe_columns
 from bids_app.group.analyses import (
     agreement,
     change,

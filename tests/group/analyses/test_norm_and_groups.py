@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_app.derivatives.columns import describe_columns
+from bids_app.dataset.tables import Column
+from bids_app.derivatives.data_dictionary import describe_columns
 from bids_app.group.analyses import groups, normative, reliability
-from bids_app.group.clinical import Column
 from bids_app.group.result import NotApplicableError, Result
 from bids_app.group.study import Study
 from bids_app.statistics.design import Model

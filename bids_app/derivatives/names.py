@@ -1,0 +1,182 @@
+"""Names of the output files, relative to the output folder, for writing and for reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bids_app.dataset.index import Scan, Session
+
+# Space half-way between all scans of a participant.
+WITHIN_SUBJECT = "withinSubject"
+# Suffix of the names of methods that segmented all scans of a participant in that space.
+LONGITUDINAL = "Longitudinal"
+
+
+def session_of(scan: Scan) -> Session:
+    """Return the session of a scan, with that scan alone."""
+    entities = dict(scan.entities)
+    return Session(entities["sub"], entities.get("ses"), (scan,))
+
+
+def preprocessed(scan: Scan) -> PurePosixPath:
+    """Name a scan in RAS order."""
+    return _anat(scan.name, f"desc-preproc_{scan.contrast}.nii.gz")
+
+
+def brain_mask(scan: Scan) -> PurePosixPath:
+    """Name the brain mask of a scan."""
+    return _anat(scan.name, "desc-brain_mask.nii.gz")
+
+
+def aligned(scan: Scan, contrast: str, description: str = "preproc") -> PurePosixPath:
+    """Name another contrast on the grid of a scan.
+
+    Examples
+    --------
+    >>> scan = Scan(Path("sub-01_T1w.nii.gz"), "T1w", (("sub", "01"),))
+    >>> str(aligned(scan, "FLAIR"))
+    'sub-01/anat/sub-01_space-T1w_desc-preproc_FLAIR.nii.gz'
+    """
+    return _anat(scan.name, f"space-{scan.contrast}_desc-{description}_{contrast}.nii.gz")
+
+
+def transform(scan: Scan, contrast: str) -> PurePosixPath:
+    """Name the transform that aligned another contrast to a scan."""
+    return _anat(scan.name, f"from-{contrast}_to-{scan.contrast}_mode-image_xfm.txt")
+
+
+def transform_sidecars(output_dir: Path, session: Path) -> list[Path]:
+    """Find the JSON sidecars of all transforms in the folder of a session."""
+    return sorted((output_dir / session / "anat").glob("*_mode-image_xfm.json"))
+
+
+def quantitative_map(name: str, quantity: str) -> PurePosixPath:
+    """Name a quantitative map by the entities of its acquisition and its BIDS suffix."""
+    return _anat(name, f"{quantity}.nii.gz")
+
+
+def map_sidecars(output_dir: Path, session: Path, quantity: str) -> list[Path]:
+    """Find the JSON sidecars of the maps of a quantity in the folder of a session."""
+    return sorted((output_dir / session / "anat").glob(f"*_{quantity}.json"))
+
+
+def joint_contrast(contrasts: tuple[str, ...]) -> str:
+    """Name several contrasts that were segmented together, or one.
+
+    Examples
+    --------
+    >>> joint_contrast(("T1w", "R1map"))
+    'T1wR1mapJoint'
+    >>> joint_contrast(("FLAIR",))
+    'FLAIR'
+    """
+    return "".join(contrasts) + ("Joint" if len(contrasts) > 1 else "")
+
+
+def segmentation(scan: Scan, method: str, contrast: str) -> PurePosixPath:
+    """Name the labels of a method on a contrast, or on what `joint_contrast` names.
+
+    Examples
+    --------
+    >>> scan = Scan(Path("sub-01_T1w.nii.gz"), "T1w", (("sub", "01"),))
+    >>> str(segmentation(scan, "thalnet", "FLAIR"))
+    'sub-01/anat/sub-01_space-T1w_seg-thalamus_desc-thalnetFLAIR_dseg.nii.gz'
+    >>> str(segmentation(scan, "thalnetLongitudinal", "T1w"))
+    'sub-01/anat/sub-01_space-withinSubject_seg-thalamus_desc-thalnetLongitudinalT1w_dseg.nii.gz'
+    """
+    return _segmentation(scan.name, scan.contrast, method, contrast)
+
+
+def segmentation_of_row(row: Mapping[Hashable, Any]) -> PurePosixPath:
+    """Name the labels that a row of a table of volumes was measured in.
+
+    Examples
+    --------
+    >>> row = {"scan": "sub-01_ses-1_T1w", "method": "thalnet", "contrast": "T1wFLAIR"}
+    >>> str(segmentation_of_row(row))
+    'sub-01/ses-1/anat/sub-01_ses-1_space-T1w_seg-thalamus_desc-thalnetT1wFLAIR_dseg.nii.gz'
+    """
+    scan, _, anchor = str(row["scan"]).rpartition("_")
+    return _segmentation(scan, anchor, str(row["method"]), str(row["contrast"]))
+
+
+def probabilities(labels: PurePosixPath) -> PurePosixPath:
+    """Name the probabilities that belong to labels; fused labels have none.
+
+    Examples
+    --------
+    >>> probabilities(PurePosixPath("sub-01_desc-thalnetT1w_dseg.nii.gz")).name
+    'sub-01_desc-thalnetT1w_probseg.nii.gz'
+    """
+    return labels.with_name(labels.name.replace("_dseg.", "_probseg."))
+
+
+def within_subject_image(scan: Scan) -> PurePosixPath:
+    """Name a scan in the space half-way between all scans of its participant."""
+    return _anat(scan.name, f"space-{WITHIN_SUBJECT}_desc-preproc_{scan.contrast}.nii.gz")
+
+
+def volumes_table(session: Session) -> PurePosixPath:
+    """Name the table of the volumes of a session."""
+    return _anat(session.name, "desc-thalamus_volumes.tsv")
+
+
+def within_subject_volumes_table(session: Session) -> PurePosixPath:
+    """Name the table of the longitudinal volumes of a session."""
+    return _anat(session.name, f"space-{WITHIN_SUBJECT}_desc-thalamus_volumes.tsv")
+
+
+def volumes_tables(output_dir: Path) -> list[Path]:
+    """Find all tables of volumes."""
+    pattern = "anat/sub-*_desc-thalamus_volumes.tsv"
+    return sorted([*output_dir.glob(f"sub-*/{pattern}"), *output_dir.glob(f"sub-*/*/{pattern}")])
+
+
+def brain_change_table(subject: str) -> PurePosixPath:
+    """Name the table of the brain volume changes of a participant, given without ``sub-``."""
+    name = f"sub-{subject}"
+    return PurePosixPath(name, f"{name}_space-{WITHIN_SUBJECT}_desc-brain_pbvc.tsv")
+
+
+def brain_change_tables(output_dir: Path) -> list[Path]:
+    """Find the tables of brain volume change of all participants."""
+    return sorted(output_dir.glob(brain_change_table("*").as_posix()))
+
+
+def session_page(session: Session) -> PurePosixPath:
+    """Name the page of a session."""
+    return PurePosixPath(f"{session.name}.html")
+
+
+def sidecar(path: PurePosixPath) -> PurePosixPath:
+    """Name the JSON sidecar of a file.
+
+    Examples
+    --------
+    >>> sidecar(PurePosixPath("sub-01_R1map.nii.gz")).name
+    'sub-01_R1map.json'
+    """
+    return path.with_name(path.name.partition(".")[0] + ".json")
+
+
+def uri(path: PurePosixPath) -> str:
+    """Return the BIDS URI of an output file."""
+    return f"bids::{path}"
+
+
+def raw_uri(scan: Scan) -> str:
+    """Return the BIDS URI of a raw scan."""
+    return f"bids:raw:{_anat(scan.name, scan.contrast).with_name(scan.path.name)}"
+
+
+def _segmentation(name: str, anchor: str, method: str, contrast: str) -> PurePosixPath:
+    space = WITHIN_SUBJECT if method.endswith(LONGITUDINAL) else anchor
+    return _anat(name, f"space-{space}_seg-thalamus_desc-{method}{contrast}_dseg.nii.gz")
+
+
+def _anat(name: str, ending: str) -> PurePosixPath:
+    """Place a file by the subject and session among its entities."""
+    folders = [part for part in name.split("_") if part.startswith(("sub-", "ses-"))]
+    return PurePosixPath(*folders, "anat", f"{name}_{ending}")

@@ -1,0 +1,29 @@
+"""What a scan results in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bids_app.dataset.index import Scan
+from bids_app.derivatives.results import AlignedContrast, MeasuredScan, Measurement
+from bids_app.images.volume import Volume
+from bids_app.segmentation.result import Thalami
+
+
+def test_masks_from_thick_slices_are_flagged_though_they_lie_on_a_fine_grid() -> None:
+    image = Volume(np.zeros((9, 9, 9), dtype=np.float32), np.eye(4))
+    flair = AlignedContrast(
+        contrast="FLAIR", image=image, attempts=(), strategy="rigid", slice_thickness=5.0
+    )
+    scan = Scan(Path("sub-01_T1w.nii.gz"), "T1w", (("sub", "01"),))
+    measured = MeasuredScan(scan, image, image, (), (flair,))
+    dseg = np.zeros(image.data.shape, dtype=np.uint8)
+    dseg[2:4, 2:4, 2:4], dseg[5:7, 2:4, 2:4] = 1, 2
+    reasons = []
+    for contrasts in (("T1w",), ("FLAIR",), ("T1w", "FLAIR")):
+        thickness = measured.slice_thickness(contrasts)
+        measurement = Measurement.of("thalnet", "", Thalami(dseg), image, thickness)
+        reasons.append(measurement.quality.reasons)
+    assert reasons == [(), ("slices of 5.0 mm",), ("slices of 5.0 mm",)]
