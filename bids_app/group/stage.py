@@ -35,8 +35,9 @@ from bids_app.group.stored_calibration import read_calibration
 from bids_app.group.study import Study
 from bids_app.options import Options
 from bids_app.programs.siena import folder_of_reports
-from bids_app.report.pages import CohortReport, Section, SessionStatus, cohort_page
+from bids_app.report.cohort_page import CohortReport, Section, SessionStatus, cohort_page
 from bids_app.report.plots import figure_files
+from bids_app.report.tables import ColumnTexts
 from bids_app.run.outcome import Outcome
 from bids_app.run.records import read_records, write_session_table
 
@@ -171,7 +172,11 @@ def write(
             methods=methods,
             citation=citation,
             sections=tuple(_sections(results, svgs)),
-            dictionary={name: column.description for name, column in COLUMNS.items()},
+            columns=ColumnTexts(
+                headings={name: column.heading for name, column in COLUMNS.items()},
+                descriptions={name: column.description for name, column in COLUMNS.items()},
+                confidence=plan.confidence,
+            ),
             note=_note(cohort.table),
         )
         staging.text("group.html", cohort_page(report))

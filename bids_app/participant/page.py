@@ -17,7 +17,7 @@ from bids_app.derivatives.steps import Step, steps_of
 from bids_app.run.stamps import Stamp
 
 if TYPE_CHECKING:
-    from bids_app.report.pages import AlignmentReport, Anchor
+    from bids_app.report.session_page import AlignmentReport, Anchor
 
 
 def write_session_page(
@@ -29,7 +29,7 @@ def write_session_page(
     warnings: tuple[str, ...],
 ) -> None:
     """Draw the page of a session: masks over the scan, volumes, provenance, warnings."""
-    from bids_app.report.pages import InputFile, SessionReport, session_page
+    from bids_app.report.session_page import InputFile, SessionReport, session_page
 
     used = [item.method for measured in scans for item in measured.measurements]
     used += other_programs(stamp)
@@ -52,7 +52,7 @@ def write_session_page(
 
 def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
     from bids_app.report.overlays import brain_overlay, thalamus_overlay
-    from bids_app.report.pages import Anchor, Overlay, Volumes
+    from bids_app.report.session_page import Anchor, Overlay, Volumes
 
     image, anchor = measured.image, measured.scan.contrast
     size = image.voxel_size
@@ -93,7 +93,7 @@ def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
         alignments=tuple(_alignment(measured, item) for item in measured.aligned),
         brain=Overlay("Brain mask", brain_overlay(image.data, measured.brain_mask.data, size)),
         warnings=tuple(
-            f"Look before use: {reason} ({', '.join(segmentations)})."
+            f"Review before use: {reason} ({', '.join(segmentations)})."
             for reason, segmentations in concerns.items()
         ),
     )
@@ -101,18 +101,18 @@ def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
 
 def _alignment(measured: MeasuredScan, aligned: AlignedContrast) -> AlignmentReport:
     from bids_app.report.overlays import alignment_overlay, brain_overlay
-    from bids_app.report.pages import AlignmentReport, Overlay
     from bids_app.report.relaxation import r1_histogram
+    from bids_app.report.session_page import AlignmentReport, Overlay
 
     image, brain, size = measured.image.data, measured.brain_mask.data, measured.image.voxel_size
     other, anchor = aligned.image.data, measured.scan.contrast
     figures = [
         Overlay(
-            f"{anchor} and {aligned.contrast} in turn, with the outline of the brain",
+            f"Checkerboard of {anchor} and {aligned.contrast} with brain contour",
             alignment_overlay(image, other, brain, size),
         ),
         Overlay(
-            f"{aligned.contrast} with the outline of the brain in {anchor}",
+            f"{aligned.contrast} with the brain contour of {anchor}",
             brain_overlay(other, brain, size),
         ),
     ]

@@ -1,4 +1,4 @@
-"""Plots of the cohort as a whole: who was left out, where masks lie, what changed."""
+"""Plots of the cohort: flow of participants, containment of masks, change, correlation."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ _MOST_COLUMNS = 4
 
 @dataclass(frozen=True)
 class FlowStep:
-    """A box of a flow diagram.
+    """Box of a flow diagram.
 
     Attributes
     ----------
     name : str
     participants : int
-        Those who reached it.
-    left_out : mapping of str to int
-        Those who did not, counted by reason.
+        Participants who reached the step.
+    excluded : mapping of str to int
+        Participants excluded before the step, by reason.
     lines : tuple of str
-        What else stands in the box.
+        Further lines of the box.
     """
 
     name: str
     participants: int
-    left_out: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    excluded: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     lines: tuple[str, ...] = ()
 
 
 @styled
 def flow_diagram(steps: Sequence[FlowStep]) -> Figure:
-    """Draw who reached each step and who was left out before it, after CONSORT.
+    """Draw the participants at each step and those excluded before it, after CONSORT.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def flow_diagram(steps: Sequence[FlowStep]) -> Figure:
 
 @styled
 def containment_heatmap(containment: pd.DataFrame, *, title: str = "") -> Figure:
-    """Draw how far each mask (row) lies in each other one (column).
+    """Draw the share of each mask (row) that lies in each other mask (column).
 
     Parameters
     ----------
@@ -186,11 +186,11 @@ def correlation_plot(
     Parameters
     ----------
     values : DataFrame
-        One row per participant: `x` and the columns named by `panels`; incomplete pairs are left
-        out.
+        One row per participant: `x` and the columns named by `panels`; incomplete pairs
+        are excluded.
     x : str
     panels : mapping of str to str
-        Column to the text below its name, for example the correlation.
+        Text below the name of each column, for example the correlation, by column.
     x_label, y_label : str
         Texts of the axes.
 
@@ -211,13 +211,13 @@ def correlation_plot(
     figure = Figure(figsize=(1 + 2.4 * columns, 0.6 + 2.4 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, (name, text) in zip(grid, panels.items(), strict=False):
-        known, own = values[[x, name]].dropna().to_numpy(dtype=np.float64).T
+        across, up = values[[x, name]].dropna().to_numpy(dtype=np.float64).T
         axes.axhline(0, color=GREY, linewidth=0.8)
-        # Thousands of dots as an image keep the page small.
-        axes.plot(known, own, ".", color=BLUE, alpha=0.5, markersize=3, rasterized=True)
-        if not is_constant(known):
-            slope, intercept = np.polyfit(known, own, 1)
-            ends = np.array([known.min(), known.max()])
+        # Thousands of points as an image keep the page small.
+        axes.plot(across, up, ".", color=BLUE, alpha=0.5, markersize=3, rasterized=True)
+        if not is_constant(across):
+            slope, intercept = np.polyfit(across, up, 1)
+            ends = np.array([across.min(), across.max()])
             axes.plot(ends, intercept + slope * ends, color="black", linewidth=1)
         axes.set_title(f"{name}\n{text}")
     for axes in grid[len(panels) :]:
@@ -232,14 +232,14 @@ def _box_text(step: FlowStep) -> str:
 
 
 def _side_text(step: FlowStep) -> str:
-    if not step.left_out:
+    if not step.excluded:
         return ""
     reasons = [
         line
-        for reason, count in step.left_out.items()
-        for line in textwrap.wrap(f"{reason}: {count}", 44, subsequent_indent="   ")
+        for reason, count in step.excluded.items()
+        for line in textwrap.wrap(f"{reason} (n = {count})", 44, subsequent_indent="   ")
     ]
-    return "\n".join([f"Left out: {sum(step.left_out.values())}", *reasons])
+    return "\n".join([f"Excluded (n = {sum(step.excluded.values())})", *reasons])
 
 
 def _colours(count: int) -> list[tuple[float, float, float, float]]:

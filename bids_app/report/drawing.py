@@ -1,4 +1,4 @@
-"""What the plots share: colours, style, canvas, legend."""
+"""Colours, style, canvas and legend, shared by all plots."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito's palette, told apart with any common colour vision deficiency.
+# Okabe & Ito's palette, distinguishable with any common colour vision deficiency.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"
 OVERLAP_NAMES = {"dice": "Dice", "precision": "Precision", "sensitivity": "Sensitivity"}
 DISTANCE_NAMES = {"hd": "HD", "hd95": "HD95", "assd": "ASSD"}
@@ -30,13 +30,13 @@ STYLE: Any = {
     "lines.markersize": 5.5,
     "svg.fonttype": "none",
     "svg.hashsalt": "thalbids",
-    # A label may hold a dollar sign, which is no formula.
+    # Dollar signs in labels do not enclose formulas.
     "text.parse_math": False,
 }
 
-# Room for one strip, and for all: as wide as the page shows at full size (inches).
+# Width of a strip, and the widest figure that a page shows at full size, inches.
 _STRIP, _WIDEST = 1.8, 12.0
-# So many names fit side by side, and so many beneath one another when they slope.
+# Most names that fit horizontally, and most that fit at a slope.
 _MOST_LEVEL, _MOST_SLOPING = 4, 30
 _BOX_ALPHA = 0.6
 
@@ -44,7 +44,7 @@ Parameters = ParamSpec("Parameters")
 
 
 def styled(plot: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
-    """Draw with the house style, leaving the settings of the process as they are."""
+    """Decorate a plot to use the common style without changing the settings of the process."""
 
     @wraps(plot)
     def draw(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
@@ -57,7 +57,7 @@ def styled(plot: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
 
 
 def canvas(title: str, width: float = 6.0, height: float = 4.5) -> tuple[Figure, Axes]:
-    """Return a figure of that size in inches, apart from pyplot and its global state."""
+    """Return a figure of that size in inches, independent of pyplot's global state."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -72,7 +72,7 @@ def strip_canvas(title: str, counts: pd.Series) -> tuple[Figure, Axes]:
     level = len(counts) <= _MOST_LEVEL
     figure, axes = canvas(title, width, 4.5 if level else 6.0)
     if level:
-        # Method and contrast beneath one another take less room.
+        # Method and contrast on separate lines need less width.
         lines = [str(name).replace(" ", "\n", 1) for name in counts.index]
         names = [f"{name}\nn = {count}" for name, count in zip(lines, counts, strict=True)]
         axes.set_xticks(range(len(counts)), names)
@@ -100,12 +100,12 @@ def draw_boxes(
     ----------
     axes : Axes
     groups : mapping of str to sequence of Series
-        Text of the legend (none if empty) to one sample per strip; NaN are left out.
+        One sample per strip, by text of the legend (none if empty); NaN are excluded.
     colours : sequence of colours
-        One per group.
+        One colour per group.
     """
     if not any(groups.values()):
-        return  # matplotlib takes no samples for one without values
+        return  # matplotlib draws an empty list as one empty box
     width = 0.8 / len(groups)
     for number, ((name, samples), colour) in enumerate(zip(groups.items(), colours, strict=True)):
         boxes = axes.boxplot(
@@ -123,7 +123,7 @@ def draw_boxes(
 
 
 def draw_legend(axes: Axes, columns: int = 1) -> None:
-    """Draw the legend below the axes, if there is anything to explain."""
+    """Draw the legend below the axes if any artist has a label."""
     figure = axes.get_figure(root=True)
     if figure is not None and axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=columns)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ESTIMATE = ["panel", "method", "estimate", "low", "high", "p"]
 _MOST_PANELS = 4
-# An interval may reach this many times the median width beyond the outermost estimate.
+# Intervals are shown up to this many median widths beyond the outermost estimate.
 _MOST_WIDTHS = 3
 
 
@@ -37,13 +37,13 @@ def interval_plot(
     ----------
     estimates : DataFrame
         One row per panel and method: ``panel`` (its title), ``method``, ``estimate``, ``low``,
-        ``high`` and ``p`` (NaN for none). An end that is infinite, or so far that the others
-        could not be seen beside it, is an arrow at the edge. Rows without an estimate are left
-        out.
+        ``high`` and ``p`` (NaN for none). Ends that are infinite, or so far that the other
+        intervals would be illegible, are arrows at the edge. Rows without an estimate are
+        excluded.
     label : str
         Text of the axis.
     none : float, optional
-        Value that means no effect, drawn as a line.
+        Value of no effect, drawn as a line.
     log : bool
         Whether the axis is logarithmic.
 
@@ -62,21 +62,21 @@ def interval_plot(
     methods = list(dict.fromkeys(estimates["method"]))
     panels = list(dict.fromkeys(estimates["panel"]))
     columns = max(1, min(len(panels), _MOST_PANELS))
-    rows = -(-max(len(panels), 1) // columns)
-    height = rows * (1.2 + 0.28 * len(methods))
+    lines = -(-max(len(panels), 1) // columns)
+    height = lines * (1.2 + 0.28 * len(methods))
     figure = Figure(figsize=(2.2 + 2.6 * columns, height), layout="constrained")
-    grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    grid = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
     for axes, panel in zip(grid, panels, strict=False):
-        own = estimates[(estimates["panel"] == panel) & np.isfinite(estimates["estimate"])]
+        rows = estimates[(estimates["panel"] == panel) & np.isfinite(estimates["estimate"])]
         if log:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter("")
         if none is not None:
             axes.axvline(none, color=GREY, linewidth=0.8)
-        if len(own):
-            axes.set_xlim(_limits(own, none, log=log))
-        for row in own.to_dict("records"):
+        if len(rows):
+            axes.set_xlim(_limits(rows, none, log=log))
+        for row in rows.to_dict("records"):
             _draw_estimate(axes, methods.index(row["method"]), row)
         axes.set(title=panel, xlabel=label, ylim=(len(methods) - 0.5, -0.5))
         axes.set_yticks(range(len(methods)), methods)
@@ -115,12 +115,12 @@ def diagnostics_plot(fits: Sequence[LinearFit]) -> Figure:
     return figure
 
 
-def _limits(own: pd.DataFrame, none: float | None, *, log: bool) -> tuple[float, float]:
-    """Ends of an axis that shows every estimate, and intervals up to a few times the usual width.
+def _limits(rows: pd.DataFrame, none: float | None, *, log: bool) -> tuple[float, float]:
+    """Return the ends of an axis with all estimates, and intervals up to a few median widths.
 
-    A model that is hardly determined has an interval beside which no other could be seen.
+    The interval of a poorly determined model would otherwise make all others illegible.
     """
-    ends = own[["estimate", "low", "high"]].to_numpy(dtype=np.float64)
+    ends = rows[["estimate", "low", "high"]].to_numpy(dtype=np.float64)
     if log:
         with np.errstate(divide="ignore"):
             ends = np.log10(ends)

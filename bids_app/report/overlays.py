@@ -1,4 +1,4 @@
-"""Outlines of masks on slices of an image, as PNG."""
+"""Contours of masks on slices of an image, as PNG."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FloatArray = npt.NDArray[np.float32]
 Colour = tuple[int, int, int]
 
 LEFT, RIGHT = 1, 2
-# Okabe & Ito's palette: told apart with any common colour vision deficiency, and bright on grey.
+# Okabe & Ito's palette: distinguishable with any common colour vision deficiency, bright on grey.
 LEFT_COLOUR: Colour = (230, 159, 0)
 RIGHT_COLOUR: Colour = (86, 180, 233)
 BRAIN_COLOUR: Colour = (240, 228, 66)
@@ -42,7 +42,7 @@ _CONVENTION = "neurological convention (left is left)"
 
 @dataclass(frozen=True)
 class _Plane:
-    """A slicing plane: the array axes across, up and through it, and the letters at its sides."""
+    """Slicing plane: the array axes across, up and through it, and the letters at its sides."""
 
     name: str
     across: int
@@ -60,7 +60,7 @@ _PLANES = (
 
 @dataclass(frozen=True)
 class _Layer:
-    """A mask to outline, (X, Y, Z) bool."""
+    """Mask whose contour is drawn, (X, Y, Z) bool."""
 
     name: str
     mask: npt.NDArray[np.bool_]
@@ -69,7 +69,7 @@ class _Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class _Scene:
-    """What all panels of a figure share.
+    """Image, masks and view, shared by all panels of a figure.
 
     Attributes
     ----------
@@ -78,9 +78,9 @@ class _Scene:
     voxel_size : (3,) float64, mm
     centre : (3,) float64, voxels
     field : float
-        Side of a panel in mm.
+        Width and height of a panel, mm.
     window : tuple of float
-        Values drawn black and white.
+        Image values drawn black and white.
     """
 
     image: npt.NDArray[Any]
@@ -96,20 +96,20 @@ def thalamus_overlay(
     dseg: npt.NDArray[Any],
     voxel_size: Sequence[float] | npt.NDArray[np.floating],
 ) -> bytes:
-    """Draw the outlines of both thalami on axial, coronal and sagittal slices.
+    """Draw the contours of both thalami on axial, coronal and sagittal slices.
 
     Six evenly spaced slices per plane, each 90 mm wide; the sagittal row holds three through
-    the left and three through the right thalamus. What could not be drawn is written on the
-    figure and into its ``Description`` text chunk.
+    the left and three through the right thalamus. Problems are written on the figure
+    and into its ``Description`` text chunk.
 
     Parameters
     ----------
     image : (X, Y, Z) float32
         Axes run right, anterior, superior.
     dseg : (X, Y, Z) uint8
-        1 left thalamus, 2 right thalamus.
+        Label image: 1 left thalamus, 2 right thalamus.
     voxel_size : (3,) float
-        Sides of a voxel in mm.
+        Size of a voxel along each axis, mm.
 
     Returns
     -------
@@ -119,7 +119,8 @@ def thalamus_overlay(
     Raises
     ------
     ValueError
-        If an array is not three-dimensional, shapes differ or the voxel size is no size.
+        If an array is not three-dimensional, shapes differ or a voxel size is not
+        positive.
     """
     spacing = _check(image, dseg, voxel_size)
     left = _Layer("left thalamus", dseg == LEFT, LEFT_COLOUR)
@@ -150,9 +151,9 @@ def brain_overlay(
     mask: npt.NDArray[Any],
     voxel_size: Sequence[float] | npt.NDArray[np.floating],
 ) -> bytes:
-    """Draw the outline of the brain mask on three axial, coronal and sagittal slices.
+    """Draw the contour of the brain mask on three axial, coronal and sagittal slices.
 
-    What could not be drawn is written on the figure and into its ``Description`` text chunk.
+    Problems are written on the figure and into its ``Description`` text chunk.
 
     Parameters
     ----------
@@ -161,7 +162,7 @@ def brain_overlay(
     mask : (X, Y, Z) bool or uint8
         Brain where not zero.
     voxel_size : (3,) float
-        Sides of a voxel in mm.
+        Size of a voxel along each axis, mm.
 
     Returns
     -------
@@ -171,12 +172,13 @@ def brain_overlay(
     Raises
     ------
     ValueError
-        If an array is not three-dimensional, shapes differ or the voxel size is no size.
+        If an array is not three-dimensional, shapes differ or a voxel size is not
+        positive.
     """
     spacing = _check(image, mask, voxel_size)
     brain = mask != 0
     bounds = _bounds(brain)
-    # Percentiles of every third voxel per axis are as good, and 27 times as fast.
+    # Percentiles of every third voxel per axis are as accurate, and 27 times as fast.
     sparse = (slice(None, None, 3),) * 3
     inside = image[sparse][brain[sparse]]
     window, notes = _window(inside if inside.size else image[sparse])
@@ -202,19 +204,19 @@ def alignment_overlay(
     mask: npt.NDArray[Any],
     voxel_size: Sequence[float] | npt.NDArray[np.floating],
 ) -> bytes:
-    """Draw two images in turn, square by square, with the outline of the brain.
+    """Draw a checkerboard of two images with the contour of the brain.
 
-    Three axial, coronal and sagittal slices; each square is 20 mm wide. Where the two are aligned,
-    edges run on from one square to the next.
+    Three axial, coronal and sagittal slices; each square is 20 mm wide. Where the images are
+    aligned, edges continue from one square to the next.
 
     Parameters
     ----------
     image, aligned : (X, Y, Z) array
-        On one grid; axes run right, anterior, superior.
+        Images on one grid; axes run right, anterior, superior.
     mask : (X, Y, Z) bool or uint8
         Brain of ``image`` where not zero.
     voxel_size : (3,) float
-        Sides of a voxel in mm.
+        Size of a voxel along each axis, mm.
 
     Returns
     -------
@@ -224,7 +226,7 @@ def alignment_overlay(
     Raises
     ------
     ValueError
-        As `brain_overlay`.
+        For the reasons of `brain_overlay`.
     """
     spacing = _check(image, mask, voxel_size)
     _check(aligned, mask, voxel_size)
@@ -268,11 +270,11 @@ def _spread(bound: npt.NDArray[np.intp], count: int) -> list[int]:
 
 
 def _window(values: npt.NDArray[Any]) -> tuple[tuple[float, float], list[str]]:
-    """Return the values to draw black and white, and what is wrong with them."""
+    """Return the values to draw black and white, and the problems of the image."""
     tissue = values[np.isfinite(values) & (values != 0)]
     low, high = np.percentile(tissue, (0.5, 99.5)) if tissue.size else (0.0, 0.0)
     if high <= low:
-        return (low, low + 1.0), ["constant image: nothing to see"]
+        return (low, low + 1.0), ["constant image"]
     return (float(low), float(high)), []
 
 
@@ -282,7 +284,7 @@ def _gaps(image: npt.NDArray[Any]) -> list[str]:
 
 
 def _figure(scene: _Scene, rows: list[list[int]], columns: int, notes: list[str]) -> bytes:
-    """Set the panels of each plane in a row, with a legend and `notes` below."""
+    """Draw the panels of each plane in a row, with a legend and `notes` below."""
     grid = PANEL * np.array([columns, len(rows)]) + GAP * np.array([columns - 1, len(rows) - 1])
     width, height = grid.tolist()
     canvas = Image.new("RGB", (width, height + LINE * (1 + len(notes)) + 2 * GAP))
@@ -292,7 +294,7 @@ def _figure(scene: _Scene, rows: list[list[int]], columns: int, notes: list[str]
         for column, position in enumerate(positions):
             corner = (column * (PANEL + GAP), row * (PANEL + GAP))
             _paste(canvas, corner, scene, plane, position)
-            _letter(draw, font, plane, position, corner)
+            _annotate(draw, font, plane, position, corner)
     _legend(draw, font, scene, height + GAP)
     for line, note in enumerate(notes, start=1):
         draw.text((GAP, height + GAP + LINE * line), note, _ALERT, font)
@@ -306,14 +308,14 @@ def _figure(scene: _Scene, rows: list[list[int]], columns: int, notes: list[str]
 def _paste(
     canvas: Image.Image, corner: tuple[int, int], scene: _Scene, plane: _Plane, position: int
 ) -> None:
-    """Draw one slice and the outlines of the masks in it."""
+    """Draw one slice and the contours of the masks in it."""
     low, high = scene.window
     grey = _sample(scene, plane, _section(scene.image, plane, position), Resampling.BICUBIC)
     canvas.paste(_levels((grey - low) / (high - low)), corner)
     for layer in scene.layers:
         mask = _section(layer.mask, plane, position)
         if mask.any():
-            line = _outline(_sample(scene, plane, mask, Resampling.BILINEAR))
+            line = _contour(_sample(scene, plane, mask, Resampling.BILINEAR))
             canvas.paste(layer.colour, (*corner, corner[0] + PANEL, corner[1] + PANEL), line)
 
 
@@ -323,7 +325,7 @@ def _levels(values: FloatArray) -> Image.Image:
 
 
 def _section(volume: npt.NDArray[Any], plane: _Plane, position: int) -> npt.NDArray[Any]:
-    # A view: ndarray.take would first copy a whole volume that is not in C order.
+    # A view; ndarray.take would first copy a volume that is not in C order.
     section: npt.NDArray[Any] = np.moveaxis(volume, plane.through, 0)[position]
     return section
 
@@ -333,29 +335,29 @@ def _sample(
 ) -> FloatArray:
     """Interpolate a slice at the pixels of a panel, (PANEL, PANEL), zero outside the image."""
     axes = [plane.across, plane.up]
-    # Pillow counts from the outer corner of the first pixel, voxels from the middle.
+    # Pillow's origin is the outer corner of the first pixel, that of voxels the centre.
     middle, half = scene.centre[axes] + 0.5, scene.field / scene.voxel_size[axes] / 2
     left, low = (int(edge) for edge in np.floor(middle - half) - 2)
     right, high = (int(edge) for edge in np.ceil(middle + half) + 2)
     tissue = np.where(np.isfinite(section), section, 0).T.astype(np.float32)
-    # Cropping beyond the image fills with zeros.
+    # Pixels outside the image are zero after cropping.
     cropped = Image.fromarray(tissue).crop((left, low, right, high))
     first, last = middle - half - (left, low), middle + half - (left, low)
     return np.asarray(cropped.resize((PANEL, PANEL), method, (*first, *last)))[::-1]
 
 
-def _outline(mask: FloatArray) -> Image.Image:
+def _contour(mask: FloatArray) -> Image.Image:
     """Return the opacity of a line along the half level of a sampled mask.
 
-    Distance from the level set is the value over the gradient, which places the line to a
-    fraction of a pixel and smooths its edges.
+    The distance from the level set is the value divided by the gradient, which gives the line
+    subpixel accuracy and smooth edges.
     """
     down, across = np.gradient(mask)
     distance = np.abs(mask - 0.5) / np.maximum(np.hypot(down, across), 1e-6)
     return _levels((LINE_WIDTH + 1) / 2 - distance)
 
 
-def _letter(
+def _annotate(
     draw: ImageDraw.ImageDraw,
     font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
     plane: _Plane,

@@ -1,8 +1,8 @@
 """Plots of the group page.
 
-Every function returns a matplotlib ``Figure`` that belongs to no window and needs no closing;
-`figure_svg` and `figure_png` turn it into a file's content. Points and lines of one subject
-carry its label in the SVG as ``data-subject``, so that a page can highlight them.
+Plots are matplotlib figures without a window, which need no closing; `figure_svg` and `figure_png`
+return them as the content of a file. In the SVG, points and lines have the label of their subject
+as ``data-subject``, by which a page can highlight them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Without an edge the fill alone is the colour, which a page can change.
+# Without an edge, the colour is that of the fill, which a page can change.
 _MARKS: Any = {"color": BLUE, "alpha": 0.7, "markeredgewidth": 0, "linewidth": 1}
 _SUBJECT = "subject:"
 
@@ -57,13 +57,13 @@ def bland_altman_plot(
     Parameters
     ----------
     reference, method : array_like, shape (n,)
-        Paired measurements in `unit`; pairs that are not finite are left out.
+        Paired measurements in `unit`; pairs that are not finite are excluded.
     subjects : sequence of length n
-        Label of the subject of each pair; it may occur repeatedly.
+        Label of the subject of each pair; labels may be repeated.
     agreement : BlandAltman or None
         Bias and limits to draw with their confidence bands; None draws the points alone.
     quantity, unit : str
-        What was measured, and in what.
+        Name of the measured quantity, and its unit.
     title : str
         Usually the name of the method.
 
@@ -109,15 +109,15 @@ def scatter_plot(
     Parameters
     ----------
     reference, method : array_like, shape (n,)
-        Paired measurements in `unit`; pairs that are not finite are left out.
+        Paired measurements in `unit`; pairs that are not finite are excluded.
     subjects : sequence of length n
-        Label of the subject of each pair; it may occur repeatedly.
+        Label of the subject of each pair; labels may be repeated.
     fit : LineFit or None
         Regression of the method on the reference; None draws none.
     concordance : Interval or None
         Lin's concordance correlation coefficient, for the legend.
     quantity, unit : str
-        What was measured, and in what.
+        Name of the measured quantity, and its unit.
     title : str
         Usually the name of the method.
 
@@ -201,9 +201,9 @@ def volume_stripplot(
         One row per scan and method: ``subject``, ``method`` and `column`; the rows of a subject
         are in the order of its sessions.
     column : str
-        Column to plot; rows with NaN are left out.
+        Column to plot; rows with NaN are excluded.
     quantity, unit : str
-        What was measured, and in what.
+        Name of the measured quantity, and its unit.
     title : str
 
     Returns
@@ -221,7 +221,7 @@ def volume_stripplot(
     figure, axes = strip_canvas(title, scans.size())
     for strip, (_, rows) in enumerate(scans):
         subjects = rows.groupby("subject", sort=False)[column]
-        # The golden ratio spreads any number of subjects over the strip without chance.
+        # Multiples of the golden ratio spread any number of subjects evenly over the strip.
         places = np.arange(len(subjects)) * 0.618034 % 1 - 0.5
         for place, (subject, values) in zip(places, subjects, strict=True):
             steps = strip + 0.6 * place + 0.04 * np.arange(len(values))
@@ -234,7 +234,7 @@ def volume_stripplot(
 
 
 def figure_files(figure: Figure) -> tuple[str, bytes]:
-    """Return a figure as SVG and as PNG; its layout is computed only once.
+    """Return a figure as SVG and as PNG, with its layout computed once.
 
     Parameters
     ----------
@@ -250,13 +250,13 @@ def figure_files(figure: Figure) -> tuple[str, bytes]:
 
     with rc_context(STYLE):
         figure.draw_without_rendering()
-        # "none" leaves a placeholder, for whose sake every file would be drawn twice.
+        # The value "none" would keep a placeholder engine, with which files are drawn twice.
         figure.set_layout_engine(None)
     return figure_svg(figure), figure_png(figure)
 
 
 def figure_svg(figure: Figure) -> str:
-    """Return a figure as SVG with text as text; the same figure gives the same bytes.
+    """Return a figure as SVG with selectable text; equal figures give equal bytes.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def figure_svg(figure: Figure) -> str:
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with rc_context(STYLE):
         figure.savefig(buffer, format="svg", metadata=nothing)
-    # An id may stand once in a document, a subject stands in every plot.
+    # Ids are unique in a document, whereas a subject occurs in every plot.
     return re.sub(rf' id="{_SUBJECT}([^"]*)"', r' data-subject="\1"', buffer.getvalue())
 
 

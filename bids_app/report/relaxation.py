@@ -1,4 +1,4 @@
-"""The histogram of R1 in the brain, beside published values."""
+"""Histogram of R1 in the brain, with published values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BETWEEN = 0.83
 
 
 def tissue_modes(values: npt.NDArray[np.floating]) -> dict[str, float]:
-    """Find the most frequent R1 on each side of the border between grey and white matter.
+    """Compute the modes of R1 in grey and in white matter.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ def tissue_modes(values: npt.NDArray[np.floating]) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        Mode of ``grey matter`` and ``white matter`` in 1/s, of the histogram smoothed by 0.03 1/s;
-        the border is 0.83 1/s, midway between the published ranges.
+        Modes of ``grey matter`` and ``white matter`` in 1/s: maxima of the histogram, smoothed
+        by a Gaussian of 0.03 1/s, below and above 0.83 1/s, midway between the published ranges.
     """
     counts, centres = _smooth_histogram(values)
     sides = {"grey matter": centres < _BETWEEN, "white matter": centres >= _BETWEEN}
@@ -50,25 +50,25 @@ def r1_histogram(values: npt.NDArray[np.floating]) -> tuple[str, bytes]:
     Returns
     -------
     caption : str
-        Says for each mode whether it lies in the published range.
+        The modes, each compared with the published range.
     png : bytes
     """
     modes = tissue_modes(values)
     counts, centres = _smooth_histogram(values)
     figure, axes = canvas("R1 in the brain", 6.0, 3.2)
     axes.plot(centres, counts, color=GREY)
-    words = []
+    modes_text = []
     for (name, (low, high)), colour in zip(PUBLISHED.items(), (BLUE, ORANGE), strict=True):
         axes.axvspan(low, high, color=colour, alpha=0.15, label=f"{name}, published at 3 T")
         axes.axvline(modes[name], color=colour)
         place = "within" if low <= modes[name] <= high else "outside"
-        words.append(f"{name} {modes[name]:.2f} 1/s, {place} the published {low} to {high}")
+        modes_text.append(f"{name} {modes[name]:.2f} 1/s, {place} the published {low} to {high}")
     axes.set_xlabel("R1 (1/s)")
     axes.set_ylabel("Voxels")
     draw_legend(axes, 2)
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
-    return f"R1 in the brain: most frequent in {'; '.join(words)}", buffer.getvalue()
+    return f"R1 in the brain: modes of {'; '.join(modes_text)}", buffer.getvalue()
 
 
 def _smooth_histogram(

@@ -1,24 +1,66 @@
-"""Tables as a reader wants them: units in the headings, few digits, intervals in one cell."""
+"""Tables for readers: headings with units, rounded numbers, intervals in the same cell."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 MISSING = "n/a"
 
+# Estimates of models, whose interval is in the columns ci_low and ci_high.
+_ESTIMATES = ("beta", "mean", "difference")
+
 _UNITS = {"ml": "mL", "mm": "mm", "percent": "%", "years": "years", "s": "s"}
-_P_VALUE = re.compile(r"(^|_)p(_?(value|adj|adjusted|fdr))?$")
+_P_VALUE = re.compile(r"(^|_)p(_|$)")
 _TWO_DIGITS = re.compile(r"(_ml|_mm|_percent|\((mL|mm|%)\))$")
 
 
 @dataclass(frozen=True)
+class ColumnTexts:
+    """Texts of the columns of tables, by the columns' names.
+
+    Attributes
+    ----------
+    headings : mapping of str to str
+        Label with its unit, such as ``Both thalami (mL)``.
+    descriptions : mapping of str to str
+    confidence : float
+        Level of the confidence intervals.
+    """
+
+    headings: Mapping[str, str] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+    confidence: float = 0.95
+
+    def heading(self, name: str) -> str:
+        """Return the heading of a column; without one, its name with the unit that it ends in.
+
+        Examples
+        --------
+        >>> ColumnTexts(headings={"p_adj": "Adjusted p"}).heading("p_adj")
+        'Adjusted p'
+        >>> ColumnTexts().heading("lesion_volume_ml")
+        'lesion volume (mL)'
+        """
+        if name in self.headings:
+            return self.headings[name]
+        stem, _, unit = name.rpartition("_")
+        text = f"{stem} ({_UNITS[unit]})" if stem and unit in _UNITS else name
+        return text.replace("_", " ")
+
+    @property
+    def interval(self) -> str:
+        """Name of the confidence intervals, such as ``95 % CI``."""
+        return f"{100 * self.confidence:g} % CI"
+
+
+@dataclass(frozen=True)
 class Heading:
-    """Head of a column: the text shown, and what the column holds."""
+    """Heading of a column, the description of the column, and whether it holds numbers."""
 
     text: str
     hint: str
@@ -27,20 +69,20 @@ class Heading:
 
 @dataclass(frozen=True)
 class Cell:
-    """A formatted value, and the number to sort it by (empty if missing, None for text)."""
+    """Formatted value, and the number to sort it by (empty if missing, None for text)."""
 
     text: str
     sort: str | None
 
     @property
     def is_label(self) -> bool:
-        """Whether it is one word with hyphens, such as ``sub-01_T1w``, which should not break."""
+        """Whether the text is one word with hyphens, such as ``sub-01_T1w``, not to be broken."""
         return self.sort is None and "-" in self.text and " " not in self.text
 
 
 @dataclass(frozen=True)
 class Row:
-    """Cells with the subject they belong to and the page that tells more; both may be empty."""
+    """Cells, their subject and the address of the page of its session; both may be empty."""
 
     cells: tuple[Cell, ...]
     subject: str = ""
@@ -49,7 +91,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table ready for a template."""
+    """Table ready for a template."""
 
     headings: tuple[Heading, ...]
     rows: tuple[Row, ...]
@@ -57,7 +99,7 @@ class Table:
 
 def format_table(
     frame: pd.DataFrame,
-    hints: Mapping[str, str] | None = None,
+    columns: ColumnTexts | None = None,
     subjects: Sequence[str] | None = None,
     hrefs: Sequence[str] | None = None,
 ) -> Table:
@@ -66,29 +108,31 @@ def format_table(
     Parameters
     ----------
     frame : DataFrame
-        Columns named as in the project's TSV files. A column ``x`` with ``x_ci_low`` and
-        ``x_ci_high`` beside it becomes one column "x [CI]".
-    hints : mapping of str to str, optional
-        Description of columns by name.
+        Columns named as in the TSV files. A column ``x`` and its interval, ``x_ci_low`` to
+        ``x_ci_high``, or ``ci_low`` to ``ci_high`` in tables of models, become one column
+        "x [95 % CI]".
+    columns : ColumnTexts, optional
+        Headings and descriptions; by default headings are derived from the names.
     subjects, hrefs : sequence of length n_rows, optional
-        Subject and link of each row.
+        Subject of each row and address of its page.
 
     Returns
     -------
     Table
         Columns of integers have no decimals, volumes, distances and percentages two, p-values
-        three ("< 0.001" below), other numbers as many as their column needs, up to three; missing
-        values read "n/a".
+        three ("< 0.001" below), other numbers as many as their column needs, up to three; flags
+        are "yes" or "no", missing values "n/a".
     """
     names = [str(name) for name in frame.columns]
     frame = frame.set_axis(names, axis="columns")
-    bounds = {f"{name}_ci_{end}" for name in names for end in ("low", "high")}
-    shown = [name for name in names if name not in bounds]
-    headings = tuple(_heading(name, frame, hints or {}) for name in shown)
-    columns = [_cells(name, frame) for name in shown]
+    ends = {end for name in names for end in _interval_ends(name, frame)}
+    shown = [name for name in names if name not in ends]
+    texts = columns or ColumnTexts()
+    headings = tuple(_heading(name, frame, texts) for name in shown)
+    cells = [_cells(name, frame) for name in shown]
     count = len(frame)
     rows = zip(
-        zip(*columns, strict=True) if columns else [()] * count,
+        zip(*cells, strict=True) if cells else [()] * count,
         subjects or [""] * count,
         hrefs or [""] * count,
         strict=True,
@@ -96,23 +140,21 @@ def format_table(
     return Table(headings, tuple(Row(*row) for row in rows))
 
 
-def _heading(name: str, frame: pd.DataFrame, hints: Mapping[str, str]) -> Heading:
-    stem, _, unit = name.rpartition("_")
-    text = f"{stem} ({_UNITS[unit]})" if stem and unit in _UNITS else name
-    interval = " [CI]" if _has_interval(name, frame) else ""
-    hint = f"{name}: {hints[name]}" if name in hints else name
-    return Heading(text.replace("_", " ") + interval, hint, _is_numeric(frame[name]))
+def _heading(name: str, frame: pd.DataFrame, texts: ColumnTexts) -> Heading:
+    interval = f" [{texts.interval}]" if _interval_ends(name, frame) else ""
+    described = name in texts.descriptions
+    hint = f"{name}: {texts.descriptions[name]}" if described else name
+    return Heading(texts.heading(name) + interval, hint, _is_numeric(frame[name]))
 
 
 def _cells(name: str, frame: pd.DataFrame) -> list[Cell]:
     if not _is_numeric(frame[name]):
-        return [Cell(MISSING if pd.isna(value) else str(value), None) for value in frame[name]]
+        return [Cell(MISSING if pd.isna(value) else _text(value), None) for value in frame[name]]
     values = _numbers(frame[name])
     whole = pd.api.types.is_integer_dtype(frame[name])
     show = _present("{:.0f}".format) if whole else _formatter(name, values)
     texts = [show(value) for value in values]
-    if _has_interval(name, frame):
-        ends = [_numbers(frame[f"{name}_ci_{end}"]) for end in ("low", "high")]
+    if ends := [_numbers(frame[end]) for end in _interval_ends(name, frame)]:
         texts = [
             text if np.isnan([low, high]).any() else f"{text} [{show(low)}, {show(high)}]"
             for text, low, high in zip(texts, *ends, strict=True)
@@ -121,12 +163,21 @@ def _cells(name: str, frame: pd.DataFrame) -> list[Cell]:
     return [Cell(text, key) for text, key in zip(texts, keys, strict=True)]
 
 
+def _text(value: object) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return str(value)
+
+
 def _numbers(values: pd.Series) -> list[float]:
     return [float(value) for value in values.to_numpy(dtype=np.float64, na_value=np.nan)]
 
 
-def _has_interval(name: str, frame: pd.DataFrame) -> bool:
-    return f"{name}_ci_low" in frame.columns and f"{name}_ci_high" in frame.columns
+def _interval_ends(name: str, frame: pd.DataFrame) -> tuple[str, ...]:
+    """Return the two columns with the interval of an estimate; none if it has no interval."""
+    stems = [f"{name}_", ""] if name in _ESTIMATES else [f"{name}_"]
+    pairs = [(f"{stem}ci_low", f"{stem}ci_high") for stem in stems]
+    return next((pair for pair in pairs if frame.columns.isin(pair).sum() == len(pair)), ())
 
 
 def _is_numeric(values: pd.Series) -> bool:
@@ -134,13 +185,13 @@ def _is_numeric(values: pd.Series) -> bool:
 
 
 def _formatter(name: str, values: list[float]) -> Callable[[float], str]:
-    """Return the function that writes one value of a column."""
+    """Return the function that formats one value of a column."""
     if _P_VALUE.search(name):
         return _present(lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}")
     if _TWO_DIGITS.search(name):
         return _present("{:.2f}".format)
     present = [value for value in values if np.isfinite(value)]
-    # Counts (float beside a missing one) and scores in half steps need no zeros behind them.
+    # Counts, which are floats where one is missing, and scores in half steps need no more zeros.
     digits = next((n for n in range(3) if all(round(value, n) == value for value in present)), 3)
     return _present(lambda value: f"{value:.{digits}f}" if _is_plain(value) else f"{value:.2e}")
 

@@ -24,7 +24,7 @@ def test_the_flow_names_every_step_and_every_loss() -> None:
         FlowStep("Measured", 7, {"failed": 2, ATTACK: 1}, ("3 sessions",)),
     ]
     svg = figure_svg(flow_diagram(steps))
-    for text in ("Dataset", "n = 10", "n = 7", "Left out: 3", "failed: 2", "3 sessions"):
+    for text in ("Dataset", "n = 10", "n = 7", "Excluded (n = 3)", "failed (n = 2)", "3 sessions"):
         assert text in svg
     assert "<script>" not in svg
 

@@ -62,7 +62,7 @@ def test_figures_grow_with_the_strips_up_to_the_page() -> None:
     assert (widths <= 12).all()
 
 
-def test_groups_stand_side_by_side_within_the_strip() -> None:
+def test_groups_are_drawn_side_by_side_within_the_strip() -> None:
     table = pd.DataFrame(
         {"method": ["a", "a", "b"], "group": ["x", "y", "x"], "ml": [1.0, np.nan, 3.0]}
     )

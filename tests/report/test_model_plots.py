@@ -66,7 +66,7 @@ def test_an_open_interval_ends_in_an_arrow() -> None:
     assert arrows(alone.assign(low=-np.inf), none=None) == {"no end": ["<", ">"]}
 
 
-def test_an_interval_beside_which_no_other_could_be_seen_ends_in_an_arrow() -> None:
+def test_interval_that_would_hide_the_others_ends_in_an_arrow() -> None:
     table = pd.DataFrame(
         {
             "method": ["a", "b", "barely determined"],

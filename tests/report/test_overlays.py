@@ -47,7 +47,7 @@ def panel(pixels: npt.NDArray[np.int16], row: int, column: int) -> npt.NDArray[n
 
 
 def extent_mm(pixels: npt.NDArray[np.int16], colour: overlays.Colour) -> npt.NDArray[np.float64]:
-    """Height and width of an outline in mm, its own width taken off."""
+    """Height and width of a contour in mm, without the width of its line."""
     line = np.argwhere((abs(pixels - colour) < 60).all(axis=2))
     return np.asarray((np.ptp(line, axis=0) - 1) / PIXELS_PER_MM)
 
@@ -63,7 +63,7 @@ def test_size() -> None:
     ("colour", "left_edge", "right_edge"),
     [(overlays.LEFT_COLOUR, 36, 54), (overlays.RIGHT_COLOUR, 66, 84)],
 )
-def test_outline_surrounds_its_structure(
+def test_contour_surrounds_its_structure(
     colour: overlays.Colour, left_edge: float, right_edge: float
 ) -> None:
     pixels, _ = decode(thalamus_overlay(*head(), (1, 1, 1)))
@@ -95,7 +95,7 @@ def test_proportions_hold_for_any_voxel_size(voxel_size: tuple[float, float, flo
     np.testing.assert_allclose(axial, (36, 18), atol=1.5)
 
 
-def test_brain_outline_follows_the_mask() -> None:
+def test_brain_contour_follows_the_mask() -> None:
     image, _ = head((1.0, 1.0, 3.0))
     mask = np.zeros(image.shape, dtype=bool)
     mask[20:100, 10:110, 10:30] = True
@@ -119,7 +119,7 @@ def test_structure_at_the_border_of_the_image() -> None:
     ("side", "notes"),
     [(1, ["no left thalamus"]), (2, ["no right thalamus"]), (None, ["no left", "no right"])],
 )
-def test_absent_labels_are_told(side: int | None, notes: list[str]) -> None:
+def test_absent_labels_are_reported(side: int | None, notes: list[str]) -> None:
     image, dseg = head()
     absent = np.ones(dseg.shape, dtype=bool) if side is None else dseg == side
     pixels, description = decode(thalamus_overlay(image, np.where(absent, 0, dseg), (1, 1, 1)))
@@ -128,14 +128,14 @@ def test_absent_labels_are_told(side: int | None, notes: list[str]) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 7, np.nan])
-def test_constant_image_is_told(value: float) -> None:
+def test_constant_image_is_reported(value: float) -> None:
     image, dseg = head()
     flat = np.full_like(image, value)
     assert "constant image" in decode(thalamus_overlay(flat, dseg, (1, 1, 1)))[1]
     assert "constant image" in decode(brain_overlay(flat, dseg > 0, (1, 1, 1)))[1]
 
 
-def test_nan_is_told_and_drawn_black() -> None:
+def test_nan_is_reported_and_drawn_black() -> None:
     image, dseg = head()
     image[:60] = np.nan
     pixels, description = decode(thalamus_overlay(image, dseg, (1, 1, 1)))
@@ -144,7 +144,7 @@ def test_nan_is_told_and_drawn_black() -> None:
     assert panel(pixels, 0, 2)[30:60, 140:180].max() > 100
 
 
-def test_empty_brain_mask_is_told() -> None:
+def test_empty_brain_mask_is_reported() -> None:
     image, dseg = head()
     assert "brain mask is empty" in decode(brain_overlay(image, dseg * 0, (1, 1, 1)))[1]
 

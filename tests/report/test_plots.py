@@ -120,7 +120,7 @@ def test_few_pairs_are_drawn_without_statistics(count: int) -> None:
         assert f"n = {count}" in text_of(figure_svg(figure))
 
 
-def test_pairs_that_are_not_finite_are_left_out() -> None:
+def test_pairs_that_are_not_finite_are_excluded() -> None:
     method = METHOD.copy()
     method[:2] = np.nan, np.inf
     figure = scatter_plot(REFERENCE, method, SUBJECTS, None, **NAMES)
@@ -142,7 +142,7 @@ def test_boxes_are_those_of_tukey() -> None:
     assert {0.83} in levels  # the median
 
 
-def test_lines_join_sessions_and_missing_volumes_are_left_out() -> None:
+def test_lines_join_sessions_and_missing_volumes_are_excluded() -> None:
     table = pd.DataFrame(
         {
             "subject": ["01", "01", "02", "03"],

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_app.report.tables import format_table
+from bids_app.report.tables import ColumnTexts, format_table
 
 
 def texts(values: list[object], name: str) -> list[str]:
@@ -20,13 +20,14 @@ def texts(values: list[object], name: str) -> list[str]:
         ("change_percent", [-0.5], ["-0.50"]),
         ("p", [0.04321, 0.00001, np.nan], ["0.043", "< 0.001", "n/a"]),
         ("ttest_p_adj", [0.5], ["0.500"]),
+        ("p_greenhouse_geisser", [2.3e-5], ["< 0.001"]),
         ("n", [3, 12], ["3", "12"]),
         ("n", [3, None], ["3", "n/a"]),
         ("edss", [1.5, 2.0], ["1.5", "2.0"]),
         ("dice", [0.87654, 0.9], ["0.877", "0.900"]),
         ("slope", [0.000012, 0.0], ["1.20e-05", "0.000"]),
         ("method", ["thalnet", None, ""], ["thalnet", "n/a", ""]),
-        ("kept", [True, False], ["True", "False"]),
+        ("kept", [True, False], ["yes", "no"]),
         ("ratio", [np.inf, 0.1234], ["inf", "0.123"]),
     ],
 )
@@ -59,15 +60,23 @@ def test_interval_becomes_one_column() -> None:
         }
     )
     table = format_table(frame)
-    assert [heading.text for heading in table.headings] == ["ccc [CI]", "n"]
+    assert [heading.text for heading in table.headings] == ["ccc [95 % CI]", "n"]
     assert [row.cells[0].text for row in table.rows] == ["0.912 [0.850, 0.950]", "n/a"]
+
+
+def test_interval_of_a_model_joins_its_estimate() -> None:
+    frame = pd.DataFrame({"beta": [1.5], "se": [0.5], "ci_low": [0.25], "ci_high": [2.75]})
+    table = format_table(frame, ColumnTexts({"beta": "Beta"}, confidence=0.9))
+    assert [heading.text for heading in table.headings] == ["Beta [90 % CI]", "se"]
+    assert [cell.text for cell in table.rows[0].cells] == ["1.5 [0.2, 2.8]", "0.5"]
 
 
 def test_headings_carry_units_and_hints() -> None:
     frame = pd.DataFrame({"total_ml": [1.0], "subject": ["01"], 3: [1]})
-    left, middle, right = format_table(frame, {"total_ml": "both sides"}).headings
+    texts = ColumnTexts({"subject": "Participant"}, {"total_ml": "both sides"})
+    left, middle, right = format_table(frame, texts).headings
     assert (left.text, left.hint, left.numeric) == ("total (mL)", "total_ml: both sides", True)
-    assert (middle.text, middle.hint, middle.numeric) == ("subject", "subject", False)
+    assert (middle.text, middle.hint, middle.numeric) == ("Participant", "subject", False)
     assert right.text == "3"
 
 

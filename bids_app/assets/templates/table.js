@@ -49,12 +49,12 @@ for (const table of document.querySelectorAll("table.sortable")) {
     if (!marks.has(subject)) marks.set(subject, []);
     marks.get(subject).push(mark);
   }
-  let lit = [];
-  function light(event) {
+  let highlighted = [];
+  function highlight(event) {
     const row = event.target.closest("tr");
-    for (const mark of lit) mark.classList.remove("lit");
-    lit = (row && marks.get(row.dataset.subject)) || [];
-    for (const mark of lit) mark.classList.add("lit");
+    for (const mark of highlighted) mark.classList.remove("highlighted");
+    highlighted = (row && marks.get(row.dataset.subject)) || [];
+    for (const mark of highlighted) mark.classList.add("highlighted");
   }
-  for (const kind of ["pointerover", "focusin", "click"]) body.addEventListener(kind, light);
+  for (const kind of ["pointerover", "focusin", "click"]) body.addEventListener(kind, highlight);
 }

@@ -26,7 +26,7 @@ def analyse(study: Study) -> Result:
         [
             {"step": step.name, "participants": step.participants, "reason": reason, "left_out": n}
             for step in [*steps, *(step for _, step in models)]
-            for reason, n in {"": sum(step.left_out.values()), **step.left_out}.items()
+            for reason, n in {"": sum(step.excluded.values()), **step.excluded}.items()
         ]
     )
     measured, followed = steps[1].participants, steps[2].participants

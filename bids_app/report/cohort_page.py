@@ -1,0 +1,225 @@
+"""Self-contained HTML page of a cohort."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Literal
+from urllib.parse import quote
+
+import pandas as pd
+from markupsafe import Markup
+
+from bids_app.report.tables import ColumnTexts, Table, format_table
+from bids_app.report.template import session_title, template
+from bids_app.statistics.samples import require_columns
+
+Status = Literal["done", "failed", "skipped"]
+
+# A figure wider than this (points) is legible only across both columns of the page.
+_COLUMN_WIDTH = 600.0
+
+
+@dataclass(frozen=True)
+class SessionStatus:
+    """How a session ended.
+
+    Attributes
+    ----------
+    subject, session : str
+        Labels without prefix; `session` is empty in a dataset without sessions.
+    status : {"done", "failed", "skipped"}
+    reason : str
+        Why the session failed or was skipped.
+    page : str
+        Path of the session page relative to the cohort page; empty if there is none.
+    """
+
+    subject: str
+    session: str
+    status: Status
+    reason: str = ""
+    page: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Section of the cohort page with a figure or a table.
+
+    Attributes
+    ----------
+    title, caption : str
+    table : DataFrame or None
+    svg : str
+        From `bids_app.report.plots.figure_svg`, which escapes its text; inserted unescaped.
+    part : str
+        Heading shared by consecutive sections of the same part; empty for none.
+    """
+
+    title: str
+    caption: str = ""
+    table: pd.DataFrame | None = None
+    svg: str = ""
+    part: str = ""
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Section prepared for the template, with the anchor of links to it."""
+
+    anchor: str
+    section: Section
+    grid: Table | None
+    svg: Markup | str
+
+    @property
+    def wide(self) -> bool:
+        """Whether the section needs both columns of the page."""
+        view = re.search(r'viewBox="\S+ \S+ (\S+) ', self.svg)
+        return self.grid is not None or (view is not None and float(view[1]) > _COLUMN_WIDTH)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortReport:
+    """Content of a cohort page.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the dataset.
+    sessions : tuple of SessionStatus
+    volumes : DataFrame
+        One row per scan and method, with the columns ``subject`` and ``session`` (labels
+        without prefix) and any others.
+    software : mapping of str to str
+        Versions by name.
+    methods : str
+        Paragraphs, separated by empty lines.
+    citation : str
+        Works to cite, separated by empty lines.
+    sections : tuple of Section
+        Figures and tables of the analyses.
+    columns : ColumnTexts
+        Headings and descriptions of the columns of all tables.
+    note : str
+        Shown below the table of volumes.
+    """
+
+    dataset: str
+    sessions: tuple[SessionStatus, ...]
+    volumes: pd.DataFrame
+    software: Mapping[str, str]
+    methods: str
+    citation: str
+    sections: tuple[Section, ...] = ()
+    columns: ColumnTexts = field(default_factory=ColumnTexts)
+    note: str = ""
+
+
+def cohort_page(report: CohortReport) -> str:
+    """Write the page of a cohort.
+
+    Parameters
+    ----------
+    report : CohortReport
+
+    Returns
+    -------
+    str
+        HTML that loads no other resource; all text from `report` is escaped, except the SVG of
+        sections.
+
+    Raises
+    ------
+    KeyError
+        If `report.volumes` lacks ``subject`` or ``session``.
+    ValueError
+        If the figure of a section is not SVG.
+    """
+    counts = Counter(session.status for session in report.sessions)
+    cards = {
+        "subjects": len({session.subject for session in report.sessions}),
+        "sessions": len(report.sessions),
+        **{status: counts[status] for status in ("done", "failed", "skipped")},
+    }
+    sections = [
+        _Drawn(
+            f"section-{number}",
+            section,
+            None if section.table is None else _section_table(section.table, report),
+            _inline_svg(section, f"figure{number}-") if section.svg else "",
+        )
+        for number, section in enumerate(report.sections, start=1)
+    ]
+    parts = [
+        (f"part-{number}", name, list(members))
+        for number, (name, members) in enumerate(
+            groupby(sections, key=lambda drawn: drawn.section.part), start=1
+        )
+    ]
+    return template("cohort.html.jinja").render(
+        title=report.dataset,
+        report=report,
+        cards=cards,
+        incomplete=[
+            (session_title(session.subject, session.session), session)
+            for session in report.sessions
+            if session.status != "done"
+        ],
+        volumes=_linked_volumes(report),
+        parts=parts,
+        dictionary=list(_dictionary(report)),
+    )
+
+
+def _linked_volumes(report: CohortReport) -> Table:
+    """Format the table of volumes, each row linked to the page of its session."""
+    require_columns(report.volumes, ["subject", "session"])
+    labels = report.volumes[["subject", "session"]].fillna("").astype(str)
+    subjects, sessions = labels["subject"].tolist(), labels["session"].tolist()
+    labelled = report.volumes.assign(subject=subjects, session=sessions)
+    hrefs = _pages(subjects, sessions, report)
+    headings = {"subject": "Subject", "session": "Session", **report.columns.headings}
+    texts = replace(report.columns, headings=headings)
+    return format_table(labelled, texts, subjects, hrefs)
+
+
+def _section_table(table: pd.DataFrame, report: CohortReport) -> Table:
+    """Format a table of results, rows of single sessions linked to their pages."""
+    if "participant_id" not in table or "session_id" not in table:
+        return format_table(table, report.columns)
+    subjects = table["participant_id"].str.removeprefix("sub-").tolist()
+    sessions = table["session_id"].fillna("").str.removeprefix("ses-").tolist()
+    return format_table(table, report.columns, subjects, _pages(subjects, sessions, report))
+
+
+def _pages(subjects: list[str], sessions: list[str], report: CohortReport) -> list[str]:
+    """Return the addresses of the pages of sessions; empty where there is none."""
+    # Without the leading dot, a path could be parsed as a host or a scheme.
+    addresses = {
+        (session.subject, session.session): "./" + quote(session.page)
+        for session in report.sessions
+        if session.page
+    }
+    return [addresses.get(key, "") for key in zip(subjects, sessions, strict=True)]
+
+
+def _dictionary(report: CohortReport) -> Iterator[tuple[str, str, str]]:
+    """Yield heading, name and description of each described column that the page shows."""
+    tables = [report.volumes, *(each.table for each in report.sections if each.table is not None)]
+    for name in dict.fromkeys(str(column) for table in tables for column in table.columns):
+        if name in report.columns.descriptions:
+            yield report.columns.heading(name), name, report.columns.descriptions[name]
+
+
+def _inline_svg(section: Section, prefix: str) -> Markup:
+    """Return the SVG without prologue, with unique ids and a name for screen readers."""
+    start = section.svg.find("<svg ")
+    if start < 0:
+        raise ValueError(f"section '{section.title}' holds no SVG")
+    body = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>{prefix}", section.svg[start + 5 :])
+    name = Markup('<svg role="img" aria-label="{}" ').format(section.caption or section.title)
+    return name + Markup(body)  # noqa: S704 - from our own plots, which escape their text

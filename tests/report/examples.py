@@ -1,0 +1,161 @@
+"""Reports with every kind of content, and a parser of the pages."""
+
+import hashlib
+from functools import cache
+from html.parser import HTMLParser
+
+import pandas as pd
+
+from bids_app.report.cohort_page import CohortReport, Section, SessionStatus, cohort_page
+from bids_app.report.plots import figure_svg, volume_stripplot
+from bids_app.report.session_page import (
+    AlignmentReport,
+    Anchor,
+    InputFile,
+    Overlay,
+    SessionReport,
+    Volumes,
+    session_page,
+)
+from bids_app.report.tables import ColumnTexts
+
+ATTACK = "<script>alert(1)</script>\"'&"
+
+
+VOID = {"meta", "img", "input", "link", "br"}
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, the text, and whether every tag has its end tag in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def session_report(text: str = "T1w") -> SessionReport:
+    anchor = Anchor(
+        name=text,
+        file=f"sub-01/anat/{text}.nii.gz",
+        shape=(182, 218, 182),
+        voxel_size=(1.0, 0.9375, 3.0),
+        orientation="LAS",
+        volumes=(
+            Volumes(
+                method=text,
+                contrast="T1w",
+                left_ml=6.0,
+                right_ml=6.126,
+                icv_ml=1500.0,
+                brain_ml=1200.0,
+            ),
+            Volumes(method="first", contrast=text, left_ml=7.0, right_ml=7.1),
+        ),
+        thalamus=(Overlay(f"Contours on {text}", b"\x89PNG"),),
+        brain=Overlay("Brain mask", b"\x89PNG"),
+        warnings=(f"thick slices in {text}",),
+        alignments=(
+            AlignmentReport(
+                text,
+                f"strategy {text}",
+                ({"Strategy": text, "MutualInformation": 0.41, "Verdict": f"failed {text}"},),
+                (Overlay(f"Checkerboard of {text}", b"\x89PNG"),),
+            ),
+        ),
+    )
+    return SessionReport(
+        subject=text,
+        session="01",
+        anchors=(anchor,),
+        inputs=(InputFile(f"{text}.nii.gz", hashlib.sha256(b"").hexdigest()),),
+        software={"thalbids": "0.1.0", text: text},
+        methods=f"First paragraph.\n\nSecond paragraph {text}.",
+        citation=f"Someone 2026 {text}",
+        warnings=(f"FLAIR excluded {text}",),
+    )
+
+
+MINIMAL_SESSION = SessionReport(
+    subject="01", session="", anchors=(), inputs=(), software={}, methods="", citation=""
+)
+
+
+def cohort_report(text: str = "01") -> CohortReport:
+    volumes = pd.DataFrame(
+        {
+            "subject": [text, "02"],
+            "session": ["01", None],
+            "total_ml": [12.126, None],
+            f"note {text}": [text, "fine"],
+        }
+    )
+    plot = volume_stripplot(volumes.assign(method=text), "total_ml", title=text)
+    table = pd.DataFrame({"method": [text], f"column {text}": [0.5], "p": [1e-5]})
+    return CohortReport(
+        dataset=f"Cohort {text}",
+        sessions=(
+            SessionStatus(text, "01", "done", page=f"sub-{text}_ses-01.html"),
+            SessionStatus("02", "", "done", page="a b#c?d:e.html"),
+            SessionStatus("03", "", "failed", f"truncated {text}"),
+            SessionStatus("04", "", "skipped", "no T1w"),
+        ),
+        volumes=volumes,
+        software={"thalbids": "0.1.0"},
+        methods=f"Methods {text}.",
+        citation=f"Someone 2026 {text}",
+        sections=(
+            Section(f"Volumes {text}", f"Every scan {text}", svg=figure_svg(plot)),
+            Section("Again", svg=figure_svg(plot), part=f"Agreement {text}"),
+            Section("Agreement", "Intervals are 95 %.", table, part=f"Agreement {text}"),
+        ),
+        columns=ColumnTexts(
+            headings={"total_ml": f"Both thalami {text} (mL)", "p": "p-value"},
+            descriptions={"total_ml": f"voxel count {text}", "absent": "of no table"},
+            confidence=0.9,
+        ),
+    )
+
+
+MINIMAL_COHORT = CohortReport(
+    dataset="Empty",
+    sessions=(),
+    volumes=pd.DataFrame(columns=["subject", "session"]),
+    software={},
+    methods="",
+    citation="",
+)
+
+
+@cache
+def html_of(name: str) -> str:
+    match name.split():
+        case ["session", "minimal"]:
+            return session_page(MINIMAL_SESSION)
+        case ["cohort", "minimal"]:
+            return cohort_page(MINIMAL_COHORT)
+        case ["session", kind]:
+            return session_page(session_report(ATTACK if kind == "attacked" else "T1w"))
+        case _:
+            return cohort_page(cohort_report(ATTACK if "attacked" in name else "01"))

@@ -1,0 +1,126 @@
+"""Page of a cohort."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from bids_app.report.cohort_page import CohortReport, Section, SessionStatus, cohort_page
+from bids_app.report.plots import figure_svg, volume_stripplot
+from tests.report.examples import ATTACK, MINIMAL_COHORT, Page, cohort_report, html_of
+
+
+def test_cohort_page_tells_all() -> None:
+    page = Page(html_of("cohort full"))
+    for text in (
+        "Cohort 01",
+        "truncated 01",
+        "no T1w",
+        "12.13",
+        "n/a",
+        "< 0.001",
+        "Both thalami 01 (mL)",
+    ):
+        assert text in page.text
+    cards = page.text[page.text.index("Subjects") : page.text.index("Not measured")].split()
+    assert cards == ["Subjects4", "Sessions4", "Done2", "Failed1", "Skipped1"]
+
+
+def test_contents_lead_to_every_part_and_section() -> None:
+    page = Page(html_of("cohort full"))
+    ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    inward = [link["href"] for link in page.all("a") if link["href"].startswith("#")]
+    assert len(inward) == len(set(inward)) == 8
+    assert {href.removeprefix("#") for href in inward} <= ids
+    # Two sections of one part have a common heading.
+    assert [tag for tag, attributes in page.tags if attributes.get("id") == "part-2"] == ["h2"]
+    assert len([a for a in page.all("h3") if a.get("id", "").startswith("section-")]) == 2
+
+
+def outward(page: Page) -> list[str]:
+    """Links that leave the page."""
+    return [link["href"] for link in page.all("a") if not link["href"].startswith("#")]
+
+
+def test_rows_are_linked_to_their_pages() -> None:
+    links = outward(Page(html_of("cohort full")))
+    assert links == ["./sub-01_ses-01.html", "./a%20b%23c%3Fd%3Ae.html"]
+
+
+def test_link_cannot_leave_the_folder_by_scheme_or_host() -> None:
+    volumes = pd.DataFrame({"subject": ["1", "2"], "session": ["", ""]})
+    sessions = (
+        SessionStatus("1", "", "done", page="javascript:alert(1)"),
+        SessionStatus("2", "", "done", page="//example.org/x"),
+    )
+    report = CohortReport(
+        dataset="x", sessions=sessions, volumes=volumes, software={}, methods="", citation=""
+    )
+    links = outward(Page(cohort_page(report)))
+    assert links == ["./javascript%3Aalert%281%29", ".///example.org/x"]
+
+
+def test_rows_and_plots_share_the_subject() -> None:
+    page = Page(html_of("cohort attacked"))
+    marked = {name for name, attributes in page.tags if attributes.get("data-subject") == ATTACK}
+    assert marked == {"tr", "g"}
+
+
+@pytest.mark.parametrize(("methods", "wide"), [(1, False), (8, True)])
+def test_a_wide_figure_spans_both_columns(methods: int, *, wide: bool) -> None:
+    names = [f"thalnet {number}" for number in range(methods)]
+    table = pd.DataFrame({"subject": "01", "method": names, "total_ml": 12.0})
+    figure = Section("Figure", svg=figure_svg(volume_stripplot(table, "total_ml")))
+    page = Page(cohort_page(replace(MINIMAL_COHORT, sections=(figure,))))
+    assert [each.get("class") == "wide" for each in page.all("section")].count(True) == wide
+
+
+def test_section_without_svg_markup_is_refused() -> None:
+    report = CohortReport(
+        dataset="x",
+        sessions=(),
+        volumes=pd.DataFrame(columns=["subject", "session"]),
+        software={},
+        methods="",
+        citation="",
+        sections=(Section("a", svg="b"),),
+    )
+    with pytest.raises(ValueError, match="'a' holds no SVG"):
+        cohort_page(report)
+
+
+def test_volumes_need_subject_and_session() -> None:
+    with pytest.raises(KeyError, match="session"):
+        cohort_page(
+            CohortReport(
+                dataset="x",
+                sessions=(),
+                volumes=pd.DataFrame({"subject": ["1"]}),
+                software={},
+                methods="",
+                citation="",
+            )
+        )
+
+
+def test_results_of_a_session_are_linked_to_its_page() -> None:
+    table = pd.DataFrame(
+        {
+            "participant_id": ["sub-01", "sub-02", "sub-03"],
+            "session_id": ["ses-01", None, "ses-01"],
+            "qc_reason": ["edge", "edge", "edge"],
+        }
+    )
+    report = replace(cohort_report(), sections=(Section("Segmentations to review", "", table),))
+    anchors = Page(cohort_page(report)).all("a")
+    links = [each["href"] for each in anchors if each["href"].startswith("./")]
+    # Two of the volumes, two of the section: the third subject has no page.
+    assert links == ["./sub-01_ses-01.html", "./a%20b%23c%3Fd%3Ae.html"] * 2
+
+
+def test_dictionary_describes_the_columns_on_the_page() -> None:
+    text = Page(html_of("cohort full")).text
+    dictionary = text[text.index("Data dictionary", text.index("Citation") - 600) :]
+    assert "Both thalami 01 (mL) total_ml" in dictionary
+    assert "voxel count 01" in dictionary
+    assert "of no table" not in text
