@@ -174,7 +174,7 @@ def analyse(data: tuple[pd.DataFrame, pd.DataFrame], plan: AnalysisPlan) -> Iter
     visits, people = data
     columns = {name: Column("participants.tsv", name) for name in CLINICAL}
     cohort = Cohort(visits, columns, PARTICIPANTS, {}, ())
-    study = Study(cohort, plan, Path())
+    study = Study(cohort=cohort, plan=plan, output_dir=Path())
     planted = {"edss": EDSS, "t25fw": LOG_WALK, "sdmt": SDMT, "sdmt_change": SDMT_CHANGE}
     for models in plan.model:
         table, _ = fit_set(prepare(study, models), models, plan.confidence)

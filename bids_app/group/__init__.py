@@ -1,1 +1,1 @@
-"""The group stage: from the participants' results to the cohort's tables, figures and page."""
+"""The group stage: from the participants' results to tables, figures and page of the cohort."""

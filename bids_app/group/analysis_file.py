@@ -140,11 +140,11 @@ class AnalysisPlan:
     Attributes
     ----------
     analyses : tuple of str
-        Names in ``bids_app.group.registry.ANALYSES``.
+        Names in `bids_app.group.registry.ANALYSES`. Empty for all, in the order given there.
     segmentations : tuple of str
         Empty for all.
-    flagged : {'keep', 'leave out'}
-        What becomes of volumes that the quality check flags.
+    flagged : {'keep', 'exclude'}
+        Whether volumes flagged by quality control are analysed.
     reference : str
     confidence : float
         In (0, 1).
@@ -160,7 +160,7 @@ class AnalysisPlan:
 
     analyses: tuple[str, ...]
     segmentations: tuple[str, ...]
-    flagged: Literal["keep", "leave out"]
+    flagged: Literal["keep", "exclude"]
     reference: str
     confidence: float
     resamples: int

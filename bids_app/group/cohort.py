@@ -1,4 +1,4 @@
-"""The cohort: volumes of every session beside what is known of the participants."""
+"""The cohort: volumes of every session joined with the clinical tables."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from bids_app.group.clinical import (
     read_clinical_tables,
     years,
 )
+from bids_app.group.exclusion import Exclusion, Reason
 from bids_app.options import Options
 
 SCAN = ["participant_id", "session_id", "scan"]
@@ -43,19 +44,19 @@ class Cohort:
         from 0; ``interval``, years since the participant's first measured session (NaN if
         unknown); and the clinical columns.
     columns : mapping of str to Column
-        What is known of the clinical columns.
+        Description of the clinical columns.
     participants : int
-        Participants known to the dataset, measured or not.
-    lost : mapping of str to int
-        Participants without any volume, counted by reason.
+        All participants of the dataset, measured or not.
+    excluded : mapping of Exclusion or Cause to int
+        Number of participants without any volume, by reason.
     problems : tuple of str
-        Files that were left out, and why.
+        Files that could not be used, and why.
     """
 
     table: pd.DataFrame
     columns: Mapping[str, Column]
     participants: int
-    lost: Mapping[str, int]
+    excluded: Mapping[Reason, int]
     problems: tuple[str, ...]
 
 
@@ -63,7 +64,7 @@ def read_cohort(
     options: Options,
     aliases: Mapping[str, Sequence[str]],
     time: str = "auto",
-    reasons: Mapping[str, str] | None = None,
+    reasons: Mapping[str, Reason] | None = None,
 ) -> Cohort:
     """Read volumes and clinical tables and join them.
 
@@ -72,11 +73,11 @@ def read_cohort(
     options : Options
         Folders, and the participants and sessions to keep.
     aliases : mapping of str to sequence of str
-        Names under which a column may stand in the dataset, by the name it is given.
+        Names that a column may have in the dataset, by its common name.
     time : str
         Column with the time of a session in years; ``auto`` takes ``acq_time``, else ``age``
         where it changes between sessions, else the order of the session labels.
-    reasons : mapping of str to str, optional
+    reasons : mapping of str to Exclusion or Cause, optional
         Why participants (``sub-01``) have no volumes.
 
     Returns
@@ -88,18 +89,19 @@ def read_cohort(
     MissingInputError
         If there are no volumes.
     BadDataError
-        If no volume can be used, a measurement is there twice, or a clinical table cannot be
+        If no volume can be used, a measurement is duplicated, or a clinical table cannot be
         read.
     NothingSelectedError
-        If the labels asked for leave nothing.
+        If the selected labels match no volume.
     """
-    tables, left_out = read_clinical_tables(options.folders.bids_dir)
+    reasons = reasons or {}
+    tables, table_problems = read_clinical_tables(options.folders.bids_dir)
     volumes, problems = read_volumes(options.folders.output_dir)
     measured, selected = set(volumes["participant_id"]), _select(volumes, options)
-    known = measured.union(*(table.values["participant_id"] for table in tables), reasons or ())
-    lost = Counter(
-        "not selected" if name in measured else (reasons or {}).get(name, "not measured")
-        for name in sorted(known - set(selected["participant_id"]))
+    participants = measured.union(*(table.values["participant_id"] for table in tables), reasons)
+    excluded = Counter(
+        Exclusion.NOT_SELECTED if name in measured else reasons.get(name, Exclusion.NOT_MEASURED)
+        for name in sorted(participants - set(selected["participant_id"]))
     )
     table, columns = _join(selected, tables, aliases)
     for name in _DURATIONS:
@@ -110,9 +112,9 @@ def read_cohort(
     return Cohort(
         table=_ordered(table, _scan_times(table, options.folders.bids_dir), time),
         columns=columns,
-        participants=len(known),
-        lost=lost,
-        problems=(*left_out, *problems),
+        participants=len(participants),
+        excluded=excluded,
+        problems=(*table_problems, *problems),
     )
 
 
@@ -129,14 +131,14 @@ def read_volumes(output_dir: Path) -> tuple[pd.DataFrame, list[str]]:
     volumes : DataFrame
         One row per scan, method and contrast; the columns of ``VOLUME_COLUMNS`` in mL.
     problems : list of str
-        Tables that were left out because of text, infinite, negative or implausible volumes.
+        Tables that could not be used because of text, infinite, negative or implausible volumes.
 
     Raises
     ------
     MissingInputError
         If there are none.
     BadDataError
-        If none can be used, or one measurement is there twice.
+        If none can be used, or a measurement is duplicated.
     """
     pattern = "anat/sub-*_desc-thalamus_volumes.tsv"
     paths = sorted([*output_dir.glob(f"sub-*/{pattern}"), *output_dir.glob(f"sub-*/*/{pattern}")])
@@ -204,7 +206,7 @@ def _checked(row: Mapping[str, str], path: Path) -> dict[str, object]:
 
 
 def _select(volumes: pd.DataFrame, options: Options) -> pd.DataFrame:
-    """Keep the participants and sessions that were asked for."""
+    """Keep the selected participants and sessions."""
     subjects = volumes["participant_id"].str.removeprefix("sub-")
     keep = ~subjects.isin(options.selection.exclude_participant_labels)
     if options.selection.participant_labels is not None:
@@ -215,7 +217,7 @@ def _select(volumes: pd.DataFrame, options: Options) -> pd.DataFrame:
         )
     if not keep.any():
         raise NothingSelectedError(
-            f"The labels asked for leave none of the {len(volumes)} volumes in "
+            f"The selected labels match none of the {len(volumes)} volumes in "
             f"{options.folders.output_dir}."
         )
     return volumes[keep].reset_index(drop=True)
@@ -224,9 +226,9 @@ def _select(volumes: pd.DataFrame, options: Options) -> pd.DataFrame:
 def _join(
     volumes: pd.DataFrame, tables: Sequence[ClinicalTable], aliases: Mapping[str, Sequence[str]]
 ) -> tuple[pd.DataFrame, dict[str, Column]]:
-    """Put the clinical columns beside the volumes, and repeat some under their common names.
+    """Add the clinical columns to the volumes, and repeat some under their common names.
 
-    A name that an earlier table has taken gets the name of its file in front.
+    A column whose name an earlier table has already used is prefixed with the name of its file.
     """
     taken = {*VOLUME_COLUMNS, "segmentation", "visit", "interval"}
     columns: dict[str, Column] = {}
@@ -237,33 +239,33 @@ def _join(
             for name, column in table.columns.items()
         }
         keys = [key for key in SESSION if key in table.values]
-        own = table.values.rename(columns=names)
-        joined = joined.merge(own, on=keys, how="left", validate="many_to_one")
+        values = table.values.rename(columns=names)
+        joined = joined.merge(values, on=keys, how="left", validate="many_to_one")
         columns |= {names[name]: column for name, column in table.columns.items()}
         taken |= columns.keys()
     present = {name.casefold(): name for name in reversed(list(columns))}
     for common, spellings in aliases.items():
-        found = [present[s.casefold()] for s in spellings if s.casefold() in present]
-        if found and common not in columns:
-            joined[common], columns[common] = joined[found[0]], columns[found[0]]
+        matches = [present[s.casefold()] for s in spellings if s.casefold() in present]
+        if matches and common not in columns:
+            joined[common], columns[common] = joined[matches[0]], columns[matches[0]]
     return joined, columns
 
 
 def _filled(table: pd.DataFrame, column: str) -> pd.Series:
-    """Fill what a method does not measure from the same scan, else from the same session."""
+    """Fill values that a method does not measure from the same scan, else the same session."""
     values = table[column]
     for keys in (SCAN, SESSION):
-        known = values.groupby([table[key] for key in keys], dropna=False).transform("first")
-        values = values.fillna(known)
+        measured = values.groupby([table[key] for key in keys], dropna=False).transform("first")
+        values = values.fillna(measured)
     return values
 
 
 def _scan_times(table: pd.DataFrame, bids_dir: Path) -> pd.Series:
-    """Acquisition time of each row's session: its session table, else its scans table."""
+    """Look up the acquisition time of each row's session: its session table, else scans table."""
     times = table["acq_time"] if "acq_time" in table else pd.Series(None, index=table.index)
     times = times.astype(object)
     absent = table.loc[times.isna(), SESSION].dropna().drop_duplicates()
-    found: dict[tuple[str, str], str | None] = {}
+    earliest: dict[tuple[str, str], str | None] = {}
     for row in absent.itertuples():
         subject, session = str(row.participant_id), str(row.session_id)
         path = bids_dir / subject / session / f"{subject}_{session}_scans.tsv"
@@ -274,19 +276,18 @@ def _scan_times(table: pd.DataFrame, bids_dir: Path) -> pd.Series:
             for scan in read_rows(path)
             if scan.get("filename", "").startswith("anat/")
         ]
-        known = [time for time in anatomical if time != "n/a"]
-        found[subject, session] = min(known, default=None)
+        available = [time for time in anatomical if time != "n/a"]
+        earliest[subject, session] = min(available, default=None)
     keys = zip(table["participant_id"], table["session_id"], strict=True)
-    own = pd.Series([found.get(key) for key in keys], index=table.index, dtype=object)
-    return times.where(times.notna(), own)
+    scan_times = pd.Series([earliest.get(key) for key in keys], index=table.index, dtype=object)
+    return times.where(times.notna(), scan_times)
 
 
 def _ordered(table: pd.DataFrame, acquired: pd.Series, time: str) -> pd.DataFrame:
     """Add ``visit`` and ``interval``, and sort by participant and visit."""
     if time not in ("auto", *table.columns):
         raise BadDataError(f"The column '{time}', named as time of the sessions, is in no table.")
-    known = _dates(acquired)
-    candidates = [known, table.get("age")] if time == "auto" else [table[time]]
+    candidates = [_dates(acquired), table.get("age")] if time == "auto" else [table[time]]
     sessions = table[SESSION].assign(
         **{f"time{i}": values for i, values in enumerate(candidates) if values is not None}
     )
@@ -295,7 +296,7 @@ def _ordered(table: pd.DataFrame, acquired: pd.Series, time: str) -> pd.DataFram
     clock = pd.Series(np.nan, index=sessions.index)
     for name in sessions.columns.difference(SESSION):
         values = pd.to_numeric(sessions[name], errors="coerce").astype("float64")
-        # A clock serves a participant only if it tells all sessions apart.
+        # A clock is used for a participant only if it distinguishes all sessions.
         usable = values.groupby(subject).transform("nunique") == subject.groupby(subject).transform(
             "size"
         )
@@ -303,9 +304,9 @@ def _ordered(table: pd.DataFrame, acquired: pd.Series, time: str) -> pd.DataFram
     labels = sessions["session_id"].fillna("").map(_natural)
     sessions = sessions.assign(clock=clock, label=labels)
     sessions = sessions.sort_values(["participant_id", "clock", "label"], kind="stable")
-    courses = sessions.groupby("participant_id", sort=False)
-    sessions["visit"] = courses.cumcount()
-    interval = sessions["clock"] - courses["clock"].transform("first")
+    by_participant = sessions.groupby("participant_id", sort=False)
+    sessions["visit"] = by_participant.cumcount()
+    interval = sessions["clock"] - by_participant["clock"].transform("first")
     # To half a minute: equal intervals must not differ by rounding.
     sessions["interval"] = interval.round(6)
     sessions.loc[sessions["visit"] == 0, "interval"] = 0.0
@@ -316,12 +317,16 @@ def _ordered(table: pd.DataFrame, acquired: pd.Series, time: str) -> pd.DataFram
 
 
 def _dates(acquired: pd.Series) -> pd.Series:
-    """Dates as years of any origin; what is no date is missing."""
+    """Convert dates to years of any origin; NaN for anything else."""
     dates = pd.to_datetime(acquired, format="ISO8601", errors="coerce", utc=True)
     return (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=365.25)
 
 
 def _natural(label: str) -> tuple[tuple[int, str], ...]:
-    """Key by which ses-2 comes before ses-10."""
+    """Make a sort key by which ses-2 comes before ses-10.
+
+    >>> sorted(["ses-10", "ses-2"], key=_natural)
+    ['ses-2', 'ses-10']
+    """
     parts = re.findall(r"\d+|\D+", label)
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)

@@ -1,8 +1,8 @@
-"""Conventions that stand beside the tables of several analyses."""
+"""Conventions behind the tables of several analyses."""
 
 SIGNED_RANK = {
     "Differences": "rounded to 10 decimals before ranking",
-    "Zeros": "dropped (wilcox); n_nonzero is what remains",
+    "Zeros": "dropped (wilcox); n_nonzero counts the remaining pairs",
     "W": "the smaller of the sums of positive and of negative ranks",
     "Distribution": "exact up to 50 pairs without zeros and ties, else normal with the variance "
     "corrected for ties, without continuity correction",

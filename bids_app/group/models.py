@@ -24,13 +24,13 @@ class PreparedSet:
         column per segmentation with its volume or change of volume in mL.
     models : tuple of Model
         Every outcome by every segmentation.
-    left_out : tuple of str
-        Optional covariates that the data do not have.
+    omitted : tuple of str
+        Optional covariates that are absent or constant.
     """
 
     data: pd.DataFrame
     models: tuple[Model, ...]
-    left_out: tuple[str, ...]
+    omitted: tuple[str, ...]
 
 
 def prepare(study: Study, models: ModelSet) -> PreparedSet:
@@ -42,14 +42,14 @@ def prepare(study: Study, models: ModelSet) -> PreparedSet:
         If there is no follow-up session, or the subset is empty.
     """
     data = study.select(_data(study, models), models.subset)
-    left_out = tuple(name for name in models.optional if name not in data or not varies(data[name]))
-    numeric = tuple(name for name in models.numeric if name not in left_out)
+    omitted = tuple(name for name in models.optional if name not in data or not varies(data[name]))
+    numeric = tuple(name for name in models.numeric if name not in omitted)
     declared = tuple(
         Model(
             outcome=outcome_column(models, outcome),
             predictor=segmentation,
             numeric=numeric,
-            categorical=tuple(name for name in models.categorical if name not in left_out),
+            categorical=tuple(name for name in models.categorical if name not in omitted),
             standardised=tuple(name for name in models.standardised if name in numeric),
             transform=outcome.transform,
             covariance=outcome.errors,
@@ -57,18 +57,18 @@ def prepare(study: Study, models: ModelSet) -> PreparedSet:
         for outcome in models.outcomes
         for segmentation in study.compared(models.without)
     )
-    return PreparedSet(data, declared, left_out)
+    return PreparedSet(data, declared, omitted)
 
 
 def outcome_column(models: ModelSet, outcome: Outcome) -> str:
-    """Name the outcome as it enters the model: changes end in ``_change``."""
+    """Name the column of an outcome in the data of its model: changes end in ``_change``."""
     changes = models.type in ("longitudinal", "ordinal")
     return f"{outcome.column}_change" if changes else outcome.column
 
 
-def covariate_text(models: ModelSet, left_out: tuple[str, ...] = ()) -> str:
+def covariate_text(models: ModelSet, omitted: tuple[str, ...] = ()) -> str:
     """Write the covariates as in a formula, z() around those that are standardised."""
-    names = [name for name in (*models.numeric, *models.categorical) if name not in left_out]
+    names = [name for name in (*models.numeric, *models.categorical) if name not in omitted]
     return " + ".join(f"z({n})" if n in models.standardised else n for n in names)
 
 
@@ -81,7 +81,7 @@ def _data(study: Study, models: ModelSet) -> pd.DataFrame:
 
 
 def _change_data(study: Study, models: ModelSet) -> pd.DataFrame:
-    """One row per participant with a follow-up: first session's columns and changes."""
+    """Collect the columns of the first session and the changes, by participant with follow-up."""
     changes = study.changes.pivot(
         index="participant_id", columns="segmentation", values="change_ml"
     )
@@ -105,7 +105,7 @@ def _change_data(study: Study, models: ModelSet) -> pd.DataFrame:
 
 
 def outcome_change(later: pd.DataFrame, first: pd.DataFrame, column: str) -> pd.Series:
-    """Return follow-up minus first; a column with text as it is, so that its models say so."""
+    """Return follow-up minus first session; text unchanged, so that its models report it."""
     try:
         return numeric_column(later, column) - numeric_column(first, column)
     except ValueError:

@@ -1,93 +1,58 @@
-"""The analyses of the group stage by name; a new one is a file and a line."""
+"""The analyses of the group stage: a new one is a file in ``analyses`` and a line here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 
-from bids_app.group.analyses import (
-    agreement,
-    calibration,
-    change,
-    characteristics,
-    clinical,
-    containment,
-    flow,
-    groups,
-    normative,
-    overlap,
-    pbvc,
-    qc,
-    ranking,
-    reliability,
-    sample_size,
-    stratification,
-    volumes,
+from bids_app.errors import BadDataError
+from bids_app.group.analysis import Analysis
+
+# Modules of `bids_app.group.analyses` in the order of the page, each with its `ANALYSIS`.
+_MODULES = (
+    "flow",
+    "characteristics",
+    "qc",
+    "volumes",
+    "overlap",
+    "containment",
+    "agreement",
+    "calibration",
+    "clinical",
+    "change",
+    "pbvc",
+    "sample_size",
+    "reliability",
+    "ranking",
+    "groups",
+    "stratification",
+    "normative",
 )
-from bids_app.group.result import NotApplicableError, Result
-from bids_app.group.study import Study
-
-ANALYSES: Mapping[str, Callable[[Study], Result]] = {
-    "flow": flow.analyse,
-    "characteristics": characteristics.analyse,
-    "qc": qc.analyse,
-    "volumes": volumes.analyse,
-    "overlap": overlap.analyse,
-    "containment": containment.analyse,
-    "agreement": agreement.analyse,
-    "calibration": calibration.analyse,
-    "clinical": clinical.analyse,
-    "change": change.analyse,
-    "pbvc": pbvc.analyse,
-    "sample_size": sample_size.analyse,
-    "reliability": reliability.analyse,
-    "ranking": ranking.analyse,
-    "groups": groups.analyse,
-    "stratification": stratification.analyse,
-    "normative": normative.analyse,
-}
-
-# Headings of the group page.
-HEADINGS = {
-    **{name: name.replace("_", " ").capitalize() for name in ANALYSES},
-    "flow": "Participants",
-    "qc": "Quality check",
-    "volumes": "All volumes",
-    "calibration": "Calibration to the reference",
-    "overlap": "Overlap with the reference",
-    "containment": "Containment of masks",
-    "agreement": "Agreement of volumes",
-    "clinical": "Clinical associations",
-    "change": "Change between sessions",
-    "pbvc": "Brain volume change",
-    "reliability": "Measurement error",
-    "ranking": "Ranking of methods",
-    "groups": "Change by group",
-    "stratification": "Stratification by disability",
-    "normative": "Single participants against a norm",
-}
 
 
-def attempt(name: str, study: Study) -> Result:
-    """Run an analysis; if it cannot give a result, say why instead of stopping the others.
+def _declaration(module: str) -> Analysis:
+    analysis: Analysis = import_module(f"bids_app.group.analyses.{module}").ANALYSIS
+    return analysis
 
-    Parameters
-    ----------
-    name : str
-        A key of `ANALYSES`.
-    study : Study
 
-    Returns
-    -------
-    Result
-        With ``reason`` if there is none; an error of the program stands among the ``problems``
-        as well.
+ANALYSES: Mapping[str, Analysis] = {name: _declaration(name) for name in _MODULES}
+
+
+def select_analyses(names: Sequence[str]) -> list[Analysis]:
+    """Return analyses by name; all of them, in the order of the page, if none is named.
+
+    Raises
+    ------
+    BadDataError
+        If a name is not that of an analysis.
     """
-    try:
-        return ANALYSES[name](study)
-    except NotApplicableError as error:
-        return Result(reason=str(error), problems=error.problems)
-    except Exception as error:
-        # The first argument of an error of the system is but a number.
-        said = error if isinstance(error, OSError) else (*error.args, "")[0]
-        reason = f"{type(error).__name__}: {said}"
-        return Result(reason=reason, problems=(f"The analysis '{name}' failed: {reason}",))
+    for name in names:
+        if name not in ANALYSES:
+            similar = difflib.get_close_matches(name, ANALYSES, n=1)
+            advice = f"Did you mean '{similar[0]}'? " if similar else ""
+            raise BadDataError(
+                f"The analysis file lists '{name}', which is not an analysis. {advice}"
+                f"Expected some of {list(ANALYSES)}."
+            )
+    return [ANALYSES[name] for name in names or ANALYSES]

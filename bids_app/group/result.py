@@ -1,4 +1,4 @@
-"""What an analysis hands back."""
+"""The result of an analysis: tables, figures and sentences."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ResultTable:
         For the page.
     data : DataFrame
     settings : mapping of str to object
-        Conventions and choices behind the numbers, for the JSON beside the table.
+        Conventions and choices behind the numbers, for the JSON file of the table.
     shown : bool
-        Whether the table stands on the page, or only in its file.
+        Whether the page shows the table, or only its file holds it.
     """
 
     title: str
@@ -43,7 +43,7 @@ class ResultFigure:
     figure: Figure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """Tables, figures and sentences of one analysis.
 
@@ -54,13 +54,16 @@ class Result:
     figures : mapping of str to ResultFigure
         By file name without extension.
     methods, findings : str
-        Sentences for the methods paragraph and with the numbers found.
+        Sentences of the methods section: what was done, and what resulted.
     references : tuple of str
         Keys of ``bids_app.derivatives.references.REFERENCES``.
     problems : tuple of str
         Inputs that could not be used, and why.
     reason : str
-        Why there is no result; empty otherwise.
+        Why the analysis is not possible; empty otherwise. Its sentences and references are then
+        not used.
+    impossible : mapping of str to str
+        Parts of the analysis that are not possible, and why.
     """
 
     tables: Mapping[str, ResultTable] = field(default_factory=lambda: MappingProxyType({}))
@@ -70,15 +73,16 @@ class Result:
     references: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     reason: str = ""
+    impossible: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class NotApplicableError(ValueError):
-    """The cohort has nothing that this analysis could use; the message says what it lacks.
+    """The cohort lacks what an analysis needs; the message names it.
 
     Attributes
     ----------
     problems : tuple of str
-        Inputs that were there but could not be used.
+        Inputs that are there but could not be used.
     """
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""What every analysis starts from: the cohort, the plan, and the tables derived from them."""
+"""The input of every analysis: the cohort, the plan, and the tables derived from them."""
 
 from __future__ import annotations
 
@@ -18,30 +18,29 @@ from bids_app.group.result import NotApplicableError
 from bids_app.statistics.change import change_table
 from bids_app.statistics.description import summary_table
 
-COURSE = ["participant_id", "segmentation"]
-CHANGE = ["change_ml", "percent", "annual_change_ml", "annual_percent"]
-# Names of derived columns, which a clinical column must not hide.
-DELTA = "{}_change"
+# Keys of a longitudinal series of volumes.
+SERIES = ["participant_id", "segmentation"]
+CHANGES = ["change_ml", "percent", "annual_change_ml", "annual_percent"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Study:
-    """A cohort and what to do with it.
+    """A cohort and the plan of its analyses.
 
     Attributes
     ----------
     cohort : Cohort
     plan : AnalysisPlan
     output_dir : Path
-        Holds the masks.
+        Output of the participant stage, with the masks.
     reference_dir : Path or None
         Derivatives dataset with reference labels.
     siena_dir : Path or None
         Results of SIENA.
     calibrate : bool
-        Whether calibrated volumes are asked for.
+        Whether calibrated volumes are requested.
     stored_calibration : DataFrame or None
-        Applied instead of one that is fitted to the reference labels.
+        Applied instead of a calibration fitted to the reference labels.
     """
 
     cohort: Cohort
@@ -54,48 +53,48 @@ class Study:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """The cohort's table, with the calibrated volumes if they are asked for.
+        """The cohort's table, with calibrated volumes if they are requested.
 
         Raises
         ------
         NotApplicableError
-            If they are, and there is no calibration.
+            If they are requested and there is no calibration.
         """
         table = self.cohort.table
         if not self.calibrate:
             return table
         stored = self.stored_calibration
-        known = self.calibration if stored is None else stored
-        volumes = calibrated(table, known, self.plan.confidence)
+        calibration = self.calibration if stored is None else stored
+        volumes = calibrated(table, calibration, self.plan.confidence)
         place = int(np.argmax(table.columns == "total_ml")) + 1
         return pd.concat([table.iloc[:, :place], volumes, table.iloc[:, place:]], axis="columns")
 
     @cached_property
     def scans(self) -> pd.DataFrame:
-        """What is analysed: segmentations of the plan, but flagged ones if so asked.
+        """Rows to analyse: segmentations of the plan, without flagged ones if it excludes them.
 
         Raises
         ------
         NotApplicableError
-            If nothing is left.
+            If no row remains.
         """
         table = self.table
-        if self.plan.flagged == "leave out":
+        if self.plan.flagged == "exclude":
             table = table[table["qc"] != "check"].reset_index(drop=True)
             if table.empty:
-                raise NotApplicableError("the quality check flags every volume")
-        wanted = self.plan.segmentations
-        if not wanted:
+                raise NotApplicableError("quality control flags every volume")
+        selected = self.plan.segmentations
+        if not selected:
             return table
-        keep = table["segmentation"].isin(wanted)
+        keep = table["segmentation"].isin(selected)
         if not keep.any():
             present = sorted(table["segmentation"].unique())
-            raise NotApplicableError(f"none of the segmentations {list(wanted)} is in {present}")
+            raise NotApplicableError(f"none of the segmentations {list(selected)} is in {present}")
         return table[keep].reset_index(drop=True)
 
     @cached_property
     def volumes(self) -> pd.DataFrame:
-        """One row per session and segmentation: the first scan, repeat scans set aside."""
+        """One row per session and segmentation: that of the first scan, without repeat scans."""
         return self.scans.sort_values([*SESSION, "visit", "scan"], kind="stable").drop_duplicates(
             [*SESSION, "segmentation"], ignore_index=True
         )
@@ -125,12 +124,12 @@ class Study:
     def followup(self) -> pd.DataFrame:
         """One row per participant with a follow-up: the session chosen as follow-up.
 
-        It is the session nearest to the plan's time after the first one, within its limits;
+        It is the session closest to the plan's time after the first one, within its limits;
         the second session where times are unknown.
         """
         plan = self.plan.sessions
-        known = self.sessions["participant_id"].isin(self.baseline["participant_id"])
-        later = self.sessions[known & (self.sessions["visit"] > 0)]
+        with_baseline = self.sessions["participant_id"].isin(self.baseline["participant_id"])
+        later = self.sessions[with_baseline & (self.sessions["visit"] > 0)]
         low, high = plan.followup_range
         fits = later["interval"].isna() | later["interval"].between(low, high)
         distance = (later["interval"] - plan.followup_years).abs().fillna(later["visit"])
@@ -142,20 +141,25 @@ class Study:
     def changes(self) -> pd.DataFrame:
         """One row per participant and segmentation: change of volume from first to follow-up.
 
-        The columns of `COURSE`, ``interval`` (years, NaN if unknown), ``baseline_ml``,
-        ``followup_ml``, the columns of `CHANGE`, and the clinical columns of the first session.
+        The columns of `SERIES`, ``interval`` (years, NaN if unknown), ``baseline_ml``,
+        ``followup_ml``, the columns of `CHANGES`, and the clinical columns of the first session.
+
+        Raises
+        ------
+        NotApplicableError
+            If no participant has a follow-up.
         """
         if self.followup.empty:
             raise NotApplicableError("no participant has a follow-up session")
         chosen = self.followup[["participant_id", "visit", "interval"]]
         first = chosen.assign(visit=0, interval=0.0)
         pairs = pd.concat([first, chosen], ignore_index=True)
-        # Sessions without known times keep their order, and their rates are taken out below.
+        # Sessions of unknown time keep their order; their rates are removed below.
         pairs["years"] = pairs["interval"].fillna(pairs["visit"])
         visits = self.volumes.merge(pairs.drop(columns="interval"), on=["participant_id", "visit"])
-        # A method that failed at the first session has no change, rather than a later start.
-        visits = visits[visits.groupby(COURSE)["visit"].transform("min") == 0]
-        table = change_table(visits, "total_ml", keys=COURSE, time="years")
+        # A method that failed at the first session has no change, not one from a later session.
+        visits = visits[visits.groupby(SERIES)["visit"].transform("min") == 0]
+        table = change_table(visits, "total_ml", keys=SERIES, time="years")
         table = table.rename(
             columns={
                 "baseline": "baseline_ml",
@@ -168,7 +172,7 @@ class Study:
         unknown = table["interval"].isna()
         table.loc[unknown, ["annual_change_ml", "annual_percent"]] = np.nan
         clinical = self.baseline[["participant_id", *self.cohort.columns]]
-        ordered = [*COURSE, "interval", "baseline_ml", "followup_ml", *CHANGE]
+        ordered = [*SERIES, "interval", "baseline_ml", "followup_ml", *CHANGES]
         order = {name: place for place, name in enumerate(self.segmentations)}
         table = table.sort_values(
             ["participant_id", "segmentation"],
@@ -183,14 +187,9 @@ class Study:
         Raises
         ------
         NotApplicableError
-            If no reference is given, or it fits no scan.
+            If no reference is given.
         """
-        if self.reference_dir is None:
-            raise NotApplicableError(
-                f"no reference was given (-d {self.plan.reference}=PATH names one)"
-            )
-        table, problems = overlap_with_reference(self.scans, self.output_dir, self.reference_dir)
-        return table, problems
+        return overlap_with_reference(self.scans, self.output_dir, self._require_reference())
 
     @cached_property
     def labelled(self) -> LabelledScans:
@@ -199,16 +198,12 @@ class Study:
         Raises
         ------
         NotApplicableError
-            If no reference is given, or it fits no scan.
+            If no reference is given, or it matches no scan.
         """
-        if self.reference_dir is None:
-            raise NotApplicableError(
-                f"no reference was given (-d {self.plan.reference}=PATH names one)"
-            )
-        found = labelled_scans(self.cohort.table, self.output_dir, self.reference_dir)
-        if found.pairs.empty:
-            raise NotApplicableError(found.problems[0], found.problems)
-        return found
+        scans = labelled_scans(self.cohort.table, self.output_dir, self._require_reference())
+        if scans.pairs.empty:
+            raise NotApplicableError(scans.problems[0], scans.problems)
+        return scans
 
     @cached_property
     def calibration(self) -> pd.DataFrame:
@@ -217,7 +212,7 @@ class Study:
         Raises
         ------
         NotApplicableError
-            If no reference is given, or it fits too few participants.
+            If no reference is given, or too few participants have one.
         """
         table = calibration_table(self.labelled, self.plan.confidence)
         if table["mapping"].isna().all():
@@ -227,12 +222,12 @@ class Study:
     def reference_overlap(self) -> pd.DataFrame:
         """Return the overlap of the first scan with a reference of each participant.
 
-        More scans of the same participant would count as independent ones.
+        Further scans of a participant are not independent of the first one.
 
         Raises
         ------
         NotApplicableError
-            If there is nothing to compare.
+            If no scan has a reference.
         """
         table, problems = self.overlap
         if table.empty:
@@ -241,28 +236,35 @@ class Study:
         return table[table["scan"] == first].reset_index(drop=True)
 
     def select(self, rows: pd.DataFrame, subset: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-        """Return the rows with the wanted levels by column, whatever their case.
+        """Return the rows with given levels by column, irrespective of upper and lower case.
 
         Raises
         ------
         NotApplicableError
-            If the column is absent or nothing is left.
+            If the column is absent or no row remains.
         """
         for column, levels in subset.items():
             if column not in rows:
                 raise NotApplicableError(f"the subset's column '{column}' is absent")
-            known = self.cohort.columns.get(column)
-            meanings = known.levels if known else {}
-            wanted = {level.casefold() for level in levels}
+            selected = {level.casefold() for level in levels}
             texts = rows[column].map(level_name, na_action="ignore")
-            meant = texts.map(lambda text, m=meanings: m.get(text, text), na_action="ignore")
-            rows = rows[texts.str.casefold().isin(wanted) | meant.str.casefold().isin(wanted)]
+            meanings = self.level_meanings(rows[column])
+            rows = rows[
+                texts.str.casefold().isin(selected) | meanings.str.casefold().isin(selected)
+            ]
             if rows.empty:
                 raise NotApplicableError(f"no participant has {column} in {list(levels)}")
         return rows
 
+    def level_meanings(self, values: pd.Series) -> pd.Series:
+        """Replace each level of a clinical column by the meaning that its JSON declares."""
+        column = self.cohort.columns.get(str(values.name))
+        meanings = column.levels if column else {}
+        texts = values.map(level_name, na_action="ignore")
+        return texts.map(lambda text: meanings.get(text, text), na_action="ignore")
+
     def compared(self, without: Sequence[str]) -> list[str]:
-        """Return the segmentations but for those, or whose method, is in `without`."""
+        """Return the segmentations except those that `without` names, or whose method it names."""
         names = {name.casefold() for name in without}
         methods = self.scans.drop_duplicates("segmentation").set_index("segmentation")["method"]
         return [
@@ -271,10 +273,8 @@ class Study:
             if not {name.casefold(), str(methods[name]).casefold()} & names
         ]
 
-    def of_segmentation(
-        self, values: Mapping[str, float], segmentation: str, default: float
-    ) -> float:
-        """Look a value up by the name of a segmentation, else by that of its method."""
+    def value_of(self, values: Mapping[str, float], segmentation: str, default: float) -> float:
+        """Return the value for a segmentation, else that for its method, else the default."""
         rows = self.scans["segmentation"] == segmentation
         method = str(self.scans.loc[rows, "method"].iloc[0])
         return values.get(segmentation, values.get(method, default))
@@ -295,7 +295,7 @@ class Study:
 
     @property
     def bootstrap(self) -> dict[str, object]:
-        """What to say of the plan's bootstrap beside a table."""
+        """Entry on the plan's bootstrap among the settings of a table."""
         plan = self.plan
         return {
             "Bootstrap": f"percentile intervals, {plan.resamples} samples of participants, seed "
@@ -308,6 +308,13 @@ class Study:
             return None
         named = rows[rows["diagnosis"].notna()]
         return named.assign(diagnosis=named["diagnosis"].map(level_name))
+
+    def _require_reference(self) -> Path:
+        if self.reference_dir is None:
+            raise NotApplicableError(
+                f"no reference was given (-d {self.plan.reference}=PATH names one)"
+            )
+        return self.reference_dir
 
 
 def level_name(value: object) -> str:

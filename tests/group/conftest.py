@@ -34,7 +34,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 def study(folders: Folders, plan: AnalysisPlan) -> Study:
     options = options_of(folders.bids, folders.out, "group")
     cohort = read_cohort(options, plan.columns, plan.sessions.time)
-    return Study(cohort, plan, folders.out, folders.manual)
+    return Study(cohort=cohort, plan=plan, output_dir=folders.out, reference_dir=folders.manual)
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ def declare(study: Study, tmp_path: Path) -> Callable[..., Study]:
         path = tmp_path / "analysis.toml"
         path.write_text(f"resamples = 100\n{models}")
         table = change(study.cohort.table.copy())
-        known = [*study.cohort.columns, "double", "scanner"]
-        columns = {name: Column("a.tsv", name) for name in known if name in table}
+        declared = [*study.cohort.columns, "double", "scanner"]
+        columns = {name: Column("a.tsv", name) for name in declared if name in table}
         cohort = replace(study.cohort, table=table, columns=columns)
-        return Study(cohort, read_analysis_file(path), study.output_dir, study.reference_dir)
+        return replace(study, cohort=cohort, plan=read_analysis_file(path))
 
     return make

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_app.errors import BadDataError, MissingInputError, NothingSelectedError
+from bids_app.errors import BadDataError, Cause, MissingInputError, NothingSelectedError
 from bids_app.group.cohort import Cohort, read_cohort, read_volumes
+from bids_app.group.exclusion import Exclusion
 from tests.conftest import describe, options_of
 from tests.group.simulation import volume_row, write_volumes
 
@@ -148,10 +149,14 @@ def test_the_more_specific_table_keeps_its_name(bids: Path, out: Path) -> None:
 def test_those_without_volumes_are_counted_by_reason(bids: Path, out: Path) -> None:
     write(bids / "participants.tsv", "participant_id age\nsub-01 30\nsub-02 31\nsub-03 32")
     options = options_of(bids, out, "group", participant_labels=("01",))
-    result = read_cohort(options, ALIASES, reasons={"sub-04": "measurement failed"})
+    result = read_cohort(options, ALIASES, reasons={"sub-04": Cause.BAD_DATA})
     assert result.participants == 4
-    assert result.lost == {"not selected": 1, "not measured": 1, "measurement failed": 1}
-    with pytest.raises(NothingSelectedError, match="leave none"):
+    assert result.excluded == {
+        Exclusion.NOT_SELECTED: 1,
+        Exclusion.NOT_MEASURED: 1,
+        Cause.BAD_DATA: 1,
+    }
+    with pytest.raises(NothingSelectedError, match="match none"):
         cohort(bids, out, participant_labels=("99",))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +157,10 @@ def test_the_methods_have_their_numbers_and_references(results: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("analyses = ['flows']", "'flows', which is no analysis. Expected some of ['flow'"),
+        (
+            "analyses = ['flows']",
+            "'flows', which is not an analysis. Did you mean 'flow'?",
+        ),
         ("resample = 1", "Did you mean 'resamples'?"),
     ],
 )
@@ -219,7 +223,7 @@ def test_an_analysis_that_fails_does_not_stop_the_others(
         raise ZeroDivisionError("by zero")
 
     folders = simulate(tmp_path, count=3, masks=0)
-    monkeypatch.setitem(ANALYSES, "change", fail)  # type: ignore[arg-type]
+    monkeypatch.setitem(ANALYSES, "change", replace(ANALYSES["change"], analyse=fail))  # type: ignore[arg-type]
     assert run(folders, "['flow', 'change', 'volumes']") == 1
     done = pd.read_csv(folders.out / "group" / "analyses.tsv", sep="\t", keep_default_na=False)
     assert list(done["reason"]) == ["", "ZeroDivisionError: by zero", ""]
@@ -271,7 +275,7 @@ def test_volumes_are_calibrated_when_asked(
     assert run(folders, "['volumes']", "--calibration", str(tmp_path / "none.tsv")) == 66
 
 
-def test_sessions_to_look_at_first(tmp_path: Path) -> None:
+def test_segmentations_to_review(tmp_path: Path) -> None:
     folders = simulate(tmp_path, count=3, masks=0)
     flag = {"qc": "check", "qc_reason": "slices of 3.0 mm; <b>confidence</b>", "confidence": 0.8}
     for session, reasons in (("ses-01", flag), ("ses-02", flag | {"qc_reason": "edge"})):
@@ -282,18 +286,18 @@ def test_sessions_to_look_at_first(tmp_path: Path) -> None:
     assert list(table["session_id"]) == ["ses-01", "ses-02"]
     assert list(table["qc_reason"]) == [flag["qc_reason"], "edge"]
     page = (folders.out / "group.html").read_text()
-    assert "Look at these first" in page
+    assert "Segmentations to review" in page
     assert "2 of 6 scans" in page
     assert "<b>confidence" not in page
     assert len(read(folders.out / "group" / "volumes.tsv")) == 10
     assert list(read(folders.out / "group" / "volumes_summary.tsv")["n"]) == [2, 3]
 
-    plan = folders.out.parent / "left-out.toml"
-    plan.write_text("resamples = 20\nanalyses = ['flow', 'qc', 'volumes']\nflagged = 'leave out'")
+    plan = folders.out.parent / "excluded.toml"
+    plan.write_text("resamples = 20\nanalyses = ['flow', 'qc', 'volumes']\nflagged = 'exclude'")
     words = [str(folders.bids), str(folders.out), "group", "--analysis-file", str(plan)]
     assert main(words) == 0
     # All that was measured stays in the table of volumes, but not in what is made of it.
     assert len(read(folders.out / "group" / "volumes.tsv")) == 10
     assert list(read(folders.out / "group" / "volumes_summary.tsv")["n"]) == [2, 2]
     flow = pd.read_csv(folders.out / "group" / "flow.tsv", sep="\t", keep_default_na=False)
-    assert "first session left out by the quality check" in set(flow["reason"])
+    assert "first session excluded by quality control" in set(flow["reason"])

@@ -72,7 +72,7 @@ def _study(bids: Path, output: Path) -> Study:
     options = parse([str(bids), str(output), "group"])
     plan = read_analysis_file(None)
     cohort = read_cohort(options, plan.columns)
-    return Study(cohort, plan, output, siena_dir=folder_of_reports(output))
+    return Study(cohort=cohort, plan=plan, output_dir=output, siena_dir=folder_of_reports(output))
 
 
 def test_first_session_against_every_later_one(

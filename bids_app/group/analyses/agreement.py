@@ -6,6 +6,7 @@ import re
 
 import pandas as pd
 
+from bids_app.group.analysis import Analysis
 from bids_app.group.result import Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
 from bids_app.report.cohort_plots import grouped_boxplot
@@ -23,6 +24,15 @@ CAPTION = (
     "ICC(3,1), consistency; icc_a1: ICC(A,1), absolute agreement; slope: method on reference."
 )
 
+_SETTINGS = {
+    "Scans": "first scan with a reference of each participant",
+    "ICC": "two-way, single rater; F intervals after McGraw and Wong 1996",
+    "BlandAltman": "method - reference, SD with n - 1 (χ² interval), limits bias ± 1.96 SD, their "
+    "standard error SD √(1/n + 1.96²/(2 (n - 1))), t with n - 1; proportional bias: least squares "
+    "of the difference on the mean",
+    "Slope": "ordinary least squares, t intervals, residual SD with n - 2",
+}
+
 
 def analyse(study: Study) -> Result:
     """Compare the volumes of every method with those of the reference."""
@@ -35,7 +45,7 @@ def analyse(study: Study) -> Result:
     )
     figures = {
         "volumes_reference": ResultFigure(
-            "Volumes beside the reference",
+            "Method and reference volumes",
             "Volume of both thalami of the participants with a reference. Boxes span the "
             "quartiles, whiskers 1.5 interquartile ranges.",
             grouped_boxplot(volumes, "volume", "Thalamus volume (mL)"),
@@ -43,26 +53,21 @@ def analyse(study: Study) -> Result:
     }
     for name, rows in bilateral.groupby("segmentation", sort=False):
         figures |= _plots(str(name), rows, plan.confidence, plan.agreement.ddof)
-    known = table[table["ccc_ci_low"].notna()]
+    estimated = table[table["ccc_ci_low"].notna()]
     return Result(
         tables={
             "agreement": ResultTable(
                 "Volumetric agreement with the reference",
                 CAPTION,
                 table,
-                {
-                    "Scans": "first scan with a reference of each participant",
+                _SETTINGS
+                | {
                     "CCC": f"ddof {plan.agreement.ddof}; interval by Fisher's z, variance of Lin "
-                    "2000, n - 2",
-                    "ICC": "two-way, single rater; F intervals after McGraw and Wong 1996",
-                    "BlandAltman": "method - reference, SD with n - 1 (χ² interval), limits bias ± "
-                    "1.96 SD, their standard error SD √(1/n + 1.96²/(2 (n - 1))), t with n - 1; "
-                    "proportional bias: least squares of the difference on the mean",
-                    "Slope": "ordinary least squares, t intervals, residual SD with n - 2",
+                    "2000, n - 2"
                 },
             ),
             "volumes_reference": ResultTable(
-                "Volumes beside the reference",
+                "Method and reference volumes",
                 "Volume of both thalami of the participants with a reference, mL.",
                 study.summarise(volumes, ["volume"]),
                 study.bootstrap,
@@ -75,14 +80,14 @@ def analyse(study: Study) -> Result:
         findings=" ".join(
             f"{row.method}: CCC {row.ccc:.2f} [{row.ccc_ci_low:.2f}, {row.ccc_ci_high:.2f}], bias "
             f"{row.bias:.2f} ± {row.sd:.2f} mL, slope {row.slope:.2f} (n = {row.n})."
-            for row in known.itertuples()
+            for row in estimated.itertuples()
         ),
         references=("lin1989", "mcgraw1996", "bland1986"),
     )
 
 
 def _long(bilateral: pd.DataFrame) -> pd.DataFrame:
-    """Volumes of methods and reference below one another."""
+    """Stack the volumes of the methods and of the reference."""
     measured = bilateral.rename(columns={"segmentation": "method", "method_ml": "volume"})
     reference = bilateral.drop_duplicates("participant_id").assign(method="reference")
     reference = reference.rename(columns={"reference_ml": "volume"})
@@ -119,3 +124,6 @@ def _plots(name: str, rows: pd.DataFrame, confidence: float, ddof: int) -> dict[
             f"Bland-Altman plot: {name}", "Method minus reference over their mean.", differences
         ),
     }
+
+
+ANALYSIS = Analysis("agreement", "Agreement of volumes", analyse)

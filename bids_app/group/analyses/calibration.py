@@ -1,7 +1,8 @@
-"""Calibration to the reference labels: what is fitted, and how well it serves other subjects."""
+"""Calibration to the reference labels, and its evaluation in participants held out."""
 
 from __future__ import annotations
 
+from bids_app.group.analysis import Analysis
 from bids_app.group.mapping import evaluation_table
 from bids_app.group.result import Result, ResultTable
 from bids_app.group.study import Study
@@ -9,24 +10,24 @@ from bids_app.segmentation import thalnet
 
 
 def weights_label() -> str:
-    """The network's weights in short: a calibration holds for no others."""
+    """Abbreviate the checksums of the network's weights, for which a calibration is valid."""
     return "-".join(checksum[:8] for checksum in thalnet.weights_checksums().values())
 
 
 _SETTINGS = {
     "Mapping": "reference = intercept + slope · method for the volume of both thalami; least "
-    "squares, every participant with the same weight, which its scans share; identity (nothing "
-    "to correct), offset (slope 1), ratio (intercept 0) or, with five participants or more, "
-    "line, whichever errs least on participants left out",
+    "squares, every participant with the same weight, shared by its scans; identity (no "
+    "correction), offset (slope 1), ratio (intercept 0) or, with at least five participants, "
+    "line, whichever has the smallest error in participants held out",
     "PredictionInterval": "t with subjects less fitted coefficients degrees of freedom; variance "
     "residual_sd² + intercept_variance + 2 volume coefficient_covariance + volume² slope_variance",
-    "Threshold": "probability of both thalami from which on a voxel counts as inside; least "
+    "Threshold": "probability threshold (left + right) for labelling a voxel as thalamus; smallest "
     "volume error",
 }
 
 
 def analyse(study: Study) -> Result:
-    """Fit the calibration, and judge it on participants that it has not seen."""
+    """Fit the calibration, and evaluate it in participants held out."""
     table = study.calibration.assign(weights=weights_label())
     evaluation = evaluation_table(study.labelled)
     return Result(
@@ -39,15 +40,16 @@ def analyse(study: Study) -> Result:
                 _SETTINGS,
             ),
             "calibration_evaluation": ResultTable(
-                "Calibration judged on participants left out",
-                "Mapping (its kind included) and threshold of each participant come from all "
+                "Evaluation of the calibration by leave-one-participant-out",
+                "Mapping (including its form) and threshold of each participant are fitted to all "
                 "others; first scan with a reference of each participant, mL.",
                 evaluation,
-                {"Unseen": "all scans of the participant are left out together"},
+                {"HeldOut": "all scans of a participant together"},
             ),
         },
         methods="Volumes were calibrated to the reference by least squares; the form of the "
-        "mapping was chosen, and its error estimated, by leaving out one participant at a time.",
+        "mapping was chosen, and its error estimated, by leave-one-participant-out "
+        "cross-validation.",
         findings=" ".join(
             f"{row.segmentation}: leave-one-out CCC {row.ccc:.2f}, error {row.bias:+.2f} ± "
             f"{row.sd:.2f} mL ({row.n} scans)."
@@ -55,3 +57,6 @@ def analyse(study: Study) -> Result:
         ),
         problems=tuple(study.labelled.problems),
     )
+
+
+ANALYSIS = Analysis("calibration", "Calibration to the reference", analyse)

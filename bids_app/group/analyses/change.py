@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
+from bids_app.group.analysis import Analysis
 from bids_app.group.conventions import SIGNED_RANK
 from bids_app.group.result import Result, ResultFigure, ResultTable
-from bids_app.group.study import CHANGE, Study
+from bids_app.group.study import CHANGES, Study
 from bids_app.report.cohort_plots import grouped_boxplot
 from bids_app.statistics.comparison import pairwise_signed_rank
 
 _BOXES = "Boxes span the quartiles, whiskers 1.5 interquartile ranges; descriptive only."
+_LABEL = "Change of thalamus volume (%)"
 _SETTINGS = {
     "Change": "follow-up minus first session; percent of the first session",
     "Annual": "divided by the interval in years; n/a where the interval is unknown",
@@ -19,10 +21,41 @@ _SETTINGS = {
 
 def analyse(study: Study) -> Result:
     """Describe and compare the change of volume by method and by diagnosis."""
-    plan = study.plan.change
     changes = study.changes.rename(columns={"segmentation": "method"})
-    summary = study.summarise(changes, CHANGE)
-    tables = {
+    by_diagnosis = study.by_diagnosis(changes)
+    summary = study.summarise(changes, CHANGES)
+    tables = _tables(study, changes, summary)
+    figures = {
+        "change": ResultFigure(
+            "Volume change", _BOXES, grouped_boxplot(changes, "percent", _LABEL, zero=True)
+        )
+    }
+    if by_diagnosis is not None:
+        tables["change_by_diagnosis"] = ResultTable(
+            "Volume change by diagnosis",
+            "Descriptive, without tests between groups.",
+            study.summarise(by_diagnosis, CHANGES, ["method", "diagnosis"]),
+            _SETTINGS | study.bootstrap,
+        )
+        figures["change_by_diagnosis"] = ResultFigure(
+            "Volume change by diagnosis",
+            _BOXES,
+            grouped_boxplot(by_diagnosis, "percent", _LABEL, by="diagnosis", zero=True),
+        )
+    return Result(
+        tables=tables,
+        figures=figures,
+        methods="Volume change was follow-up minus first session, in mL and in percent of the "
+        "first session, and compared between methods by Wilcoxon signed-rank tests.",
+        findings=_findings(summary),
+        references=("ibrahim2026", "wilcoxon1945", "benjamini1995"),
+    )
+
+
+def _tables(study: Study, changes: pd.DataFrame, summary: pd.DataFrame) -> dict[str, ResultTable]:
+    """Tabulate changes, their summary, and the tests between methods."""
+    plan = study.plan.change
+    return {
         "change": ResultTable("Changes", "", changes, _SETTINGS, shown=False),
         "change_summary": ResultTable(
             "Volume change",
@@ -40,33 +73,6 @@ def analyse(study: Study) -> Result:
             SIGNED_RANK,
         ),
     }
-    label = "Change of thalamus volume (%)"
-    figures = {
-        "change": ResultFigure(
-            "Volume change", _BOXES, grouped_boxplot(changes, "percent", label, zero=True)
-        )
-    }
-    by_diagnosis = study.by_diagnosis(changes)
-    if by_diagnosis is not None:
-        tables["change_by_diagnosis"] = ResultTable(
-            "Volume change by diagnosis",
-            "Descriptive, without tests between groups.",
-            study.summarise(by_diagnosis, CHANGE, ["method", "diagnosis"]),
-            _SETTINGS | study.bootstrap,
-        )
-        figures["change_by_diagnosis"] = ResultFigure(
-            "Volume change by diagnosis",
-            _BOXES,
-            grouped_boxplot(by_diagnosis, "percent", label, by="diagnosis", zero=True),
-        )
-    return Result(
-        tables=tables,
-        figures=figures,
-        methods="Volume change was follow-up minus first session, in mL and in percent of the "
-        "first session, and compared between methods by Wilcoxon signed-rank tests.",
-        findings=_findings(summary),
-        references=("ibrahim2026", "wilcoxon1945", "benjamini1995"),
-    )
 
 
 def _findings(summary: pd.DataFrame) -> str:
@@ -75,3 +81,6 @@ def _findings(summary: pd.DataFrame) -> str:
         for row in summary[summary["measure"] == "percent"].itertuples()
     ]
     return f"Mean volume change: {', '.join(texts)}."
+
+
+ANALYSIS = Analysis("change", "Change between sessions", analyse)

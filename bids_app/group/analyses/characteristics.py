@@ -1,4 +1,4 @@
-"""Who the participants are: age, sex, scores and so on, of all and by diagnosis."""
+"""Characteristics of the participants: age, sex, scores and more, of all and by diagnosis."""
 
 from __future__ import annotations
 
@@ -6,45 +6,35 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from bids_app.group.analysis import Analysis
 from bids_app.group.result import NotApplicableError, Result, ResultTable
-from bids_app.group.study import Study, level_name
+from bids_app.group.study import Study
 from bids_app.statistics.description import describe_sample
 
 _SETTINGS = {
     "Session": "first session of each participant; interval: to the follow-up",
     "Distribution": "SD with n - 1, quartiles of type 7",
-    "Share": "of the participants whose value is known",
+    "Share": "of the participants with a value",
 }
 
 
 def analyse(study: Study) -> Result:
     """Describe the measured participants, those with a follow-up and those with a reference."""
-    wanted = study.plan.characteristics.columns
-    parts = []
-    for population, people in _populations(study):
-        present = [name for name in wanted if name in people and people[name].notna().any()]
-        categorical = [name for name in present if _is_category(study, people, name)]
-        numeric = [name for name in present if name not in categorical]
-        named = people.assign(**{name: _levels(study, people[name]) for name in categorical})
-        groups = [("all", named)]
-        by_diagnosis = study.by_diagnosis(people.assign(key=people.index))
-        if by_diagnosis is not None:
-            for diagnosis, members in by_diagnosis.groupby("diagnosis"):
-                groups.append((str(diagnosis), named.loc[members["key"]]))
-        for diagnosis, members in groups:
-            table = describe_sample(members, numeric, categorical)
-            table.insert(0, "population", population)
-            table.insert(1, "diagnosis", diagnosis)
-            parts.append(table)
+    parts = [
+        part
+        for population, people in _populations(study)
+        for part in _describe(study, population, people)
+    ]
     table = pd.concat(parts, ignore_index=True)
     if table.empty:
-        raise NotApplicableError(f"no table has one of the columns {list(wanted)}")
+        columns = list(study.plan.characteristics.columns)
+        raise NotApplicableError(f"no table has one of the columns {columns}")
     return Result(
         tables={
             "characteristics": ResultTable(
                 "Characteristics of the participants",
-                "At the first session: participants with volumes, those of them with a follow-up, "
-                "and those with reference labels; all, and by diagnosis.",
+                "At the first session: participants with volumes, those with a follow-up, and "
+                "those with reference labels; all, and by diagnosis.",
                 table,
                 _SETTINGS,
             )
@@ -54,30 +44,44 @@ def analyse(study: Study) -> Result:
     )
 
 
+def _describe(study: Study, population: str, people: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Describe all members of a population, then those with each diagnosis."""
+    columns = study.plan.characteristics.columns
+    present = [name for name in columns if name in people and people[name].notna().any()]
+    categorical = [name for name in present if _is_category(study, people, name)]
+    numeric = [name for name in present if name not in categorical]
+    meanings = {name: study.level_meanings(people[name]) for name in categorical}
+    named = people.assign(**meanings)
+    groups = [("all", named)]
+    by_diagnosis = study.by_diagnosis(people.assign(key=people.index))
+    if by_diagnosis is not None:
+        for diagnosis, members in by_diagnosis.groupby("diagnosis"):
+            groups.append((str(diagnosis), named.loc[members["key"]]))
+    for diagnosis, members in groups:
+        table = describe_sample(members, numeric, categorical)
+        table.insert(0, "population", population)
+        table.insert(1, "diagnosis", diagnosis)
+        yield table
+
+
 def _populations(study: Study) -> Iterator[tuple[str, pd.DataFrame]]:
     first = study.baseline.drop(columns="interval")
     yield "measured", first
     if not study.followup.empty:
         interval = study.followup[["participant_id", "interval"]]
         yield "with follow-up", first.merge(interval, on="participant_id")
-    if study.reference_dir is not None and not study.overlap[0].empty:
-        labelled = first["participant_id"].isin(study.overlap[0]["participant_id"])
+    overlap = pd.DataFrame() if study.reference_dir is None else study.overlap[0]
+    if not overlap.empty:
+        labelled = first["participant_id"].isin(overlap["participant_id"])
         yield "with reference", first[labelled].reset_index(drop=True)
 
 
 def _is_category(study: Study, people: pd.DataFrame, name: str) -> bool:
-    """Tell text, and numbers that the dataset or the analysis file calls levels, from measures."""
-    known = study.cohort.columns.get(name)
+    """Whether a column holds text, or numbers declared as levels by dataset or analysis file."""
+    column = study.cohort.columns.get(name)
     declared = name in {term for models in study.plan.model for term in models.categorical}
     text = not pd.api.types.is_numeric_dtype(people[name])
-    return declared or text or bool(known and known.levels)
-
-
-def _levels(study: Study, values: pd.Series) -> pd.Series:
-    known = study.cohort.columns.get(str(values.name))
-    meanings = known.levels if known else {}
-    texts = values.map(level_name, na_action="ignore")
-    return texts.map(lambda text: meanings.get(text, text), na_action="ignore")
+    return declared or text or bool(column and column.levels)
 
 
 def _findings(table: pd.DataFrame) -> str:
@@ -93,3 +97,6 @@ def _findings(table: pd.DataFrame) -> str:
         for row in everyone[~number].to_dict("records")
     ]
     return f"At the first session: {', '.join(texts)}."
+
+
+ANALYSIS = Analysis("characteristics", "Characteristics", analyse)

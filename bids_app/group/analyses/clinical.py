@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from bids_app.group.analysis import Analysis
 from bids_app.group.analysis_file import ModelSet
 from bids_app.group.models import PreparedSet, covariate_text, outcome_column, prepare
 from bids_app.group.result import (
@@ -34,6 +35,7 @@ def analyse(study: Study) -> Result:
     """Fit every declared set of models."""
     tables: dict[str, ResultTable] = {}
     figures: dict[str, ResultFigure] = {}
+    impossible: dict[str, str] = {}
     methods, findings = [], []
     for models in study.plan.model:
         name = file_name(models.name)
@@ -42,22 +44,27 @@ def analyse(study: Study) -> Result:
         except NotApplicableError as error:
             data = _without_result(study, models, str(error))
             tables[name] = ResultTable(_title(models), "", data, shown=False)
-            findings.append(f"{models.name}: {error}.")
+            impossible[models.name] = str(error)
             continue
         data, fits = fit_set(prepared, models, study.plan.confidence)
         tables[name] = ResultTable(
             _title(models), _caption(models, prepared), data, _settings(models, prepared)
         )
-        methods.append(_methods(models, prepared))
-        findings.append(_findings(models, data, study.plan.confidence))
         if data["beta"].notna().any():
             figures |= _figures(name, models, prepared, data, fits)
+        if data["p_adj"].isna().all():
+            impossible[models.name] = "; ".join(dict.fromkeys(data["reason"]))
+            continue
+        methods.append(_methods(models, prepared))
+        findings.append(_findings(models, data, study.plan.confidence))
     return Result(
         tables=tables,
         figures=figures,
         methods=" ".join(methods),
         findings=" ".join(findings),
         references=("ibrahim2026", "seabold2010", "benjamini1995", "mackinnon1985"),
+        reason="" if methods else "no model could be fitted",
+        impossible=impossible,
     )
 
 
@@ -95,12 +102,12 @@ def fit_set(
 
 
 def file_name(name: str) -> str:
-    """Make the name of a set a file name."""
+    """Turn the name of a set into a file name."""
     return "models_" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _without_result(study: Study, models: ModelSet, reason: str) -> pd.DataFrame:
-    """A row for every model of a set that has no data."""
+    """Tabulate every model of a set that has no data, with the reason."""
     rows = [
         {"outcome": outcome_column(models, outcome), "segmentation": name, "reason": reason}
         for outcome in models.outcomes
@@ -114,19 +121,19 @@ def _title(models: ModelSet) -> str:
 
 
 def _formula(models: ModelSet, prepared: PreparedSet) -> str:
-    covariates = covariate_text(models, prepared.left_out)
+    covariates = covariate_text(models, prepared.omitted)
     return _KIND[models.type] + (f" + {covariates}" if covariates else "")
 
 
 def _caption(models: ModelSet, prepared: PreparedSet) -> str:
     parts = [f"{_formula(models, prepared)}."]
-    if prepared.left_out:
-        parts.append(f"Left out, not in the data or constant: {', '.join(prepared.left_out)}.")
+    if prepared.omitted:
+        parts.append(f"Omitted, absent or constant: {', '.join(prepared.omitted)}.")
     if models.subset:
         parts.append(f"Subset: {_subset(models)}.")
     if models.winsorise:
         low, high = (f"{100 * level:g}" for level in models.winsorise)
-        parts.append(f"Changes of volume clipped at their {low} and {high} % quantiles (type 7).")
+        parts.append(f"Volume changes winsorised at their {low} and {high} % quantiles (type 7).")
     parts.append(
         "beta: change of the outcome per mL; p_adj: Benjamini-Hochberg, family: "
         f"{models.family}. Stars: p_adj < 0.05, 0.01, 0.001."
@@ -142,7 +149,7 @@ def _settings(models: ModelSet, prepared: PreparedSet) -> dict[str, object]:
     return {
         "Model": _formula(models, prepared),
         "Subset": _subset(models) or "all participants",
-        "OptionalCovariatesLeftOut": list(prepared.left_out),
+        "OptionalCovariatesOmitted": list(prepared.omitted),
         "Winsorised": list(models.winsorise) if models.winsorise else "no",
         "WinsorisedOver": "full longitudinal sample, before subset and complete cases",
         "StandardisedOver": "complete cases of each model, SD with n - 1",
@@ -166,19 +173,16 @@ def _methods(models: ModelSet, prepared: PreparedSet) -> str:
         for outcome in models.outcomes
     )
     subset = f" in {_subset(models)}" if models.subset else ""
-    clipped = ", with winsorised changes" if models.winsorise else ""
+    clipped = ", with winsorised changes," if models.winsorise else ""
     return (
         f"{kinds.get(models.type, 'Linear models')}{subset}{clipped} related {outcomes} to "
-        f"thalamus volume ({_formula(models, prepared)}), p-values adjusted after Benjamini and "
-        f"Hochberg over {'all models' if models.family == 'all' else 'each outcome'}."
+        f"thalamus volume ({_formula(models, prepared)}), with Benjamini-Hochberg adjustment of "
+        f"p-values over {'all models' if models.family == 'all' else 'each outcome'}."
     )
 
 
 def _findings(models: ModelSet, table: pd.DataFrame, confidence: float) -> str:
     fitted = table[table["p_adj"].notna()]
-    if fitted.empty:
-        reasons = "; ".join(dict.fromkeys(table["reason"]))
-        return f"{models.name}: no model could be fitted ({reasons})."
     significant = int((fitted["p_adj"] < 0.05).sum())
     best = fitted.sort_values("p").iloc[0]
     return (
@@ -221,8 +225,11 @@ def _figures(
     if fits:
         figures[f"{name}_diagnostics"] = ResultFigure(
             f"Diagnostics: {models.name}",
-            "QQ plot of studentised residuals and residuals over fitted values; every method's "
-            "model of an outcome in one plot. Tests stand in the table.",
+            "Q-Q plot of studentised residuals, and residuals over fitted values; the models of "
+            "all methods for an outcome in one plot. Tests are listed in the table.",
             diagnostics_plot(fits),
         )
     return figures
+
+
+ANALYSIS = Analysis("clinical", "Clinical associations", analyse)

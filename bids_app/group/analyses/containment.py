@@ -1,8 +1,9 @@
-"""How far the masks of every method lie inside those of every other."""
+"""Containment of the masks of every method in those of every other."""
 
 from __future__ import annotations
 
 from bids_app.derivatives.readback import on_scan_grid
+from bids_app.group.analysis import Analysis
 from bids_app.group.masks import containment_matrices
 from bids_app.group.result import (
     NotApplicableError,
@@ -15,9 +16,9 @@ from bids_app.report.cohort_plots import containment_heatmap
 from bids_app.statistics.overlap import mean_containment
 
 CAPTION = (
-    "Share of the mask in the row that lies in the mask in the column, averaged over "
+    "Fraction of the mask in the row that lies in the mask in the column, averaged over "
     "participants at their first session. A light row: the mask is small and lies in the others; a "
-    "light column: the mask is large and holds the others."
+    "light column: the mask is large and contains the others."
 )
 
 
@@ -47,8 +48,8 @@ def analyse(study: Study) -> Result:
                 {
                     "Session": "first session of each participant",
                     "Resampled": resampled
-                    or "no mask; all of a scan lay on one grid, affines within 1e-4 mm",
-                    "Undefined": "an empty mask is contained in none (NaN) and counts in no mean",
+                    or "no mask; all of a scan were on one grid, affines within 1e-4 mm",
+                    "Undefined": "NaN for an empty mask, which enters no mean",
                 },
             )
         },
@@ -60,3 +61,6 @@ def analyse(study: Study) -> Result:
         references=("ibrahim2026",),
         problems=tuple(problems),
     )
+
+
+ANALYSIS = Analysis("containment", "Containment of masks", analyse)

@@ -1,113 +1,188 @@
-"""Who was measured and analysed, and who was left out, by reason."""
+"""Participants measured and analysed, and participants excluded, by reason."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
+from bids_app.group.analysis import Analysis
 from bids_app.group.analysis_file import ModelSet
+from bids_app.group.exclusion import Excluded, Exclusion
 from bids_app.group.models import outcome_column, prepare
 from bids_app.group.result import NotApplicableError, Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
 from bids_app.report.cohort_plots import FlowStep, flow_diagram
 
 CAPTION = (
-    "Participants who reached each step, and those left out before it, by reason. Outcomes: "
-    "participants complete in outcome and covariates."
+    "Participants at each step, and those excluded before it, by reason. Outcomes: participants "
+    "complete in outcome and covariates."
 )
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step of the flow of participants.
+
+    Attributes
+    ----------
+    name : str
+    participants : int
+        Those who reach the step.
+    excluded : tuple of Excluded
+        Those who do not.
+    details : tuple of str
+        Further lines in its box.
+    """
+
+    name: str
+    participants: int
+    excluded: tuple[Excluded, ...] = ()
+    details: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OutcomeSample:
+    """Participants whom one outcome of a set of models keeps.
+
+    Attributes
+    ----------
+    models : ModelSet
+    column : str
+        Column of the outcome.
+    participants : int
+        Those complete in outcome and covariates.
+    excluded : tuple of Excluded
+        The others, by the first column that they lack.
+    """
+
+    models: ModelSet
+    column: str
+    participants: int
+    excluded: tuple[Excluded, ...]
+
+    @property
+    def step(self) -> Step:
+        """The sample as a step of the flow."""
+        return Step(f"{self.models.name}: {self.column}", self.participants, self.excluded)
+
+
 def analyse(study: Study) -> Result:
-    """Count participants at every step, and those who were lost between them."""
-    models = list(_outcome_steps(study))
-    steps = _steps(study, models)
-    table = pd.DataFrame(
-        [
-            {"step": step.name, "participants": step.participants, "reason": reason, "left_out": n}
-            for step in [*steps, *(step for _, step in models)]
-            for reason, n in {"": sum(step.excluded.values()), **step.excluded}.items()
-        ]
-    )
-    measured, followed = steps[1].participants, steps[2].participants
+    """Count participants at every step, and those excluded before it."""
+    samples = list(_outcome_samples(study))
+    measured, followup = _measured(study, samples), _followup(study, samples)
+    steps = [Step("Participants in the dataset", study.cohort.participants), measured, followup]
+    table = _flow_table([*steps, *(sample.step for sample in samples)])
+    drawn = [
+        FlowStep(
+            step.name,
+            step.participants,
+            {each.label: each.participants for each in step.excluded},
+            step.details,
+        )
+        for step in steps
+    ]
+    years = study.plan.sessions.followup_years
     return Result(
         tables={"flow": ResultTable("Participants", CAPTION, table)},
-        figures={"flow": ResultFigure("Participants", CAPTION, flow_diagram(steps))},
-        methods="Follow-up: the session nearest in time to "
-        f"{study.plan.sessions.followup_years:g} year after the first.",
-        findings=f"Of {steps[0].participants} participants, {measured} had thalamus volumes and "
-        f"{followed} a follow-up.",
+        figures={"flow": ResultFigure("Participants", CAPTION, flow_diagram(drawn))},
+        methods="The follow-up is the session closest in time to "
+        f"{years:g} year{'' if years == 1 else 's'} after the first.",
+        findings=f"Of {study.cohort.participants} participants, {measured.participants} had "
+        f"thalamus volumes and {followup.participants} a follow-up.",
     )
 
 
-def _steps(study: Study, models: list[tuple[ModelSet, FlowStep]]) -> list[FlowStep]:
+def _flow_table(steps: Sequence[Step]) -> pd.DataFrame:
+    """Tabulate each step with the number excluded in all, then by reason."""
+    rows = []
+    for step in steps:
+        total = sum(each.participants for each in step.excluded)
+        counts = [("", total), *((each.label, each.participants) for each in step.excluded)]
+        rows += [(step.name, step.participants, reason, count) for reason, count in counts]
+    return pd.DataFrame(rows, columns=["step", "participants", "reason", "left_out"])
+
+
+def _measured(study: Study, samples: Sequence[OutcomeSample]) -> Step:
+    """Step from all participants to those with volumes at the first session."""
     cohort = study.cohort
-    sessions, followup = study.sessions, study.followup
+    details = [f"{len(study.sessions)} sessions", f"{len(study.segmentations)} segmentations"]
+    excluded = [Excluded(reason, count) for reason, count in cohort.excluded.items()]
+    if study.plan.flagged == "exclude":
+        flagged = int((cohort.table["qc"] == "check").sum())
+        details.append(f"{flagged} volumes excluded by quality control")
+        participants = cohort.table["participant_id"].nunique() - len(study.baseline)
+        excluded += [Excluded(Exclusion.FLAGGED, participants)] if participants else []
     repeats = len(study.scans) - len(study.volumes)
-    lines = [f"{len(sessions)} sessions", f"{len(study.segmentations)} segmentations"]
-    lost = dict(cohort.lost)
-    if study.plan.flagged == "leave out":
-        count = int((cohort.table["qc"] == "check").sum())
-        lines.append(f"{count} volumes left out by the quality check")
-        gone = cohort.table["participant_id"].nunique() - len(study.baseline)
-        lost |= {"first session left out by the quality check": gone} if gone else {}
     if repeats:
-        lines.append(f"{repeats} volumes of repeat scans set aside")
+        details.append(f"{repeats} volumes of repeat scans not used")
     if study.reference_dir is not None:
         table, _ = study.overlap
-        count = 0 if table.empty else table["participant_id"].nunique()
-        lines.append(f"{count} with reference labels")
-    once = (sessions.groupby("participant_id").size() == 1).sum()
-    outside = len(study.baseline) - int(once) - len(followup)
-    unknown = int(followup["interval"].isna().sum())
-    times = [f"{unknown} with unknown interval"] if unknown else []
-    if unknown < len(followup):
-        known = followup["interval"]
-        times.append(f"interval {known.mean():.2f} ± {known.std():.2f} years")
+        labelled = 0 if table.empty else table["participant_id"].nunique()
+        details.append(f"{labelled} with reference labels")
+    return Step(
+        "With thalamus volumes: first session",
+        len(study.baseline),
+        tuple(excluded),
+        (*details, *_complete(samples, "cross-sectional")),
+    )
+
+
+def _followup(study: Study, samples: Sequence[OutcomeSample]) -> Step:
+    """Step from participants with a first session to those with a follow-up."""
+    intervals = study.followup["interval"]
+    once = int((study.sessions.groupby("participant_id").size() == 1).sum())
     low, high = study.plan.sessions.followup_range
-    left_out = {
-        "a single session": int(once),
-        f"no session {low:g} to {high:g} years after the first": outside,
-    }
+    excluded = (
+        Excluded(Exclusion.SINGLE_SESSION, once),
+        Excluded(
+            Exclusion.OUTSIDE_RANGE,
+            len(study.baseline) - once - len(intervals),
+            f"{low:g} to {high:g}",
+        ),
+    )
+    unknown = int(intervals.isna().sum())
+    details = [f"{unknown} with unknown interval"] if unknown else []
+    if unknown < len(intervals):
+        details.append(f"interval {intervals.mean():.2f} ± {intervals.std():.2f} years")
+    return Step(
+        "With follow-up",
+        len(intervals),
+        tuple(each for each in excluded if each.participants),
+        (*details, *_complete(samples, "longitudinal")),
+    )
+
+
+def _complete(samples: Sequence[OutcomeSample], kind: str) -> list[str]:
+    """Numbers of complete participants of the first set of a type, outcome by outcome."""
+    of_kind = [sample for sample in samples if sample.models.type == kind]
     return [
-        FlowStep("Participants in the dataset", cohort.participants),
-        FlowStep(
-            "With thalamus volumes: first session",
-            len(study.baseline),
-            lost,
-            (*lines, *_outcome_lines(models, "cross-sectional")),
-        ),
-        FlowStep(
-            "With follow-up",
-            len(followup),
-            {reason: count for reason, count in left_out.items() if count},
-            (*times, *_outcome_lines(models, "longitudinal")),
-        ),
+        f"complete for {sample.column}: {sample.participants}"
+        for sample in of_kind
+        if sample.models is of_kind[0].models
     ]
 
 
-def _outcome_lines(models: list[tuple[ModelSet, FlowStep]], kind: str) -> list[str]:
-    """Numbers of the first set of a type, outcome by outcome."""
-    sets = [item for item in models if item[0].type == kind]
-    own = [step for models_, step in sets if models_ is sets[0][0]]
-    return [f"complete for {step.name.split(': ')[1]}: {step.participants}" for step in own]
-
-
-def _outcome_steps(study: Study) -> Iterator[tuple[ModelSet, FlowStep]]:
-    """How many participants each outcome keeps, and what the others lack."""
+def _outcome_samples(study: Study) -> Iterator[OutcomeSample]:
+    """Yield the participants whom each outcome keeps, and the columns that the others lack."""
     for models in study.plan.model:
         try:
             prepared = prepare(study, models)
         except NotApplicableError:
             continue
         covariates = (*models.numeric, *models.categorical)
-        needed = [name for name in covariates if name not in prepared.left_out]
+        needed = [name for name in covariates if name not in prepared.omitted]
         for outcome in models.outcomes:
-            rows, left_out = prepared.data, {}
+            rows, excluded = prepared.data, []
             for column in (outcome_column(models, outcome), *needed):
-                known = rows[column].notna() if column in rows else pd.Series(False, rows.index)
-                if not known.all():
-                    left_out[f"{column} missing"] = int((~known).sum())
-                rows = rows[known]
-            name = f"{models.name}: {outcome_column(models, outcome)}"
-            yield models, FlowStep(name, len(rows), left_out)
+                valid = rows[column].notna() if column in rows else pd.Series(False, rows.index)
+                if not valid.all():
+                    missing = int((~valid).sum())
+                    excluded.append(Excluded(Exclusion.MISSING_VALUE, missing, column))
+                rows = rows[valid]
+            column = outcome_column(models, outcome)
+            yield OutcomeSample(models, column, len(rows), tuple(excluded))
+
+
+ANALYSIS = Analysis("flow", "Participants", analyse)

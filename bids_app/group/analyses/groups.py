@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import pandas as pd
 
+from bids_app.group.analysis import Analysis
 from bids_app.group.models import outcome_change
 from bids_app.group.result import NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study, level_name
@@ -14,6 +18,29 @@ from bids_app.statistics.regression import linear_table
 from bids_app.statistics.samples import varies
 
 PROGRESSION = "progression"
+SIGNIFICANT = 0.05
+_SETTINGS = {
+    "Means": "at the mean of each covariate over the complete cases",
+    "Interval": "t with the residual degrees of freedom, not adjusted for the number of pairs",
+}
+
+
+@dataclass(frozen=True)
+class GroupComparison:
+    """Analyses of covariance of every kind of group by every method.
+
+    Attributes
+    ----------
+    tests : DataFrame
+        One row per analysis: ``by``, ``method``, ``n``, ``f``, ``df``, ``df_error``, ``p`` and
+        ``reason``, which is empty if it was possible.
+    means, pairs : list of DataFrame
+        Adjusted means and their differences, one table per analysis.
+    """
+
+    tests: pd.DataFrame
+    means: list[pd.DataFrame]
+    pairs: list[pd.DataFrame]
 
 
 def analyse(study: Study) -> Result:
@@ -24,6 +51,31 @@ def analyse(study: Study) -> Result:
     if not kinds:
         raise NotApplicableError(f"no table has one of the columns {list(plan.by)}")
     covariates = [name for name in plan.covariates if name in changes and varies(changes[name])]
+    comparison = _compare(changes, kinds, covariates, study.plan.confidence)
+    adjusted = " + ".join(covariates)
+    tables = _tables(comparison, adjusted)
+    if PROGRESSION in kinds:
+        tables["groups_regression"] = _regression(study, changes)
+    tests = comparison.tests
+    significant = [
+        f"{row.method} ({row.by})" for row in tests[tests["p"] < SIGNIFICANT].itertuples()
+    ]
+    return Result(
+        tables=tables,
+        methods=f"Percentage change was compared between groups ({', '.join(kinds)}) by analysis "
+        f"of covariance ({adjusted}), pairs of groups with Bonferroni adjustment.",
+        findings="Groups differed in adjusted volume change by "
+        + (", ".join(significant) or "no method")
+        + f" (p < {SIGNIFICANT:g}, not adjusted for the number of methods).",
+        references=("zivadinov2022",),
+        reason="" if tests["p"].notna().any() else str(tests["reason"].iloc[0]),
+    )
+
+
+def _compare(
+    changes: pd.DataFrame, kinds: Sequence[str], covariates: Sequence[str], confidence: float
+) -> GroupComparison:
+    """Compare the groups of every kind by every method."""
     tests, means, pairs = [], [], []
     for kind in kinds:
         grouped = changes[changes[kind].notna()]
@@ -31,9 +83,7 @@ def analyse(study: Study) -> Result:
         for name, rows in grouped.groupby("segmentation", sort=False):
             row: dict[str, object] = {"by": kind, "method": name, "reason": ""}
             try:
-                result = analyse_covariance(
-                    rows, "percent", kind, covariates, study.plan.confidence
-                )
+                result = analyse_covariance(rows, "percent", kind, list(covariates), confidence)
             except ModelError as error:
                 tests.append(row | {"reason": str(error)})
                 continue
@@ -41,45 +91,37 @@ def analyse(study: Study) -> Result:
             tests.append(row | {"p": result.p})
             means.append(result.means.assign(by=kind, method=name))
             pairs.append(result.comparisons.assign(by=kind, method=name))
-    adjusted = " + ".join(covariates)
-    settings = {
-        "Means": "at the mean of each covariate over the complete cases",
-        "Interval": "t with the residual degrees of freedom, not adjusted for the number of pairs",
-    }
     columns = ["by", "method", "n", "f", "df", "df_error", "p", "reason"]
+    return GroupComparison(pd.DataFrame(tests, columns=columns), means, pairs)
+
+
+def _tables(comparison: GroupComparison, adjusted: str) -> dict[str, ResultTable]:
+    """Tabulate the tests, the adjusted means and their differences."""
     tables = {
         "groups": ResultTable(
             "Change by group, adjusted",
             f"Analysis of covariance: percentage change ~ group + {adjusted}.",
-            pd.DataFrame(tests, columns=columns),
+            comparison.tests,
             {"Test": "F of equal adjusted means, common slopes of the covariates"},
         )
     }
-    for file, title, parts in (
-        ("groups_means", "Adjusted means", means),
-        ("groups_pairs", "Adjusted means compared", pairs),
+    for name, title, parts in (
+        ("groups_means", "Adjusted means", comparison.means),
+        ("groups_pairs", "Adjusted means compared", comparison.pairs),
     ):
         if parts:
             table = pd.concat(parts, ignore_index=True)
             table = table[["by", "method", *table.columns.drop(["by", "method"])]]
-            caption = f"At mean {adjusted}, % of the first session; p_adj: Bonferroni over "
-            tables[file] = ResultTable(title, f"{caption}the pairs of a method.", table, settings)
-    if PROGRESSION in kinds:
-        tables["groups_regression"] = _regression(study, changes)
-    significant = [f"{row['method']} ({row['by']})" for row in tests if _below(row.get("p"), 0.05)]
-    return Result(
-        tables=tables,
-        methods=f"Percentage change was compared between groups ({', '.join(kinds)}) by analysis "
-        f"of covariance ({adjusted}), pairs of groups with Bonferroni adjustment.",
-        findings="Groups differed in adjusted volume change by "
-        + (", ".join(significant) or "no method")
-        + " (p < 0.05, not adjusted for the number of methods).",
-        references=("zivadinov2022",),
-    )
+            caption = (
+                f"At mean {adjusted}, % of the first session; p_adj: Bonferroni over the pairs of "
+                "a method."
+            )
+            tables[name] = ResultTable(title, caption, table, _SETTINGS)
+    return tables
 
 
 def _progression(study: Study) -> pd.DataFrame:
-    """Better, stable or worse outcome, and whether the scanner changed, by participant."""
+    """Determine by participant whether the outcome worsened, and whether the scanner changed."""
     plan = study.plan.groups
     later = study.followup.set_index("participant_id")
     first = study.baseline.set_index("participant_id").loc[later.index]
@@ -99,7 +141,7 @@ def _progression(study: Study) -> pd.DataFrame:
 
 
 def _regression(study: Study, changes: pd.DataFrame) -> ResultTable:
-    """Percentage change of every method ~ worse + what the plan names and the data have."""
+    """Fit percentage change ~ worse outcome + the plan's covariates that vary, by method."""
     wide = changes.pivot(index="participant_id", columns="segmentation", values="percent")
     clinical = changes.drop(columns=["segmentation", "percent"]).drop_duplicates("participant_id")
     data = clinical.set_index("participant_id").join(wide)
@@ -111,16 +153,15 @@ def _regression(study: Study, changes: pd.DataFrame) -> ResultTable:
         for name in wide
     ]
     table = linear_table(data, models, confidence=study.plan.confidence)
-    left_out = [name for name in study.plan.groups.regression if name not in present]
-    more = f" Left out, not in the data or constant: {', '.join(left_out)}." if left_out else ""
+    omitted = [name for name in study.plan.groups.regression if name not in present]
+    note = f" Omitted, absent or constant: {', '.join(omitted)}." if omitted else ""
     return ResultTable(
-        "Change of participants that got worse",
+        "Volume change in participants who worsened",
         f"Percentage change ~ worse {study.plan.groups.outcome} (1) or not (0) + "
-        f"{' + '.join(present)}.{more} beta: % of the first session; p_adj: Benjamini-Hochberg "
+        f"{' + '.join(present)}.{note} beta: % of the first session; p_adj: Benjamini-Hochberg "
         "over the methods.",
         table.rename(columns={"outcome": "segmentation"}),
     )
 
 
-def _below(p: object, level: float) -> bool:
-    return isinstance(p, float) and p < level
+ANALYSIS = Analysis("groups", "Change by group", analyse)

@@ -1,4 +1,4 @@
-"""Single participants against a norm of healthy ones."""
+"""Individual participants compared with a normative model of healthy ones."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
+from bids_app.group.analysis import Analysis
 from bids_app.group.result import NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
 from bids_app.statistics.normative import NormativeModel, assess_subjects, fit_normative
@@ -13,14 +14,81 @@ from bids_app.statistics.samples import Interval
 
 _SETTINGS = {
     "Model": "volume ~ ICV² + age² + ICV·age + ICV + age + 1, fitted to the healthy participants, "
-    "and once more without residuals beyond the quartiles by 1.5 interquartile ranges",
+    "and again without residuals more than 1.5 interquartile ranges beyond the quartiles",
     "Reduced": "residual + 1.96 scanner_sd < -1.96 residual_sd (residual_sd with n - 1)",
     "Session": "first session of each participant",
+}
+_SUMMARY_COLUMNS = [
+    "segmentation",
+    "n",
+    "outliers",
+    "residual_sd",
+    "scanner_sd",
+    "assessed",
+    "n_reduced",
+    "share_reduced",
+    "share_reduced_ci_low",
+    "share_reduced_ci_high",
+    "n_extrapolated",
+    "reason",
+]
+# Columns of `assess_subjects`, renamed with their unit.
+_RENAMED = {
+    "expected": "expected_ml",
+    "residual": "residual_ml",
+    "residual_ci_low": "residual_ml_ci_low",
+    "residual_ci_high": "residual_ml_ci_high",
+    "z": "z_score",
 }
 
 
 def analyse(study: Study) -> Result:
-    """Fit the norm of every method, and test all other participants against it."""
+    """Fit the normative model of every method, and assess all other participants with it."""
+    plan = study.plan.normative
+    summary, individuals = _assess(study)
+    assessed = summary[summary["assessed"].notna()]
+    controls = " or ".join(plan.controls)
+    return Result(
+        tables={
+            "normative": ResultTable(
+                "Individual participants", "", individuals, _SETTINGS, shown=False
+            ),
+            "normative_summary": ResultTable(
+                "Participants with a reduced volume",
+                f"Volume vs. the normative model of participants with {plan.column} {controls}, "
+                "given ICV and age (Opfer et al. 2022); Wilson intervals. n: healthy participants "
+                "in the model. Participants outside their range of age or ICV are extrapolated.",
+                summary,
+                _SETTINGS,
+            ),
+        },
+        methods="Volumes of individual participants were compared with a normative model, "
+        f"quadratic in ICV and age, of participants with {plan.column} {controls}.",
+        findings="Reduced volume: "
+        + ", ".join(
+            f"{row.segmentation} {row.n_reduced:.0f} of {row.assessed:.0f}"
+            for row in assessed.itertuples()
+        )
+        + ".",
+        references=("opfer2022",),
+    )
+
+
+def _assess(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Fit the models, and assess the participants who are not among the controls.
+
+    Returns
+    -------
+    summary : DataFrame
+        One row per segmentation.
+    individuals : DataFrame
+        One row per segmentation and participant.
+
+    Raises
+    ------
+    NotApplicableError
+        If a column is missing or no model can be fitted.
+    """
     plan, first = study.plan.normative, study.baseline
     for column in ("age", "icv_ml", plan.column):
         if column not in first or first[column].isna().all():
@@ -30,55 +98,21 @@ def analyse(study: Study) -> Result:
     rows, tables = [], []
     for name in study.segmentations:
         row: dict[str, object] = {"segmentation": name, "reason": ""}
-        row["scanner_sd"] = scanner_sd = study.of_segmentation(plan.scanner_sd, name, 0.0)
+        row["scanner_sd"] = scanner_sd = study.value_of(plan.scanner_sd, name, 0.0)
         try:
             model = fit_normative(_columns(healthy, name))
             table = assess_subjects(_columns(others, name), model, scanner_sd)
         except ValueError as error:
             rows.append(row | {"n": int(healthy[name].notna().sum()), "reason": str(error)})
             continue
-        known = table[table["residual"].notna()]
-        rows.append(row | _summary(model, known, study.plan.confidence))
-        identity = others.loc[known.index, ["participant_id", "session_id", plan.column]]
-        tables.append(identity.assign(segmentation=name, total_ml=others[name]).join(known))
-    columns = ["segmentation", "n", "outliers", "residual_sd", "scanner_sd", "assessed"]
-    columns += ["n_reduced", "share_reduced", "share_reduced_ci_low", "share_reduced_ci_high"]
-    summary = pd.DataFrame(rows, columns=[*columns, "n_extrapolated", "reason"])
+        complete = table[table["residual"].notna()]
+        rows.append(row | _summary(model, complete, study.plan.confidence))
+        identity = others.loc[complete.index, ["participant_id", "session_id", plan.column]]
+        tables.append(identity.assign(segmentation=name, total_ml=others[name]).join(complete))
+    summary = pd.DataFrame(rows, columns=_SUMMARY_COLUMNS)
     if not tables:
-        raise NotApplicableError(f"no norm: {summary['reason'].iloc[0]}")
-    singles = pd.concat(tables, ignore_index=True).rename(
-        columns={
-            "expected": "expected_ml",
-            "residual": "residual_ml",
-            "residual_ci_low": "residual_ml_ci_low",
-            "residual_ci_high": "residual_ml_ci_high",
-            "z": "z_score",
-        }
-    )
-    known = summary[summary["assessed"].notna()]
-    controls = " or ".join(plan.controls)
-    return Result(
-        tables={
-            "normative": ResultTable("Single participants", "", singles, _SETTINGS, shown=False),
-            "normative_summary": ResultTable(
-                "Participants with a reduced volume",
-                f"Volume against the norm of the participants with {plan.column} {controls}, given "
-                "ICV and age, after Opfer et al. 2022; Wilson intervals. n: healthy participants "
-                "in the norm. Those outside its range of age or ICV are extrapolated.",
-                summary,
-                _SETTINGS,
-            ),
-        },
-        methods="Volumes of single participants were tested against a quadratic norm of ICV and "
-        f"age from participants with {plan.column} {controls}.",
-        findings="Reduced volume: "
-        + ", ".join(
-            f"{row.segmentation} {row.n_reduced:.0f} of {row.assessed:.0f}"
-            for row in known.itertuples()
-        )
-        + ".",
-        references=("opfer2022",),
-    )
+        raise NotApplicableError(f"no normative model: {summary['reason'].iloc[0]}")
+    return summary, pd.concat(tables, ignore_index=True).rename(columns=_RENAMED)
 
 
 def _columns(rows: pd.DataFrame, segmentation: str) -> pd.DataFrame:
@@ -101,3 +135,6 @@ def _summary(model: NormativeModel, subjects: pd.DataFrame, confidence: float) -
         **share.columns("share_reduced"),
         "n_extrapolated": int(subjects["extrapolated"].sum()),
     }
+
+
+ANALYSIS = Analysis("normative", "Individual participants vs. the normative model", analyse)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from bids_app.group.analysis import Analysis
 from bids_app.group.conventions import SIGNED_RANK
 from bids_app.group.result import Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
@@ -26,11 +27,7 @@ def analyse(study: Study) -> Result:
     plan = study.plan
     overlap = study.reference_overlap().rename(columns={"segmentation": "method"})
     all_scans = study.overlap[0].rename(columns={"segmentation": "method"})
-    summary = study.summarise(
-        overlap,
-        MEASURES,
-        ["method", "side"],
-    )
+    summary = study.summarise(overlap, MEASURES, ["method", "side"])
     bilateral = overlap[overlap["side"] == "bilateral"]
     tests = pairwise_signed_rank(
         bilateral, list(plan.overlap.measures), ["participant_id"], family=plan.overlap.family
@@ -54,8 +51,8 @@ def analyse(study: Study) -> Result:
             ),
             "overlap_anova": ResultTable(
                 "Repeated-measures analysis of variance",
-                "Methods compared in Dice and Hausdorff distance after Opfer et al. 2022, "
-                "Greenhouse-Geisser corrected.",
+                "Comparison of methods in Dice and Hausdorff distance, as in Opfer et al. 2022, "
+                "with Greenhouse-Geisser correction.",
                 _anova(bilateral),
                 {
                     "Participants": "those with all methods",
@@ -64,19 +61,7 @@ def analyse(study: Study) -> Result:
                 },
             ),
         },
-        figures={
-            "overlap": ResultFigure(
-                "Overlap with the reference",
-                "Both thalami. Boxes span the quartiles, whiskers 1.5 interquartile ranges.",
-                overlap_boxplot(bilateral),
-            ),
-            "overlap_distances": ResultFigure(
-                "Surface distance to the reference",
-                "Both thalami. Hausdorff distance (HD), its 95th percentile (HD95), average "
-                "symmetric surface distance (ASSD). Boxes as above.",
-                overlap_boxplot(bilateral, DISTANCE_NAMES, "Surface distance (mm)"),
-            ),
-        },
+        figures=_figures(bilateral),
         methods="Masks were compared with the reference by Dice coefficient, precision, "
         "sensitivity and surface distance, and methods with one another by Wilcoxon signed-rank "
         "tests.",
@@ -84,6 +69,22 @@ def analyse(study: Study) -> Result:
         references=("ibrahim2026", "heimann2009", "wilcoxon1945", "benjamini1995"),
         problems=tuple(study.overlap[1]),
     )
+
+
+def _figures(bilateral: pd.DataFrame) -> dict[str, ResultFigure]:
+    return {
+        "overlap": ResultFigure(
+            "Overlap with the reference",
+            "Both thalami. Boxes span the quartiles, whiskers 1.5 interquartile ranges.",
+            overlap_boxplot(bilateral),
+        ),
+        "overlap_distances": ResultFigure(
+            "Surface distance to the reference",
+            "Both thalami. Hausdorff distance (HD), its 95th percentile (HD95), average "
+            "symmetric surface distance (ASSD). Boxes as above.",
+            overlap_boxplot(bilateral, DISTANCE_NAMES, "Surface distance (mm)"),
+        ),
+    }
 
 
 def _findings(summary: pd.DataFrame) -> str:
@@ -109,3 +110,6 @@ def _anova(bilateral: pd.DataFrame) -> pd.DataFrame:
     columns = ["measure", "n", "levels", "f", "df", "df_error", "p", "epsilon"]
     columns += ["p_greenhouse_geisser", "mauchly_w", "mauchly_p", "reason"]
     return pd.DataFrame(rows, columns=columns)
+
+
+ANALYSIS = Analysis("overlap", "Overlap with the reference", analyse)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from bids_app.derivatives.readback import read_brain_changes
+from bids_app.group.analysis import Analysis
 from bids_app.group.result import (
     NotApplicableError,
     Result,
@@ -20,20 +24,37 @@ from bids_app.statistics.correlation import correlation_difference_table, correl
 from bids_app.statistics.samples import numeric_column
 
 
+@dataclass(frozen=True)
+class BrainChange:
+    """Percentage brain volume change.
+
+    Attributes
+    ----------
+    percent : Series
+        From the first session to the follow-up, by participant; named ``pbvc``.
+    source : str
+        Its origin, as it follows "brain volume change" in a sentence.
+    references : tuple of str
+        Keys of the works to cite.
+    """
+
+    percent: pd.Series
+    source: str
+    references: tuple[str, ...] = ()
+
+
 def analyse(study: Study) -> Result:
     """Correlate the thalamus change of every method with PBVC, and compare the correlations."""
     percent = study.changes.pivot(index="participant_id", columns="segmentation", values="percent")
-    pbvc, source, work = _pbvc(study)
-    wide = percent.join(pbvc)
+    brain = _brain_change(study)
+    wide = percent.join(brain.percent)
     methods = [name for name in study.segmentations if name in percent]
     table = correlation_table(wide, "pbvc", methods, study.plan.confidence)
-    estimates = table.assign(panel="Pearson r").rename(
-        columns={"r": "estimate", "r_ci_low": "low", "r_ci_high": "high", "p_adj": "p", "p": "raw"}
-    )
     caption = (
         "Pearson correlation of percentage change of thalamus volume with percentage brain volume "
-        f"change {source}."
+        f"change {brain.source}."
     )
+    estimated = table[table["r"].notna()]
     return Result(
         tables={
             "pbvc": ResultTable(
@@ -57,78 +78,103 @@ def analyse(study: Study) -> Result:
                 },
             ),
         },
-        figures={
-            "pbvc": ResultFigure("Brain volume change", caption, interval_plot(estimates, "r")),
-            "pbvc_scatter": ResultFigure(
-                "Change of thalamus and brain",
-                "Percentage change of thalamus volume over percentage brain volume change "
-                f"{source}, with the least-squares line.",
-                correlation_plot(
-                    wide,
-                    "pbvc",
-                    {
-                        row["method"]: _describe(row["r"], row["n"])
-                        for row in table.to_dict("records")
-                    },
-                    x_label="Brain volume change (%)",
-                    y_label="Change of thalamus volume (%)",
-                ),
-            ),
-        },
+        figures=_figures(wide, table, caption, brain.source),
         methods="Thalamus change was correlated with percentage brain volume change "
-        f"{source} (Pearson), and the correlations compared by Williams' t and Steiger's Z.",
+        f"{brain.source} (Pearson), and the correlations compared by Williams' t and Steiger's Z.",
         findings="Correlation with brain volume change: "
-        + ", ".join(
-            f"{row.method} r = {row.r:.2f} (n = {row.n})"
-            for row in table[table["r"].notna()].itertuples()
-        )
+        + ", ".join(f"{row.method} r = {row.r:.2f} (n = {row.n})" for row in estimated.itertuples())
         + ".",
-        references=("ibrahim2026", *work, "williams1959", "steiger1980"),
+        references=("ibrahim2026", *brain.references, "williams1959", "steiger1980"),
+        reason="" if len(estimated) else str(table["reason"].iloc[0]),
     )
+
+
+def _figures(
+    changes: pd.DataFrame, correlations: pd.DataFrame, caption: str, source: str
+) -> dict[str, ResultFigure]:
+    """Draw the correlations with their intervals, and the changes over one another."""
+    estimates = correlations.assign(panel="Pearson r").rename(
+        columns={"r": "estimate", "r_ci_low": "low", "r_ci_high": "high", "p_adj": "p", "p": "raw"}
+    )
+    texts = {
+        row["method"]: _describe(row["r"], row["n"]) for row in correlations.to_dict("records")
+    }
+    scatter = correlation_plot(
+        changes,
+        "pbvc",
+        texts,
+        x_label="Brain volume change (%)",
+        y_label="Change of thalamus volume (%)",
+    )
+    return {
+        "pbvc": ResultFigure("Brain volume change", caption, interval_plot(estimates, "r")),
+        "pbvc_scatter": ResultFigure(
+            "Change of thalamus and brain",
+            "Percentage change of thalamus volume over percentage brain volume change "
+            f"{source}, with the least-squares line.",
+            scatter,
+        ),
+    }
 
 
 def _describe(r: float, n: int) -> str:
     return f"n = {n}" if np.isnan(r) else f"r = {r:.2f}, n = {n}"
 
 
-def _pbvc(study: Study) -> tuple[pd.Series, str, tuple[str, ...]]:
-    """PBVC of each participant's follow-up in %, where it comes from, and the work to cite.
+def _brain_change(study: Study) -> BrainChange:
+    """Take PBVC from SIENA, else from the clinical column, else from the built-in method.
 
-    That of SIENA goes before the clinical column of that name, and both before the built-in one.
+    Raises
+    ------
+    NotApplicableError
+        If none of them gives a value from the first session to the follow-up.
     """
-    followup = study.followup
     if study.siena_dir is not None:
-        reports = read_siena(study.siena_dir)
-        # A report that names no session belongs to the only follow-up there is.
-        right = pd.Series(data=True, index=reports.index)
-        for column, own in (("session_id", followup), ("baseline_session_id", study.baseline)):
-            sessions = own.set_index("participant_id")["session_id"]
-            expected = reports["participant_id"].map(sessions)
-            right &= reports[column].isna() | (reports[column] == expected)
-        reports = reports[right]
-        if reports.empty:
-            raise NotApplicableError(
-                f"{study.siena_dir} has no report.siena from the baseline to a follow-up"
-            )
-        return reports.set_index("participant_id")["pbvc"], "by SIENA", ("smith2002",)
-    if "pbvc" in followup:
-        try:
-            given = numeric_column(followup, "pbvc").set_axis(followup["participant_id"])
-        except ValueError as error:
-            raise NotApplicableError(str(error)) from error
-        return given.rename("pbvc"), "as given in the column 'pbvc'", ()
+        return BrainChange(_by_siena(study, study.siena_dir), "by SIENA", ("smith2002",))
+    if "pbvc" in study.followup:
+        return BrainChange(_from_column(study.followup), "as given in the column 'pbvc'")
+    source = "by the built-in Jacobian integration (not SIENA)"
+    return BrainChange(_built_in(study), source, ("nakamura2014",))
+
+
+def _by_siena(study: Study, folder: Path) -> pd.Series:
+    reports = read_siena(folder)
+    # A report that names no session belongs to the participant's only follow-up.
+    matching = pd.Series(data=True, index=reports.index)
+    sessions_of = {"session_id": study.followup, "baseline_session_id": study.baseline}
+    for column, rows in sessions_of.items():
+        sessions = rows.set_index("participant_id")["session_id"]
+        expected = reports["participant_id"].map(sessions)
+        matching &= reports[column].isna() | (reports[column] == expected)
+    reports = reports[matching]
+    if reports.empty:
+        raise NotApplicableError(f"{folder} has no report.siena from the baseline to a follow-up")
+    return reports.set_index("participant_id")["pbvc"]
+
+
+def _from_column(followup: pd.DataFrame) -> pd.Series:
+    try:
+        values = numeric_column(followup, "pbvc").set_axis(followup["participant_id"])
+    except ValueError as error:
+        raise NotApplicableError(str(error)) from error
+    return values.rename("pbvc")
+
+
+def _built_in(study: Study) -> pd.Series:
     changes = read_brain_changes(study.output_dir)
     first = study.baseline.set_index("participant_id")["session_id"]
-    built_in = {
+    values = {
         row.participant_id: changes[key]
-        for row in followup.itertuples()
+        for row in study.followup.itertuples()
         if (key := (row.participant_id, first.get(row.participant_id), row.session_id)) in changes
     }
-    if not built_in:
+    if not values:
         raise NotApplicableError(
             "brain volume change is unknown: no table has a column 'pbvc', SIENA was neither run "
             "(--siena) nor are its results given (-d siena=PATH), and no follow-up was measured "
             "with --longitudinal"
         )
-    source = "by the built-in Jacobian integration (not SIENA)"
-    return pd.Series(built_in, name="pbvc", dtype="float64"), source, ("nakamura2014",)
+    return pd.Series(values, name="pbvc", dtype="float64")
+
+
+ANALYSIS = Analysis("pbvc", "Brain volume change", analyse)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from bids_app.group.analysis import Analysis
 from bids_app.group.cohort import SESSION
 from bids_app.group.models import prepare
 from bids_app.group.result import NotApplicableError, Result, ResultTable
@@ -27,54 +28,63 @@ def analyse(study: Study) -> Result:
     repeated = scans.groupby([*SESSION, "segmentation"])["total_ml"].transform("count") > 1
     if not repeated.any():
         raise NotApplicableError("no session has repeat scans")
-    table = measurement_error_table(scans[repeated], "total_ml", SESSION, study.plan.confidence)
-    errors = {
-        str(name): measurement_error(rows, "total_ml", SESSION)
-        for name, rows in scans[repeated].groupby("segmentation")
-    }
-    known = table[table["within_sd"].notna()]
-    variances = {
-        str(name): within_contrasts(rows, "total_ml", SESSION)
-        for name, rows in scans[repeated].groupby("segmentation", sort=False)
-    }
+    repeats = scans[repeated]
+    table = measurement_error_table(repeats, "total_ml", SESSION, study.plan.confidence)
+    estimated = table[table["within_sd"].notna()]
     return Result(
         tables={
             "measurement_error": ResultTable(
                 "Measurement error",
-                "Within-subject standard deviation (mL) from scans repeated in a session; two "
-                "scans differ by less than the repeatability in 95 % of pairs.",
+                "Within-subject standard deviation (mL) from repeat scans of a session; two scans "
+                "differ by less than the repeatability in 95 % of pairs.",
                 table,
                 {"Interval": "χ² with scans - subjects degrees of freedom"},
             ),
-            "measurement_error_tests": ResultTable(
-                "Measurement error compared between methods",
-                "Levene's test of the within-subject variances, deviations from the median and "
-                "from the mean; p_median_adj: Bonferroni over the pairs. m scans of a session give "
-                "m - 1 independent values (Helmert contrasts). Methods that erred alike on the "
-                "same scans differ more clearly than the test says, as it takes them for "
-                "independent.",
-                pairwise_levene(variances),
-                {"Centre": "median (Brown-Forsythe) by default, mean (Levene) beside it"},
-            ),
-            "models_corrected": ResultTable(
-                "Clinical associations corrected for measurement error",
-                "Regression calibration: beta divided by the reliability of the volume given the "
-                "covariates; a change carries the error of two scans.",
-                _corrected(study, errors),
-                {
-                    "Reliability": "1 - error variance / variance of the volume given the "
-                    "covariates",
-                    "Interval": "delta method, t with the residual degrees of freedom",
-                },
-            ),
+            "measurement_error_tests": _comparison(repeats),
+            "models_corrected": _correction(study, repeats),
         },
-        methods="Measurement error was estimated from scans repeated within a session and "
-        "compared between methods by Levene's test, and regression coefficients were corrected for "
-        "it by regression calibration.",
+        methods="Measurement error was estimated from repeat scans within a session and compared "
+        "between methods by Levene's test, and regression coefficients were corrected for it by "
+        "regression calibration.",
         findings="Within-subject standard deviation: "
-        + ", ".join(f"{row.method} {row.within_sd:.3f} mL" for row in known.itertuples())
+        + ", ".join(f"{row.method} {row.within_sd:.3f} mL" for row in estimated.itertuples())
         + ".",
         references=("levene1960", "opfer2022", "rosner1990"),
+    )
+
+
+def _comparison(repeats: pd.DataFrame) -> ResultTable:
+    """Test whether the variance of repeat scans differs between methods."""
+    variances = {
+        str(name): within_contrasts(rows, "total_ml", SESSION)
+        for name, rows in repeats.groupby("segmentation", sort=False)
+    }
+    return ResultTable(
+        "Measurement error compared between methods",
+        "Levene's test of the within-subject variances, deviations from the median and from the "
+        "mean; p_median_adj: Bonferroni over the pairs. m scans of a session give m - 1 "
+        "independent values (Helmert contrasts). The test assumes independent methods: for "
+        "methods with similar errors in the same scans it is conservative.",
+        pairwise_levene(variances),
+        {"Centre": "median (Brown-Forsythe) by default, mean (Levene) in addition"},
+    )
+
+
+def _correction(study: Study, repeats: pd.DataFrame) -> ResultTable:
+    """Correct the coefficients of the clinical associations for measurement error."""
+    errors = {
+        str(name): measurement_error(rows, "total_ml", SESSION)
+        for name, rows in repeats.groupby("segmentation")
+    }
+    return ResultTable(
+        "Clinical associations corrected for measurement error",
+        "Regression calibration: beta divided by the reliability of the volume given the "
+        "covariates; a change has the error of two scans.",
+        _corrected(study, errors),
+        {
+            "Reliability": "1 - error variance / variance of the volume given the covariates",
+            "Interval": "delta method, t with the residual degrees of freedom",
+        },
     )
 
 
@@ -97,3 +107,6 @@ def _corrected(study: Study, errors: dict[str, MeasurementError]) -> pd.DataFram
         table.insert(0, "model", models.name)
         tables.append(table.rename(columns={"predictor": "segmentation"}))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["model"])
+
+
+ANALYSIS = Analysis("reliability", "Measurement error", analyse)

@@ -1,10 +1,11 @@
-"""Subjects that a trial would need to detect slower atrophy."""
+"""Sample size of a trial to detect slower atrophy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from bids_app.group.analysis import Analysis
 from bids_app.group.result import (
     NotApplicableError,
     Result,
@@ -17,18 +18,18 @@ from bids_app.statistics.change import sample_size_table
 
 
 def analyse(study: Study) -> Result:
-    """Compute subjects per arm for every method, over all participants and by diagnosis."""
-    wanted = study.plan.sample_size
+    """Compute subjects per arm for every method, for all participants and by diagnosis."""
+    trial = study.plan.sample_size
     changes = study.changes.rename(columns={"segmentation": "method"})
     if changes["annual_percent"].isna().all():
         raise NotApplicableError("no interval between sessions is known, so there are no rates")
     table = _sizes(study, changes)
     everyone = table[table["diagnosis"] == "all"]
     caption = (
-        f"Subjects per arm to detect a {100 * wanted.slowing:g} % slowing of atrophy with "
-        f"{100 * wanted.power:g} % power at a two-sided level of {wanted.alpha:g}, from annual "
-        "percentage change; bootstrap intervals of participants, inf (an arrow) where no atrophy "
-        "is seen."
+        f"Subjects per arm to detect a {100 * trial.slowing:g} % slowing of atrophy with "
+        f"{100 * trial.power:g} % power at a two-sided level of {trial.alpha:g}, from annual "
+        "percentage change; bootstrap intervals of participants, inf (an arrow) where there is no "
+        "atrophy."
     )
     settings = {
         "Formula": "2 (z(1 - alpha/2) + z(power))² / (slowing · mean / SD)², rounded up; SD with "
@@ -40,15 +41,16 @@ def analyse(study: Study) -> Result:
         tables={"sample_size": ResultTable("Sample size", caption, table, settings)},
         figures=_figures(everyone, caption),
         methods="Subjects per arm of a two-arm trial follow from the mean and standard deviation "
-        f"of annual change ({100 * wanted.slowing:g} % slowing, {100 * wanted.power:g} % power).",
+        f"of annual change ({100 * trial.slowing:g} % slowing, {100 * trial.power:g} % power).",
         findings=_findings(everyone),
         references=("fox2000",),
+        reason="" if table["sample_size"].notna().any() else str(table["reason"].iloc[0]),
     )
 
 
 def _sizes(study: Study, changes: pd.DataFrame) -> pd.DataFrame:
-    """Sample sizes of all participants, and of each diagnosis."""
-    plan, wanted = study.plan, study.plan.sample_size
+    """Compute the sample sizes of all participants, and of each diagnosis."""
+    plan, trial = study.plan, study.plan.sample_size
     groups = [changes.assign(diagnosis="all")]
     by_diagnosis = study.by_diagnosis(changes)
     if by_diagnosis is not None:
@@ -56,9 +58,9 @@ def _sizes(study: Study, changes: pd.DataFrame) -> pd.DataFrame:
     return sample_size_table(
         pd.concat(groups, ignore_index=True),
         groups=["diagnosis", "method"],
-        slowing=wanted.slowing,
-        power=wanted.power,
-        alpha=wanted.alpha,
+        slowing=trial.slowing,
+        power=trial.power,
+        alpha=trial.alpha,
         confidence=plan.confidence,
         resamples=plan.resamples,
         seed=plan.seed,
@@ -86,3 +88,6 @@ def _figures(sizes: pd.DataFrame, caption: str) -> dict[str, ResultFigure]:
     )
     plot = interval_plot(estimates, "n per arm", none=None, log=True)
     return {"sample_size": ResultFigure("Sample size", caption, plot)}
+
+
+ANALYSIS = Analysis("sample_size", "Sample size", analyse)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
+from bids_app.group.analysis import Analysis
 from bids_app.group.mapping import CALIBRATED
 from bids_app.group.result import Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
 from bids_app.report.cohort_plots import grouped_boxplot
 from bids_app.report.plots import volume_stripplot
 
-# Above this, single points can no longer be told apart, and the page would take minutes to load.
+# More points cannot be distinguished from one another, and the page would take minutes to load.
 MOST_POINTS = 4000
 
 
@@ -34,20 +37,30 @@ def analyse(study: Study) -> Result:
             study.summarise(by_diagnosis, ["total_ml"], ["method", "diagnosis"]),
             study.bootstrap,
         )
-    if len(study.scans) <= MOST_POINTS:
-        strips = study.scans.assign(
-            subject=study.scans["participant_id"], method=study.scans["segmentation"]
-        )
-        title = "Volumes of every scan"
-        caption = "Volume of both thalami, every scan; lines join the scans of a participant."
-        figure = volume_stripplot(strips, "total_ml")
-    else:
-        title = "Volumes at the first session"
-        caption = "Volume of both thalami at the first session; Tukey box plots."
-        figure = grouped_boxplot(first, "total_ml", "Thalamus volume (mL)")
     return Result(
         tables=tables,
-        figures={"volumes": ResultFigure(title, caption, figure)},
+        figures={"volumes": _figure(study, first)},
         methods="Volumes are voxel counts times voxel volume, in mL."
         + (f" {CALIBRATED[0]} was calibrated to reference labels." if calibrated else ""),
     )
+
+
+def _figure(study: Study, first: pd.DataFrame) -> ResultFigure:
+    """Draw every scan; of large cohorts, box plots of the first session."""
+    if len(study.scans) > MOST_POINTS:
+        return ResultFigure(
+            "Volumes at the first session",
+            "Volume of both thalami at the first session; Tukey box plots.",
+            grouped_boxplot(first, "total_ml", "Thalamus volume (mL)"),
+        )
+    scans = study.scans.assign(
+        subject=study.scans["participant_id"], method=study.scans["segmentation"]
+    )
+    return ResultFigure(
+        "Volumes of every scan",
+        "Volume of both thalami, every scan; lines connect the scans of a participant.",
+        volume_stripplot(scans, "total_ml"),
+    )
+
+
+ANALYSIS = Analysis("volumes", "All volumes", analyse)

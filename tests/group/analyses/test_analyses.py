@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from bids_app.derivatives.data_dictionary import describe_columns
+from bids_app.errors import Cause
 from bids_app.group.analyses import (
     agreement,
     change,
@@ -27,8 +28,8 @@ from bids_app.group.analyses import (
     volumes,
 )
 from bids_app.group.masks import containment_matrices
-from bids_app.group.registry import attempt
-from bids_app.group.study import CHANGE, Study
+from bids_app.group.registry import ANALYSES
+from bids_app.group.study import CHANGES, Study
 from bids_app.statistics.comparison import signed_rank
 from tests.conftest import describe, save_image
 from tests.group.simulation import AFFINE, boxes
@@ -44,10 +45,12 @@ def test_flow_counts_every_loss(declare: Declare) -> None:
         return table
 
     study = declare("[sessions]\nfollowup_range = [0.5, 2.0]", lose)
-    study = replace(study, cohort=replace(study.cohort, participants=43, lost={"failed": 3}))
+    study = replace(
+        study, cohort=replace(study.cohort, participants=43, excluded={Cause.BAD_DATA: 3})
+    )
     table = flow.analyse(study).tables["flow"].data
     reasons = table[table["reason"] != ""].groupby("reason", sort=False)["left_out"].first()
-    assert reasons["failed"] == 3
+    assert reasons["image or table cannot be used"] == 3
     assert reasons["a single session"] == 1
     assert reasons["no session 0.5 to 2 years after the first"] == 1
     steps = table[table["reason"] == ""].set_index("step")["participants"]
@@ -154,7 +157,7 @@ def test_participants_are_described(study: Study, declare: Declare) -> None:
     assert set(table.loc[table["variable"] == "sex", "level"]) == {"0", "1"}
     assert "nhpt" not in set(table["variable"])
     nothing = declare("[characteristics]\ncolumns = ['height']")
-    assert "no table has one of" in attempt("characteristics", nothing).reason
+    assert "no table has one of" in characteristics.ANALYSIS.attempt(nothing).reason
 
 
 def test_agreement_with_a_figure_of_each_kind(study: Study) -> None:
@@ -179,7 +182,7 @@ def test_change_is_compared(study: Study) -> None:
     tables = change.analyse(study).tables
     percent = study.changes.pivot(index="participant_id", columns="segmentation", values="percent")
     tests = tables["change_tests"].data.set_index("measure")
-    assert list(tests.index) == CHANGE
+    assert list(tests.index) == CHANGES
     # A single pair is a family of its own.
     assert (tests["p_adj"] == tests["p"]).all()
     row = tests.loc["percent"]
@@ -201,7 +204,7 @@ def test_thalamus_change_goes_with_brain_volume_change(study: Study, tmp_path: P
 
 
 def test_brain_volume_change_as_text_is_no_result(declare: Declare) -> None:
-    result = attempt("pbvc", declare("", lambda table: table.assign(pbvc="-0.5 %")))
+    result = ANALYSES["pbvc"].attempt(declare("", lambda table: table.assign(pbvc="-0.5 %")))
     assert result.reason == "column 'pbvc' holds text: '-0.5 %'"
     assert result.problems == ()
 
@@ -227,7 +230,7 @@ def test_brain_volume_change_may_be_the_built_in_one(
     same = [result.tables["pbvc"].data["r"].to_numpy() for result in (given, built_in)]
     assert same[0] == pytest.approx(same[1])
     path.write_text(f"{header}\n{subject}\tses-01\tses-02\tn/a\n")
-    assert "without brain volume change" in attempt("pbvc", bare).reason
+    assert "without brain volume change" in ANALYSES["pbvc"].attempt(bare).reason
 
 
 def test_sample_sizes(study: Study) -> None:
@@ -316,7 +319,7 @@ def test_stratification(declare: Declare) -> None:
 def test_an_analysis_without_its_data_says_what_is_lacking(
     declare: Declare, name: str, change_table: Callable[..., pd.DataFrame], reason: str
 ) -> None:
-    result = attempt(name, replace(declare("", change_table), reference_dir=None))
+    result = ANALYSES[name].attempt(replace(declare("", change_table), reference_dir=None))
     assert reason in result.reason
     assert result.tables == {}
     assert result.problems == ()

@@ -122,7 +122,7 @@ def test_optional_covariates_are_left_out_and_named(declare: Declare) -> None:
     text = model(numeric='["age", "steroids", "visit"]', more='optional = ["steroids", "visit"]')
     result = clinical.analyse(declare(text))
     settings = result.tables["models_a"].settings
-    assert settings["OptionalCovariatesLeftOut"] == ["steroids", "visit"]
+    assert settings["OptionalCovariatesOmitted"] == ["steroids", "visit"]
     assert (table_of(result)["reason"] == "").all()
 
 

@@ -141,4 +141,4 @@ def test_variances_of_repeat_scans_are_compared(declare: Declare) -> None:
 
 def test_followup_without_any_change_of_scanner_leaves_it_out(study: Study) -> None:
     caption = groups.analyse(replace(study)).tables["groups_regression"].caption
-    assert "Left out, not in the data or constant: scanner_change" in caption
+    assert "Omitted, absent or constant: scanner_change" in caption

@@ -1,0 +1,73 @@
+"""The files of the group stage: tables with their data dictionaries, figures, methods, page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+
+import pandas as pd
+
+from bids_app.dataset.staging import Staging, staged
+from bids_app.derivatives.data_dictionary import describe_columns
+from bids_app.derivatives.description import dataset_name
+from bids_app.derivatives.methods_section import citation_page
+from bids_app.group.cohort_results import CohortResults
+from bids_app.group.methods import methods_section, references
+from bids_app.group.page import page_of
+from bids_app.group.result import ResultTable
+from bids_app.group.study import Study
+from bids_app.report.cohort_page import cohort_page
+
+# SVG and PNG of a figure.
+Rendered = tuple[str, bytes]
+
+
+def write_outputs(
+    report: CohortResults, figures: Mapping[str, Future[Rendered]], bids_dir: Path
+) -> None:
+    """Write every table with its data dictionary, every figure, the methods and the page.
+
+    Parameters
+    ----------
+    report : CohortResults
+    figures : mapping of str to Future
+        SVG and PNG of each figure by its name, once they are rendered.
+    bids_dir : Path
+        Dataset that the page is about.
+
+    Raises
+    ------
+    CannotCreateError
+        If a file cannot be written.
+    """
+    problems = pd.DataFrame({"problem": report.problems}, dtype="str")
+    with staged(report.study.output_dir, "group") as staging:
+        for name, frame in {"analyses": report.overview, "problems": problems}.items():
+            staging.table(f"group/{name}.tsv", frame)
+            staging.json(f"group/{name}.json", describe_columns(frame.columns))
+        svgs: dict[str, str] = {}
+        for result in report.results.values():
+            for name, table in result.tables.items():
+                _write_table(staging, name, table, report.study)
+            for name in result.figures:
+                svgs[name], png = figures[name].result()
+                staging.text(f"group/figures/{name}.svg", svgs[name])
+                staging.binary(f"group/figures/{name}.png", png)
+        methods, citations = methods_section(report), references(report)
+        staging.text("CITATION.md", citation_page(f"{methods}\n", citations))
+        page = page_of(report, dataset_name(bids_dir), svgs)
+        staging.text("group.html", cohort_page(page))
+
+
+def _write_table(staging: Staging, name: str, table: ResultTable, study: Study) -> None:
+    """Write a table, and its columns and settings as JSON."""
+    columns = table.data.columns
+    described = describe_columns(columns, study.cohort.columns)
+    settings = dict(table.settings)
+    if columns.str.endswith("ci_low").any():
+        settings["Confidence"] = study.plan.confidence
+    staging.table(f"group/{name}.tsv", table.data)
+    staging.json(
+        f"group/{name}.json", {**described, **({"Settings": settings} if settings else {})}
+    )

@@ -1,0 +1,106 @@
+"""The page of the cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from bids_app import __version__
+from bids_app.derivatives.columns import COLUMNS
+from bids_app.group.cohort_results import CohortResults
+from bids_app.group.mapping import CALIBRATED
+from bids_app.group.methods import methods_section, references
+from bids_app.group.result import Result
+from bids_app.report.cohort_page import CohortReport, Section, SessionStatus
+from bids_app.report.tables import ColumnTexts
+from bids_app.run.outcome import Outcome
+
+# Browsers become slow with longer tables; the files hold all rows.
+MOST_ROWS = 2000
+
+
+def page_of(report: CohortResults, dataset: str, svgs: Mapping[str, str]) -> CohortReport:
+    """Compose the page.
+
+    Parameters
+    ----------
+    report : CohortResults
+    dataset : str
+        Name of the dataset.
+    svgs : mapping of str to str
+        SVG of every figure by its name.
+    """
+    table = report.study.table
+    sections = [
+        section
+        for analysis in report.analyses
+        for section in _sections(analysis.heading, report.results[analysis.name], svgs)
+    ]
+    overview = Section(
+        "Analyses", "Completed analyses, and analyses that were not possible.", report.overview
+    )
+    return CohortReport(
+        dataset=dataset,
+        sessions=tuple(session_status(record) for record in report.records),
+        volumes=_labelled(table.head(MOST_ROWS)),
+        software={"thalbids": __version__},
+        methods=methods_section(report),
+        citation=references(report),
+        sections=(*sections, overview),
+        columns=ColumnTexts(
+            headings={name: column.heading for name, column in COLUMNS.items()},
+            descriptions={name: column.description for name, column in COLUMNS.items()},
+            confidence=report.study.plan.confidence,
+        ),
+        note=_note(table),
+    )
+
+
+def session_status(record: Outcome) -> SessionStatus:
+    """Summarise how a session ended, with its page if it has one."""
+    subject, _, session = record.name.removeprefix("sub-").partition("_ses-")
+    done = record.status in ("done", "unchanged")
+    page = f"{record.name}.html"
+    return SessionStatus(
+        subject,
+        session,
+        status="done" if done else "failed" if record.status == "failed" else "skipped",
+        reason=record.reason,
+        # Measurements across all sessions of a subject have no page.
+        page=page if done and page in record.outputs else "",
+    )
+
+
+def _sections(heading: str, result: Result, svgs: Mapping[str, str]) -> Iterator[Section]:
+    """Yield the figures of an analysis, then its tables."""
+    for name, drawn in result.figures.items():
+        yield Section(drawn.title, caption=drawn.caption, svg=svgs[name], part=heading)
+    for name, table in result.tables.items():
+        if table.shown:
+            caption = " ".join(filter(None, (table.caption, _more_rows(table.data, name))))
+            shown = table.data.head(MOST_ROWS)
+            yield Section(table.title, caption=caption, table=shown, part=heading)
+
+
+def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Replace the identifiers by the labels of subject and session, in the first columns."""
+    labelled = rows.drop(columns=["participant_id", "session_id", "segmentation"])
+    labelled.insert(0, "session", rows["session_id"].fillna("").str.removeprefix("ses-"))
+    labelled.insert(0, "subject", rows["participant_id"].str.removeprefix("sub-"))
+    return labelled
+
+
+def _note(table: pd.DataFrame) -> str:
+    calibrated = (
+        f"{CALIBRATED[0]} is calibrated to reference labels, with its prediction interval; all "
+        "other volumes, and all analyses of volumes, are as measured."
+    )
+    notes = [calibrated] if CALIBRATED[0] in table else []
+    return " ".join(filter(None, [*notes, _more_rows(table, "volumes")]))
+
+
+def _more_rows(table: pd.DataFrame, name: str) -> str:
+    """Say how many rows only the file has; nothing if the page shows all."""
+    more = len(table) - MOST_ROWS
+    return f"{more} more rows are in group/{name}.tsv." if more > 0 else ""
