@@ -30,7 +30,7 @@ class Column:
     label : str
         Heading on pages, without the unit.
     description : str
-        Phrase that says what the column holds.
+        What the column holds, as a phrase.
     units : str
         Empty for a quantity without a unit, and for text.
     """

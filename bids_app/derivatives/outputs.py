@@ -57,7 +57,7 @@ def write_segmentation(
     affine: AffineArray,
     provenance: Mapping[str, object] | None = None,
 ) -> None:
-    """Write the labels, and probabilities if any, of a method on one contrast or several at once.
+    """Write the labels, and probabilities if any, of a method on one or several contrasts.
 
     Parameters
     ----------

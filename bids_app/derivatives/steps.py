@@ -21,7 +21,7 @@ class Step(StrEnum):
     Attributes
     ----------
     sentence : str
-        Of the methods text.
+        For the methods text.
     citations : tuple of str
         Keys of ``bids_app.derivatives.references.REFERENCES``.
     """
@@ -154,8 +154,8 @@ def steps_of(measured: Iterable[tuple[str, str]], recorded: Iterable[Step] = ())
     Parameters
     ----------
     measured : iterable of (str, str)
-        Columns ``method`` and ``contrast`` of the tables of volumes, whose names tell how masks
-        were fused and which method is longitudinal.
+        Columns ``method`` and ``contrast`` of the tables of volumes; the rule of fusion and
+        longitudinal methods are part of these names.
     recorded : iterable of Step
         Those that JSON sidecars list.
 
