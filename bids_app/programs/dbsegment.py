@@ -27,21 +27,21 @@ def _call(job: Job) -> Call:
     # the trailing slash the program would search the parent folder.
     folders = ("-i", job.image.parent, "-o", job.folder, "-mp", f"{weights}/")
     return Call(
-        None if job.contained else "DBSegment",
-        (
+        executable=None if job.contained else "DBSegment",
+        arguments=(
             *(("_",) if job.contained else folders),
             *("--num_threads_preprocessing", threads, "--num_threads_nifti_save", threads),
         ),
-        (
+        binds=(
             # The program creates a folder next to the image.
             Bind(job.image.parent, "/input", writable=True),
             Bind(job.folder, "/output", writable=True),
             Bind(scratch_models, f"/models/{_MODELS}", writable=True),
             *(Bind(weights / _MODEL / name, f"/models/{_MODEL}/{name}") for name in _PARTS),
         ),
-        job.folder,
+        folder=job.folder,
         # Its registration to the scan samples at random, and its sums depend on threads.
-        {"ANTS_RANDOM_SEED": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"},
+        environment={"ANTS_RANDOM_SEED": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"},
         version_arguments=(),
     )
 

@@ -20,18 +20,18 @@ _LAYOUT = SubjectsDirectory("mri/aparc.DKTatlas+aseg.deep.mgz", "stats/aseg+DKT.
 def _call(job: Job) -> Call:
     device = () if job.gpu else ("--device", "cpu", "--viewagg_device", "cpu")
     return Call(
-        None if job.contained else "run_fastsurfer.sh",
-        (
+        executable=None if job.contained else "run_fastsurfer.sh",
+        arguments=(
             *("--t1", job.image, "--sid", SUBJECT, "--sd", job.folder),
             *("--seg_only", "--no_cereb", "--no_hypothal", "--threads", str(job.threads)),
             *device,
             *(("--allow_root",) if os.getuid() == 0 else ()),
         ),
-        (
+        binds=(
             Bind(job.image.parent, "/thalbids/in"),
             Bind(job.folder, "/thalbids/out", writable=True),
         ),
-        job.folder,
+        folder=job.folder,
     )
 
 

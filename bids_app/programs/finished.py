@@ -135,7 +135,7 @@ def _longitudinal(path: Path) -> AffineArray:
 
 
 def _only_session(session: Session, options: Options) -> bool:
-    """Tell whether a subject has no other session, so that results named by subject are of it."""
+    """Return whether a subject has no other session, so that results named by subject are of it."""
     folder = options.folders.bids_dir / f"sub-{session.subject}"
     return len([path for path in folder.glob("ses-*") if path.is_dir()]) < 2
 

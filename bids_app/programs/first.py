@@ -11,16 +11,16 @@ from bids_app.tools.call import LOG_LINES, Bind, Call
 
 def _call(job: Job) -> Call:
     return Call(
-        "run_first_all",
+        executable="run_first_all",
         # Without a space in the list, which would split it into two arguments.
-        ("-b", "-s", "L_Thal,R_Thal", "-i", job.image, "-o", job.folder / "first"),
-        (
+        arguments=("-b", "-s", "L_Thal,R_Thal", "-i", job.image, "-o", job.folder / "first"),
+        binds=(
             # The registration is written next to the image if that is possible.
             Bind(job.image.parent, "/thalbids/in"),
             Bind(job.folder, "/thalbids/out", writable=True),
         ),
-        job.folder,
-        {
+        folder=job.folder,
+        environment={
             "FSLOUTPUTTYPE": "NIFTI_GZ",
             # fsl_sub would submit the work to a cluster and return before it has finished.
             "SGE_ROOT": "",

@@ -216,21 +216,21 @@ def _stage(folder: Path, fixed: Volume, moving: Volume, brain: Volume | None) ->
 
 def _call(step: Step, inputs: Path, start: Path | None, matrix: Path) -> Call:
     return Call(
-        FLIRT.executable,
-        (
+        executable=FLIRT.executable,
+        arguments=(
             *("-in", inputs / "moving.nii.gz", "-ref", inputs / "fixed.nii.gz"),
             *(("-refweight", inputs / "brain.nii.gz") if step.weighted else ()),
             *(("-init", start) if start is not None else ()),
             *step.options,
             *("-omat", matrix),
         ),
-        (
+        binds=(
             Bind(inputs, "/thalbids/in"),
             Bind(matrix.parent, "/thalbids/out", writable=True),
         ),
-        matrix.parent,
+        folder=matrix.parent,
         # Without it the programs of FSL refuse to start.
-        {"FSLOUTPUTTYPE": "NIFTI_GZ"},
+        environment={"FSLOUTPUTTYPE": "NIFTI_GZ"},
         version_arguments=("-version",),
     )
 

@@ -103,17 +103,17 @@ def find_licence(given: Path | None) -> Path:
 
 def _call(job: Job) -> Call:
     return Call(
-        "recon-all",
-        (
+        executable="recon-all",
+        arguments=(
             *("-all", "-s", SUBJECT, "-i", job.image, "-sd", job.folder),
             *("-openmp", str(job.threads)),
         ),
-        (
+        binds=(
             Bind(job.image.parent, "/thalbids/in"),
             Bind(job.folder, "/thalbids/out", writable=True),
         ),
-        job.folder,
-        {
+        folder=job.folder,
+        environment={
             # Some scripts read the variable in spite of -sd.
             "SUBJECTS_DIR": "/thalbids/out" if job.contained else str(job.folder),
             **_licence(job),

@@ -138,7 +138,7 @@ def entries(root: Path, session: Session) -> Iterator[Path]:
 
 
 def is_image(path: Path) -> bool:
-    """Tell whether a name is that of an image.
+    """Return whether a name is that of an image.
 
     Examples
     --------

@@ -117,7 +117,7 @@ class AuxiliaryProgram(Program):
     readable: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One image to be segmented, in folders of its own.
 
@@ -238,7 +238,7 @@ class ExternalMethod(Program):
         return BOTH in self.labels.values()
 
     def segments(self, contrast: str) -> bool:
-        """Tell whether the program can segment a contrast."""
+        """Return whether the program can segment a contrast."""
         return self.contrasts is None or contrast in self.contrasts
 
     def runs(self, workload: Workload) -> int:

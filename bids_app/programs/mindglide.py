@@ -20,18 +20,18 @@ _SENTENCE = (
 def _call(job: Job) -> Call:
     weights = ("--model-path", job.weights) if job.weights else ()
     return Call(
-        None if job.contained else "mindglide",
-        (
+        executable=None if job.contained else "mindglide",
+        arguments=(
             *("-i", job.image, "-o", job.folder / "labels.nii.gz"),
             *("--device", "cuda" if job.gpu else "cpu"),
             *weights,
         ),
-        (
+        binds=(
             Bind(job.image.parent, "/thalbids/in"),
             Bind(job.folder, "/thalbids/out", writable=True),
             *((Bind(job.weights.parent, "/thalbids/weights"),) if job.weights else ()),
         ),
-        job.folder,
+        folder=job.folder,
     )
 
 
@@ -42,7 +42,12 @@ def _output(job: Job) -> Path:
 def _call_1(job: Job) -> Call:
     """Return the run of version 1.0, which takes a name within ``/mnt`` and writes there."""
     folder = job.image.parent
-    return Call(None, (job.image.name,), (Bind(folder, "/mnt", writable=True),), folder)
+    return Call(
+        executable=None,
+        arguments=(job.image.name,),
+        binds=(Bind(folder, "/mnt", writable=True),),
+        folder=folder,
+    )
 
 
 def _output_1(job: Job) -> Path:

@@ -77,11 +77,11 @@ def run_siena(
         stage_image(first, folder / "A.nii.gz")
         stage_image(later, folder / "B.nii.gz")
         call = Call(
-            SIENA.executable,
-            ("A.nii.gz", "B.nii.gz", "-o", "result"),
-            (Bind(folder, "/thalbids/out", writable=True),),
-            folder,
-            {"FSLOUTPUTTYPE": "NIFTI_GZ"},
+            executable=SIENA.executable,
+            arguments=("A.nii.gz", "B.nii.gz", "-o", "result"),
+            binds=(Bind(folder, "/thalbids/out", writable=True),),
+            folder=folder,
+            environment={"FSLOUTPUTTYPE": "NIFTI_GZ"},
             version_arguments=(),
         )
         run = runner.run(call, limits, log)

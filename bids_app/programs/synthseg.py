@@ -19,17 +19,17 @@ _LABELS, _VOLUMES = "labels.nii.gz", "volumes.csv"
 
 def _call(job: Job) -> Call:
     return Call(
-        "mri_synthseg",
-        (
+        executable="mri_synthseg",
+        arguments=(
             *("--i", job.image, "--o", job.folder / _LABELS, "--vol", job.folder / _VOLUMES),
             *("--threads", str(job.threads)),
             *(() if job.gpu else ("--cpu",)),
         ),
-        (
+        binds=(
             Bind(job.image.parent, "/thalbids/in"),
             Bind(job.folder, "/thalbids/out", writable=True),
         ),
-        job.folder,
+        folder=job.folder,
         version_arguments=(),
     )
 

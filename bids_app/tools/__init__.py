@@ -1,1 +1,1 @@
-"""Running an external program: installed here, in a Docker image, or in an Apptainer image."""
+"""Runs of programs: installed on this machine, in a Docker image, or in an Apptainer image."""

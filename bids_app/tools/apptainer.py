@@ -16,48 +16,45 @@ from bids_app.tools.process import run_process
 
 
 class Apptainer:
-    """Runs an image.
+    """A back end that runs an image with Apptainer.
 
     Parameters
     ----------
     image : str
-        A ``.sif`` file, or an address such as ``docker://name@sha256:…``.
+        A ``.sif`` file, an unpacked folder, or an address such as ``docker://name@sha256:…``.
     """
 
     def __init__(self, image: str) -> None:
         self.image = image
 
-    def check(self, program: str | None) -> None:  # noqa: ARG002 - looked for in the image
-        """See whether engine and image are there; see `Runner`."""
+    def check(self, executable: str | None) -> None:  # noqa: ARG002 - it is in the image
+        """Check that engine and image exist; see `Runner`."""
         self._engine()
 
     def run(self, call: Call, limits: Limits, log: Path) -> ToolRun:
-        """Run to the end; see `Runner`."""
+        """Run a program and wait for its end; see `Runner`."""
         engine = self._engine()
         image = self.image if "://" in self.image else str(Path(self.image).absolute())
-        name = call.program or image
+        name = call.executable or image
         options = [f"--mount={_mount(bind)}" for bind in call.binds]
         if limits.gpu:
             options.append("--nv")
         command = (
             engine,
-            "run" if call.program is None else "exec",
+            "run" if call.executable is None else "exec",
             "--cleanenv",
             "--containall",
             *options,
             f"--pwd={inside(call.folder, call.binds)}",
             image,
-            *(() if call.program is None else (call.program,)),
-            *(
-                inside(argument, call.binds) if isinstance(argument, Path) else argument
-                for argument in call.arguments
-            ),
+            *(() if call.executable is None else (call.executable,)),
+            *call.arguments_inside(),
         )
-        wanted = {"OMP_NUM_THREADS": str(limits.threads), **call.environment}
-        # Not --env, which takes a comma in a value for the end of it.
+        variables = {"OMP_NUM_THREADS": str(limits.threads), **call.environment}
+        # Not --env, which splits values at commas.
         environment = {
             **os.environ,
-            **{f"APPTAINERENV_{key}": value for key, value in wanted.items()},
+            **{f"APPTAINERENV_{key}": value for key, value in variables.items()},
         }
         start = time.monotonic()
         try:
@@ -80,19 +77,19 @@ class Apptainer:
         if "://" not in self.image and not Path(self.image).exists():
             raise MissingInputError(
                 f"{self.image}: no such Apptainer image. Build it with "
-                "'apptainer build FILE.sif docker://IMAGE', or give the address of one."
+                "'apptainer build FILE.sif docker://IMAGE', or specify the address of an image."
             )
         return engine
 
 
 def _version(image: str) -> str:
-    """Digest of an image file; an address or an unpacked folder stands for itself."""
+    """Return the digest of an image file, or the address or folder itself."""
     path = Path(image)
     return f"sha256:{sha256(path)}" if path.is_file() else image
 
 
 def _mount(bind: Bind) -> str:
-    """A bind as the fields of one CSV line, so that commas and colons in paths are safe."""
+    """Write a bind as one CSV line, in which commas and colons of paths are quoted."""
     fields = ["type=bind", f"source={bind.source}", f"destination={bind.target}"]
     if not bind.writable:
         fields.append("ro")

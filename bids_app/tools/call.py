@@ -1,4 +1,4 @@
-"""What is run, within which limits, and what came of it: the same for all three back ends."""
+"""Calls of programs, their limits and outcomes, the same for all three back ends."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class ToolError(BadDataError):
 
 @dataclass(frozen=True)
 class Bind:
-    """A folder that the program sees.
+    """A folder or file that a program can access.
 
     Attributes
     ----------
     source : Path
         Absolute, on this machine.
     target : str
-        Where it lies inside a container; a local program sees ``source``.
+        Path inside a container; a local program uses ``source``.
     writable : bool
-        Inputs are not.
+        False for inputs.
     """
 
     source: Path
@@ -35,43 +35,51 @@ class Bind:
     writable: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Call:
     """One run of one program.
 
     Attributes
     ----------
-    program : str or None
-        Its name; None is the image's own entry point, which a local run does not have.
+    executable : str or None
+        Name of the program; None: the entry point of the image, which a local run does not have.
     arguments : tuple of str and Path
-        Paths are absolute, within one of ``binds``, and are written as the program sees them.
-        As they begin with a slash none can be mistaken for an option.
+        Paths are absolute and within one of ``binds``; inside a container they are replaced by
+        paths there. As they begin with a slash, none can be mistaken for an option.
     binds : tuple of Bind
     folder : Path
         Working directory and home, within a writable bind.
     environment : mapping of str to str
     version_arguments : tuple of str
-        Make a local program print its version; a container is known by its digest.
+        Arguments with which a local program prints its version; a container is identified by its
+        digest.
     """
 
-    program: str | None
+    executable: str | None
     arguments: tuple[str | Path, ...]
     binds: tuple[Bind, ...]
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     version_arguments: tuple[str, ...] = ("--version",)
 
+    def arguments_inside(self) -> list[str]:
+        """Return the arguments for a program in a container."""
+        return [
+            inside(argument, self.binds) if isinstance(argument, Path) else argument
+            for argument in self.arguments
+        ]
+
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run may use.
+    """Limits of a run.
 
     Attributes
     ----------
     seconds : float
     threads : int
     memory_gib : float or None
-        Imposed on Docker containers; elsewhere the scheduler's limit holds.
+        Imposed on Docker containers; elsewhere the limit of the scheduler applies.
     gpu : bool
     """
 
@@ -83,18 +91,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class ToolRun:
-    """How a result came about, for the provenance.
+    """A run that succeeded, for the provenance of its result.
 
     Attributes
     ----------
     back_end : str
         ``local``, ``docker`` or ``apptainer``.
     command : tuple of str
-        As it was started.
+        Command line that was started.
     version : str
-        What the program says of itself, or the digest of its image.
+        Version that the program prints, or the digest of its image.
     log : Path
-        Standard output and error.
+        File with standard output and standard error.
     seconds : float
     """
 
@@ -108,55 +116,67 @@ class ToolRun:
 class Runner(Protocol):
     """A back end."""
 
-    def check(self, program: str | None) -> None:
-        """See whether a program can be run at all.
+    def check(self, executable: str | None) -> None:
+        """Check that a program can be run.
 
         Raises
         ------
         MissingInputError
-            If the program, the engine or the image is not there.
+            If the program, the engine or the image is missing.
         """
 
     def run(self, call: Call, limits: Limits, log: Path) -> ToolRun:
-        """Run to the end.
+        """Run a program and wait for its end.
 
         Raises
         ------
         MissingInputError
-            If the program, the engine or the image is not there.
+            If the program, the engine or the image is missing.
         ToolError
-            If it fails, or takes longer than it may. Nothing is left running.
+            If it fails or takes longer than allowed. No process is left running.
         """
 
 
 def inside(path: Path, binds: Iterable[Bind]) -> str:
-    """Where a container sees a path; the innermost bind counts.
+    """Return a path as it is inside a container.
+
+    Parameters
+    ----------
+    path : Path
+        Absolute, on this machine.
+    binds : iterable of Bind
+        The innermost one that holds the path is used.
 
     Raises
     ------
     ValueError
-        If no bind holds it.
+        If no bind holds the path.
+
+    Examples
+    --------
+    >>> inside(Path("/scratch/in/t1w.nii.gz"), [Bind(Path("/scratch/in"), "/thalbids/in")])
+    '/thalbids/in/t1w.nii.gz'
     """
     holding = [bind for bind in binds if path.is_relative_to(bind.source)]
     if not holding:
-        raise ValueError(f"{path} is in none of the folders that the program sees")
+        raise ValueError(f"{path} is in none of the folders that are bound into the container")
     bind = max(holding, key=lambda bind: len(bind.source.parts))
     return str(PurePosixPath(bind.target) / path.relative_to(bind.source).as_posix())
 
 
 def failure(name: str, what: str, log: Path) -> ToolError:
-    """An error that names the program and ends with the last lines of its log."""
+    """Make an error that names the program and ends with the last lines of its log."""
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    said = [line for line in lines if line.strip()][-LOG_LINES:]
-    tail = "\n".join(said) if said else "(it printed nothing)"
+    printed = [line for line in lines if line.strip()][-LOG_LINES:]
+    tail = "\n".join(printed) if printed else "(it printed nothing)"
     return ToolError(f"{name} {what}. The last lines of its log:\n{tail}")
 
 
 def status_meaning(status: int) -> str:
-    """An exit status in words; -9 and 137 are what a lack of memory looks like."""
+    """Describe an exit status; -9 and 137 are those of a process killed for lack of memory."""
     if status in (-9, 137):
-        return "was killed, most likely because memory ran out"
+        return "was killed, probably out of memory"
     return f"failed with exit status {status}"

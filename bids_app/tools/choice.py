@@ -1,4 +1,4 @@
-"""Which back end runs a program."""
+"""The choice of the back end that runs a program."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bids_app.tools.local import Local
 
 
 def runner_of(image: str | None) -> Runner:
-    """Choose by what is given.
+    """Choose the back end by the image.
 
     Parameters
     ----------
     image : str or None
-        None: what is on the PATH. A ``.sif`` file, a folder or an address (``docker://…``):
-        Apptainer. Anything else is the name of a Docker image.
+        None: a program on the PATH. A ``.sif`` file, a folder or an address (``docker://…``): an
+        image for Apptainer. Anything else: the name of a Docker image.
 
     Returns
     -------

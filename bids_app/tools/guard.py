@@ -1,4 +1,4 @@
-"""``python -m bids_app.tools.guard KIND NAME``: end what a dead thalbids left behind."""
+"""``python -m bids_app.tools.guard KIND NAME``: end the processes of a thalbids that has died."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 
 def main(kind: str, name: str) -> None:
-    """Wait for the word that all is well, or for the end of the pipe without it."""
+    """Wait for the message of a regular end; if the pipe ends without it, end the processes."""
     if sys.stdin.buffer.read() == b"done":
         return
     if kind == "group":

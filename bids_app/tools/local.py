@@ -16,17 +16,17 @@ VERSION_SECONDS = 60
 
 
 class Local:
-    """Runs what is on the PATH."""
+    """A back end that runs programs on the PATH."""
 
-    def check(self, program: str | None) -> None:
-        """See whether it is there; see `Runner`."""
-        _found(program)
+    def check(self, executable: str | None) -> None:
+        """Check that the program exists; see `Runner`."""
+        _path_of(executable)
 
     def run(self, call: Call, limits: Limits, log: Path) -> ToolRun:
-        """Run to the end; see `Runner`."""
-        found = _found(call.program)
-        name = call.program or found
-        command = (found, *map(str, call.arguments))
+        """Run a program and wait for its end; see `Runner`."""
+        path = _path_of(call.executable)
+        name = call.executable or path
+        command = (path, *map(str, call.arguments))
         threads = str(limits.threads)
         environment = {
             **os.environ,
@@ -38,33 +38,32 @@ class Local:
         try:
             status = run_process(command, call.folder, environment, limits.seconds, log)
         except TimeoutError:
-            took = f"was stopped after {limits.seconds:g} s"
-            raise failure(name, took, log) from None
+            raise failure(name, f"was stopped after {limits.seconds:g} s", log) from None
         except OSError as error:
-            raise MissingInputError(f"{found} cannot be started: {error.strerror}.") from error
+            raise MissingInputError(f"{path} cannot be started: {error.strerror}.") from error
         if status != 0:
             raise failure(name, status_meaning(status), log)
         return ToolRun(
             "local",
             command,
-            _version(found, call.version_arguments),
+            _version(path, call.version_arguments),
             log,
             time.monotonic() - start,
         )
 
 
-def _found(program: str | None) -> str:
-    found = shutil.which(program) if program else None
-    if found is None:
+def _path_of(executable: str | None) -> str:
+    path = shutil.which(executable) if executable else None
+    if path is None:
         raise MissingInputError(
-            f"{program or 'The program'} is not on the PATH. Install it, or name a Docker or "
+            f"{executable or 'The program'} is not on the PATH. Install it, or specify a Docker or "
             "Apptainer image."
         )
-    return found
+    return path
 
 
 def _version(program: str, arguments: tuple[str, ...]) -> str:
-    """First line that the program prints about its version."""
+    """Return the first line that the program prints with these arguments."""
     if not arguments:
         return "unknown"
     try:

@@ -1,4 +1,4 @@
-"""A process that ends with its time, with this program, or by itself: never later."""
+"""Processes that end by themselves, at their time limit, or with this process."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def guarded(kind: str, name: str) -> Iterator[None]:
-    """Have something ended if this process dies meanwhile, even by SIGKILL.
+    """End a process group or container if this process dies meanwhile, even by SIGKILL.
 
-    A second process waits for the end of a pipe that only this one holds.
+    A second process waits for the end of a pipe that only this process holds.
 
     Parameters
     ----------
     kind : {'group', 'container'}
     name : str
-        Number of a process group, or identifier of a container.
+        Number of the process group, or identifier of the container.
     """
     command = [sys.executable, "-m", "bids_app.tools.guard", kind, name]
     guard = subprocess.Popen(  # noqa: S603 - a list, no shell
@@ -42,12 +42,24 @@ def guarded(kind: str, name: str) -> Iterator[None]:
 def run_process(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], seconds: float, log: Path
 ) -> int:
-    """Run a command without a shell, its output in a file.
+    """Run a command without a shell and write its output to a file.
+
+    Parameters
+    ----------
+    command : sequence of str
+    folder : Path
+        Working directory.
+    environment : mapping of str to str
+        All variables of the process.
+    seconds : float
+        Time limit.
+    log : Path
+        File for standard output and standard error.
 
     Returns
     -------
     int
-        Exit status; minus the signal's number if one ended it.
+        Exit status; the negative number of the signal if one ended it.
 
     Raises
     ------
@@ -72,7 +84,7 @@ def run_process(
         except subprocess.TimeoutExpired:
             raise TimeoutError from None
         finally:
-            # Children that outlive the program would go on writing.
+            # Children that outlive the program would continue to write.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()

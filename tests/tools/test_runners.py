@@ -34,7 +34,7 @@ def _docker() -> Runner:
 
 @pytest.fixture(scope="session")
 def sif(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
-    """Builds an Apptainer image once, when first asked for."""
+    """Builds an Apptainer image once, on first use."""
     path = tmp_path_factory.mktemp("apptainer") / "an image"
 
     def build() -> Path:
@@ -69,7 +69,7 @@ def scratch(tmp_path: Path) -> Path:
 
 def python(scratch: Path, code: str, *arguments: str | Path) -> Call:
     return Call(
-        program="python3",
+        executable="python3",
         arguments=("-c", code, *arguments),
         binds=(
             Bind(scratch / "in", "/thalbids/in"),
@@ -176,7 +176,7 @@ def test_nothing_outlives_a_killed_thalbids(
 
 def test_what_is_not_there_is_named(scratch: Path) -> None:
     call = python(scratch, "")
-    missing = Call("no-such-program", (), call.binds, call.folder)
+    missing = Call(executable="no-such-program", arguments=(), binds=call.binds, folder=call.folder)
     with pytest.raises(MissingInputError, match="no-such-program is not on the PATH"):
         Local().run(missing, LIMITS, scratch / "log.txt")
     with pytest.raises(MissingInputError, match=r"no\.sif: no such Apptainer image|on the PATH"):
