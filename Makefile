@@ -1,4 +1,4 @@
-# Two commands are all a newcomer needs: `make demo` and `make test`.
+# Two commands to begin with: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,14 +6,14 @@ DEMO := demo
 
 .PHONY: demo test check install weights clean
 
-# Plain install: what the app needs, pinned.
+# Plain install: the dependencies of the app, pinned.
 $(VENV)/app: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-# Everything the tests need on top.
+# Additional dependencies of the tests.
 $(VENV)/test: $(VENV)/app requirements-test.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-test.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check -r training/requirements-cpu.txt || \
@@ -22,7 +22,7 @@ $(VENV)/test: $(VENV)/app requirements-test.lock
 
 install: $(VENV)/app
 
-# Made whole or not at all: an interrupted cohort is begun anew.
+# Complete or absent: an interrupted cohort is simulated again from the start.
 $(DEMO)/bids: | $(VENV)/app
 	rm -rf $(DEMO)/bids $(DEMO)/unfinished
 	$(BIN)/python examples/make_demo_cohort.py --multicontrast 4 $(DEMO)/unfinished
@@ -42,7 +42,7 @@ test: $(VENV)/test
 	$(BIN)/codespell
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
-# The networks anew, from two folders of label maps and one of scans (training/README.md).
+# Train the networks again, from two folders of label maps and one of scans (training/README.md).
 weights: $(VENV)/app
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training]'
 	$(BIN)/python -m training.shapes $(SHAPES) $(MAPS) weights/anatomies

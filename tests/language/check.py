@@ -133,7 +133,7 @@ def files_below(paths: Iterable[Path]) -> Iterator[Path]:
 
 def _with_blanks(pattern: str) -> str:
     """Let blanks match ends of lines; those of lookbehinds and character classes stay."""
-    parts = re.split(r"(\(\?<!.*?\)|\[[^\]]*\]|^\^ \+.*)", pattern)
+    parts = re.split(r"(\(\?<!.*?\)|\[[^\]]*\])", pattern)
     return "".join(
         part if index % 2 else part.replace(" ", _BLANK) for index, part in enumerate(parts)
     )
