@@ -21,8 +21,8 @@ from bids_app.dataset.index import index_sessions
 from bids_app.group.reference import find_reference, read_reference
 from bids_app.images.geometry import same_grid
 from bids_app.images.volume import to_ras
-from bids_app.options import Selection
-from bids_app.segmentation.methods import METHODS
+from bids_app.options import Methods, Selection
+from bids_app.segmentation.methods import BUILT_IN, segmenters
 from bids_app.segmentation.volumes import measure
 from bids_app.statistics.agreement import agreement_table
 from bids_app.statistics.overlap import dice, overlap_table
@@ -40,7 +40,7 @@ def compare(
     threads : int
         Processors to use.
     method : str
-        Key of ``bids_app.segmentation.methods.METHODS``.
+        One of ``bids_app.segmentation.methods.BUILT_IN``.
 
     Returns
     -------
@@ -49,6 +49,7 @@ def compare(
         Dice coefficient of the brain mask with the non-zero voxels (for brain-extracted scans), and
         the wall time in seconds.
     """
+    segment = segmenters(Methods(names=(method,)))[method]
     rows = []
     for session in index_sessions(bids_dir, Selection()):
         for anchor in session.anchors:
@@ -59,7 +60,7 @@ def compare(
             if not same_grid(image.grid, reference.grid):
                 raise SystemExit(f"{path} and {anchor.path} lie on different grids.")
             began = time.monotonic()
-            result = METHODS[method]({anchor.contrast: image}, threads)
+            result = segment({anchor.contrast: image}, threads)
             seconds = time.monotonic() - began
             table = overlap_table(reference.data, result.dseg, image.voxel_size.tolist())
             row = table.set_index("side").loc["bilateral"].drop("empty").to_dict()
@@ -116,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("bids_dir", type=Path)
     parser.add_argument("labels_dir", type=Path)
-    parser.add_argument("--method", choices=METHODS, default="thalnet")
+    parser.add_argument("--method", choices=BUILT_IN, default="thalnet")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, help="also write the table here")
     arguments = parser.parse_args()

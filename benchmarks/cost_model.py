@@ -22,8 +22,8 @@ from pathlib import Path
 
 from bids_app.dataset.index import index_sessions
 from bids_app.options import Folders, Methods, Options, Selection
-from bids_app.participant.cost import Cost, load_of, predict, predict_course
-from bids_app.participant.longitudinal import courses_of
+from bids_app.participant.cost import Cost, load_of, predict, predict_series
+from bids_app.participant.longitudinal import longitudinal_series
 from bids_app.run.records import read_record
 from examples.make_demo_cohort import make_cohort
 
@@ -51,9 +51,9 @@ def measure_longitudinal(bids_dir: Path, output_dir: Path) -> str:
     _run(bids_dir, output_dir, [])
     options = Options(Folders(bids_dir, output_dir), ("participant",))
     sessions = index_sessions(options.folders.bids_dir, options.selection)
-    (series,) = courses_of(sessions, {session.name for session in sessions})
+    (series,) = longitudinal_series(sessions, {session.name for session in sessions})
     seconds = _run(bids_dir, output_dir, ["--longitudinal"])
-    return _compare(seconds, predict_course(series), series.name, output_dir)
+    return _compare(seconds, predict_series(series), series.name, output_dir)
 
 
 def _run(bids_dir: Path, output_dir: Path, words: Sequence[str]) -> float:

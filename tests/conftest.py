@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import nibabel as nib
@@ -17,7 +17,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from bids_app.images.volume import Volume
 from bids_app.options import Folders, Level, Options
+from bids_app.segmentation import thalnet
+from bids_app.segmentation.result import Segmentation
 from tests.tools import stand_ins
 
 # A busy machine is no reason to fail; the number of examples is what bounds the time.
@@ -122,6 +125,21 @@ def describe(folder: Path, **fields: object) -> Path:
 def noise() -> np.ndarray:
     """An image of noise, (16, 18, 20) int16."""
     return np.random.default_rng(0).integers(1, 500, (16, 18, 20)).astype(np.int16)
+
+
+def replace_thalnet(
+    monkeypatch: pytest.MonkeyPatch, segment: Callable[[Mapping[str, Volume], int], Segmentation]
+) -> None:
+    """Let a function of images and threads segment in the place of the network."""
+
+    def instead(
+        images: Mapping[str, Volume], threads: int, *, flip_averaging: bool = True
+    ) -> Segmentation:
+        assert flip_averaging
+        return segment(images, threads)
+
+    method = dataclasses.replace(thalnet.METHOD, segment=instead)
+    monkeypatch.setattr("bids_app.segmentation.thalnet.METHOD", method)
 
 
 @pytest.fixture

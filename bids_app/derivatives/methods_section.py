@@ -11,6 +11,7 @@ from bids_app.derivatives.steps import Step
 from bids_app.options import Options
 from bids_app.programs.registry import AUXILIARY_PROGRAMS, PROGRAMS
 from bids_app.run.stamps import Stamp
+from bids_app.segmentation.methods import BUILT_IN, built_in
 
 _PARAGRAPH = f"""\
 Thalami were segmented with thalbids {__version__}. Its network thalnet, a residual 3D U-Net \
@@ -26,17 +27,6 @@ _SESSION_STEPS = """\
 Session-specific steps and their references are given on the session pages, and here after \
 `thalbids ... group` has been run.
 """
-
-# What the other built-in methods add: a sentence, and the works that it cites.
-_BUILT_IN: dict[str, tuple[str, tuple[str, ...]]] = {
-    "atlas": (
-        "The baseline method atlas registered an average anatomy with thalami of a manual protocol "
-        "(Rushmore et al. 2022) to the brain of each scan with ANTs, affinely and by symmetric "
-        "normalisation (Avants et al. 2008) around the thalami, and propagated the thalamus "
-        "labels.",
-        ("avants2008", "rushmore2022"),
-    ),
-}
 
 
 def other_programs(stamp: Stamp) -> list[str]:
@@ -108,6 +98,6 @@ def citation_page(methods: str, references: str) -> str:
 def _in_addition(used: Iterable[str]) -> list[tuple[str, Sequence[str]]]:
     """Sentences and citations of methods other than thalnet, and of programs."""
     names = dict.fromkeys(name.removesuffix(LONGITUDINAL) for name in used)
-    programs = {name: (each.sentence, each.citations) for name, each in PROGRAMS.items()}
-    texts = _BUILT_IN | programs
+    declared = [*PROGRAMS.values(), *map(built_in, BUILT_IN)]
+    texts = {each.name: (each.sentence, each.citations) for each in declared if each.sentence}
     return [texts[name] for name in names if name in texts]

@@ -29,8 +29,8 @@ from bids_app.launch import job_array
 from bids_app.launch.arguments import Command, check_command, launcher_parser
 from bids_app.launch.job_array import Ending
 from bids_app.options import Options
-from bids_app.participant.cost import Cost, predict_course, predict_sessions
-from bids_app.participant.longitudinal import courses_of
+from bids_app.participant.cost import Cost, predict_series, predict_sessions
+from bids_app.participant.longitudinal import longitudinal_series
 from bids_app.run.records import write_session_table
 
 _LEVELS = ("participant", "group")
@@ -186,7 +186,8 @@ def _predicted(options: Options, labels: Sequence[job_array.Labels], cpus: int) 
         measured = [session for session in visits if session.name in predicted]
         if (subject, None) in requested and len(measured) > 1:
             parts = [predicted[session.name] for session in measured]
-            parts += [predict_course(course) for course in courses_of(measured, set(predicted))]
+            series = longitudinal_series(measured, set(predicted))
+            parts += [predict_series(each) for each in series]
             seconds = sum(part.seconds for part in parts)
             costs.append(Cost(seconds, max(part.peak_mib for part in parts)))
         else:

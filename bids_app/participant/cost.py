@@ -13,17 +13,17 @@ from bids_app.options import Options
 from bids_app.programs.method import AuxiliaryProgram, ExternalMethod, Workload
 from bids_app.programs.selection import all_programs, workload_of
 from bids_app.run.records import read_record
+from bids_app.segmentation.methods import BUILT_IN, built_in
 
-# Measured by benchmarks/cost_model.py at 2 and 1 mm by one processor; the atlas at 2 mm only.
+# Measured by benchmarks/cost_model.py at 2 and 1 mm by one processor.
 _START_SECONDS = 2.0
-_SECONDS_PER_SCAN = 6.5  # the networks look at as many voxels in every scan
+_SECONDS_PER_SCAN = 6.5  # the networks' input has as many voxels in every scan
 _SECONDS_PER_MEGAVOXEL = 0.4
 _SECONDS_PER_CONTRAST = 11.0  # to align another one, and to segment it alone and with the scan
 _SECONDS_PER_CONTRAST_MEGAVOXEL = 1.6
 _SECONDS_PER_SOURCE = 0.2  # each image that quantitative maps are made from
 _SECONDS_PER_SOURCE_MEGAVOXEL = 0.02
-_SECONDS_PER_ATLAS = 75.0
-# Of each scan that --longitudinal compares with the subject's others.
+# For each scan that --longitudinal compares with the subject's others.
 _SECONDS_PER_VISIT = 3.5
 _SECONDS_PER_VISIT_MEGAVOXEL = 5.0
 _VISIT_MIB_PER_MEGAVOXEL = 90.0
@@ -63,14 +63,17 @@ class Load:
         Others, which are aligned to each of them.
     sources : int
         Images that quantitative maps are made from.
-    atlas : bool
-        Whether every image is also segmented by registration.
+    seconds_per_image : float
+        Of the built-in methods, in addition to the networks.
+    registers : bool
+        Whether one of them registers images.
     """
 
     voxels: tuple[int, ...]
     contrasts: int = 0
     sources: int = 0
-    atlas: bool = False
+    seconds_per_image: float = 0.0
+    registers: bool = False
 
 
 def predict(load: Load, threads: int) -> Cost:
@@ -94,27 +97,27 @@ def predict(load: Load, threads: int) -> Cost:
         scans * _SECONDS_PER_CONTRAST + sum(mega) * _SECONDS_PER_CONTRAST_MEGAVOXEL
     )
     seconds += load.sources * (_SECONDS_PER_SOURCE + largest * _SECONDS_PER_SOURCE_MEGAVOXEL)
-    seconds += images * _SECONDS_PER_ATLAS * load.atlas
+    seconds += images * load.seconds_per_image
     mib = _BASE_MIB + largest * _MIB_PER_MEGAVOXEL
-    if load.contrasts or load.atlas:
+    if load.contrasts or load.registers:
         mib += _CONTRAST_MIB + largest * _CONTRAST_MIB_PER_MEGAVOXEL
     return Cost(_START_SECONDS + seconds, mib)
 
 
-def predict_course(course: Session) -> Cost:
+def predict_series(series: Session) -> Cost:
     """Predict the cost of comparing all scans of a subject.
 
     Parameters
     ----------
-    course : Session
+    series : Session
         Its anchors are the scans.
 
     Returns
     -------
     Cost
-        Time by one processor: few of its steps use more.
+        Time by one processor: few of the steps use more.
     """
-    mega = [_voxels(scan.path) / 1e6 for scan in course.anchors]
+    mega = [_voxels(scan.path) / 1e6 for scan in series.anchors]
     seconds = sum(_SECONDS_PER_VISIT + _SECONDS_PER_VISIT_MEGAVOXEL * each for each in mega)
     mib = _BASE_MIB + _VISIT_MIB_PER_MEGAVOXEL * sum(mega)
     return Cost(_START_SECONDS + seconds, mib)
@@ -169,11 +172,13 @@ def load_of(session: Session, options: Options) -> Load:
     from bids_app.dataset.sources import find_sources
 
     sources = [each for each in find_sources(session, options.folders) if each.suffix != "TB1map"]
+    methods = [built_in(name) for name in options.methods.names if name in BUILT_IN]
     return Load(
         voxels=tuple(_voxels(scan.path) for scan in session.anchors),
         contrasts=len(session.others) + bool(sources),
         sources=len(sources),
-        atlas="atlas" in options.methods.names,
+        seconds_per_image=sum(method.seconds for method in methods),
+        registers=any(method.registers for method in methods),
     )
 
 

@@ -1,21 +1,22 @@
-"""Change over time: every subject's scans in one space, segmented there (``--longitudinal``).
+"""The longitudinal step: every subject's visits in one space, segmented there (``--longitudinal``).
 
-Sessions have been measured on their own before, and those results stay as they are. Here the
-subject is the unit of work: the scans of all its sessions are moved to the space half-way between
-them and segmented again with the same grid and intensities. The mean of these outlines is carried
-to every scan by the deformation of its tissue, so that their difference is the subject's, and
-neither that of the interpolation nor that of outlines drawn anew.
+Sessions have been measured one by one before, and those results are kept. Here the subject is the
+unit of work: the scans of all its visits are moved to the space half-way between them and segmented
+again on the same grid with the same intensities. The mean of these segmentations is propagated to
+every scan by the deformation of its tissue, so that their difference is that of the subject, and
+neither that of the interpolation nor that of independent segmentations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import groupby
 
 from bids_app import __version__
 from bids_app.alignment.brain_change import parenchyma_volumes
-from bids_app.alignment.within_subject import align_within_subject
+from bids_app.alignment.within_subject import WithinSubject, align_within_subject
 from bids_app.dataset.checksums import sha256
 from bids_app.dataset.index import Session
 from bids_app.dataset.staging import staged
@@ -29,6 +30,7 @@ from bids_app.derivatives.readback import read_conformed
 from bids_app.errors import BadDataError, Cause, Problem
 from bids_app.images.volume import Volume
 from bids_app.options import Options
+from bids_app.participant.context import SessionContext
 from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.progress import Progress
 from bids_app.run.records import reason_to_run, write_record
@@ -37,20 +39,37 @@ from bids_app.run.stamps import Stamp
 from bids_app.run.workers import Task, run_sessions
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.consistency import make_consistent
-from bids_app.segmentation.methods import built_in
+from bids_app.segmentation.method import Segment
+from bids_app.segmentation.methods import BUILT_IN, segmenters
 from bids_app.segmentation.quality import assess
+from bids_app.segmentation.result import Segmentation
 from bids_app.segmentation.volumes import measure
+
+
+@dataclass(frozen=True, eq=False)
+class Visits:
+    """The scans of a subject, as they were acquired and in their common space.
+
+    Attributes
+    ----------
+    acquired : tuple of Volume
+        RAS, each on its own grid.
+    aligned : WithinSubject
+    """
+
+    acquired: tuple[Volume, ...]
+    aligned: WithinSubject
 
 
 def run(
     sessions: Sequence[Session], outcomes: Sequence[Outcome], options: Options
 ) -> list[Outcome]:
-    """Measure the course of every subject whose sessions have been measured.
+    """Measure the longitudinal series of every subject whose sessions have been measured.
 
     Parameters
     ----------
     sessions : sequence of Session
-        All that were asked for.
+        All requested ones.
     outcomes : sequence of Outcome
         How they ended.
     options : Options
@@ -61,12 +80,12 @@ def run(
         One for each subject, by its name. Those without two measured sessions are skipped.
     """
     measured = {item.name for item in outcomes if item.status in ("done", "unchanged")}
-    courses = courses_of(sessions, measured)
-    to_measure = [course for course in courses if not course.problem]
-    resources = allocate(len(to_measure), options.resources)
-    progress = Progress(len(courses), options.run.verbosity)
+    series = longitudinal_series(sessions, measured)
+    measurable = [each for each in series if each.problem is None]
+    resources = allocate(len(measurable), options.resources)
+    progress = Progress(len(series), options.run.verbosity)
     ended = []
-    with closing(run_sessions(measure_course, courses, options, resources)) as events:
+    with closing(run_sessions(measure_series, series, options, resources)) as events:
         for event in events:
             progress.show(event)
             if event.outcome is not None:
@@ -77,7 +96,7 @@ def run(
     return ended
 
 
-def courses_of(sessions: Sequence[Session], measured: set[str]) -> list[Session]:
+def longitudinal_series(sessions: Sequence[Session], measured: set[str]) -> list[Session]:
     """Gather each subject's scans of all measured sessions.
 
     Parameters
@@ -94,12 +113,12 @@ def courses_of(sessions: Sequence[Session], measured: set[str]) -> list[Session]
         contrast that most of them were measured on (T1w where two are as frequent). Where there
         are not two sessions to compare, ``problem`` says so.
     """
-    courses = []
-    for subject, own in groupby(sessions, key=lambda session: session.subject):
-        ended = [session for session in own if session.name in measured]
+    series = []
+    for subject, sessions_of_subject in groupby(sessions, key=lambda session: session.subject):
+        ended = [session for session in sessions_of_subject if session.name in measured]
         # Without T1w a session is measured on its FLAIR; contrasts cannot be mixed.
-        seen = [session.anchors[0].contrast for session in ended]
-        contrast = max(seen, key=lambda name: (seen.count(name), name), default="")
+        contrasts = [session.anchors[0].contrast for session in ended]
+        contrast = max(contrasts, key=lambda name: (contrasts.count(name), name), default="")
         usable = [session for session in ended if session.anchors[0].contrast == contrast]
         scans = tuple(scan for session in usable for scan in session.anchors)
         problem = None
@@ -109,11 +128,11 @@ def courses_of(sessions: Sequence[Session], measured: set[str]) -> list[Session]
                 f"{len(usable)} of its sessions could be measured on one contrast: no "
                 "change over time to measure (--longitudinal needs two).",
             )
-        courses.append(Session(subject, None, scans, problem))
-    return courses
+        series.append(Session(subject, None, scans, problem))
+    return series
 
 
-def measure_course(task: Task) -> Outcome:
+def measure_series(task: Task) -> Outcome:
     """Align the scans of one subject, segment them in their common space, write the results.
 
     Raises
@@ -121,74 +140,80 @@ def measure_course(task: Task) -> Outcome:
     ThalbidsError
         If the scans cannot be aligned or segmented, or a result not be written.
     """
-    course, options, threads, stage = task.session, task.options, task.threads, task.progress
-    stage(Stage.COMPARE, "with earlier results")
-    stamp = _stamp_of(course, options)
-    reason = reason_to_run(options.folders.output_dir, course.name, stamp)
+    series, options = task.session, task.options
+    task.progress(Stage.COMPARE, "with earlier results")
+    stamp = _stamp_of(series, options)
+    reason = reason_to_run(options.folders.output_dir, series.name, stamp)
     if not reason:
-        return Outcome(name=course.name, status="unchanged", stamp=stamp)
-    stage(Stage.ALIGN, "all scans")
-    images, masks = zip(
-        *(read_conformed(options.folders.output_dir, scan) for scan in course.anchors), strict=True
-    )
-    try:
-        aligned = align_within_subject(images, masks)
-    except BadDataError as error:
-        names = ", ".join(scan.path.name for scan in course.anchors)
-        raise BadDataError(f"{course.name}: {error} Scans in order: {names}.") from error
-    methods = built_in(options.methods.names, flip_averaging=options.methods.flip_averaging)
-    measurements = []
-    with staged(options.folders.output_dir, course.name) as staging:
+        return Outcome(name=series.name, status="unchanged", stamp=stamp)
+    task.progress(Stage.ALIGN, "all scans")
+    visits = _align(series, options)
+    with staged(options.folders.output_dir, series.name) as staging:
+        context = SessionContext.of(task, staging)
         for scan, image, transform in zip(
-            course.anchors, aligned.images, aligned.transforms, strict=True
+            series.anchors, visits.aligned.images, visits.aligned.transforms, strict=True
         ):
             write_within_subject(staging, scan, image, transform)
-        for method, segment in methods.items():
-            results = []
-            for scan, image in zip(course.anchors, aligned.images, strict=True):
-                stage(Stage.SEGMENT, f"{scan.path.name} with {method}")
-                try:
-                    results.append(segment({scan.contrast: image}, threads))
-                except BadDataError as error:
-                    raise BadDataError(f"{scan.path}, aligned: {error}") from error
-            brains = [
-                Volume(result.brain_mask, image.affine)  # thalnet's for all methods
-                for result, image in zip(results, aligned.images, strict=True)
-            ]
-            stage(Stage.PROPAGATE, f"the segmentation by {method} to all scans")
-            outlined = make_consistent(results, aligned.images)
+        measurements = []
+        for method, segment in segmenters(options.methods).items():
+            segmentations = _segment(method, segment, visits, context)
+            context.progress(Stage.PROPAGATE, f"the segmentation by {method} to all scans")
+            consistent = make_consistent(segmentations, visits.aligned.images)
             for scan, acquired, image, result in zip(
-                course.anchors, images, aligned.images, outlined, strict=True
+                series.anchors, visits.acquired, visits.aligned.images, consistent, strict=True
             ):
                 write_within_subject_segmentation(staging, scan, method, result, image.affine)
                 volumes = measure(result, image.voxel_volume)
                 quality = assess(result, float(acquired.voxel_size.max()))
                 measurements.append((scan, method, volumes, quality))
         write_within_subject_volumes(staging, measurements)
-        stage(Stage.BRAIN_CHANGE, "")
-        volumes_of_brain = parenchyma_volumes(aligned.images, brains)
-        write_brain_change(
-            staging, course, zip(course.anchors, volumes_of_brain.tolist(), strict=True)
-        )
-    return Outcome(
-        name=course.name,
-        status="done",
-        reason=reason,
-        stamp=stamp,
-        outputs=tuple(sorted(staging.names)),
-    )
+        context.progress(Stage.BRAIN_CHANGE, "")
+        brains = [
+            Volume(result.brain_mask, image.affine)  # thalnet's for all methods
+            for result, image in zip(segmentations, visits.aligned.images, strict=True)
+        ]
+        brain_volumes = parenchyma_volumes(visits.aligned.images, brains).tolist()
+        write_brain_change(staging, series, zip(series.anchors, brain_volumes, strict=True))
+    outputs = tuple(sorted(staging.names))
+    return Outcome(name=series.name, status="done", reason=reason, stamp=stamp, outputs=outputs)
 
 
-def _stamp_of(course: Session, options: Options) -> Stamp:
-    """Everything that the results of a course depend on."""
+def _align(series: Session, options: Options) -> Visits:
+    """Read the scans of all visits and move them half-way between one another."""
+    output_dir = options.folders.output_dir
+    images, masks = zip(*(read_conformed(output_dir, scan) for scan in series.anchors), strict=True)
+    try:
+        return Visits(images, align_within_subject(images, masks))
+    except BadDataError as error:
+        names = ", ".join(scan.path.name for scan in series.anchors)
+        raise BadDataError(f"{series.name}: {error} Scans in order: {names}.") from error
+
+
+def _segment(
+    method: str, segment: Segment, visits: Visits, context: SessionContext
+) -> list[Segmentation]:
+    """Segment every scan in the common space."""
+    segmentations = []
+    for scan, image in zip(context.session.anchors, visits.aligned.images, strict=True):
+        context.progress(Stage.SEGMENT, f"{scan.path.name} with {method}")
+        try:
+            segmentations.append(segment({scan.contrast: image}, context.threads))
+        except BadDataError as error:
+            raise BadDataError(f"{scan.path}, aligned: {error}") from error
+    return segmentations
+
+
+def _stamp_of(series: Session, options: Options) -> Stamp:
+    """Everything that the results of a longitudinal series depend on."""
+    methods = options.methods
     return Stamp(
         inputs={
             str(scan.path.relative_to(options.folders.bids_dir)): sha256(scan.path)
-            for scan in course.anchors
+            for scan in series.anchors
         },
         parameters={
-            "methods": " ".join(built_in(options.methods.names)),
-            "flip averaging": str(options.methods.flip_averaging),
+            "methods": " ".join(name for name in methods.names if name in BUILT_IN),
+            "flip averaging": str(methods.flip_averaging),
             "unit": "subject",
         },
         software={"thalbids": __version__, **thalnet.weights_checksums()},

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from bids_app.dataset.index import Session
 from bids_app.options import Options
-from bids_app.participant.cost import Cost, predict_course, predict_sessions
-from bids_app.participant.longitudinal import courses_of
+from bids_app.participant.cost import Cost, predict_series, predict_sessions
+from bids_app.participant.longitudinal import longitudinal_series
 from bids_app.programs.finished import datasets, match_table
 from bids_app.programs.selection import all_programs
 from bids_app.programs.siena import SIENA
@@ -31,15 +31,15 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Allocat
     costs = predict_sessions(sessions, resources.threads, options)
     rows: list[tuple[str, ...]] = [("session", "scans", "methods", "seconds", "MiB", "action")]
     rows += [_row(session, options, costs.get(session.name)) for session in sessions]
-    courses = _courses(sessions) if options.methods.longitudinal else []
-    for course in courses:
-        costs[course.name] = predict_course(course)
-        rows.append(_row(course, options, costs[course.name]))
+    series = _series(sessions) if options.methods.longitudinal else []
+    for each in series:
+        costs[each.name] = predict_series(each)
+        rows.append(_row(each, options, costs[each.name]))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
-    if options.methods.longitudinal and not courses:
+    if options.methods.longitudinal and not series:
         sys.stdout.write("longitudinal: no subject has two sessions\n")
     if SIENA in all_programs(options):
         later = [session.name for session in sessions if session.baseline is not None]
@@ -56,11 +56,11 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Allocat
     )
 
 
-def _courses(sessions: Sequence[Session]) -> list[Session]:
+def _series(sessions: Sequence[Session]) -> list[Session]:
     """Return the subjects whose sessions would be measured together, if all can be measured."""
     measurable = [session for session in sessions if not session.problem]
-    courses = courses_of(measurable, {session.name for session in measurable})
-    return [course for course in courses if not course.problem]
+    series = longitudinal_series(measurable, {session.name for session in measurable})
+    return [each for each in series if each.problem is None]
 
 
 def _print_finished(sessions: Sequence[Session], options: Options) -> None:

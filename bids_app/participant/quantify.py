@@ -16,7 +16,7 @@ from bids_app.errors import BadDataError, ThalbidsError
 from bids_app.images.geometry import same_grid
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume, to_ras
-from bids_app.options import Options
+from bids_app.options import Maps
 from bids_app.participant.acquisitions import (
     MP2RAGE,
     Acquisition,
@@ -65,7 +65,7 @@ class Quantification:
 def quantify(
     sources: Sequence[SourceImage],
     brain: Volume,
-    options: Options,
+    settings: Maps,
     unprocessed_fields: Sequence[str] = (),
 ) -> Quantification:
     """Compute R1, and with it R2*, MTsat and PD, from the first acquisition that allows it.
@@ -76,7 +76,7 @@ def quantify(
         Of one session.
     brain : Volume
         Brain mask of the anatomical scan, in the same scanner coordinates.
-    options : Options
+    settings : Maps
         Form of the signal equation, fit of the decay, spoiling correction.
     unprocessed_fields : sequence of str
         Suffixes of field acquisitions that a warning should name.
@@ -89,7 +89,7 @@ def quantify(
     acquisitions, warnings = acquisitions_of(sources)
     for number, acquisition in enumerate(acquisitions):
         try:
-            computed = _compute(acquisition, brain, options)
+            computed = _compute(acquisition, brain, settings)
             check_r1(within_limits("R1map", computed.maps["R1map"]), computed.brain)
         except (ThalbidsError, ValueError) as error:
             warnings.append(f"{acquisition.title} gives no R1 map: {error}")
@@ -140,27 +140,27 @@ class _Computed:
     warnings: tuple[str, ...] = ()
 
 
-def _compute(acquisition: Acquisition, brain: Volume, options: Options) -> _Computed:
+def _compute(acquisition: Acquisition, brain: Volume, settings: Maps) -> _Computed:
     if isinstance(acquisition, MultiParameterMapping):
-        return _from_mpm(acquisition, brain, options)
+        return _from_mpm(acquisition, brain, settings)
     if isinstance(acquisition, VariableFlipAngle):
-        return _from_flip_angles(acquisition, brain, options)
+        return _from_flip_angles(acquisition, brain, settings)
     if isinstance(acquisition, MP2RAGE):
         return _from_mp2rage(acquisition, brain)
     return _from_map(acquisition, brain)
 
 
-def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, options: Options) -> _Computed:
+def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, settings: Maps) -> _Computed:
     pd_weighted, t1_weighted = acquisition.pd_weighted, acquisition.t1_weighted
     mt_weighted = acquisition.mt_weighted
     series = [each for each in (pd_weighted, t1_weighted, mt_weighted) if each is not None]
-    echoes, grid, inside = _read_series(series, brain, options)
+    echoes, grid, inside = _read_series(series, brain, settings)
     decay = estatics(
-        echoes, [each.echo_times for each in series], weighted=options.maps.decay_fit == "wls"
+        echoes, [each.echo_times for each in series], weighted=settings.decay_fit == "wls"
     )
     del echoes
     first, second, *saturated = decay.amplitudes
-    form = options.maps.signal_form
+    form = settings.signal_form
     pair = pd_weighted.excitation, t1_weighted.excitation
     nominal, _ = r1_and_amplitude(first, second, pair, 1.0, form)
     field = _field(acquisition.transmit_field, grid, inside, brain, nominal)
@@ -175,7 +175,7 @@ def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, options: Option
         )
     else:
         warnings = (f"{acquisition.title} has no MT-on volume: there is no MTsat map.",)
-    correction = options.maps.spoiling_correction
+    correction = settings.spoiling_correction
     if correction:
         maps["R1map"] = correct_spoiling(r1, correction, pair, field.relative, form)
     return _Computed(
@@ -183,23 +183,23 @@ def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, options: Option
         grid,
         inside,
         tuple(image for each in series for image in each.images),
-        _unringing(options)
-        + f"ESTATICS ({options.maps.decay_fit.upper()}), R1 and MTsat by the rational "
+        _unringing(settings)
+        + f"ESTATICS ({settings.decay_fit.upper()}), R1 and MTsat by the rational "
         f"approximation in the {form} form, "
         + (f"spoiling correction {correction}" if correction else "no spoiling correction"),
         "Weiskopf et al. 2014, doi:10.3389/fnins.2014.00278; Helms et al. 2008, "
         "doi:10.1002/mrm.21542 and doi:10.1002/mrm.21732",
-        (*_unringing_steps(options), Step.MPM, *((Step.SPOILING,) if correction else ())),
+        (*_unringing_steps(settings), Step.MPM, *((Step.SPOILING,) if correction else ())),
         field,
         warnings=warnings,
     )
 
 
-def _from_flip_angles(acquisition: VariableFlipAngle, brain: Volume, options: Options) -> _Computed:
+def _from_flip_angles(acquisition: VariableFlipAngle, brain: Volume, settings: Maps) -> _Computed:
     series = acquisition.series
-    echoes, grid, inside = _read_series(series, brain, options)
+    echoes, grid, inside = _read_series(series, brain, settings)
     decay = estatics(
-        echoes, [each.echo_times for each in series], weighted=options.maps.decay_fit == "wls"
+        echoes, [each.echo_times for each in series], weighted=settings.decay_fit == "wls"
     )
     angles = [each.excitation.flip_angle for each in series]
     time = series[0].excitation.repetition_time
@@ -213,9 +213,9 @@ def _from_flip_angles(acquisition: VariableFlipAngle, brain: Volume, options: Op
         grid,
         inside,
         tuple(image for each in series for image in each.images),
-        _unringing(options) + "DESPOT1, weighted linear fit",
+        _unringing(settings) + "DESPOT1, weighted linear fit",
         "Deoni et al. 2003, doi:10.1002/mrm.10407; Chang et al. 2008, doi:10.1002/mrm.21669",
-        (*_unringing_steps(options), Step.VFA),
+        (*_unringing_steps(settings), Step.VFA),
         field,
     )
 
@@ -294,7 +294,7 @@ def _read(
 
 
 def _read_series(
-    series: Sequence[EchoSeries], brain: Volume, options: Options
+    series: Sequence[EchoSeries], brain: Volume, settings: Maps
 ) -> tuple[list[list[FloatArray]], Volume, Mask]:
     """Read all echoes: magnitudes per series, their grid, and where the brain lies on it."""
     images = [image for each in series for image in each.images]
@@ -307,16 +307,16 @@ def _read_series(
                 "a magnitude; phase, real and imaginary images carry the entity part."
             )
     magnitudes = (volume.data.astype(np.float32) for volume in volumes)
-    data = map(unring, magnitudes) if options.maps.gibbs_unringing else magnitudes
+    data = map(unring, magnitudes) if settings.gibbs_unringing else magnitudes
     return [[next(data) for _ in each.images] for each in series], volumes[0], inside
 
 
-def _unringing(options: Options) -> str:
-    return "Gibbs unringing along three axes (Kellner et al. 2016), " * options.maps.gibbs_unringing
+def _unringing(settings: Maps) -> str:
+    return "Gibbs unringing along three axes (Kellner et al. 2016), " * settings.gibbs_unringing
 
 
-def _unringing_steps(options: Options) -> tuple[Step, ...]:
-    return (Step.GIBBS,) if options.maps.gibbs_unringing else ()
+def _unringing_steps(settings: Maps) -> tuple[Step, ...]:
+    return (Step.GIBBS,) if settings.gibbs_unringing else ()
 
 
 def _field(

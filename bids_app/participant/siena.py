@@ -7,16 +7,15 @@ one task each.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from bids_app.dataset.checksums import sha256
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session
-from bids_app.dataset.staging import Staging
 from bids_app.errors import ThalbidsError
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
+from bids_app.participant.context import SessionContext
 from bids_app.programs.job import kept_log, provenance
 from bids_app.programs.selection import all_programs, limits_of
 from bids_app.programs.siena import FOLDER, SIENA, final_pbvc, run_siena
@@ -24,59 +23,59 @@ from bids_app.run.outcome import Stage
 from bids_app.tools.choice import runner_of
 
 
-def measure_brain_change(
-    session: Session,
-    options: Options,
-    threads: int,
-    stage: Callable[[Stage, str], None],
-    staging: Staging,
-) -> tuple[str, ...]:
+def measure_brain_change(context: SessionContext) -> None:
     """Measure the change since the subject's first session and keep SIENA's report.
 
-    A report that was made from the very same scans, in the same way, is taken over. Any other is
-    removed first, whether a new one is asked for or not.
+    A report that was made from the very same scans, in the same way, is reused. Any other is
+    removed first, whether a new one is requested or not.
 
     Parameters
     ----------
-    session : Session
-    options : Options
-    threads : int
-    stage : function
-        Told what is being done.
-    staging : Staging
-
-    Returns
-    -------
-    tuple of str
-        Why there is no report though one was asked for; empty if all is well.
+    context : SessionContext
+        Gets a note where there is no report though one is requested.
     """
-    asked = SIENA in all_programs(options)
+    session, options = context.session, context.options
+    requested = SIENA in all_programs(options)
     if session.baseline is None:
-        without_t1w = asked and session.anchors[0].contrast != "T1w"
-        return ("SIENA is not run: the session has no T1w.",) if without_t1w else ()
-    scans = (session.baseline, session.anchors[0])
+        if requested and session.anchors[0].contrast != "T1w":
+            _fail(context, "SIENA is not run: the session has no T1w.")
+        return
     name = _report_name(session, session.baseline)
     path = options.folders.output_dir / name
-    if not asked and not path.is_file():
-        return ()
-    image = options.programs.images.get(SIENA.name, "local")
+    if not requested and not path.is_file():
+        return
     try:
-        inputs = {_source(scan, options): sha256(scan.path) for scan in scans}
-        kept = _kept(path)
-        valid = kept.get("Inputs") == inputs and (not asked or kept.get("Image") == image)
-        if not valid:
-            for stale in (path, path.with_suffix(".json")):
-                stale.unlink(missing_ok=True)
-        if not asked:
-            return ()
-        if valid:
-            staging.text(name, path.read_text(encoding="utf-8"))
-            staging.json(name.with_suffix(".json"), kept)
-            return ()
-        stage(Stage.RUN, "siena")
-        report, program = _run(session, scans, options, threads, staging)
+        _keep_or_run(name, (session.baseline, session.anchors[0]), requested, context)
     except ThalbidsError as error:
-        return (f"There is no brain volume change by SIENA: {error}",)
+        _fail(context, f"There is no brain volume change by SIENA: {error}")
+
+
+def _fail(context: SessionContext, note: str) -> None:
+    context.notes.append(note)
+    context.failed.append(SIENA.name)
+
+
+def _keep_or_run(
+    name: PurePosixPath, scans: tuple[Scan, Scan], requested: bool, context: SessionContext
+) -> None:
+    """Publish the report of an earlier run where it is valid, else that of a new one."""
+    options, staging = context.options, context.staging
+    path = options.folders.output_dir / name
+    image = options.programs.images.get(SIENA.name, "local")
+    inputs = {_source(scan, options): sha256(scan.path) for scan in scans}
+    sidecar = _sidecar(path)
+    valid = sidecar.get("Inputs") == inputs and (not requested or sidecar.get("Image") == image)
+    if not valid:
+        for stale in (path, path.with_suffix(".json")):
+            stale.unlink(missing_ok=True)
+    if not requested:
+        return
+    if valid:
+        staging.text(name, path.read_text(encoding="utf-8"))
+        staging.json(name.with_suffix(".json"), sidecar)
+        return
+    context.progress(Stage.RUN, SIENA.name)
+    report, program = _run(scans, context)
     staging.text(name, report)
     staging.json(
         name.with_suffix(".json"),
@@ -89,21 +88,15 @@ def measure_brain_change(
             "Image": image,
         },
     )
-    return ()
 
 
-def _run(
-    session: Session,
-    scans: tuple[Scan, Scan],
-    options: Options,
-    threads: int,
-    staging: Staging,
-) -> tuple[str, dict[str, object]]:
+def _run(scans: tuple[Scan, Scan], context: SessionContext) -> tuple[str, dict[str, object]]:
     first, later = (_read(scan) for scan in scans)
-    name = f"logs/{session.name}_siena.log"
-    runner = runner_of(options.programs.images.get(SIENA.name))
-    with kept_log(staging, name) as log:
-        report, run = run_siena(first, later, runner, limits_of(SIENA, options, threads), log)
+    name = f"logs/{context.session.name}_siena.log"
+    runner = runner_of(context.options.programs.images.get(SIENA.name))
+    limits = limits_of(SIENA, context.options, context.threads)
+    with kept_log(context.staging, name) as log:
+        report, run = run_siena(first, later, runner, limits, log)
     return report, provenance(SIENA.title, run, name)
 
 
@@ -120,10 +113,10 @@ def _source(scan: Scan, options: Options) -> str:
     return scan.path.relative_to(options.folders.bids_dir).as_posix()
 
 
-def _kept(report: Path) -> dict[str, object]:
-    """What is known of an earlier report; nothing if there is none."""
+def _sidecar(report: Path) -> dict[str, object]:
+    """Fields of the JSON file of an earlier report; empty if there is none."""
     try:
-        kept = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
+        fields = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return kept if isinstance(kept, dict) and report.is_file() else {}
+    return fields if isinstance(fields, dict) and report.is_file() else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,8 +56,8 @@ def stamp_of(session: Session, options: Options) -> Stamp:
     )
 
 
-def without(stamp: Stamp, failed: tuple[str, ...]) -> Stamp:
-    """The stamp of results in which some programs' are missing, so that they are tried again."""
+def without(stamp: Stamp, failed: Collection[str]) -> Stamp:
+    """Take failed programs out of the stamp of results, so that they are tried again."""
     methods = [name for name in stamp.parameters["methods"].split() if name not in failed]
     parameters = {**stamp.parameters, "methods": " ".join(methods)}
     for name in failed:

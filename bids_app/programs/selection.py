@@ -14,7 +14,7 @@ from bids_app.programs.freesurfer import find_licence
 from bids_app.programs.layouts import method_name
 from bids_app.programs.method import AuxiliaryProgram, ExternalMethod, Program, Workload
 from bids_app.programs.registry import AUXILIARY_PROGRAMS, EXTERNAL_METHODS
-from bids_app.segmentation.methods import METHODS
+from bids_app.segmentation.methods import BUILT_IN
 from bids_app.tools.call import Limits
 from bids_app.tools.choice import runner_of
 
@@ -125,7 +125,7 @@ def _check_names(options: Options) -> None:
     """Check that no dataset of finished results has the name of another method."""
     names = [method_name(name) for name in datasets(options)]
     for name in names:
-        if name in METHODS or names.count(name) > 1:
+        if name in BUILT_IN or names.count(name) > 1:
             raise UsageError(
                 f"-d cannot name results '{name}': the name is already in use. Choose another."
             )

@@ -22,6 +22,7 @@ from bids_app.images.geometry import AffineArray, Grid, Points, centroid, extent
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 from bids_app.segmentation import thalnet
+from bids_app.segmentation.method import BuiltInMethod
 from bids_app.segmentation.outline import labels_of
 from bids_app.segmentation.result import Segmentation
 from bids_app.segmentation.sides import LEFT, RIGHT
@@ -154,3 +155,17 @@ def _at_spacing(volume: Volume, low: Points, high: Points, spacing: float) -> Vo
     """Resample the content of a box on a grid along the world axes."""
     grid = Grid.covering(low, high, spacing)
     return Volume(resample(volume, grid), grid.affine)
+
+
+METHOD = BuiltInMethod(
+    name="atlas",
+    title="atlas",
+    segment=segment,
+    registers=True,
+    seconds=75.0,  # measured by benchmarks/cost_model.py at 2 mm
+    sentence="The baseline method atlas registered an average anatomy with thalami of a manual "
+    "protocol (Rushmore et al. 2022) to the brain of each scan with ANTs, affinely and by "
+    "symmetric normalisation (Avants et al. 2008) of the surroundings of the thalami, and "
+    "propagated the thalamus labels.",
+    citations=("avants2008", "rushmore2022"),
+)

@@ -1,36 +1,61 @@
-"""The built-in methods: one line each."""
+"""The built-in methods: a line for each module of this package that declares one.
+
+Modules are imported when a method is used: the command line needs the names alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from bids_app.images.volume import Volume
-from bids_app.segmentation import atlas, thalnet
-from bids_app.segmentation.result import Segmentation
+from bids_app.contrasts import CONTRASTS
 
-Method = Callable[[Mapping[str, Volume], int], Segmentation]
+if TYPE_CHECKING:
+    from bids_app.images.volume import Volume
+    from bids_app.options import Methods
+    from bids_app.segmentation.method import BuiltInMethod, Segment
+    from bids_app.segmentation.result import Segmentation
 
-METHODS: dict[str, Method] = {
-    "thalnet": thalnet.segment,
-    "atlas": atlas.segment,
-}
-
-# Those that look at all contrasts of a session at once where there are several.
-JOINT_METHODS = frozenset({"thalnet"})
+BUILT_IN = (
+    "thalnet",
+    "atlas",
+)
 
 
-def built_in(names: Iterable[str], *, flip_averaging: bool = True) -> dict[str, Method]:
-    """Give the methods of ``METHODS`` that are named.
+def built_in(name: str) -> BuiltInMethod:
+    """Load a method of `BUILT_IN` by its name."""
+    method: BuiltInMethod = import_module(f"bids_app.segmentation.{name}").METHOD
+    return method
+
+
+def segmenters(methods: Methods) -> dict[str, Segment]:
+    """Return the requested built-in methods as functions of images by contrast.
 
     Parameters
     ----------
-    names : iterable of str
-        Others are left out.
-    flip_averaging : bool
-        Whether thalnet averages its outline with that of the mirrored images.
+    methods : Methods
+        Names of other programs among the requested methods are passed over.
+
+    Returns
+    -------
+    dict of str to function
     """
-    found = {name: METHODS[name] for name in names if name in METHODS}
-    if "thalnet" in found and not flip_averaging:
-        found["thalnet"] = partial(thalnet.segment, flip_averaging=False)
-    return found
+    return {
+        name: partial(_segment, built_in(name), methods.flip_averaging)
+        for name in methods.names
+        if name in BUILT_IN
+    }
+
+
+def _segment(
+    method: BuiltInMethod, flip_averaging: bool, images: Mapping[str, Volume], threads: int
+) -> Segmentation:
+    """Apply a method to images by contrast; of two that share a channel the first is taken."""
+    channels: dict[str, Volume] = {}
+    for contrast, image in images.items():
+        channels.setdefault(CONTRASTS[contrast].channel, image)
+    if method.flips:
+        return method.segment(channels, threads, flip_averaging=flip_averaging)
+    return method.segment(channels, threads)

@@ -23,6 +23,7 @@ from bids_app.errors import BadDataError
 from bids_app.images.geometry import Box, Grid, apply_affine, bounding_box
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume
+from bids_app.segmentation.method import BuiltInMethod
 from bids_app.segmentation.outline import labels_of, largest_piece
 from bids_app.segmentation.quality import touches_edge
 from bids_app.segmentation.result import Segmentation
@@ -353,3 +354,6 @@ def _covered(grid: Grid, image: Volume) -> Box:
     high = np.clip(np.ceil(voxels.max(1)).astype(int) + 1, low, limits)
     x, y, z = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     return x, y, z
+
+
+METHOD = BuiltInMethod(name="thalnet", title="thalnet", segment=segment, joint=True, flips=True)

@@ -217,7 +217,7 @@ def test_sessions_that_are_compared_are_measured_by_one_task(
     for label in ("b", "c"):
         path = bids / "sub-02" / f"ses-{label}" / "anat" / f"sub-02_ses-{label}_T1w.nii.gz"
         save_image(path, np.ones((4, 4, 4), dtype=np.uint8))
-    monkeypatch.setattr("bids_app.launch.slurm.predict_course", lambda _: Cost(7200, 9000))
+    monkeypatch.setattr("bids_app.launch.slurm.predict_series", lambda _: Cost(7200, 9000))
     folder = _script(bids)
     assert len((folder / "sessions.txt").read_text().splitlines()) == 5
     assert job_array.read_submissions(bids.parent / "out")[-1].request.mib < 9000

@@ -90,15 +90,15 @@ def test_a_scan_that_cannot_be_read_is_taken_for_a_large_one(tmp_path: Path) -> 
 def test_a_meter_tells_the_stages_apart() -> None:
     Meter().stop()  # forgets what earlier tests took
     meter = Meter()
-    meter.start("read a.nii.gz")
+    meter.start(Stage.READ)
     block = np.ones(60_000_000)  # 458 MiB
     del block
-    meter.start("segment a")
+    meter.start(Stage.SEGMENT)
     time.sleep(0.2)
-    meter.start("read b.nii.gz")
+    meter.start(Stage.READ)
     meter.stop()
     read, segment = meter.costs
-    assert (read.stage, segment.stage) == ("read", "segment")
+    assert (read.stage, segment.stage) == (Stage.READ, Stage.SEGMENT)
     assert segment.seconds >= 0.2
     assert read.peak_mib > segment.peak_mib + 300
     assert meter.peak_mib == read.peak_mib

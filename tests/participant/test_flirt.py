@@ -15,9 +15,8 @@ from bids_app.errors import BadDataError
 from bids_app.images.volume import Volume
 from bids_app.participant.cost import predict_sessions
 from bids_app.participant.stamp import stamp_of
-from bids_app.segmentation.methods import METHODS
 from bids_app.segmentation.result import Segmentation
-from tests.conftest import describe, save_image
+from tests.conftest import describe, replace_thalnet, save_image
 from tests.participant.test_longitudinal import _in_this_process
 from tests.participant.test_programs import by_intensity
 from tests.tools.heads import head
@@ -31,7 +30,7 @@ def _t1w_only(images: Mapping[str, Volume], threads: int) -> Segmentation:
 
 @pytest.fixture(autouse=True)
 def _light(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METHODS, "thalnet", _t1w_only)
+    replace_thalnet(monkeypatch, _t1w_only)
     monkeypatch.setattr("bids_app.participant.stage.run_sessions", _in_this_process)
 
 

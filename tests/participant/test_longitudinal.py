@@ -26,13 +26,12 @@ from bids_app.group.cohort import read_volumes
 from bids_app.group.masks import overlap_with_reference
 from bids_app.images.volume import Volume
 from bids_app.options import Options
-from bids_app.participant.longitudinal import courses_of
+from bids_app.participant.longitudinal import longitudinal_series
 from bids_app.run.outcome import Outcome
 from bids_app.run.workers import Event, Task
-from bids_app.segmentation.methods import METHODS
 from bids_app.segmentation.result import Segmentation
 from tests.alignment.test_within_subject import _head, _moved
-from tests.conftest import describe, save_image
+from tests.conftest import describe, replace_thalnet, save_image
 
 
 def _threshold(images: Mapping[str, Volume], threads: int) -> Segmentation:
@@ -93,7 +92,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True, scope="module")
 def _light() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(METHODS, "thalnet", _threshold)
+        replace_thalnet(patch, _threshold)
         patch.setattr("bids_app.participant.stage.run_sessions", _in_this_process)
         patch.setattr("bids_app.participant.longitudinal.run_sessions", _in_this_process)
         yield
@@ -239,13 +238,13 @@ def test_failed_sessions_are_left_out_and_runs_take_part() -> None:
         return Session(subject, label, scans)
 
     sessions = [session("01", "a", 2), session("01", "b"), session("01", "c"), session("02", "a")]
-    courses = courses_of(sessions, {"sub-01_ses-a", "sub-01_ses-c", "sub-02_ses-a"})
-    assert [course.name for course in courses] == ["sub-01", "sub-02"]
-    assert [scan.name for scan in courses[0].anchors] == [
+    series = longitudinal_series(sessions, {"sub-01_ses-a", "sub-01_ses-c", "sub-02_ses-a"})
+    assert [each.name for each in series] == ["sub-01", "sub-02"]
+    assert [scan.name for scan in series[0].anchors] == [
         "sub-01_ses-a_run-0",
         "sub-01_ses-a_run-1",
         "sub-01_ses-c_run-0",
     ]
-    assert not courses[0].problem
-    assert courses[1].problem is not None
-    assert "needs two" in courses[1].problem.text
+    assert not series[0].problem
+    assert series[1].problem is not None
+    assert "needs two" in series[1].problem.text

@@ -14,9 +14,8 @@ import pytest
 
 from bids_app.cli import main
 from bids_app.images.volume import Volume, to_ras
-from bids_app.segmentation.methods import METHODS
 from bids_app.segmentation.result import Segmentation
-from tests.conftest import describe, save_image
+from tests.conftest import describe, replace_thalnet, save_image
 from tests.participant.test_longitudinal import _in_this_process
 from tests.tools.heads import expected, head
 from tests.tools.stand_ins import SKULL
@@ -40,7 +39,7 @@ def by_intensity(images: dict[str, Volume], threads: int) -> Segmentation:
 
 @pytest.fixture(autouse=True)
 def _light(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METHODS, "thalnet", by_intensity)
+    replace_thalnet(monkeypatch, by_intensity)
     monkeypatch.setattr("bids_app.participant.stage.run_sessions", _in_this_process)
     monkeypatch.setattr("bids_app.participant.longitudinal.run_sessions", _in_this_process)
     for name in ("FS_LICENSE", "FREESURFER_HOME"):

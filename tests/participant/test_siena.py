@@ -20,8 +20,7 @@ from bids_app.group.study import Study
 from bids_app.participant.cost import predict_sessions
 from bids_app.participant.stamp import stamp_of
 from bids_app.programs.siena import folder_of_reports
-from bids_app.segmentation.methods import METHODS
-from tests.conftest import describe, save_image
+from tests.conftest import describe, replace_thalnet, save_image
 from tests.participant.test_longitudinal import _in_this_process
 from tests.participant.test_programs import by_intensity
 from tests.tools.heads import head
@@ -31,7 +30,7 @@ WORDS = ["participant", "--siena"]
 
 @pytest.fixture(autouse=True)
 def _light(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(METHODS, "thalnet", by_intensity)
+    replace_thalnet(monkeypatch, by_intensity)
     monkeypatch.setattr("bids_app.participant.stage.run_sessions", _in_this_process)
 
 

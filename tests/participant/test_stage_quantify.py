@@ -20,10 +20,11 @@ from bids_app.images.volume import Volume
 from bids_app.participant.stage import measure_session, redraw_session
 from bids_app.participant.stamp import stamp_of
 from bids_app.run.records import read_record, write_record
-from bids_app.segmentation.methods import METHODS
+from bids_app.run.workers import Task
+from bids_app.segmentation import thalnet
 from bids_app.segmentation.result import Segmentation
 from examples.make_demo_cohort import main as make_demo_cohort
-from tests.conftest import options_of, save_image
+from tests.conftest import options_of, replace_thalnet, save_image
 
 
 @pytest.fixture(scope="module")
@@ -102,18 +103,18 @@ def test_maps_join_the_session_and_problems_become_warnings(
 def test_an_aligned_contrast_without_a_mask_stays_on_the_page(
     bids: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    segment = METHODS["thalnet"]
+    segment = thalnet.segment
 
     def only_t1w(images: Mapping[str, Volume], threads: int) -> Segmentation:
         if "R1map" in images:
             raise BadDataError("no thalami.")
         return segment(images, threads)
 
-    monkeypatch.setitem(METHODS, "thalnet", only_t1w)
+    replace_thalnet(monkeypatch, only_t1w)
     options = options_of(bids, tmp_path / "out", session_labels=("01",))
     prepare_output(options.folders.output_dir)
     (session,) = index_sessions(options.folders.bids_dir, options.selection)
-    outcome = measure_session(session, options, 1, print)
+    outcome = measure_session(Task(session, options, 1, print))
     assert "R1map gives no mask by thalnet: no thalami." in outcome.warnings
     write_record(options.folders.output_dir, outcome)
     page = options.folders.output_dir / "sub-01_ses-01.html"

@@ -1,0 +1,140 @@
+"""The alignment step: every other contrast of a session onto the grid of the anchor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bids_app.alignment.strategies import STRATEGIES, Strategy, align
+from bids_app.alignment.transforms import itk_text
+from bids_app.contrasts import CONTRASTS, Role
+from bids_app.dataset.images import read_volume
+from bids_app.derivatives import names
+from bids_app.derivatives.outputs import attempts_of, write_aligned
+from bids_app.derivatives.results import AlignedContrast, MeasuredScan, QuantitativeMap
+from bids_app.derivatives.steps import steps_of_alignment
+from bids_app.errors import ThalbidsError
+from bids_app.images.resampling import resample
+from bids_app.images.volume import Volume, to_ras
+from bids_app.participant.context import SessionContext
+from bids_app.programs.flirt import FLIRT, FlirtRuns, flirt_strategies
+from bids_app.programs.selection import all_programs, limits_of
+from bids_app.run.outcome import Stage
+from bids_app.tools.choice import runner_of
+
+
+@dataclass(frozen=True, eq=False)
+class OtherContrast:
+    """An image that can be aligned: BIDS suffix, voxels (RAS) and BIDS URI."""
+
+    contrast: str
+    image: Volume
+    source: str
+
+
+def read_other_contrasts(
+    maps: Iterable[QuantitativeMap], context: SessionContext
+) -> tuple[OtherContrast, ...]:
+    """Read what can be aligned to the anchors: other scans, and maps such as R1.
+
+    Parameters
+    ----------
+    maps : iterable of QuantitativeMap
+    context : SessionContext
+        Gets a note for each scan that is not used.
+
+    Returns
+    -------
+    tuple of OtherContrast
+    """
+    session = context.session
+    context.notes.extend(
+        f"{scan.path.name} is not used: the session has another {scan.contrast}."
+        for scan in session.unused
+    )
+    others = []
+    for scan in session.others:
+        try:
+            image = to_ras(read_volume(scan.path))
+        except ThalbidsError as error:
+            context.notes.append(f"{scan.contrast} is excluded: {error}")
+            continue
+        others.append(OtherContrast(scan.contrast, image, names.raw_uri(scan)))
+    for item in maps:
+        contrast = CONTRASTS.get(item.quantity)
+        if contrast is not None and contrast.role is Role.MAP:
+            source = names.uri(names.quantitative_map(item.name, item.quantity))
+            others.append(OtherContrast(item.quantity, item.volume, source))
+    return tuple(others)
+
+
+def align_contrasts(
+    anchor: MeasuredScan, others: Iterable[OtherContrast], context: SessionContext
+) -> tuple[AlignedContrast, ...]:
+    """Bring every other contrast onto the anchor's grid and write it.
+
+    Parameters
+    ----------
+    anchor : MeasuredScan
+    others : iterable of OtherContrast
+    context : SessionContext
+        Gets a note for each contrast that could not be aligned.
+
+    Returns
+    -------
+    tuple of AlignedContrast
+    """
+    name = anchor.scan.path.name
+    context.progress(Stage.ALIGN, f"to {name}")
+    aligned = []
+    for other in others:
+        strategies, programs = _strategies(other.contrast, anchor, context)
+        alignment = align(anchor.image, anchor.brain_mask, other.image, strategies)
+        if alignment.chosen is None:
+            context.notes.append(
+                f"{other.contrast} is excluded: it could not be aligned to {name} "
+                f"({alignment.reason})."
+            )
+            continue
+        transform = alignment.chosen.transform
+        grid = anchor.image.grid
+        image = resample(other.image, grid.transformed(transform))
+        contrast = AlignedContrast(
+            contrast=other.contrast,
+            image=Volume(image, grid.affine),
+            attempts=attempts_of(alignment),
+            strategy=alignment.chosen.strategy,
+            steps=steps_of_alignment(alignment.chosen.strategy),
+            transform=transform,
+            slice_thickness=float(other.image.voxel_size.max()),
+        )
+        write_aligned(
+            context.staging,
+            context.session,
+            anchor.scan,
+            contrast,
+            other.source,
+            itk_text(transform),
+            programs,
+        )
+        aligned.append(contrast)
+    return tuple(aligned)
+
+
+def _strategies(
+    contrast: str, anchor: MeasuredScan, context: SessionContext
+) -> tuple[tuple[Strategy, ...], Sequence[dict[str, object]]]:
+    """Choose the strategies of a contrast, and where the runs of programs are recorded."""
+    options = context.options
+    if FLIRT not in all_programs(options):
+        return STRATEGIES[contrast], ()
+    runner = runner_of(options.programs.images.get(FLIRT.name))
+    limits = limits_of(FLIRT, options, context.threads)
+    runs = FlirtRuns(
+        runner=runner,
+        limits=limits,
+        staging=context.staging,
+        name=anchor.scan.name,
+        contrast=contrast,
+    )
+    return flirt_strategies(contrast, runs), runs.programs

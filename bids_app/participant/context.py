@@ -1,0 +1,33 @@
+"""What travels through the work on one session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from bids_app.dataset.staging import Staging
+from bids_app.run.workers import Task
+
+
+@dataclass(frozen=True, eq=False)
+class SessionContext(Task):
+    """A session's work while it is done.
+
+    Attributes
+    ----------
+    staging : Staging
+        Files that are published together at the end.
+    notes : list of str
+        What could not be made or limits the results; grows.
+    failed : list of str
+        Programs to be run again when the session is; grows.
+    """
+
+    staging: Staging
+    notes: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, task: Task, staging: Staging) -> Self:
+        """Open the context of a task."""
+        return cls(task.session, task.options, task.threads, task.progress, staging)
