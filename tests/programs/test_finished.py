@@ -50,13 +50,13 @@ def given(bids: Path, name: str, *files: str, extra: tuple[str, ...] = ()) -> Op
 
 
 def names(options: Options, visit: Session, anchor: int = 0) -> dict[tuple[str, str], str]:
-    found, problems = find_finished(visit, visit.anchors[anchor], options)
+    results, problems = find_finished(visit, visit.anchors[anchor], options)
     assert problems == {}
     return {
         (item.method, item.contrast): " ".join(
             path.relative_to(item.root).as_posix() for path in item.paths
         )
-        for item in found
+        for item in results
     }
 
 
@@ -85,9 +85,9 @@ def test_freesurfer_subjects_belong_to_their_sessions(bids: Path) -> None:
     }
     # A subject with one session needs no session in the name.
     assert names(options, session("sub-02_ses-1_T1w")) == {("freesurfer", "T1w"): f"sub-02/{ASEG}"}
-    found = find_finished(first, first.anchors[0], options)[0][0]
-    assert found.statistics is not None
-    assert found.statistics.name == "aseg.stats"
+    result = find_finished(first, first.anchors[0], options)[0][0]
+    assert result.statistics is not None
+    assert result.statistics.name == "aseg.stats"
 
 
 def test_a_subjects_template_is_no_session(bids: Path) -> None:
@@ -139,11 +139,11 @@ def test_dbsegments_own_space_is_preferred_and_its_masks_are_not_labels(bids: Pa
         f"{stem}_brainmask.nii.gz",
         f"preprocessed_v3/{stem}.nii.gz",
     )
-    found = names(options, session("sub-01_ses-1_T1w"))
-    assert found == {("dbsegment", "T1w"): f"preprocessed_v3/{stem}.nii.gz"}
+    matched = names(options, session("sub-01_ses-1_T1w"))
+    assert matched == {("dbsegment", "T1w"): f"preprocessed_v3/{stem}.nii.gz"}
 
 
-def test_first_leaves_other_images_beside_its_labels(bids: Path) -> None:
+def test_first_writes_other_images_next_to_its_labels(bids: Path) -> None:
     options = given(
         bids,
         "first",
@@ -166,8 +166,8 @@ def test_mindglides_flat_folder_holds_every_contrast(bids: Path) -> None:
         f"{stem}_T1w.nii.gz",
     )
     visit = session(f"{stem}_T1w", others=(f"{stem}_run-2_FLAIR",))
-    found = find_finished(visit, visit.anchors[0], options)[0]
-    assert {item.contrast: item.in_anchor_space for item in found} == {
+    results = find_finished(visit, visit.anchors[0], options)[0]
+    assert {item.contrast: item.in_anchor_space for item in results} == {
         "T1w": False,
         "FLAIR": False,
         "R1map": True,
@@ -179,8 +179,8 @@ def test_two_that_fit_equally_well_are_named(bids: Path) -> None:
         bids, "first", "sub-01_ses-1_a_firstseg.nii.gz", "sub-01_ses-1_b_firstseg.nii.gz"
     )
     visit = session("sub-01_ses-1_T1w")
-    found, problems = find_finished(visit, visit.anchors[0], options)
-    assert found == []
+    results, problems = find_finished(visit, visit.anchors[0], options)
+    assert results == []
     assert "a_firstseg.nii.gz, sub-01_ses-1_b_firstseg.nii.gz" in problems["first"]
 
 
@@ -217,8 +217,8 @@ def test_masks_of_each_side(bids: Path, pair: str) -> None:
         data[:] = 0
         data[2 + 3 * side] = 255
         save_image(bids.parent / "finished results" / file, data)
-    found = find_finished(visit, visit.anchors[0], options)[0][0]
-    dseg = read_finished(found, Grid((8, 8, 8), np.eye(4)), None)
+    result = find_finished(visit, visit.anchors[0], options)[0][0]
+    dseg = read_finished(result, Grid((8, 8, 8), np.eye(4)), None)
     assert [int(dseg[2, 0, 0]), int(dseg[5, 0, 0]), int(dseg[4, 0, 0])] == [1, 2, 0]
 
 
@@ -268,10 +268,10 @@ def test_labels_in_freesurfers_space_come_back_voxel_for_voxel(bids: Path) -> No
     path = bids.parent / "finished results" / f"sub-01_ses-1/{ASEG}"
     _conformed(path, labels, affine)
     visit = session("sub-01_ses-1_T1w")
-    found = find_finished(visit, visit.anchors[0], options)[0][0]
+    result = find_finished(visit, visit.anchors[0], options)[0][0]
     # The scan: half the field of view, the same voxels.
     part = Grid((20, 10, 24), affine @ _shift(0, 4, 0))
-    dseg = read_finished(found, part, None)
+    dseg = read_finished(result, part, None)
     expected = np.where(labels == 10, 1, np.where(labels == 49, 2, 0))[:, 4:14]
     assert np.array_equal(dseg, expected)
 
@@ -321,10 +321,10 @@ def test_longitudinal_labels_are_moved_from_the_templates_space(bids: Path, kind
     root = bids.parent / "finished results"
     _conformed(root / f"sub-01_ses-1.long.sub-01/{ASEG}", labels, affine)
     visit = session("sub-01_ses-1_T1w")
-    (found,) = find_finished(visit, visit.anchors[0], options)[0]
+    (result,) = find_finished(visit, visit.anchors[0], options)[0]
     grid = Grid((20, 22, 24), affine)
     with pytest.raises(MissingInputError, match=r"sub-01_ses-1_to_sub-01\.lta"):
-        read_finished(found, grid, None)
+        read_finished(result, grid, None)
     to_template = _shift(-3, -2, 0)
     # FreeSurfer's voxel axes run left, inferior, anterior.
     matrix = _shift(3, 0, -2) if kind == 0 else to_template
@@ -332,12 +332,12 @@ def test_longitudinal_labels_are_moved_from_the_templates_space(bids: Path, kind
     path = root / "sub-01/mri/transforms/sub-01_ses-1_to_sub-01.lta"
     path.parent.mkdir(parents=True)
     path.write_text(LTA.format(kind=kind, matrix=lines))
-    dseg = read_finished(found, grid, None)
+    dseg = read_finished(result, grid, None)
     assert np.array_equal(dseg[8:11, 8:14, 4:9], np.ones((3, 6, 5)))
     assert dseg.sum() == 90
     path.write_text("type = 14\n")
     with pytest.raises(BadDataError, match="holds no linear transform"):
-        read_finished(found, grid, None)
+        read_finished(result, grid, None)
 
 
 def test_labels_in_the_space_of_another_contrast_follow_its_alignment(bids: Path) -> None:
@@ -347,9 +347,9 @@ def test_labels_in_the_space_of_another_contrast_follow_its_alignment(bids: Path
     labels[5:9, 5:9, 5:9] = 10
     path = bids.parent / "finished results/sub-01_ses-1_FLAIR_synthseg.nii.gz"
     save_image(path, labels, _shift(1, 0, 0))
-    (found,) = find_finished(visit, visit.anchors[0], options)[0]
+    (result,) = find_finished(visit, visit.anchors[0], options)[0]
     grid = Grid((20, 20, 20), np.eye(4))
-    dseg = read_finished(found, grid, _shift(4, 0, 0))
+    dseg = read_finished(result, grid, _shift(4, 0, 0))
     assert np.array_equal(np.argwhere(dseg)[[0, -1]], [[2, 5, 5], [5, 8, 8]])
 
 
@@ -358,6 +358,6 @@ def test_a_series_is_named(bids: Path) -> None:
     path = bids.parent / "finished results/sub-01_ses-1_all_none_firstseg.nii.gz"
     save_image(path, np.zeros((8, 8, 8, 2), dtype=np.int16))
     visit = session("sub-01_ses-1_T1w")
-    (found,) = find_finished(visit, visit.anchors[0], options)[0]
+    (result,) = find_finished(visit, visit.anchors[0], options)[0]
     with pytest.raises(BadDataError, match="series of 2 volumes"):
-        read_finished(found, Grid((8, 8, 8), np.eye(4)), None)
+        read_finished(result, Grid((8, 8, 8), np.eye(4)), None)

@@ -41,18 +41,18 @@ def test_equal_grids_and_the_identity() -> None:
 
 
 def test_a_shift_by_hand() -> None:
-    """FLIRT found the moving image 3 mm further on along the axes; points go back by that."""
+    """FLIRT detects the moving image 3 mm further on along the axes; points go back by that."""
     radiological = _volume((10, 20, 30), np.diag([-2.0, 1, 3, 1]))
-    found = world_transform(_shift(3, 4, 5), radiological, radiological)
+    transform = world_transform(_shift(3, 4, 5), radiological, radiological)
     # Its first axis runs to the left: 3 mm less of it is 3 mm to the right.
-    assert found == pytest.approx(_shift(3, -4, -5))
+    assert transform == pytest.approx(_shift(3, -4, -5))
     neurological = _volume((10, 20, 30), np.diag([2.0, 1, 3, 1]))
-    found = world_transform(_shift(3, 4, 5), neurological, neurological)
-    assert found == pytest.approx(_shift(3, -4, -5))
+    transform = world_transform(_shift(3, 4, 5), neurological, neurological)
+    assert transform == pytest.approx(_shift(3, -4, -5))
 
 
 def test_one_image_stored_both_ways() -> None:
-    """The same voxels at the same place, the first axis reversed: FLIRT sees no difference."""
+    """The same voxels at the same place, the first axis reversed: FLIRT reads the same image."""
     right = np.diag([2.0, 2.0, 2.0, 1.0])
     left = right @ np.array([[-1, 0, 0, 9], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
     matrix = _shift(1, 2, 3)
@@ -83,7 +83,7 @@ def test_oblique_anisotropic_images_voxel_by_voxel(fixed_sign: int, moving_sign:
     matrix = np.eye(4)
     matrix[:3, :3] = np.eye(3) + rng.normal(size=(3, 3)) / 10
     matrix[:3, 3] = rng.normal(size=3) * 10
-    found = world_transform(matrix, fixed, moving)
+    transform = world_transform(matrix, fixed, moving)
     for i, j, k in rng.integers(0, 30, (20, 3)):
         x = (i if moving_sign < 0 else 60 - 1 - i) * 1.6
         point = (x, j * 2.0, k * 5.0, 1)
@@ -91,7 +91,7 @@ def test_oblique_anisotropic_images_voxel_by_voxel(fixed_sign: int, moving_sign:
         column = u / 0.8 if fixed_sign < 0 else 160 - 1 - u / 0.8
         in_fixed = fixed.affine @ (column, v / 0.9, w / 1.1, 1)
         in_moving = moving.affine @ (i, j, k, 1)
-        assert found @ in_fixed == pytest.approx(in_moving)
+        assert transform @ in_fixed == pytest.approx(in_moving)
 
 
 def test_another_program_agrees() -> None:
@@ -99,7 +99,7 @@ def test_another_program_agrees() -> None:
     fixed = [[0.768, -0.252, 0, -60], [0.224, 0.864, 0, -80], [0, 0, 1.1, -70], [0, 0, 0, 1]]
     moving = [[-1.6, 0, 0, 70], [0, 1.92, -1.4, -90], [0, 0.56, 4.8, -50], [0, 0, 0, 1]]
     matrix = [[0.98, -0.1, 0.05, 4], [0.1, 0.99, -0.02, -7], [-0.04, 0.03, 1.01, 9], [0, 0, 0, 1]]
-    found = world_transform(
+    transform = world_transform(
         np.array(matrix),
         _volume((160, 200, 210), np.array(fixed)),
         _volume((60, 64, 30), np.array(moving)),
@@ -110,7 +110,7 @@ def test_another_program_agrees() -> None:
         [-0.08387, 0.24137, 0.95491, 25.90648],
         [0, 0, 0, 1],
     ]
-    np.testing.assert_allclose(found, recorded, atol=1e-5)
+    np.testing.assert_allclose(transform, recorded, atol=1e-5)
 
 
 def test_the_papers_strategies() -> None:
@@ -186,8 +186,8 @@ def test_the_matrix_comes_back_as_a_transform_of_the_world(
     """The stand-in aligns by the headers, so that the world stays where it is."""
     refinement = Step("Refinement", ("-dof", "12", "-nosearch"), weighted=True)
     flirt = run()
-    found = flirt((INFORMATION, refinement), *pair(), np.eye(4))
-    assert found == pytest.approx(np.eye(4), abs=1e-6)
+    transform = flirt((INFORMATION, refinement), *pair(), np.eye(4))
+    assert transform == pytest.approx(np.eye(4), abs=1e-6)
     first, second = flirt.programs
     assert (first["Name"], first["BackEnd"], first["Version"]) == (
         "FLIRT",
@@ -251,11 +251,11 @@ def test_heads_are_aligned_by_flirt(head: Head, run: Callable[..., FlirtRuns]) -
     affine = image.affine @ np.diag([-1.0, 1, 1, 1])
     affine[:3, 3] = (image.affine @ (image.data.shape[0] - 1, 0, 0, 1))[:3]
     flirt = run()
-    found = _aligned(head, Volume(image.data[::-1], affine), flirt)
-    assert found.chosen is not None, found.reason
-    assert found.chosen.strategy.startswith("FLIRT")
-    assert len(found.attempts) == 1
-    assert error_mm(head, found.chosen.transform, np.eye(4)) <= 0.01
+    alignment = _aligned(head, Volume(image.data[::-1], affine), flirt)
+    assert alignment.chosen is not None, alignment.reason
+    assert alignment.chosen.strategy.startswith("FLIRT")
+    assert len(alignment.attempts) == 1
+    assert error_mm(head, alignment.chosen.transform, np.eye(4)) <= 0.01
     assert len(flirt.programs) == 2
 
 
@@ -264,12 +264,12 @@ def test_ants_comes_last_where_flirt_fails(
 ) -> None:
     monkeypatch.setenv("STAND_IN", "fail")
     image = moved(head, "FLAIR", np.eye(4), np.random.default_rng(3))
-    found = _aligned(head, image, run("FLAIR"))
-    assert found.chosen is not None, found.reason
-    assert [attempt.strategy for attempt in found.attempts] == [
+    alignment = _aligned(head, image, run("FLAIR"))
+    assert alignment.chosen is not None, alignment.reason
+    assert [attempt.strategy for attempt in alignment.attempts] == [
         "FLIRT, correlation",
         "ANTs defaults",
     ]
-    assert "flirt failed with exit status 1" in found.attempts[0].problem
-    assert found.chosen.strategy == "ANTs defaults"
-    assert error_mm(head, found.chosen.transform, np.eye(4)) <= 0.3
+    assert "flirt failed with exit status 1" in alignment.attempts[0].problem
+    assert alignment.chosen.strategy == "ANTs defaults"
+    assert error_mm(head, alignment.chosen.transform, np.eye(4)) <= 0.3

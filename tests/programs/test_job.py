@@ -50,12 +50,12 @@ def test_every_program_by_its_stand_in(
         assert np.array_equal(dseg != 0, (whole != 0) | (image.data == DEEP))
     else:
         assert np.array_equal(dseg, whole)
-    known = {
+    reported = {
         "freesurfer": ([7601.1, 7203.4], 1573720.795071),
         "fastsurfer": ([7601.1, 7203.4], np.nan),
         "synthseg": ([6500.5, 6400.25], 1500000.5),
     }
-    volumes, icv = known.get(name, ([np.nan, np.nan], np.nan))
+    volumes, icv = reported.get(name, ([np.nan, np.nan], np.nan))
     np.testing.assert_array_equal(made.soft_volumes, volumes)
     np.testing.assert_array_equal(made.icv, icv)
     assert made.run.back_end == "local"

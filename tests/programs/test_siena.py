@@ -40,7 +40,7 @@ def test_reports_are_found_by_participant_and_later_session(tmp_path: Path) -> N
 )
 def test_a_report_without_a_result(tmp_path: Path, name: str, text: str) -> None:
     write(tmp_path, name, text)
-    with pytest.raises(BadDataError, match="gives no brain volume change"):
+    with pytest.raises(BadDataError, match="reports no brain volume change"):
         read_siena(tmp_path)
 
 
@@ -69,7 +69,7 @@ def test_a_run_in_a_scratch_folder(
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     report, run = run_siena(*pair(), Local(), Limits(60), tmp_path / "log.txt")
     assert final_pbvc(report) == -1.0
-    assert run.command[1:] == ("A.nii.gz", "B.nii.gz", "-o", "found")
+    assert run.command[1:] == ("A.nii.gz", "B.nii.gz", "-o", "result")
     assert list(scratch.iterdir()) == []
 
 
@@ -79,7 +79,7 @@ def test_a_run_in_a_scratch_folder(
         ("fail", r"siena failed with exit status 1[\s\S]*fault in stage 3"),
         ("hang", r"siena was stopped after 5 s[\s\S]*loading"),
         ("nothing", r"SIENA wrote no report\.siena[\s\S]*loading"),
-        ("wrong-grid", r"SIENA left a report without final estimate"),
+        ("wrong-grid", r"SIENA wrote a report without final estimate"),
     ],
 )
 def test_a_run_without_result_says_why(

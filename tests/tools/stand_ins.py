@@ -109,13 +109,13 @@ def write_statistics(path: Path, etiv: bool) -> None:
 
 
 def options(words: list[str], flags: tuple[str, ...] = ()) -> dict[str, str]:
-    found, rest = {}, list(words)
-    while rest:
-        name = rest.pop(0)
+    values, remaining = {}, list(words)
+    while remaining:
+        name = remaining.pop(0)
         if not name.startswith("-"):
             sys.exit(f"unexpected argument {name}")
-        found[name] = "" if name in flags else rest.pop(0)
-    return found
+        values[name] = "" if name in flags else remaining.pop(0)
+    return values
 
 
 def misbehave() -> None:
@@ -219,13 +219,13 @@ def flirt(words: list[str]) -> None:
     moving, fixed = Image(Path(given["-in"])), Image(Path(given["-ref"]))
     if "-refweight" in given and Image(Path(given["-refweight"])).shape != fixed.shape:
         sys.exit("weight and reference differ in size")
-    found = product(inverse(fsl_to_world(fixed)), fsl_to_world(moving))
+    matrix = product(inverse(fsl_to_world(fixed)), fsl_to_world(moving))
     if "-init" in given:
         text = Path(given["-init"]).read_text()
-        found = [[float(value) for value in line.split()] for line in text.splitlines()]
+        matrix = [[float(value) for value in line.split()] for line in text.splitlines()]
     if MODE == "wrong-grid":
-        found[0][0] = float("nan")
-    lines = ["".join(f"{value:.10f}  " for value in row) for row in found]
+        matrix[0][0] = float("nan")
+    lines = ["".join(f"{value:.10f}  " for value in row) for row in matrix]
     sys.stdout.write("\nFinal result: \n" + "\n".join(lines) + "\n")
     if MODE != "nothing":
         Path(given["-omat"]).write_text("\n".join(lines) + "\n")
@@ -292,8 +292,8 @@ def dbsegment(words: list[str]) -> None:
     (Path(models) / "deep_brain_seg_model_2f" / "nnUNet_raw_data").mkdir(exist_ok=True)
     for source in sorted(Path(folder).glob("*.nii.gz")):
         image = Image(source)
-        own = Path(folder, "preprocessed_v3", source.name.replace(".nii.gz", "_0000.nii.gz"))
-        write_nifti(own, image, bytes(image.size))
+        mask = Path(folder, "preprocessed_v3", source.name.replace(".nii.gz", "_0000.nii.gz"))
+        write_nifti(mask, image, bytes(image.size))
         # The ventral nuclei are the thalamus's first voxels; 28 is the ventricle.
         labels = bytearray(image.labels({LEFT: 24, RIGHT: 25, DEEP: 28}))
         for whole, nuclei in ((24, (26, 30)), (25, (27, 31))):

@@ -44,7 +44,7 @@ _STARTED = {
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Iterator[Callable[[str, str, Path], Runner]]:
-    """Skip without a program; else have it make weights of its own format, and say how it runs.
+    """Skip without a program; else let it make weights of its own format, and return how it is run.
 
     Its image holds the packages of its environment. At the end it is removed: it takes gigabytes.
     """

@@ -25,7 +25,7 @@ from tests.tools.heads import LICENCE, expected, head
 from tests.tools.stand_ins import DEEP, PROGRAMS, SKULL
 from tests.tools.test_runners import IMAGE, _docker
 
-# What the images start by themselves; the others are asked for a program by name.
+# Programs that images start by themselves; in other images a program is started by name.
 ENTRY_POINTS = {
     "fastsurfer": "run_fastsurfer.sh",
     "dbsegment": "dbsegment-image",
@@ -180,9 +180,9 @@ def test_flirt_in_an_image(
     )
     strategies = flirt_strategies("R1map", flirt)[:2]
     for strategy in strategies:
-        found = strategy.estimate(image, moving, brain, np.eye(4))
+        transform = strategy.estimate(image, moving, brain, np.eye(4))
         # The stand-in aligns by the headers.
-        np.testing.assert_allclose(found, np.eye(4), atol=1e-5)
+        np.testing.assert_allclose(transform, np.eye(4), atol=1e-5)
     engine = type(runner).__name__.lower()
     assert [program["BackEnd"] for program in flirt.programs] == [engine] * 3
     assert list(scratch.iterdir()) == []
