@@ -13,6 +13,9 @@ from typing import Literal
 
 Level = Literal["participant", "group"]
 Rule = Literal["union", "majority", "mean", "staple"]
+SignalForm = Literal["exact", "small-angle"]
+DecayFit = Literal["wls", "ols"]
+SpoilingCorrection = Literal["v2k", "v3star", "NHResFIL", "FIL_v3star", "FIL_7T"]
 
 
 @dataclass(frozen=True)
@@ -132,10 +135,10 @@ class Maps:
         Key of ``bids_app.qmri.spoiling.COEFFICIENTS``; None corrects nothing.
     """
 
-    signal_form: Literal["exact", "small-angle"] = "exact"
+    signal_form: SignalForm = "exact"
     gibbs_unringing: bool = False
-    decay_fit: Literal["wls", "ols"] = "wls"
-    spoiling_correction: str | None = None
+    decay_fit: DecayFit = "wls"
+    spoiling_correction: SpoilingCorrection | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,7 +120,7 @@ def test_the_wrapper_passes_signals_on(image: str, cohort: Path, tmp_path: Path)
             break
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 75, errors
-    assert "told to stop" in errors
+    assert "stopped by a signal" in errors
     assert not list((tmp_path / "out").rglob("*.nii.gz"))
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bids_app.cli import build_parser, parse, spelled_out
+from bids_app.arguments.conversion import parse
+from bids_app.arguments.parser import build_parser, normalized
 from bids_app.options import Options
 
 # Options whose values are NAME=PATH.
@@ -63,12 +64,12 @@ def check_command(words: Sequence[str]) -> Command:
         If thalbids itself would refuse them.
     """
     options = parse(words)
-    # argparse has no public list of options from which to tell which ones take a path.
+    # argparse has no public list of options, which are needed to recognize paths.
     actions = build_parser()._option_string_actions
     written = (options.folders.output_dir, options.folders.work_dir)
     absolute, read = [], []
     action: argparse.Action | None = None
-    for position, word in enumerate(spelled_out(words)):
+    for position, word in enumerate(normalized(words)):
         name, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
         action = actions.get(name, action)
         is_path = position < 2 or (value and action is not None and action.type is Path)

@@ -71,10 +71,12 @@ def help_of_results() -> str:
 
 def help_of_envelope() -> str:
     """Describe ``--envelope``."""
-    restricted = _listed(each.title for each in EXTERNAL_METHODS.values() if each.needs_envelope)
+    # Versions of a program differ in the words after its name.
+    names = (each.title.split()[0] for each in EXTERNAL_METHODS.values() if each.needs_envelope)
+    restricted = _listed(dict.fromkeys(names))
     return (
-        "method whose thalamus mask restricts the deep grey matter label of "
-        f"{restricted} (default: first)"
+        f"method whose thalamus mask restricts {restricted}'s deep grey matter label "
+        "(default: first)"
     )
 
 

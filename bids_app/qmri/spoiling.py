@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bids_app.options import SpoilingCorrection
 from bids_app.qmri.arrays import FloatArray, finite_or_nan
 from bids_app.qmri.spoiled_gradient_echo import Excitation, Field, Form
 
@@ -48,7 +49,7 @@ def _coefficients(
 
 # As published with the hMRI toolbox (Tabelow et al. 2019, doi:10.1016/j.neuroimage.2019.01.029),
 # under its names.
-COEFFICIENTS: dict[str, SpoilingCoefficients] = {
+COEFFICIENTS: dict[SpoilingCorrection, SpoilingCoefficients] = {
     "v2k": _coefficients(
         0.0245,
         (6, 21),

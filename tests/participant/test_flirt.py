@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bids_app.cli import main, parse
+from bids_app.arguments.conversion import parse
+from bids_app.cli import main
 from bids_app.dataset.index import index_sessions
 from bids_app.errors import BadDataError
 from bids_app.images.volume import Volume

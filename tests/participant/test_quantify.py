@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bids_app.cli import build_parser
+from bids_app.arguments.parser import build_parser
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Session
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_app.cli import main, parse
+from bids_app.arguments.conversion import parse
+from bids_app.cli import main
 from bids_app.dataset.index import index_sessions
 from bids_app.group.analyses.pbvc import analyse
 from bids_app.group.analysis_file import read_analysis_file

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bids_app.cli import parse
+from bids_app.arguments.conversion import parse
 from bids_app.dataset.index import Scan, Session
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.images.geometry import Grid

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bids_app.cli import main, parse
+from bids_app.arguments.conversion import parse
+from bids_app.cli import main
 from bids_app.dataset.index import Scan, Session
 from bids_app.errors import BadDataError, MissingInputError, UsageError
 from bids_app.programs.method import Workload

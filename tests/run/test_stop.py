@@ -73,7 +73,7 @@ def test_told_to_stop(bids: Path, number: signal.Signals) -> None:
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 75
-    assert "told to stop" in errors
+    assert "stopped by a signal" in errors
     assert "Traceback" not in errors
     # What is finished is kept and listed; of what is not, nothing is left.
     assert "sub-1\tdone" in (out / "logs" / "sessions.tsv").read_text()

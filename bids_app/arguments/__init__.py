@@ -1,0 +1,1 @@
+"""Arguments of the command line: words in, options out."""

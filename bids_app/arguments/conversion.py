@@ -1,0 +1,169 @@
+"""Conversion of parsed arguments into options, with all checks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from bids_app.arguments.parser import LEVELS, build_parser, normalized
+from bids_app.errors import (
+    BadDataError,
+    MissingInputError,
+    PermissionDeniedError,
+    UnknownLevelError,
+    UsageError,
+    permission_denied,
+    permissions_reported,
+)
+from bids_app.options import (
+    Analysis,
+    Folders,
+    Level,
+    Maps,
+    Methods,
+    Options,
+    Resources,
+    Run,
+    Selection,
+)
+from bids_app.programs import arguments as program_arguments
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Convert the words of a command line into options.
+
+    Raises
+    ------
+    UsageError, UnknownLevelError, MissingInputError, BadDataError
+        If they are not valid.
+    """
+    values = build_parser().parse_args(normalized(arguments))
+    with permissions_reported():
+        return _options(values)
+
+
+def _options(values: argparse.Namespace) -> Options:
+    """Check parsed values and sort them into groups of options."""
+    unknown = [level for level in values.level if level not in LEVELS]
+    if unknown:
+        raise UnknownLevelError(
+            f"'{unknown[0]}' is not an analysis level: expected 'participant' or 'group'."
+        )
+    bids_dir, output_dir = values.bids_dir.absolute(), values.output_dir.absolute()
+    work_dir = _absolute(values.work_dir)
+    _check_folders(bids_dir, output_dir, work_dir)
+    analysis_file = _absolute(values.analysis_file)
+    return Options(
+        folders=Folders(bids_dir, output_dir, _derivatives(values.derivatives), work_dir),
+        levels=cast("tuple[Level, ...]", tuple(dict.fromkeys(values.level))),
+        selection=Selection(
+            participant_labels=_labels(values.participant_label, "sub-"),
+            session_labels=_labels(values.session_label, "ses-"),
+            exclude_participant_labels=_labels(values.exclude_participant_label, "sub-") or (),
+            bids_filters=_read_filters(values.bids_filter_file),
+            bids_database_dir=_absolute(values.bids_database_dir),
+            skip_bids_validation=values.skip_bids_validation,
+        ),
+        methods=Methods(
+            names=tuple(dict.fromkeys(["thalnet", *values.methods])),
+            reference=_reference(analysis_file),
+            flip_averaging=values.flip_averaging,
+            longitudinal=values.longitudinal,
+            ensembles=tuple(dict.fromkeys(values.ensembles)),
+            envelope=values.envelope,
+        ),
+        programs=program_arguments.programs_of(values),
+        maps=Maps(
+            signal_form=values.signal_form,
+            gibbs_unringing=values.gibbs_unringing,
+            decay_fit=values.decay_fit,
+            spoiling_correction=values.spoiling_correction,
+        ),
+        analysis=Analysis(
+            file=analysis_file,
+            calibrate=values.calibrate or values.calibration is not None,
+            calibration_file=_absolute(values.calibration),
+        ),
+        resources=Resources(
+            nprocs=values.nprocs, omp_nthreads=values.omp_nthreads, memory_gib=values.mem
+        ),
+        run=Run(dry_run=values.dry_run, reports_only=values.reports_only, verbosity=values.verbose),
+    )
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return path.absolute() if path else None
+
+
+def _reference(analysis_file: Path | None) -> str:
+    """Read the name of the derivative with the reference labels from the analysis file."""
+    from bids_app.group.analysis_file import read_analysis_file
+
+    return read_analysis_file(analysis_file).reference
+
+
+def _labels(values: Sequence[str] | None, prefix: str) -> tuple[str, ...] | None:
+    """Remove prefixes and duplicates from labels, and check them."""
+    if values is None:
+        return None
+    labels = tuple(dict.fromkeys(value.removeprefix(prefix) for value in values))
+    for label in labels:
+        if not re.fullmatch(r"[0-9a-zA-Z]+", label):
+            raise UsageError(f"'{label}' is not a BIDS label: letters and digits only.")
+    return labels
+
+
+def _derivatives(values: Sequence[str]) -> dict[str, Path]:
+    """Convert ``NAME=PATH``, or ``PATH`` with its last part as name, into folders by name."""
+    folders: dict[str, Path] = {}
+    for value in values:
+        name, equals, path = value.partition("=")
+        if not equals:
+            name, path = Path(value).name, value
+        if not re.fullmatch(r"[0-9a-zA-Z_-]+", name):
+            raise UsageError(f"'{value}' is not NAME=PATH with a name of letters and digits.")
+        if name in folders:
+            raise UsageError(f"-d names '{name}' twice. Give every dataset its own name.")
+        folder = Path(path).absolute()
+        if not folder.is_dir():
+            raise MissingInputError(f"There is no folder {folder} (given as -d {value}).")
+        if not os.access(folder, os.R_OK | os.X_OK):
+            raise PermissionDeniedError(permission_denied(folder))
+        folders[name] = folder
+    return folders
+
+
+def _read_filters(path: Path | None) -> dict[str, dict[str, object]]:
+    """Read a filter file; the names of its queries are converted to lower case."""
+    if path is None:
+        return {}
+    try:
+        filters = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingInputError(f"Cannot read the filter file {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise BadDataError(f"The filter file {path} is not valid JSON: {error}.") from error
+    if not isinstance(filters, dict) or not all(isinstance(v, dict) for v in filters.values()):
+        raise BadDataError(
+            f'The filter file {path} is not an object of objects, such as {{"t1w": {{"run": 1}}}}.'
+        )
+    return {str(query).lower(): dict(entities) for query, entities in filters.items()}
+
+
+def _check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> None:
+    """Refuse a missing dataset, and folders for results or temporary files that would alter it."""
+    if not bids_dir.is_dir():
+        raise MissingInputError(f"There is no folder {bids_dir}. Give the path of a BIDS dataset.")
+    raw = bids_dir.resolve()
+    if output_dir.resolve() == raw:
+        raise UsageError(
+            "The output folder is the dataset itself. "
+            f"Choose another, for example {bids_dir / 'derivatives' / 'thalbids'}."
+        )
+    if work_dir is not None and work_dir.resolve().is_relative_to(raw):
+        raise UsageError(f"The work folder {work_dir} is inside the dataset. Choose another.")
