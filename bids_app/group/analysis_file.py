@@ -1,4 +1,4 @@
-"""The analysis file: what the group stage computes, as TOML checked against a schema."""
+"""The analysis file: declaration of the analyses in TOML, checked against a schema."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Schema = TypeVar("Schema")
 
 @dataclass(frozen=True)
 class Outcome:
-    """An outcome of a set of models; the keys are explained in the analysis file."""
+    """An outcome of a set of models; the shipped analysis file explains the keys."""
 
     column: str
     transform: Literal["identity", "log"] = "identity"
@@ -29,7 +29,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class ModelSet:
-    """Models that share type and covariates; the keys are explained in the analysis file."""
+    """Models that share type and covariates; the shipped analysis file explains the keys."""
 
     name: str
     type: Literal["cross-sectional", "longitudinal", "ordinal", "mixed"]
@@ -47,7 +47,7 @@ class ModelSet:
 
 @dataclass(frozen=True)
 class Sessions:
-    """How sessions are ordered and the follow-up is chosen."""
+    """Order of the sessions, and choice of the follow-up."""
 
     time: str
     followup_years: float
@@ -63,7 +63,7 @@ class Characteristics:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Measures of overlap that are compared between methods, and what is adjusted together."""
+    """Measures of overlap to compare between methods, and which p-values are adjusted together."""
 
     measures: tuple[Literal["dice", "precision", "sensitivity", "hd", "hd95", "assd"], ...]
     family: Literal["all", "measure"]
@@ -71,7 +71,7 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Containment:
-    """Contrasts whose masks are compared with one another; empty: all."""
+    """Contrasts whose masks are compared with one another; empty for all."""
 
     contrasts: tuple[str, ...]
 
@@ -85,7 +85,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Change:
-    """Measures of change that are compared between methods, and what is adjusted together."""
+    """Measures of change to compare between methods, and which p-values are adjusted together."""
 
     measures: tuple[Literal["change_ml", "percent", "annual_change_ml", "annual_percent"], ...]
     family: Literal["all", "measure"]
@@ -93,7 +93,7 @@ class Change:
 
 @dataclass(frozen=True)
 class SampleSize:
-    """Fraction by which atrophy is slowed, power and two-sided level of the trial."""
+    """Slowing of atrophy (fraction), power and two-sided level of the trial."""
 
     slowing: float
     power: float
@@ -111,9 +111,9 @@ class Stratification:
 
 @dataclass(frozen=True)
 class Groups:
-    """Columns whose levels are compared in percentage change, and for what they are adjusted.
+    """Columns whose levels are compared in percentage change, and the covariates.
 
-    ``progression`` among them is the direction in which the outcome changed.
+    ``progression`` among the columns is the direction of change of the outcome.
     """
 
     by: tuple[str, ...]
@@ -126,7 +126,7 @@ class Groups:
 
 @dataclass(frozen=True)
 class Normative:
-    """Column and levels of the healthy, and the inter-scanner SD by segmentation, mL."""
+    """Column and levels of healthy participants, and inter-scanner SD (mL) by segmentation."""
 
     column: str
     controls: tuple[str, ...]
@@ -135,7 +135,7 @@ class Normative:
 
 @dataclass(frozen=True)
 class AnalysisPlan:
-    """A whole analysis file; the keys are explained in the one that is shipped.
+    """Content of an analysis file; the shipped one explains the keys.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ class AnalysisPlan:
     confidence : float
         In (0, 1).
     resamples, seed : int
-        Of the bootstrap.
+        Number of bootstrap samples, and the seed of the random generator.
     columns : mapping of str to tuple of str
         Common name of a column to its names in datasets.
     sessions, characteristics, overlap, containment, agreement, change, sample_size, groups, \
@@ -180,7 +180,7 @@ class AnalysisPlan:
 
 
 def read_analysis_file(path: Path | None = None) -> AnalysisPlan:
-    """Read an analysis file over the one that is shipped.
+    """Read an analysis file; keys that it omits keep the values of the shipped one.
 
     Parameters
     ----------
@@ -204,14 +204,14 @@ def read_analysis_file(path: Path | None = None) -> AnalysisPlan:
     if path is None:
         return _read(AnalysisPlan, content, "The shipped analysis file")
     try:
-        own = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        changes = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise MissingInputError(
             f"Cannot read the analysis file {path}: {error.strerror}."
         ) from error
     except ValueError as error:
         raise BadDataError(f"The analysis file {path} is not valid TOML: {error}.") from error
-    for key, value in own.items():
+    for key, value in changes.items():
         merge = isinstance(value, dict) and isinstance(content.get(key), dict)
         content[key] = {**content[key], **value} if merge else value
     plan = _read(AnalysisPlan, content, f"The analysis file {path}")
@@ -220,7 +220,7 @@ def read_analysis_file(path: Path | None = None) -> AnalysisPlan:
 
 
 def _check(plan: AnalysisPlan, file: str) -> None:
-    """Refuse what has the right kind but no sense."""
+    """Raise an error for values of the right type that are out of range."""
     fractions = {
         "confidence": plan.confidence,
         "sample_size.slowing": plan.sample_size.slowing,
@@ -264,8 +264,8 @@ def _check_models(models: ModelSet, where: str) -> None:
         strange = set(getattr(models, key)) - set(allowed)
         if strange:
             raise BadDataError(
-                f"{where}, key '{key}' names '{min(strange)}', which is no covariate of the "
-                f"model. Expected some of {list(allowed)}."
+                f"{where}, key '{key}' names '{min(strange)}', which is not a covariate of "
+                f"the model. Expected some of {list(allowed)}."
             )
     if models.winsorise and not 0 <= models.winsorise[0] < models.winsorise[1] <= 1:
         raise BadDataError(
@@ -283,7 +283,7 @@ def _check_models(models: ModelSet, where: str) -> None:
 
 
 def _read(schema: type[Schema], table: object, where: str) -> Schema:
-    """Make a dataclass of a TOML table, its keys being the fields."""
+    """Convert a TOML table to a dataclass whose fields are its keys."""
     if not isinstance(table, dict):
         raise _wrong(where, "a table", table)
     hints = get_type_hints(schema)
@@ -292,15 +292,15 @@ def _read(schema: type[Schema], table: object, where: str) -> Schema:
             near = difflib.get_close_matches(key, hints, n=1)
             advice = f"Did you mean '{near[0]}'?" if near else f"Expected one of {list(hints)}."
             raise BadDataError(f"{where}: there is no key '{key}'. {advice}")
-    for known in fields(schema):  # type: ignore[arg-type]
-        if known.name not in table and known.default is known.default_factory is MISSING:
-            raise BadDataError(f"{where}: the key '{known.name}' is missing.")
+    for key in fields(schema):  # type: ignore[arg-type]
+        if key.name not in table and key.default is key.default_factory is MISSING:
+            raise BadDataError(f"{where}: the key '{key.name}' is missing.")
     return schema(
         **{key: _value(hints[key], value, f"{where}, key '{key}'") for key, value in table.items()}
     )
 
 
-def _value(kind: Any, value: object, where: str) -> Any:  # noqa: ANN401 (as the hint says)
+def _value(kind: Any, value: object, where: str) -> Any:  # noqa: ANN401 (any type of the schema)
     """Check a value against a type hint and return it as that type."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is UnionType:

@@ -24,7 +24,7 @@ _PER_YEAR = {"month": 12.0, "week": 365.25 / 7, "day": 365.25}
 
 @dataclass(frozen=True)
 class ClinicalTable:
-    """One table, missing codes taken out.
+    """A clinical table, with missing codes removed.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class ClinicalTable:
 def read_clinical_tables(bids_dir: Path) -> tuple[list[ClinicalTable], list[str]]:
     """Read every clinical table of a dataset.
 
-    ``sub-*/sub-*_sessions.tsv`` count as one table, as does a ``sessions.tsv`` beside
+    ``sub-*/sub-*_sessions.tsv`` count as one table, as does a ``sessions.tsv`` next to
     ``participants.tsv``.
 
     Parameters
@@ -52,9 +52,9 @@ def read_clinical_tables(bids_dir: Path) -> tuple[list[ClinicalTable], list[str]
     Returns
     -------
     tables : list of ClinicalTable
-        Those of sessions before those of participants; a more specific value goes first.
+        Tables of sessions before those of participants: the more specific value comes first.
     problems : list of str
-        Phenotype tables that were left out, and why.
+        Phenotype tables that could not be used, and why.
 
     Raises
     ------
@@ -92,10 +92,13 @@ def years(values: pd.Series, units: str) -> pd.Series:
 
 
 def _read_one(bids_dir: Path, path: Path) -> ClinicalTable:
-    table = _tidy(pd.DataFrame(read_rows(path)), path, _read_json(path.with_suffix(".json")))
+    """Read a table of participants or of sessions."""
+    described = _read_json(path.with_suffix(".json"))
+    source = path.relative_to(bids_dir).as_posix()
+    table = _tidy(pd.DataFrame(read_rows(path)), path, described, source)
     keys = [key for key in IDENTITY if key in table.values]
     _require_single(table.values, keys, path)
-    return _named(table, path.relative_to(bids_dir).as_posix())
+    return table
 
 
 def _read_sessions(bids_dir: Path, paths: Sequence[Path]) -> ClinicalTable:
@@ -103,32 +106,44 @@ def _read_sessions(bids_dir: Path, paths: Sequence[Path]) -> ClinicalTable:
     rows: list[dict[str, str]] = []
     described = _read_json(bids_dir / "sessions.json")
     for path in paths:
-        own = read_rows(path)
-        if own and "session_id" not in own[0]:
+        added = read_rows(path)
+        if added and "session_id" not in added[0]:
             raise BadDataError(f"{path} lacks the column 'session_id'.")
         if path.parent != bids_dir:
-            own = [{"participant_id": path.parent.name, **row} for row in own]
+            added = [{"participant_id": path.parent.name, **row} for row in added]
             described = {**_read_json(path.with_suffix(".json")), **described}
-        labels = [(row.get("participant_id"), row["session_id"]) for row in own]
-        if len(set(labels)) < len(labels):
-            twice = next(label for label in labels if labels.count(label) > 1)
-            raise BadDataError(f"{path} lists {twice[1]} of {twice[0]} twice. Keep one row of it.")
-        rows += own
-    first = paths[0]
-    table = _tidy(pd.DataFrame(rows, columns=None if rows else list(IDENTITY)), first, described)
-    _require_single(table.values, list(IDENTITY), first)
-    return _named(table, "sessions.tsv" if len(paths) == 1 else "sub-*_sessions.tsv")
+        _require_distinct(added, path)
+        rows += added
+    source = "sessions.tsv" if len(paths) == 1 else "sub-*_sessions.tsv"
+    joined = pd.DataFrame(rows, columns=None if rows else list(IDENTITY))
+    table = _tidy(joined, paths[0], described, source)
+    _require_single(table.values, list(IDENTITY), paths[0])
+    return table
 
 
-def _named(table: ClinicalTable, source: str) -> ClinicalTable:
-    columns = {
-        name: Column(source, name, column.description, column.units, column.levels)
-        for name, column in table.columns.items()
-    }
-    return ClinicalTable(table.values, columns)
+def _require_distinct(rows: Sequence[Mapping[str, str]], path: Path) -> None:
+    labels = [(row.get("participant_id"), row["session_id"]) for row in rows]
+    if len(set(labels)) < len(labels):
+        subject, session = next(label for label in labels if labels.count(label) > 1)
+        raise BadDataError(f"{path} lists {session} of {subject} twice. Keep one row of it.")
 
 
-def _tidy(rows: pd.DataFrame, path: Path, described: Mapping[str, object]) -> ClinicalTable:
+def _tidy(
+    rows: pd.DataFrame, path: Path, described: Mapping[str, object], source: str
+) -> ClinicalTable:
+    """Prefix the identifiers, remove missing codes, and attach the descriptions.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As in the file.
+    path : Path
+        File that errors name.
+    described : mapping of str to object
+        Content of its JSON.
+    source : str
+        File that the columns name as their origin.
+    """
     if "participant_id" not in rows:
         raise BadDataError(f"{path} lacks the column 'participant_id'.")
     rows = rows.mask(rows.isin(_MISSING))
@@ -143,16 +158,14 @@ def _tidy(rows: pd.DataFrame, path: Path, described: Mapping[str, object]) -> Cl
         entry = entry if isinstance(entry, dict) else {}
         levels = entry.get("Levels")
         levels = {str(k): str(v) for k, v in levels.items()} if isinstance(levels, dict) else {}
-        column = Column(
-            "", name, str(entry.get("Description", "")), str(entry.get("Units", "")), levels
-        )
-        columns[name] = column
+        description, units = (str(entry.get(key, "")) for key in ("Description", "Units"))
+        columns[name] = Column(source, name, description, units, levels)
         values[name] = _values(rows[name], _missing_codes(entry, levels), levels)
     return ClinicalTable(values, columns)
 
 
 def _values(texts: pd.Series, codes: set[str], levels: Mapping[str, str]) -> pd.Series:
-    """Take out missing codes; make numbers of what is all numbers, else unify the levels."""
+    """Remove missing codes; convert to numbers if all are numbers, else unify the levels."""
     texts = texts.mask(texts.isin(codes))
     numbers = pd.to_numeric(texts, errors="coerce").astype("float64")
     numeric_codes = {float(code) for code in codes if _is_number(code)}
@@ -166,7 +179,7 @@ def _values(texts: pd.Series, codes: set[str], levels: Mapping[str, str]) -> pd.
 
 
 def _missing_codes(entry: Mapping[str, object], levels: Mapping[str, str]) -> set[str]:
-    """Codes that stand for a missing value: ``MissingValues``, or a level that says so."""
+    """Collect the codes of missing values: ``MissingValues``, and levels described as missing."""
     declared = entry.get("MissingValues", ())
     if isinstance(declared, (str, int, float)):
         declared = [declared]

@@ -1,4 +1,4 @@
-"""Tables of a calibration: fitted to labelled scans, judged on subjects left out, applied."""
+"""Calibration of volumes to reference labels: fit, evaluation by cross-validation, application."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bids_app.statistics.calibration import (
     choose_threshold,
     cross_validate,
 )
+from bids_app.statistics.samples import FloatArray
 
 CALIBRATED = ("total_calibrated_ml", "total_calibrated_low_ml", "total_calibrated_high_ml")
 _USUAL_THRESHOLD = 0.5
@@ -31,29 +32,29 @@ def calibration_table(labelled: LabelledScans, confidence: float) -> pd.DataFram
     Returns
     -------
     DataFrame
-        One row per segmentation: ``mapping`` (its kind, missing with the ``reason`` if there is
+        One row per segmentation: ``mapping`` (its form; missing, with the ``reason``, if there is
         none), the `PARAMETERS`, ``n`` scans, confidence intervals of intercept and slope, and the
         ``boundary_threshold``, NaN without probabilities.
     """
     rows = []
-    for name, own in labelled.pairs.groupby("segmentation", sort=False):
-        subjects = own["participant_id"].tolist()
-        row: dict[str, object] = {"segmentation": name, "n": len(own), "reason": ""}
+    for name, pairs in labelled.pairs.groupby("segmentation", sort=False):
+        subjects = pairs["participant_id"].tolist()
+        row: dict[str, object] = {"segmentation": name, "n": len(pairs), "reason": ""}
         row["subjects"] = len(set(subjects))
         try:
-            mapping = choose_mapping(own["total_ml"], own["reference_ml"], subjects)
+            mapping = choose_mapping(pairs["total_ml"], pairs["reference_ml"], subjects)
         except ValueError as error:
             rows.append(row | {"reason": str(error)})
             continue
         intercept, slope = mapping.coefficients(confidence)
         row |= {"mapping": mapping.kind, "residual_sd": mapping.residual_sd}
         row |= intercept.columns("calibration_intercept") | slope.columns("calibration_slope")
-        (own_variance, covariance), (_, slope_variance) = mapping.covariance.tolist()
-        row |= {"intercept_variance": own_variance, "slope_variance": slope_variance}
+        (intercept_variance, covariance), (_, slope_variance) = mapping.covariance.tolist()
+        row |= {"intercept_variance": intercept_variance, "slope_variance": slope_variance}
         row["coefficient_covariance"] = covariance
-        curves = labelled.volumes.loc[own.index].dropna()
-        if curves.index.equals(own.index):
-            boundary = choose_threshold(curves, own["reference_ml"], subjects, THRESHOLDS)
+        curves = labelled.volumes.loc[pairs.index].dropna()
+        if curves.index.equals(pairs.index):
+            boundary = choose_threshold(curves, pairs["reference_ml"], subjects, THRESHOLDS)
             row["boundary_threshold"] = boundary.threshold
         rows.append(row)
     columns = ["segmentation", "mapping", "subjects", "n"]
@@ -64,65 +65,84 @@ def calibration_table(labelled: LabelledScans, confidence: float) -> pd.DataFram
 
 
 def evaluation_table(labelled: LabelledScans, *, first_only: bool = True) -> pd.DataFrame:
-    """Compare volumes with the reference before and after calibration by all other subjects.
+    """Compare volumes with the reference before and after calibration to all other subjects.
 
     Parameters
     ----------
     labelled : LabelledScans
     first_only : bool
-        Compare the first scan of each participant only, so that what is compared is independent.
-        All scans take part in the calibration.
+        Compare the first scan of each participant only, so that comparisons are independent. All
+        scans are used for calibration.
 
     Returns
     -------
     DataFrame
-        For every segmentation that can be calibrated one row for each way of getting ``volumes``:
-        ``as measured``, ``mapped``, and ``threshold`` where there are probabilities; with
-        ``n`` scans, ``ccc``, ``bias``, ``sd`` and ``slope`` against the reference's volumes, and
-        the mean ``dice`` of the two that are masks.
+        For every segmentation that can be calibrated, one row per kind of ``volumes``: ``as
+        measured``, ``mapped``, and ``threshold`` where there are probabilities; with ``n`` scans,
+        ``ccc``, ``bias``, ``sd`` and ``slope`` relative to the reference, and the mean ``dice`` of
+        the two kinds that are masks.
     """
     rows = []
-    for name, own in labelled.pairs.groupby("segmentation", sort=False):
-        reference, subjects = own["reference_ml"], own["participant_id"].tolist()
+    for name, pairs in labelled.pairs.groupby("segmentation", sort=False):
         try:
-            mapped = cross_validate(own["total_ml"], reference, subjects)
+            kinds = _held_out(labelled, pairs)
         except ValueError:
             continue
-        ways = {"as measured": own["total_ml"].to_numpy(), "mapped": mapped}
-        overlap = {}
-        curves = labelled.volumes.loc[own.index].dropna()
-        if curves.index.equals(own.index):
-            dice = labelled.dice.loc[own.index]
-            places = choose_threshold(curves, reference, subjects, THRESHOLDS).cross_validated
-            scans = np.arange(len(own))
-            ways["threshold"] = curves.to_numpy()[scans, places]
-            overlap = {
-                "as measured": dice[_USUAL_THRESHOLD].to_numpy(),
-                "threshold": dice.to_numpy()[scans, places],
-            }
-        compared = ~own["participant_id"].duplicated().to_numpy() | (not first_only)
-        reference = reference[compared]
-        for way, every in ways.items():
+        compared = ~pairs["participant_id"].duplicated().to_numpy() | (not first_only)
+        reference = pairs["reference_ml"][compared]
+        for kind, (every, dice) in kinds.items():
             volumes = every[compared]
             differences = bland_altman(reference, volumes)
             rows.append(
                 {
                     "segmentation": name,
-                    "volumes": way,
+                    "volumes": kind,
                     "n": len(reference),
                     "ccc": concordance(reference, volumes).estimate,
                     "bias": differences.bias.estimate,
                     "sd": differences.sd.estimate,
                     "slope": fit_line(reference, volumes).slope.estimate,
-                    "dice": overlap[way][compared].mean() if way in overlap else np.nan,
+                    "dice": np.nan if dice is None else dice[compared].mean(),
                 }
             )
     columns = ["segmentation", "volumes", "n", "ccc", "bias", "sd", "slope", "dice"]
     return pd.DataFrame(rows, columns=columns)
 
 
+def _held_out(
+    labelled: LabelledScans, pairs: pd.DataFrame
+) -> dict[str, tuple[FloatArray, FloatArray | None]]:
+    """Calibrate the volumes of each participant with all others.
+
+    Returns
+    -------
+    dict of str to (ndarray, ndarray or None)
+        Volume (mL) and Dice coefficient of each scan in `pairs`, by kind of volume; no Dice
+        coefficient where the volume is not that of a mask.
+
+    Raises
+    ------
+    ValueError
+        If there are too few participants.
+    """
+    reference, subjects = pairs["reference_ml"], pairs["participant_id"].tolist()
+    mapped = cross_validate(pairs["total_ml"], reference, subjects)
+    measured = pairs["total_ml"].to_numpy()
+    curves = labelled.volumes.loc[pairs.index].dropna()
+    if not curves.index.equals(pairs.index):
+        return {"as measured": (measured, None), "mapped": (mapped, None)}
+    dice = labelled.dice.loc[pairs.index]
+    columns = choose_threshold(curves, reference, subjects, THRESHOLDS).cross_validated
+    scans = np.arange(len(pairs))
+    return {
+        "as measured": (measured, dice[_USUAL_THRESHOLD].to_numpy()),
+        "mapped": (mapped, None),
+        "threshold": (curves.to_numpy()[scans, columns], dice.to_numpy()[scans, columns]),
+    }
+
+
 def calibrated(volumes: pd.DataFrame, calibration: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Map volumes to those that the reference would have.
+    """Predict the volumes of the reference labels from measured volumes.
 
     Parameters
     ----------
@@ -136,12 +156,12 @@ def calibrated(volumes: pd.DataFrame, calibration: pd.DataFrame, confidence: flo
     Returns
     -------
     DataFrame
-        The columns of `CALIBRATED`, rows as those of `volumes`; NaN for segmentations that the
-        calibration does not know.
+        The columns of `CALIBRATED`, rows as those of `volumes`; NaN for segmentations without
+        calibration.
     """
     result = pd.DataFrame(np.nan, index=volumes.index, columns=list(CALIBRATED))
     for row in calibration[calibration["mapping"].notna()].to_dict("records"):
-        own = volumes["segmentation"] == row["segmentation"]
+        of_segmentation = volumes["segmentation"] == row["segmentation"]
         shared = row["coefficient_covariance"]
         covariance = [[row["intercept_variance"], shared], [shared, row["slope_variance"]]]
         mapping = VolumeMapping(
@@ -152,5 +172,6 @@ def calibrated(volumes: pd.DataFrame, calibration: pd.DataFrame, confidence: flo
             residual_sd=row["residual_sd"],
             subjects=int(row["subjects"]),
         )
-        result.loc[own] = mapping.predict(volumes.loc[own, "total_ml"], confidence).T.round(4)
+        measured = volumes.loc[of_segmentation, "total_ml"]
+        result.loc[of_segmentation] = mapping.predict(measured, confidence).T.round(4)
     return result

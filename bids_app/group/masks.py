@@ -1,4 +1,4 @@
-"""Reading masks of a cohort one scan at a time."""
+"""Masks of a cohort compared with one another and the reference, one scan at a time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bids_app.statistics.calibration import boundary_curve
 from bids_app.statistics.overlap import containment_matrix, overlap_table
 
 RESAMPLED = "reference resampled (nearest neighbour)"
-# Probabilities at which the boundary is tried.
+# Probability thresholds that the calibration compares.
 THRESHOLDS = tuple(percent / 100 for percent in range(10, 91, 2))
 
 
@@ -39,10 +39,10 @@ class LabelledScans:
     Attributes
     ----------
     pairs : DataFrame
-        One row per scan and segmentation: the volumes measured, and ``reference_ml``.
+        One row per scan and segmentation: the measured volumes, and ``reference_ml``.
     volumes, dice : DataFrame
-        Volume (mL) inside each of `THRESHOLDS` of the probabilities, and its Dice coefficient with
-        the reference; rows as in `pairs`, columns the thresholds, NaN where nothing was stored.
+        Volume (mL) with a probability of at least each of `THRESHOLDS`, and its Dice coefficient
+        with the reference; rows as in `pairs`, one column per threshold, NaN without probabilities.
     problems : tuple of str
         Images that could not be used, and why.
     """
@@ -77,22 +77,20 @@ def overlap_with_reference(
     """
     compared: list[dict[Hashable, Any]] = []
     problems: list[str] = []
-    # Reading and surface distances leave Python's lock to others.
+    # Reading and surface distances release Python's global lock.
     with ThreadPoolExecutor(available_processors()) as pool:
         for rows, reference in _with_reference(on_scan_grid(volumes), reference_dir, problems):
             compare = partial(_compare, output_dir=output_dir, reference=reference)
-            for found in pool.map(compare, rows.to_dict("records")):
-                if isinstance(found, str):
-                    problems.append(found)
-                else:
-                    compared += found
+            for sides, problem in pool.map(compare, rows.to_dict("records")):
+                compared += sides
+                problems += [problem] if problem else []
     if not compared and not problems:
         problems.append(_no_reference(reference_dir))
     return pd.DataFrame(compared), problems
 
 
 def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path) -> LabelledScans:
-    """Put the volume of the reference beside those measured, and try other boundaries.
+    """Pair measured volumes with those of the reference, also at other probability thresholds.
 
     Parameters
     ----------
@@ -141,7 +139,8 @@ def containment_matrices(
 ) -> Iterator[pd.DataFrame]:
     """Yield the containment of the masks of each scan in one another.
 
-    Masks on another grid than the first one of their scan are resampled (nearest neighbour).
+    Masks whose grid differs from that of the first one of their scan are resampled (nearest
+    neighbour).
 
     Parameters
     ----------
@@ -152,7 +151,7 @@ def containment_matrices(
     problems : list of str
         Masks that cannot be read are added here.
     resampled : list of str
-        Scan and segmentation of masks that had to be resampled are added here.
+        Scan and segmentation of resampled masks are added here.
 
     Yields
     ------
@@ -206,12 +205,12 @@ def _read_mask(output_dir: Path, row: Mapping[Hashable, Any]) -> Volume:
 
 def _compare(
     row: Mapping[Hashable, Any], output_dir: Path, reference: Volume
-) -> list[dict[Hashable, Any]] | str:
-    """Overlap of one mask with its reference, for left, right and both; or why there is none."""
+) -> tuple[list[dict[Hashable, Any]], str]:
+    """Compare a mask with its reference, left, right and both; or report why it is not possible."""
     try:
         mask = _read_mask(output_dir, row)
     except ThalbidsError as error:
-        return f"{row['scan']}: {error}"
+        return [], f"{row['scan']}: {error}"
     labels, measured = _crop(_on_grid(reference, mask), mask.data)
     identity = {key: row[key] for key in [*SCAN, "segmentation"]}
     table = overlap_table(labels, measured, mask.voxel_size.tolist())
@@ -220,7 +219,7 @@ def _compare(
         reference_ml=_volumes_ml(labels, mask.voxel_volume),
         note="" if same_grid(reference.grid, mask.grid) else RESAMPLED,
     )
-    return [identity | side for side in table.to_dict("records")]
+    return [identity | side for side in table.to_dict("records")], ""
 
 
 def _on_grid(labels: Volume, grid: Volume) -> npt.NDArray[Any]:

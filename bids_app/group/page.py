@@ -101,6 +101,6 @@ def _note(table: pd.DataFrame) -> str:
 
 
 def _more_rows(table: pd.DataFrame, name: str) -> str:
-    """Say how many rows only the file has; nothing if the page shows all."""
+    """State how many rows the page omits; empty if it shows all."""
     more = len(table) - MOST_ROWS
     return f"{more} more rows are in group/{name}.tsv." if more > 0 else ""

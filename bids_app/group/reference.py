@@ -1,4 +1,4 @@
-"""Reference labels (manual, as a rule) in another derivatives dataset."""
+"""Reference labels, usually manual, in another derivatives dataset."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ def find_reference(folder: Path, scan: str) -> Path | None:
     Returns
     -------
     Path or None
-        The ``_dseg`` of the thalamus that agrees with the scan in every entity both have. A label
-        image that names fewer entities (no ``run-``, say) serves only if none fits better.
+        The ``_dseg`` of the thalamus that agrees with the scan in every entity that both have. A
+        label image with fewer entities (without ``run-``, for example) is used only if no other
+        agrees in more.
 
     Raises
     ------
     BadDataError
-        If several fit equally well.
+        If several agree equally well.
     """
     entities = parse_name(scan).entities
     place = folder / f"sub-{entities['sub']}"
@@ -65,8 +66,8 @@ def read_reference(path: Path, folder: Path) -> Volume:
     path : Path
         ``_dseg`` image.
     folder : Path
-        Its dataset, whose ``dseg.tsv`` names the labels. Without one, labels 1 and 2 or
-        FreeSurfer's 10 and 49 are understood.
+        Its dataset, whose ``dseg.tsv`` names the labels. Without one, labels 1 and 2 or 10 and
+        49 (FreeSurfer) are expected.
 
     Returns
     -------
@@ -76,7 +77,7 @@ def read_reference(path: Path, folder: Path) -> Volume:
     Raises
     ------
     MissingInputError, BadDataError
-        If the image cannot be read or no thalamus is found in it.
+        If the image cannot be read or has no thalamus label.
     """
     volume = to_ras(read_volume(path))
     for labels in (_named_labels(path, folder), {1: LEFT, 2: RIGHT}, FREESURFER_LABELS):
@@ -93,7 +94,7 @@ def read_reference(path: Path, folder: Path) -> Volume:
 
 
 def _named_labels(path: Path, folder: Path) -> dict[int, int]:
-    """Labels whose name says thalamus and a side, from the table beside the image or above it."""
+    """Read the labels named thalamus with a side, from the image's own table or the dataset's."""
     table = path.with_name(path.name.split(".nii")[0] + ".tsv")
     for candidate in (table, folder / "seg-thalamus_dseg.tsv", folder / "dseg.tsv"):
         if candidate.is_file():

@@ -1,4 +1,4 @@
-"""Reading the calibration that a group stage has stored."""
+"""Calibration stored by an earlier group stage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bids_app.dataset.tables import read_rows
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.statistics.calibration import COEFFICIENTS
 
-# What is needed to apply a calibration, beside segmentation, form of the mapping, and weights.
+# Needed to apply a calibration, in addition to segmentation, form of the mapping, and weights.
 PARAMETERS = (
     "subjects",
     "calibration_intercept",
@@ -30,7 +30,8 @@ def read_calibration(path: Path, weights: str) -> pd.DataFrame:
     ----------
     path : Path
     weights : str
-        Of the network that is installed; a calibration of thalnet holds for no others.
+        Checksums of the installed network weights; a calibration of thalnet is valid only for
+        the weights it was fitted with.
 
     Returns
     -------
@@ -40,14 +41,14 @@ def read_calibration(path: Path, weights: str) -> pd.DataFrame:
     Raises
     ------
     MissingInputError
-        If there is no such file.
+        If the file does not exist.
     BadDataError
-        If it is no calibration, is damaged, or holds for other weights.
+        If it is not a calibration, is damaged, or was fitted with other weights.
     """
     if not path.is_file():
         raise MissingInputError(
-            f"There is no calibration {path}. Expected the group/calibration.tsv of a group stage "
-            "that was given manual labels (-d manual=PATH)."
+            f"The calibration file {path} does not exist. Expected the group/calibration.tsv of a "
+            "group stage with manual labels (-d manual=PATH)."
         )
     rows = []
     for row in read_rows(path):
@@ -62,21 +63,21 @@ def read_calibration(path: Path, weights: str) -> pd.DataFrame:
             continue
         if row["segmentation"].startswith("thalnet") and row["weights"] != weights:
             raise BadDataError(
-                f"{path} was fitted to volumes by other weights of thalnet ({row['weights']}; "
-                f"installed: {weights}). Fit it anew with -d manual=PATH."
+                f"{path} was fitted with other weights of thalnet ({row['weights']}; installed: "
+                f"{weights}). Fit it again with -d manual=PATH."
             )
         rows.append(_parameters(row, path))
     if not rows:
-        raise BadDataError(f"{path} holds no mapping that could be applied.")
+        raise BadDataError(f"{path} holds no mapping.")
     return pd.DataFrame(rows)
 
 
 def _parameters(row: dict[str, str], path: Path) -> dict[str, object]:
-    """The numbers of one row, checked."""
+    """Check and convert the numbers of one row."""
     where = f"{path}, '{row['segmentation']}'"
     if row["mapping"] not in COEFFICIENTS:
         raise BadDataError(
-            f"{where}: '{row['mapping']}' is no mapping. Expected one of {list(COEFFICIENTS)}."
+            f"{where}: '{row['mapping']}' is not a mapping. Expected one of {list(COEFFICIENTS)}."
         )
     values: dict[str, float] = {}
     for name in PARAMETERS:
