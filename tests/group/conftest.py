@@ -6,17 +6,30 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from bids_app.dataset.tables import Column
+from bids_app.derivatives.data_dictionary import describe_columns
 from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
 from bids_app.group.cohort import read_cohort
+from bids_app.group.masks import THRESHOLDS, LabelledScans
+from bids_app.group.result import Result
 from bids_app.group.study import Study
 from tests.conftest import options_of
 from tests.group.simulation import Folders, simulate
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
+# Makes a study from the text of an analysis file and a change of the cohort's table.
+Declare = Callable[..., Study]
+
+
+def described(result: Result) -> bool:
+    """Whether every column of every table is in the data dictionary."""
+    columns = [name for table in result.tables.values() for name in table.data.columns]
+    clinical = {"diagnosis": Column("participants.tsv", "diagnosis")}
+    return all(entry["Description"] for entry in describe_columns(columns, clinical).values())
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +51,7 @@ def study(folders: Folders, plan: AnalysisPlan) -> Study:
 
 
 @pytest.fixture
-def declare(study: Study, tmp_path: Path) -> Callable[..., Study]:
+def declare(study: Study, tmp_path: Path) -> Declare:
     """Make a study with other models, and its cohort's table changed."""
 
     def make(models: str, change: Change = lambda table: table) -> Study:
@@ -51,3 +64,20 @@ def declare(study: Study, tmp_path: Path) -> Callable[..., Study]:
         return replace(study, cohort=cohort, plan=read_analysis_file(path))
 
     return make
+
+
+@pytest.fixture
+def labelled() -> LabelledScans:
+    """Six subjects, volumes 1.5 mL too small; at a threshold of 0.4 only 0.1 mL."""
+    volumes = np.array([12.0, 13.0, 14.5, 15.0, 16.0, 17.5])
+    pairs = pd.DataFrame(
+        {
+            "participant_id": [f"sub-{i}" for i in range(6)],
+            "segmentation": "thalnet T1w",
+            "total_ml": volumes,
+            "reference_ml": volumes + 1.5 + np.array([0.1, -0.1, 0.1, -0.1, 0.1, -0.1]),
+        }
+    )
+    curves = pd.DataFrame({t: volumes + 15 * (0.5 - t) - 0.1 for t in THRESHOLDS})
+    dice = pd.DataFrame({t: np.full(6, 0.9 - abs(t - 0.4)) for t in THRESHOLDS})
+    return LabelledScans(pairs, curves, dice, ())

@@ -1,4 +1,4 @@
-"""The analysis file: the shipped one is the paper, others are checked and their errors placed."""
+"""The analysis file: the shipped one is the paper, others are checked and their errors located."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def test_the_shipped_file_is_the_paper() -> None:
     }
 
 
-def test_keys_that_are_left_out_keep_their_values(tmp_path: Path) -> None:
-    own = plan(tmp_path, f"resamples = 10\n[columns]\nage = ['years_old']\n{MODEL}")
+def test_omitted_keys_keep_their_values(tmp_path: Path) -> None:
+    changed = plan(tmp_path, f"resamples = 10\n[columns]\nage = ['years_old']\n{MODEL}")
     shipped = read_analysis_file()
-    assert own.resamples == 10
-    assert own.columns["age"] == ("years_old",)
-    assert own.columns["sex"] == shipped.columns["sex"]
-    assert own.sessions == shipped.sessions
-    assert [models.name for models in own.model] == ["a"]
+    assert changed.resamples == 10
+    assert changed.columns["age"] == ("years_old",)
+    assert changed.columns["sex"] == shipped.columns["sex"]
+    assert changed.sessions == shipped.sessions
+    assert [models.name for models in changed.model] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,10 @@ def test_keys_that_are_left_out_keep_their_values(tmp_path: Path) -> None:
         (MODEL.replace('"edss" }', '"edss", errors = "HC4" }'), "Expected one of ['classical'"),
         (MODEL.replace("cross-sectional", "cross"), "key 'type' is 'cross'. Expected one of"),
         (f"{MODEL}{MODEL}", "model 1 ('a') shares its name"),
-        (f"{MODEL}standardised = ['icv']", "key 'standardised' names 'icv', which is no covariate"),
+        (
+            f"{MODEL}standardised = ['icv']",
+            "'standardised' names 'icv', which is not a covariate",
+        ),
         (f"{MODEL}winsorise = [0.9, 0.1]", "key 'winsorise' is [0.9, 0.1]"),
         (MODEL.replace('[{ column = "edss" }]', "[]"), "has no outcomes"),
         (MODEL.replace('"edss" }', '"edss", better_below = 1 }'), "exceeds 'worse_above'"),

@@ -1,4 +1,4 @@
-"""Volumes and clinical tables become one cohort; what is wrong in them is said."""
+"""Volumes and clinical tables become one cohort; their errors are reported."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def write(path: Path, text: str, described: dict[str, object] | None = None) -> 
 
 def row_of(result: Cohort, subject: str, session: str) -> pd.Series:
     table = result.table
-    own = (table["participant_id"] == subject) & (table["session_id"] == session)
-    return table[own].iloc[0]
+    rows = (table["participant_id"] == subject) & (table["session_id"] == session)
+    return table[rows].iloc[0]
 
 
 def test_without_any_table_sessions_are_ordered_by_label(bids: Path, out: Path) -> None:
@@ -76,7 +76,7 @@ def test_acquisition_times_order_the_sessions(bids: Path, out: Path) -> None:
     assert second["interval"].tolist() == pytest.approx([0, 366 / 365.25, 731 / 365.25], abs=1e-6)
 
 
-def test_times_may_stand_in_the_scans_table(bids: Path, out: Path) -> None:
+def test_times_in_the_scans_table_are_used(bids: Path, out: Path) -> None:
     for session, year in (("ses-1", 2021), ("ses-10", 2020)):
         write(
             bids / "sub-01" / session / f"sub-01_{session}_scans.tsv",
@@ -180,7 +180,7 @@ def test_icv_is_filled_from_the_same_session(bids: Path, out: Path) -> None:
         ("lots", "holds the text 'lots'. Expected a volume in mL"),
     ],
 )
-def test_a_bad_volume_leaves_out_its_session(
+def test_a_bad_volume_excludes_its_session(
     bids: Path, out: Path, value: str, sentence: str
 ) -> None:
     path = next(out.glob("sub-01/ses-1/anat/*.tsv"))
@@ -240,7 +240,7 @@ def test_json_that_is_none(bids: Path, out: Path) -> None:
         cohort(bids, out)
 
 
-def test_a_long_phenotype_table_is_left_out_and_named(bids: Path, out: Path) -> None:
+def test_a_long_phenotype_table_is_not_used_but_named(bids: Path, out: Path) -> None:
     write(bids / "phenotype" / "items.tsv", "participant_id item\nsub-01 1\nsub-01 2")
     result = cohort(bids, out)
     assert "item" not in result.table

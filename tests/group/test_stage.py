@@ -6,13 +6,17 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bids_app.cli import main
+from bids_app.errors import Cause
 from bids_app.group.registry import ANALYSES
+from bids_app.run.outcome import Outcome
+from bids_app.run.records import write_record
 from tests.group.simulation import Folders, simulate, volume_row, write_volumes
 
 ATTACK = "<script>alert(1)</script>"
@@ -192,7 +196,7 @@ def test_a_reference_with_one_subject(tmp_path: Path) -> None:
     assert "at least 3 participants" in done.loc["ranking", "reason"]
 
 
-def test_what_cannot_be_used_is_said_and_the_rest_goes_on(
+def test_unusable_inputs_are_reported_and_the_others_used(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folders = simulate(tmp_path, count=4, masks=3)
@@ -230,6 +234,26 @@ def test_an_analysis_that_fails_does_not_stop_the_others(
     assert (folders.out / "group" / "volumes.tsv").is_file()
 
 
+def test_the_flow_gives_the_reason_of_each_participant(tmp_path: Path) -> None:
+    folders = simulate(tmp_path, count=3, masks=0)
+    ended: list[dict[str, Any]] = [
+        {"name": "sub-901_ses-01", "status": "skipped", "cause": Cause.NO_ANCHOR},
+        {"name": "sub-902_ses-01", "status": "skipped", "cause": Cause.NO_ANCHOR},
+        {"name": "sub-902_ses-02", "status": "failed", "cause": Cause.BAD_DATA},
+        {"name": "sub-903_ses-01", "status": "done"},
+    ]
+    for fields in ended:
+        write_record(folders.out, Outcome(**fields))
+    assert run(folders, "['flow']") == 0
+    flow = pd.read_csv(folders.out / "group" / "flow.tsv", sep="\t", keep_default_na=False)
+    counts = flow[flow["reason"] != ""].set_index("reason")["left_out"]
+    assert counts[Cause.NO_ANCHOR.value] == 1
+    assert counts[Cause.BAD_DATA.value] == 1
+    assert counts["results missing"] == 1
+    svg = (folders.out / "group" / "figures" / "flow.svg").read_text()
+    assert "Excluded (n = 3)" in svg
+
+
 def test_results_without_any_table_or_reference(tmp_path: Path) -> None:
     folders = simulate(tmp_path, count=3, masks=0)
     (folders.bids / "participants.tsv").unlink()
@@ -240,9 +264,16 @@ def test_results_without_any_table_or_reference(tmp_path: Path) -> None:
     assert set(volumes["participant_id"]) == {"sub-001"}
     models = read(folders.out / "group" / "models_cross-sectional.tsv")
     assert models["reason"].str.contains("absent").all()
+    done = read(folders.out / "group" / "analyses.tsv").set_index("analysis")
+    assert done.loc["clinical", "status"] == "not possible"
+    assert "absent" in done.loc["clinical: cross-sectional", "reason"]
+    text = (folders.out / "CITATION.md").read_text()
+    assert "absent" not in text
+    assert "no model could be fitted" not in text
+    assert "Linear models" not in text
 
 
-def test_volumes_are_calibrated_when_asked(
+def test_volumes_are_calibrated_on_request(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folders = simulate(tmp_path, count=5, masks=4)

@@ -1,4 +1,4 @@
-"""Tables that the analyses start from."""
+"""Tables that the analyses are based on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_app.group.mapping import CALIBRATED
 from bids_app.group.result import NotApplicableError
 from bids_app.group.study import Study
 
@@ -17,12 +18,12 @@ def test_one_row_per_session_with_the_volume_of_each_segmentation(study: Study) 
     assert len(study.sessions) == 80
     assert len(study.baseline) == len(study.followup) == 40
     row = study.sessions.iloc[3]
-    own = study.volumes[
+    volumes = study.volumes[
         (study.volumes["participant_id"] == row["participant_id"])
         & (study.volumes["session_id"] == row["session_id"])
     ].set_index("segmentation")["total_ml"]
-    assert row["first T1w"] == own["first T1w"]
-    assert row["thalnet T1w"] == own["thalnet T1w"]
+    assert row["first T1w"] == volumes["first T1w"]
+    assert row["thalnet T1w"] == volumes["thalnet T1w"]
 
 
 def test_repeat_scans_are_set_aside(study: Study) -> None:
@@ -47,7 +48,7 @@ def test_changes_run_from_the_first_session_to_the_follow_up(study: Study) -> No
     np.testing.assert_allclose(changes["annual_percent"] * changes["interval"], changes["percent"])
 
 
-def test_the_follow_up_is_the_session_nearest_to_the_time_asked_for(
+def test_the_follow_up_is_the_session_closest_to_the_planned_time(
     declare: Callable[..., Study],
 ) -> None:
     def third(table: pd.DataFrame) -> pd.DataFrame:
@@ -98,3 +99,14 @@ def test_only_the_first_scan_with_a_reference_counts(study: Study) -> None:
     twice = replace(study)
     object.__setattr__(twice, "overlap", (pd.concat([overlap, later]), []))
     assert len(twice.reference_overlap()) == len(overlap)
+
+
+def test_calibrated_volumes_only_on_request(study: Study) -> None:
+    assert not set(CALIBRATED) & set(study.table)
+    table = replace(study, calibrate=True).table
+    place = list(table).index("total_ml")
+    assert tuple(table.columns[place + 1 : place + 4]) == CALIBRATED
+    assert table[CALIBRATED[0]].notna().all()
+    pd.testing.assert_frame_equal(table.drop(columns=list(CALIBRATED)), study.table)
+    with pytest.raises(NotApplicableError, match="no reference was given"):
+        _ = replace(study, calibrate=True, reference_dir=None).table

@@ -1,4 +1,4 @@
-"""Declared models: planted effects are found, and what cannot be fitted says why."""
+"""Declared models: planted effects are found, and models that cannot be fitted give a reason."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from bids_app.group.result import Result
 from bids_app.group.study import Study
 from bids_app.statistics.design import Model
 from bids_app.statistics.regression import fit_linear
-
-Declare = Callable[..., Study]
+from tests.group.conftest import Declare
 
 MODEL = """
 [[model]]
@@ -112,13 +111,13 @@ def test_mixed_models_need_three_sessions(declare: Declare) -> None:
     assert table.loc[table["outcome"] == "sdmt", "beta"].gt(0).all()
 
 
-def test_methods_can_be_left_out(declare: Declare) -> None:
+def test_methods_can_be_excluded(declare: Declare) -> None:
     for name in ("First", "first T1w"):
         table = table_of(clinical.analyse(declare(model(more=f"without = ['{name}']"))))
         assert set(table["segmentation"]) == {"thalnet T1w"}
 
 
-def test_optional_covariates_are_left_out_and_named(declare: Declare) -> None:
+def test_optional_covariates_are_omitted_and_named(declare: Declare) -> None:
     text = model(numeric='["age", "steroids", "visit"]', more='optional = ["steroids", "visit"]')
     result = clinical.analyse(declare(text))
     settings = result.tables["models_a"].settings
@@ -127,7 +126,7 @@ def test_optional_covariates_are_left_out_and_named(declare: Declare) -> None:
 
 
 def separated(table: pd.DataFrame) -> pd.DataFrame:
-    """The volume alone tells better from worse."""
+    """The volume alone distinguishes better from worse."""
     later = table["visit"] == 1
     rank = table.groupby("participant_id")["participant_id"].transform(lambda s: int(s.iloc[0][4:]))
     up = rank % 2 == 0
@@ -187,7 +186,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_model_that_cannot_be_fitted_says_why(declare: Declare, case: str) -> None:
+def test_a_model_that_cannot_be_fitted_gives_a_reason(declare: Declare, case: str) -> None:
     text, change, sentence = BAD[case]
     good = '[[model]]\nname = "b"\ntype = "cross-sectional"\noutcomes = [{ column = "nhpt" }]\n'
     result = clinical.analyse(declare(text + good, change))
@@ -214,9 +213,25 @@ def test_a_model_that_cannot_be_fitted_says_why(declare: Declare, case: str) -> 
         (model(more="subset = { site = ['A'] }"), lambda table: table, "'site' is absent"),
     ],
 )
-def test_a_set_without_data_says_why(
+def test_a_set_without_data_gives_a_reason(
     declare: Declare, text: str, change: Callable[..., pd.DataFrame], sentence: str
 ) -> None:
-    table = table_of(clinical.analyse(declare(text, change)))
+    result = clinical.analyse(declare(text, change))
+    table = table_of(result)
     assert len(table) == 4
     assert all(sentence in reason for reason in table["reason"])
+    # One row in the table of analyses, and no sentence in the methods section.
+    assert sentence in result.impossible["a"]
+    assert (result.methods, result.findings) == ("", "")
+    assert result.reason == "no model could be fitted"
+
+
+def test_a_set_that_cannot_be_fitted_has_no_sentence(declare: Declare) -> None:
+    text = model() + model().replace('"a"', '"b"').replace("edss", "t25fw")
+    result = clinical.analyse(declare(text, lambda table: table.assign(edss=np.nan, sdmt=np.nan)))
+    assert list(result.impossible) == ["a"]
+    assert "all values of ['edss'] are missing" in result.impossible["a"]
+    assert "t25fw" in result.methods
+    assert "edss" not in result.methods
+    assert "a: " not in result.findings
+    assert result.reason == ""
