@@ -4,7 +4,8 @@
 
 OUTPUT_DIR is that of a finished participant stage, LABELS_DIR a BIDS derivatives dataset with a
 ``_dseg`` of the thalami for some of its scans. Prints the mapping, every scan as measured and
-calibrated by the other subjects, and the agreement before and after; the bar is a CCC of 0.95.
+calibrated by the other subjects, and the agreement before and after; the acceptance limit is a
+CCC of 0.95.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""thalnet on other contrasts than T1w, alone and together.
+"""Agreement of thalnet on contrasts other than T1w, separately and jointly.
 
 ``python -m benchmarks.contrasts [--real BIDS_DIR] [--no-flip-averaging] [--subjects N]
 [--output TABLE.tsv]``
 
-On simulated heads, whose truth is known: T1w at 1 mm, R1 at 1.6 mm, both, and a T1w with a lesion
-painted inside each thalamus. On real scans, which must lie in one world space within a session:
-every contrast alone and all of them together, against T1w alone and against the first session.
+Simulated heads with known truth: T1w at 1 mm, R1 at 1.6 mm, both, and a T1w with a simulated
+lesion in each thalamus. Real scans, which must lie in one world space within a session: every
+contrast alone and all of them jointly, compared with T1w alone and with the first session.
 """
 
 from __future__ import annotations

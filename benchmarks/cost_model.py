@@ -1,13 +1,12 @@
-"""The constants of ``bids_app/run/cost.py``: time and memory of a session by what is in it.
+"""Constants of ``bids_app/participant/cost.py``: time and memory of a session by its content.
 
 ``python -m benchmarks.cost_model [--voxel-sizes 2 1]``
 
-Simulates a subject at each voxel size, and measures one session of it by one processor: its T1w
-scan alone, with the atlas as well, and with FLAIR and multi-parameter mapping, and the comparison
-of its two sessions (``--longitudinal``). Printed are time and
-peak memory over what is predicted, and what each stage took, from which the constants are read.
-Time is that of the processor, which a busy machine hardly changes. Run it whenever the networks or
-the stages change.
+Simulates a subject at each voxel size and measures one session on one processor: its T1w scan
+alone, with the atlas method, and with FLAIR and multi-parameter mapping; then the comparison of the
+two sessions (``--longitudinal``). Prints the ratios of time and peak memory to the prediction, and
+the time of each stage, from which the constants are taken. Time is processor time, which hardly
+depends on the load of the machine. Run it whenever the networks or the stages change.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def measure_longitudinal(bids_dir: Path, output_dir: Path) -> str:
 
 
 def _run(bids_dir: Path, output_dir: Path, words: Sequence[str]) -> float:
-    """Run the participant stage by one processor; return its seconds of processor time."""
+    """Run the participant stage on one processor; return its seconds of processor time."""
     command = [sys.executable, "-m", "bids_app", str(bids_dir), str(output_dir), "participant"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([*command, "--nprocs", "1", *words], check=True, stderr=subprocess.DEVNULL)

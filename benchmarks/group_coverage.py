@@ -2,7 +2,7 @@
 
 ``python benchmarks/group_coverage.py`` simulates cohorts of the paper's size (321 participants,
 234 with a follow-up, nine methods; missing values, ties, skewed outcomes, unequal variances) with
-planted effects, analyses each as the group stage does, and prints how often the intervals hold the
+planted effects, analyses each as the group stage does, and prints how often the intervals cover the
 true value. Volumes are measured with error, so the true coefficient of a method is the planted one
 times the reliability of its volume given the covariates, which is known.
 """

@@ -1,4 +1,4 @@
-"""Time and memory of indexing a large dataset: one subject, and all.
+"""Time and memory of indexing a large dataset, for one subject and for all.
 
 ``python -m benchmarks.index_scale [--subjects 10000] [--dataset DIR]``
 
@@ -42,7 +42,7 @@ def make_dataset(folder: Path, subjects: int) -> None:
 
 
 def index(folder: Path, *labels: str) -> str:
-    """Index a dataset in a fresh process; no label is all of it."""
+    """Index a dataset in a fresh process; without a label all of it."""
     command = [sys.executable, "-c", _PROGRAM, str(folder), *labels]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 

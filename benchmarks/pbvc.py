@@ -1,15 +1,15 @@
-"""Loss of brain of a known amount, simulated in real scans, against the built-in PBVC.
+"""Known losses of brain volume, simulated in real scans, as measured by the built-in PBVC.
 
 ``python -m benchmarks.pbvc BIDS_DIR [--scans N] [--first N] [--output TABLE.tsv]``
 
-BIDS_DIR holds T1w scans without skull. Each becomes two visits for each amount. In the second one
+BIDS_DIR holds brain-extracted T1w scans. Each becomes two visits for each loss. In the second one
 all parenchyma has shrunk, more in some lobes than in others, by 0.2 to 2 % in all; ventricles,
 sulci and the background around the brain fill the space. Both visits are moved by a small rigid
-motion, interpolated alike, and given different bias fields and noise. The true change is that
-of the parenchyma deformed alike. It is measured as ``--longitudinal`` does: in the space half-way,
-within thalnet's brain masks. Printed are the slope of measured on true change and the standard
-deviation of the error; an amount of 0 shows what nothing looks like. Where a subject has a second
-session, the change between the two real scans is printed too.
+motion, interpolated in the same way, and given different bias fields and noise. The true change is
+that of the parenchyma under the same deformation. PBVC is measured as ``--longitudinal`` does: in
+the half-way space, within thalnet's brain masks. Prints the slope of measured on true change and
+the standard deviation of the error; a loss of 0 gives the error without change. Where a subject has
+a second session, the change between the two real scans is printed as well.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bids_app.options import Selection
 from bids_app.segmentation import thalnet
 from examples.anatomy import Field, field_of
 
-# True changes (%) that are aimed at; the exact ones are computed.
+# Intended true changes (%); the exact ones are computed.
 CHANGES = (0.0, -0.2, -0.5, -1.0, -1.5, -2.0)
 # The space around the brain that fills as it shrinks (mm), and how much lobes differ.
 _AROUND, _UNEVENNESS = 3, 0.5
@@ -41,7 +41,7 @@ _LOBE_SD = 20.0
 
 
 def prepare(image: Volume, rng: np.random.Generator) -> Head:
-    """Bring a scan to 1 mm, and find its parenchyma and the way it gives."""
+    """Resample a scan to 1 mm; find its parenchyma and the displacement of its tissue."""
     x, y, z = (
         int(np.ceil(n * side)) for n, side in zip(image.data.shape, image.voxel_size, strict=True)
     )
@@ -49,7 +49,7 @@ def prepare(image: Volume, rng: np.random.Generator) -> Head:
     grid = Grid.around(middle, (x, y, z), 1.0)
     data = resample(image, grid)
     head = data > 0
-    # T1w: fluid is darker than half of what most of the brain has.
+    # T1w: fluid is darker than half of the median of the brain.
     parenchyma = data > 0.5 * np.median(data[head])
     grows = binary_dilation(head, iterations=_AROUND) & ~parenchyma
     lobes = gaussian_filter(rng.standard_normal(data.shape).astype(np.float32), _LOBE_SD)
@@ -65,7 +65,7 @@ def prepare(image: Volume, rng: np.random.Generator) -> Head:
 
 
 def measure(first: Volume, second: Volume, threads: int) -> float:
-    """PBVC from one scan to another in percent, as ``--longitudinal`` measures it."""
+    """Measure the PBVC from one scan to another in percent, as ``--longitudinal`` does."""
     scans = [first, second]
     masks = [
         Volume(thalnet.segment({"T1w": scan}, threads).brain_mask, scan.affine) for scan in scans
@@ -120,7 +120,7 @@ def simulate(
 
 
 def summarise(changes: pd.DataFrame) -> str:
-    """Lines with slope, mean and SD of the error, and the error where nothing changed."""
+    """Summarise slope, mean and SD of the error, and the error without change, in lines."""
     error = changes["measured"] - changes["true"]
     lost = changes["true"] < -0.1
     slope = np.polyfit(changes.loc[lost, "true"], changes.loc[lost, "measured"], 1)[0]

@@ -1,4 +1,4 @@
-"""Power cuts: kill the program at random moments, and see whether anything is lost.
+"""Power cuts: kill the program at random times and check that no result is lost or damaged.
 
 ``python -m benchmarks.power_cuts BIDS_DIR [--kills 200] [--seed 1] [-- OPTIONS]``
 
@@ -27,7 +27,7 @@ from pathlib import Path
 
 
 def cut_power(bids_dir: Path, folder: Path, kills: int, seed: int, options: Sequence[str]) -> str:
-    """Kill runs on a dataset at random moments.
+    """Kill runs on a dataset at random times.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def cut_power(bids_dir: Path, folder: Path, kills: int, seed: int, options: Sequ
 
 
 def check_whole(output_dir: Path) -> int:
-    """Read every published file to its end; half a file would not parse. Return their number."""
+    """Read every published file to its end, which fails if one is incomplete; count them."""
     files = _published(output_dir)
     for path in files:
         if path.name.endswith(".gz"):
@@ -98,7 +98,7 @@ def check_whole(output_dir: Path) -> int:
 
 
 def checksums(output_dir: Path) -> dict[str, str]:
-    """SHA-256 of every result by its relative path; logs hold times, which differ."""
+    """Return the SHA-256 of every result by its relative path; logs hold times, which differ."""
     return {
         str(path.relative_to(output_dir)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in _published(output_dir)

@@ -3,8 +3,8 @@
 ``python -m benchmarks.robustness SCAN.nii.gz [SCAN.nii.gz ...]``
 
 Each scan is resampled to 0.8, 1.2 and 1.6 mm, rotated by 10° (interpolated once), multiplied by a
-smooth bias field, and given 3 % Rician noise. The change of both thalami is printed
-in %, counted in voxels and as summed probabilities; the acceptance limit is 2 % each.
+smooth bias field, and given 3 % Rician noise. Prints the change of both thalami in %, counted
+in voxels and as summed probabilities; the acceptance limit is 2 % each.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ TABLE.tsv are not simulated again.
 
 Images that are not heads (noise, balls, cubes, a ramp) show what is refused, and why.
 
-``--scans`` prints, for every T1w, FLAIR and T2w of some datasets, the two figures that thalnet's
-limits are held against: the share of variance between the classes, and the confidence.
+``--scans`` prints, for every T1w, FLAIR and T2w of some datasets, the two figures to which
+thalnet's limits apply: the share of variance between the classes, and the confidence.
 
 With real scans and labels that follow another protocol, the intervals are off by the difference of
 the protocols; coverage is therefore also given about the mean difference.

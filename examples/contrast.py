@@ -65,8 +65,8 @@ def tissue_parameters() -> dict[str, dict[str, float]]:
     T1 and proton density as in `t1w_contrast`. R2* of pallidum, frontal white matter and
     prefrontal cortex: Gelman et al. 1999, Radiology 210:759 (R2 + R2'); the other nuclei are set
     between them in the order of their iron content. MT saturation of grey and white matter:
-    rounded after Weiskopf et al. 2013, doi:10.3389/fnins.2013.00095. What lies outside the brain
-    is set so that a head looks like one.
+    rounded after Weiskopf et al. 2013, doi:10.3389/fnins.2013.00095. Tissues outside the brain
+    are set for a realistic appearance of the head.
 
     Returns
     -------

@@ -101,8 +101,8 @@ def make_cohort(
     voxel_size : float
         Side of the isotropic voxels in mm.
     multicontrast : int
-        So many subjects, from the first, also have a FLAIR, and multi-parameter mapping at 1.6 mm
-        with a transmit field map. In each the head lies a little differently.
+        Number of subjects, from the first, that also have a FLAIR, and multi-parameter mapping at
+        1.6 mm with a transmit field map. The position of the head differs between them.
 
     Raises
     ------
@@ -220,7 +220,7 @@ def _write_json(path: Path, content: Mapping[str, object]) -> None:
 
 
 def _write_dataset_files(dest: Path, people: list[Person], seed: int, multicontrast: int) -> None:
-    """Write what describes the raw dataset as a whole."""
+    """Write the description, tables and README of the raw dataset."""
     _write_json(
         dest / "dataset_description.json",
         {
@@ -264,7 +264,7 @@ def _write_dataset_files(dest: Path, people: list[Person], seed: int, multicontr
 
 
 def _write_truth_files(folder: Path, rows: _Rows) -> None:
-    """Write what describes the truth as a derivatives dataset."""
+    """Write the description and tables of the truth as a derivatives dataset."""
     _write_json(
         folder / "dataset_description.json",
         {
@@ -324,7 +324,7 @@ def main(arguments: list[str] | None = None) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="so many subjects also have FLAIR and multi-parameter mapping",
+        help="number of subjects that also have FLAIR and multi-parameter mapping",
     )
     options = parser.parse_args(arguments)
     try:

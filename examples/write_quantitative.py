@@ -81,7 +81,7 @@ def write_mpm(
 
 
 def write_mpm_metadata(dataset: Path) -> None:
-    """Write what the echoes of each contrast share once for the dataset, as inheritance allows."""
+    """Write the metadata that the echoes of each contrast share, once for the dataset."""
     for name, protocol in MPM.items():
         state = "on" if protocol.mt else "off"
         _write_json(
