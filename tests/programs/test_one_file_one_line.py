@@ -80,11 +80,11 @@ THALBIDS = """
 import sys
 import pytest
 from bids_app.cli import main
-from bids_app.segmentation.methods import METHODS
+from tests.conftest import replace_thalnet
 from tests.participant.test_longitudinal import _in_this_process
 from tests.participant.test_programs import by_intensity
 patch = pytest.MonkeyPatch()
-patch.setitem(METHODS, "thalnet", by_intensity)
+replace_thalnet(patch, by_intensity)
 patch.setattr("bids_app.participant.stage.run_sessions", _in_this_process)
 sys.exit(main(sys.argv[1:]))
 """
