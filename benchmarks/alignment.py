@@ -25,6 +25,7 @@ import pandas as pd
 from scipy.spatial.transform import Rotation
 
 from bids_app.alignment.strategies import STRATEGIES, align
+from bids_app.contrasts import CONTRASTS
 from bids_app.images.geometry import AffineArray, apply_affine
 from bids_app.images.volume import Volume
 from examples.anatomy import load_anatomy
@@ -146,7 +147,7 @@ def trials(contrast: str, count: int, seed: int = 1) -> pd.DataFrame:
     Parameters
     ----------
     contrast : str
-        Key of `STRATEGIES`.
+        BIDS suffix, a key of `bids_app.contrasts.CONTRASTS`.
     count : int
         Right pairs; of each wrong kind 20, or as many if that is less.
     seed : int
@@ -180,7 +181,8 @@ def _trial(
     kind: str, head: Head, contrast: str, moving: Volume, displacement: AffineArray
 ) -> dict[str, object]:
     began = time.process_time()
-    alignment = align(head.t1w, head.brain, moving, STRATEGIES[contrast])
+    strategies = [STRATEGIES[key] for key in CONTRASTS[contrast].alignment]
+    alignment = align(head.t1w, head.brain, moving, strategies)
     seconds = time.process_time() - began
     best = alignment.chosen or max(alignment.attempts, key=lambda each: each.mutual_information)
     return {

@@ -121,7 +121,7 @@ def real(bids_dir: Path, threads: int, *, flip_averaging: bool) -> pd.DataFrame:
         stem = t1w_path.name.removesuffix("_T1w.nii.gz")
         images = {
             contrast: to_ras(read_volume(path))
-            for contrast in thalnet.CONTRASTS
+            for contrast in thalnet.CHANNELS
             if (path := t1w_path.with_name(f"{stem}_{contrast}.nii.gz")).exists()
         }
         sets = [{name: image} for name, image in images.items()]

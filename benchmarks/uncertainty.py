@@ -86,7 +86,7 @@ def simulate(anatomy: Anatomy, number: int, threads: int) -> dict[str, object]:
         "noise": acquisition.noise,
         "atrophy": atrophy,
         "true_ml": sum(head.volumes),
-        "explained": thalnet._look_at_head(image, threads).explained,
+        "explained": thalnet.infer_head(image, threads).explained,
         "soft_ml": np.nan,
         "uncertain_ml": np.nan,
         "confidence": np.nan,
@@ -98,7 +98,7 @@ def simulate(anatomy: Anatomy, number: int, threads: int) -> dict[str, object]:
         return row | {"refused": str(error)}
     return row | {
         "soft_ml": float(segmentation.soft_volumes.sum()) / 1000,
-        "uncertain_ml": segmentation.volume_error / thalnet.OUTLINE_ERROR / 1000,
+        "uncertain_ml": segmentation.volume_error / thalnet.BORDER_ERROR / 1000,
         "confidence": segmentation.confidence,
     }
 
@@ -130,7 +130,7 @@ def measure_real(bids_dir: Path, labels_dir: Path, threads: int) -> pd.DataFrame
                     "contrast": anchor.contrast,
                     "true_ml": np.count_nonzero(labels.data) * labels.voxel_volume / 1000,
                     "soft_ml": float(segmentation.soft_volumes.sum()) / 1000,
-                    "uncertain_ml": segmentation.volume_error / thalnet.OUTLINE_ERROR / 1000,
+                    "uncertain_ml": segmentation.volume_error / thalnet.BORDER_ERROR / 1000,
                     "confidence": segmentation.confidence,
                 }
             )
@@ -172,7 +172,7 @@ def held_against_limits(bids_dir: Path, threads: int) -> list[str]:
     for session in index_sessions(bids_dir, Selection()):
         for scan_ in (*session.anchors, *session.others):
             image = to_ras(read_volume(scan_.path))
-            explained = thalnet._look_at_head(image, threads).explained
+            explained = thalnet.infer_head(image, threads).explained
             outcome = assess(image, threads, scan_.contrast)
             lines.append(f"{scan_.path.name}: explained {explained:.3f}, {outcome}")
     return lines
@@ -209,7 +209,7 @@ def summarise(heads: pd.DataFrame) -> str:
 def summarise_real(scans: pd.DataFrame) -> str:
     """Summarise the coverage of the released intervals, and confidence."""
     error = scans["soft_ml"] - scans["true_ml"]
-    width = _QUANTILE * thalnet.OUTLINE_ERROR * scans["uncertain_ml"]
+    width = _QUANTILE * thalnet.BORDER_ERROR * scans["uncertain_ml"]
     about = (error - error.mean()).abs() <= width
     confidence = scans["confidence"]
     return (

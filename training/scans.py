@@ -86,7 +86,7 @@ def label(path: Path, seed: int) -> Scan:
         placed = Grid.around(np.zeros(3), REGION.shape, REGION.spacing).affine
         placed[:3] = turn @ placed[:3]
         placed[:3, 3] += centre + rng.normal(0, _SHIFT, 3)
-        look = thalnet._look(
+        look = thalnet.infer(
             "region", [scan, None, None, None], Grid(REGION.shape, placed), 2, flip_averaging=True
         )
         for channel, probability in enumerate(look.probabilities):

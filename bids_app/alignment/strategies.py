@@ -85,28 +85,23 @@ _RIGID_BY_INFORMATION = (
 # most. Simulated heads are more alike (0.65 between two): those are told apart by their parts.
 THRESHOLD = 0.25
 
-INFORMATION = Strategy(
-    "mutual information, then affine refinement",
-    _by_ants(
-        *_RIGID_BY_INFORMATION,
-        Stage("Affine", 0.05, 1.0, (15,), (2,), (1,), True, 1e-6),
+# Which of them a contrast uses is declared in `bids_app.contrasts`.
+STRATEGIES: dict[str, Strategy] = {
+    "affine": Strategy(
+        "mutual information, then affine refinement",
+        _by_ants(
+            *_RIGID_BY_INFORMATION,
+            Stage("Affine", 0.05, 1.0, (15,), (2,), (1,), True, 1e-6),
+        ),
+        THRESHOLD,
     ),
-    THRESHOLD,
-)
-CORRELATION = Strategy("correlation within the brain", register_by_correlation, THRESHOLD)
-ANTS_DEFAULTS = Strategy(
-    "ANTs defaults",
-    _by_ants(Stage("Rigid", 0.25, 0.2, (2100, 1200, 1200, 10), (6, 4, 2, 1), (3, 2, 1, 0))),
-    THRESHOLD,
-)
-RIGID = Strategy("mutual information", _by_ants(*_RIGID_BY_INFORMATION), THRESHOLD)
-
-# R1 is aligned as in Ibrahim et al. 2026, section 2.5. Correlation suits R1, which rises with T1w;
-# in FLAIR it changes its sign between tissues, so that only mutual information is left.
-STRATEGIES: dict[str, tuple[Strategy, ...]] = {
-    "R1map": (INFORMATION, CORRELATION, ANTS_DEFAULTS),
-    "FLAIR": (RIGID, ANTS_DEFAULTS),
-    "T2w": (RIGID, ANTS_DEFAULTS),
+    "correlation": Strategy("correlation within the brain", register_by_correlation, THRESHOLD),
+    "ants": Strategy(
+        "ANTs defaults",
+        _by_ants(Stage("Rigid", 0.25, 0.2, (2100, 1200, 1200, 10), (6, 4, 2, 1), (3, 2, 1, 0))),
+        THRESHOLD,
+    ),
+    "rigid": Strategy("mutual information", _by_ants(*_RIGID_BY_INFORMATION), THRESHOLD),
 }
 
 

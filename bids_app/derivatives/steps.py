@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from bids_app.alignment.strategies import CORRELATION, STRATEGIES
+from bids_app.alignment.strategies import STRATEGIES
 from bids_app.derivatives.names import LONGITUDINAL
 from bids_app.segmentation.fusion import rule_of
 
@@ -132,7 +132,7 @@ class Step(StrEnum):
 
 
 # All of them start from a rigid registration by ANTs.
-_BY_ANTS = {strategy.name for group in STRATEGIES.values() for strategy in group}
+_BY_ANTS = {strategy.name for strategy in STRATEGIES.values()}
 
 
 def steps_of_alignment(strategy: str) -> tuple[Step, ...]:
@@ -145,7 +145,11 @@ def steps_of_alignment(strategy: str) -> tuple[Step, ...]:
     """
     if strategy not in _BY_ANTS:
         return ()
-    return (Step.ALIGNMENT, Step.CORRELATION) if strategy == CORRELATION.name else (Step.ALIGNMENT,)
+    return (
+        (Step.ALIGNMENT, Step.CORRELATION)
+        if strategy == STRATEGIES["correlation"].name
+        else (Step.ALIGNMENT,)
+    )
 
 
 def steps_of(measured: Iterable[tuple[str, str]], recorded: Iterable[Step] = ()) -> list[Step]:

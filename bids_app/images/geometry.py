@@ -102,7 +102,7 @@ class Grid:
 
 
 def same_grid(first: Grid, second: Grid, tolerance: float = 1e-4) -> bool:
-    """Tell whether two grids have equal shapes, and affines that agree within ``tolerance`` mm."""
+    """Check whether two grids have equal shapes, and affines that agree within ``tolerance`` mm."""
     return first.shape == second.shape and bool(
         np.allclose(first.affine, second.affine, rtol=0, atol=tolerance)
     )

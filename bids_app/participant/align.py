@@ -127,7 +127,7 @@ def _strategies(
     """Choose the strategies of a contrast, and where the runs of programs are recorded."""
     options = context.options
     if FLIRT not in all_programs(options):
-        return STRATEGIES[contrast], ()
+        return tuple(STRATEGIES[key] for key in CONTRASTS[contrast].alignment), ()
     runner = runner_of(options.programs.images.get(FLIRT.name))
     limits = limits_of(FLIRT, options, context.threads)
     runs = FlirtRuns(

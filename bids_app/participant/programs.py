@@ -192,10 +192,10 @@ def _read(
     dseg = read_finished(result, anchor.image.grid, transforms.get(result.contrast))
     if envelope is not None:
         dseg = within_envelope(dseg, envelope)
-    thalami = Thalami(dseg)
+    thalami = Thalami(dseg=dseg)
     if result.statistics is not None:
         soft_volumes, icv = read_statistics(result.statistics)
-        thalami = Thalami(dseg, soft_volumes, icv=icv)
+        thalami = Thalami(dseg=dseg, soft_volumes=soft_volumes, icv=icv)
     files = [
         f"bids:{result.dataset}:{path.relative_to(result.root).as_posix()}" for path in result.files
     ]
@@ -235,7 +235,7 @@ def _run(
         "Volumes": _in_json(*result.soft_volumes),
         "IntracranialVolume": _in_json(result.icv),
     }
-    thalami = Thalami(dseg, result.soft_volumes, icv=result.icv)
+    thalami = Thalami(dseg=dseg, soft_volumes=result.soft_volumes, icv=result.icv)
     return _Labelled(thalami, {"ExternalProgram": fields, "ExternalInput": key})
 
 
@@ -283,7 +283,8 @@ def _earlier(path: Path, key: str, grid: Grid) -> _Labelled | None:
     fields = cast("dict[str, Any]", sidecar["ExternalProgram"])
     values = [*fields["Volumes"], *fields["IntracranialVolume"]]
     left, right, icv = (float("nan") if value is None else float(value) for value in values)
-    thalami = Thalami(dseg.data.astype(np.uint8), np.array([left, right]), icv=icv)
+    labels, volumes = dseg.data.astype(np.uint8), np.array([left, right])
+    thalami = Thalami(dseg=labels, soft_volumes=volumes, icv=icv)
     return _Labelled(thalami, {"ExternalProgram": fields, "ExternalInput": key})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bids_app.contrasts import CONTRASTS
 from bids_app.dataset.images import read_volume
@@ -211,16 +211,8 @@ def fuse_and_measure(
     measurements = []
     for ensemble in ensembles(tuple(segmentations), rules):
         members = [segmentations[contrast] for contrast in ensemble.contrasts]
-        dseg, soft_volumes = fuse(members, ensemble.rule)
-        head = next(iter(segmentations.values()))
-        fused = replace(
-            head,
-            dseg=dseg,
-            soft_volumes=soft_volumes,
-            confidence=float("nan"),
-            volume_error=float("nan"),
-        )
-        labels = Volume(dseg, anchor.image.affine)
+        fused = fuse(members, ensemble.rule, next(iter(segmentations.values())))
+        labels = Volume(fused.dseg, anchor.image.affine)
         write_ensemble(context.staging, context.session, anchor.scan, method, ensemble, labels)
         thickness = anchor.slice_thickness(ensemble.contrasts)
         measurements.append(Measurement.of(method, ensemble.name, fused, anchor.image, thickness))

@@ -107,13 +107,14 @@ def flirt_strategies(contrast: str, run: RunSteps) -> tuple[Strategy, ...]:
     tuple of Strategy
         With the same threshold as all others.
     """
-    from bids_app.alignment.strategies import ANTS_DEFAULTS, THRESHOLD, Strategy
+    from bids_app.alignment.strategies import STRATEGIES as BUILT_IN
+    from bids_app.alignment.strategies import THRESHOLD, Strategy
 
     by_flirt = (
         Strategy(title, partial(run, steps), THRESHOLD, searches=True)
         for title, steps in (STRATEGIES[key] for key in CONTRASTS[contrast].flirt)
     )
-    return (*by_flirt, ANTS_DEFAULTS)
+    return (*by_flirt, BUILT_IN["ants"])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -1,10 +1,10 @@
-"""atlas: the thalami of the average anatomy, carried over by registration.
+"""atlas: the thalami of the average anatomy, propagated by registration.
 
-The baseline that every network has to beat. The bundled anatomy (``bids_app/assets/anatomy``) is
-painted as a T1w image and registered to the scan with ANTs: affinely to the brain at 2 mm, then by
-symmetric normalisation to the surroundings of the thalami at 1.5 mm.
+The baseline for every network. The bundled anatomy (``bids_app/assets/anatomy``) is painted as a
+T1w image and registered to the scan with ANTs: affinely to the brain at 2 mm, then by symmetric
+normalisation to the surroundings of the thalami at 1.5 mm.
 
-Brain mask, brain volume and intracranial volume are those of thalnet's look at the whole head.
+Brain mask, brain volume and intracranial volume are those of thalnet.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from bids_app.images.geometry import AffineArray, Grid, Points, centroid, extent
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 from bids_app.segmentation import thalnet
+from bids_app.segmentation.labels import labels_of
 from bids_app.segmentation.method import BuiltInMethod
-from bids_app.segmentation.outline import labels_of
 from bids_app.segmentation.result import Segmentation
 from bids_app.segmentation.sides import LEFT, RIGHT
 
 _ANATOMY = "tpl-thalbids_res-1_dseg"
-# T1w signal of the anatomy's tissues relative to white matter; what is not named is no brain.
+# T1w signal of the anatomy's tissues relative to white matter; all others lie outside the brain.
 _SIGNAL = {
     "left thalamus": 0.80,
     "right thalamus": 0.80,
@@ -49,7 +49,8 @@ _SIGNAL = {
     "cerebrospinal fluid": 0.20,
 }
 _HEAD_SPACING, _REGION_SPACING = 2.0, 1.5
-# What surrounds the thalami (mm): ventricles, caudate, capsule and brainstem guide the outline.
+# Surroundings of the thalami (mm): ventricles, caudate, capsule and brainstem guide the
+# registration.
 _MARGIN = 15.0
 _AFFINE = Stage(
     "Affine", 0.1, 0.25, iterations=(200, 100, 50), shrink=(4, 2, 1), smoothing=(2.0, 1.0, 0.0)
@@ -62,10 +63,10 @@ def segment(images: Mapping[str, Volume], threads: int = 1) -> Segmentation:
     Parameters
     ----------
     images : mapping of str to Volume
-        (X, Y, Z) by BIDS suffix; the first is registered.
+        (X, Y, Z) by input channel of thalnet; the first is registered.
     threads : int
-        Processors that thalnet may use for the brain mask. ANTs uses one: results must not
-        depend on how many there are.
+        Processors that thalnet may use for the brain mask. ANTs uses one, so that its results do
+        not depend on their number.
 
     Returns
     -------
@@ -92,7 +93,7 @@ def segment(images: Mapping[str, Volume], threads: int = 1) -> Segmentation:
     ).round(3)
     dseg = labels_of(probseg)
     if set(np.unique(dseg[whole.brain_mask > 0])) != {0, LEFT, RIGHT}:
-        raise BadDataError("the average anatomy was registered to a place outside the brain.")
+        raise BadDataError("the average anatomy was registered to a position outside the brain.")
     return Segmentation(
         dseg=dseg,
         probseg=probseg,
@@ -106,7 +107,7 @@ def segment(images: Mapping[str, Volume], threads: int = 1) -> Segmentation:
 
 @lru_cache(maxsize=1)
 def _average_brain() -> tuple[Volume, tuple[Volume, Volume]]:
-    """The anatomy's brain as a T1w image, and the masks of its left and right thalamus."""
+    """Read the anatomy's brain as a T1w image, and the masks of its left and right thalamus."""
     import csv
 
     import nibabel as nib
@@ -126,13 +127,13 @@ def _average_brain() -> tuple[Volume, tuple[Volume, Volume]]:
 
 
 def _brain(image: Volume, mask: npt.NDArray[np.uint8]) -> Volume:
-    """The brain alone, scaled to 1 at the 98th percentile."""
+    """Extract the brain, scaled to 1 at the 98th percentile."""
     data = np.where(mask > 0, image.data, 0).astype(np.float32)
     return Volume(data / np.percentile(data[mask > 0], 98), image.affine)
 
 
 def _affine(brain: Volume, anatomy: Volume) -> AffineArray:
-    """World coordinates of the brain to those of the anatomy."""
+    """Register affinely: world coordinates of the brain to those of the anatomy."""
     coarse, coarse_anatomy = (
         _at_spacing(image, *extent(image.data, image.affine), _HEAD_SPACING)
         for image in (brain, anatomy)
@@ -145,7 +146,7 @@ def _affine(brain: Volume, anatomy: Volume) -> AffineArray:
 
 
 def _region(brain: Volume, thalami: tuple[Volume, Volume], to_anatomy: AffineArray) -> Volume:
-    """The brain around where the affine registration puts the thalami."""
+    """Cut out the brain around the thalami, as far as the affine registration locates them."""
     either = np.logical_or(*(side.data for side in thalami))
     low, high = extent(either, np.linalg.inv(to_anatomy) @ thalami[0].affine)
     return _at_spacing(brain, low - _MARGIN, high + _MARGIN, _REGION_SPACING)

@@ -1,9 +1,9 @@
-"""One outline for all scans of a subject, carried to each by its deformation.
+"""One segmentation for all scans of a subject, propagated to each by its deformation.
 
-Outlines that are drawn in every scan anew differ by what each of them imagines where the border of
-the thalamus cannot be seen. Drawn once, as the mean of all, and carried to every scan by a
-deformation that follows the visible edges, they change only as the tissue does: the volume of the
-outline in a scan is the integral of the Jacobian determinant over the mean outline.
+Independent segmentations of several scans differ where the border of the thalamus is not visible.
+The mean of all, propagated to every scan by a deformation that follows the visible edges, changes
+only as the tissue does: the volume of the thalamus in a scan is the integral of the Jacobian
+determinant over the mean segmentation.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from bids_app.alignment.deformation import deform_to_mean, shared_mask
 from bids_app.images.geometry import Box, Grid, bounding_box, extent
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume
-from bids_app.segmentation.outline import labels_of
+from bids_app.segmentation.labels import labels_of
 from bids_app.segmentation.result import Segmentation
 
-# Tissue around the thalami (mm) whose edges tell how they have moved.
+# Tissue around the thalami (mm) whose edges show how they have moved.
 _AROUND = 20.0
 # Fixed-point steps that invert a deformation; each leaves a tenth of the error or less.
 _INVERSION_STEPS = 8
@@ -29,12 +29,12 @@ _INVERSION_STEPS = 8
 def make_consistent(
     results: Sequence[Segmentation], images: Sequence[Volume]
 ) -> list[Segmentation]:
-    """Give every scan of a subject the mean outline of all, deformed as its tissue is.
+    """Give every scan of a subject the mean segmentation of all, deformed as its tissue is.
 
     Parameters
     ----------
     results : sequence of Segmentation
-        Of one method, one for each scan.
+        One for each scan, by one method.
     images : sequence of Volume
         (X, Y, Z), two or more, rigidly aligned, on one grid along the world axes, of one contrast.
 
@@ -56,25 +56,26 @@ def make_consistent(
     box = bounding_box(np.any([result.probseg.any(-1) for result in results], axis=0))
     grid = images[0].grid.crop(box)
     shifts = [_in_voxels(field, grid) for field in deformed.displacements]
-    outlines = [np.moveaxis(result.probseg[box], -1, 0) for result in results]
+    probabilities = [np.moveaxis(result.probseg[box], -1, 0) for result in results]
     mean: FloatArray = np.mean(
-        [_moved(outline, shift) for outline, shift in zip(outlines, shifts, strict=True)], axis=0
+        [_moved(each, shift) for each, shift in zip(probabilities, shifts, strict=True)], axis=0
     )
     return [
-        _with_outline(result, box, _moved(mean, _inverted(shift)), images[0].voxel_volume)
+        _with_thalami(result, box, _moved(mean, _inverted(shift)), images[0].voxel_volume)
         for result, shift in zip(results, shifts, strict=True)
     ]
 
 
-def _with_outline(
-    result: Segmentation, box: Box, outline: FloatArray, voxel_volume: float
+def _with_thalami(
+    result: Segmentation, box: Box, probabilities: FloatArray, voxel_volume: float
 ) -> Segmentation:
+    """Replace the thalami by the probabilities (2, X, Y, Z) within a box."""
     probseg = np.zeros_like(result.probseg)
-    # Three digits are all the meaning there is, and compress well.
-    probseg[box] = np.moveaxis(np.round(outline, 3), 0, -1)
+    # Three digits are more precise than any method, and compress well.
+    probseg[box] = np.moveaxis(np.round(probabilities, 3), 0, -1)
     dseg = np.zeros_like(result.dseg)
     dseg[box] = labels_of(probseg[box])
-    volumes = outline.sum((1, 2, 3), dtype=np.float64) * voxel_volume
+    volumes = probabilities.sum((1, 2, 3), dtype=np.float64) * voxel_volume
     return replace(result, dseg=dseg, probseg=probseg, soft_volumes=volumes)
 
 
@@ -85,7 +86,7 @@ def _in_voxels(field: Volume, grid: Grid) -> FloatArray:
 
 
 def _moved(values: FloatArray, shift: FloatArray) -> FloatArray:
-    """Values (C, X, Y, Z) from shifted places, from 0 to 1; cubic, so that nothing is blurred."""
+    """Interpolate values (C, X, Y, Z) from 0 to 1 at shifted places, by cubic splines."""
     from scipy.ndimage import map_coordinates
 
     places = np.indices(shift.shape[1:], dtype=np.float32) + shift
@@ -95,7 +96,7 @@ def _moved(values: FloatArray, shift: FloatArray) -> FloatArray:
 
 
 def _inverted(shift: FloatArray) -> FloatArray:
-    """The shift that leads back, by fixed-point iteration."""
+    """Invert a shift by fixed-point iteration."""
     from scipy.ndimage import map_coordinates
 
     index = np.indices(shift.shape[1:], dtype=np.float32)

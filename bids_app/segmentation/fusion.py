@@ -1,22 +1,22 @@
-"""Fusing the masks of several contrasts into one."""
+"""Fusion of the segmentations of several contrasts."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from bids_app.contrasts import split_name
+from bids_app.options import Rule
+from bids_app.segmentation.labels import labels_of
 from bids_app.segmentation.result import Segmentation, Thalami
 from bids_app.segmentation.sides import LEFT, RIGHT
 
 Labels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
-Rule = Literal["union", "majority", "mean", "staple"]
 
 RULES: dict[Rule, str] = {
     "union": "union: in at least one mask; where sides differ, the first mask decides",
@@ -24,14 +24,14 @@ RULES: dict[Rule, str] = {
     "mean": "mean: average of the probabilities, at least 0.5",
     "staple": "STAPLE: expectation maximisation of Warfield et al. 2004, at least 0.5",
 }
-# STAPLE compares the masks where they matter: in their union, widened by so many voxels.
+# STAPLE compares the masks in their union, dilated by so many voxels.
 _STAPLE_MARGIN = 3
 _STAPLE_STEPS, _STAPLE_TOLERANCE = 200, 1e-7
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Which contrasts are fused, and how.
+    """Contrasts that are fused, and the rule.
 
     Attributes
     ----------
@@ -44,28 +44,35 @@ class Ensemble:
 
     @property
     def name(self) -> str:
-        """As it stands in file names and tables, ``T1wR1map`` or ``T1wFLAIRR1mapStaple``.
+        """Name in files and tables, such as ``T1wR1map`` or ``T1wFLAIRR1mapStaple``.
 
-        The paper's own ensembles, unions of two and the majority of three, bear no rule.
+        The ensembles of Ibrahim et al. 2026, unions of two and majorities of three, are named
+        without their rule.
         """
         usual = self.rule == ("union" if len(self.contrasts) == 2 else "majority")
         return "".join(self.contrasts) + ("" if usual else self.rule.capitalize())
 
 
 def rule_of(name: str) -> Rule | None:
-    """By which rule contrasts were fused, told from the name of their ensemble.
+    """Find the rule of an ensemble from its name.
 
     Parameters
     ----------
     name : str
-        As `Ensemble.name` gives it; anything else was not fused.
+        As in `Ensemble.name`.
 
     Returns
     -------
     {'union', 'majority', 'mean', 'staple'} or None
+        None for any other name, such as that of a single contrast.
+
+    Examples
+    --------
+    >>> rule_of("T1wR1map"), rule_of("T1wFLAIRR1mapStaple"), rule_of("FLAIR")
+    ('union', 'staple', None)
     """
-    parts = re.findall("T1w|T2w|FLAIR|R1map", name)
-    candidates = (Ensemble(tuple(parts), rule) for rule in RULES if len(parts) > 1)
+    parts = split_name(name)
+    candidates = (Ensemble(parts, rule) for rule in RULES if len(parts) > 1)
     return next((each.rule for each in candidates if each.name == name), None)
 
 
@@ -75,54 +82,72 @@ def ensembles(contrasts: Sequence[str], rules: Sequence[Rule]) -> list[Ensemble]
     Parameters
     ----------
     contrasts : sequence of str
-        Those with a mask, the anchor first.
+        Those that were segmented, the anchor first.
     rules : sequence of {'union', 'majority', 'mean', 'staple'}
 
     Returns
     -------
     list of Ensemble
         Unions of every two contrasts, majorities of every three (the four ensembles of Ibrahim et
-        al. 2026 where T1w, FLAIR and R1map are there); mean and STAPLE of all contrasts.
+        al. 2026 where there are T1w, FLAIR and R1map); mean and STAPLE of all contrasts.
     """
-    found = []
+    possible = []
     if "union" in rules:
-        found += [Ensemble(pair, "union") for pair in combinations(contrasts, 2)]
+        possible += [Ensemble(pair, "union") for pair in combinations(contrasts, 2)]
     if "majority" in rules:
-        found += [Ensemble(three, "majority") for three in combinations(contrasts, 3)]
+        possible += [Ensemble(three, "majority") for three in combinations(contrasts, 3)]
     if len(contrasts) > 1 and "mean" in rules:
-        found.append(Ensemble(tuple(contrasts), "mean"))
+        possible.append(Ensemble(tuple(contrasts), "mean"))
     if len(contrasts) > 2 and "staple" in rules:
-        found.append(Ensemble(tuple(contrasts), "staple"))
-    return found
+        possible.append(Ensemble(tuple(contrasts), "staple"))
+    return possible
 
 
-def fuse(segmentations: Sequence[Thalami], rule: Rule) -> tuple[Labels, npt.NDArray[np.float64]]:
+def fuse(segmentations: Sequence[Thalami], rule: Rule, head: Thalami) -> Thalami:
     """Fuse segmentations of the same thalami.
 
     Parameters
     ----------
     segmentations : sequence of Thalami
-        On one grid, the anchor's first; for ``mean`` those that know probabilities.
+        On one grid, the anchor's first.
     rule : {'union', 'majority', 'mean', 'staple'}
+    head : Thalami
+        Segmentation of the same head whose brain and intracranial volume, and whether it is cut
+        off, hold for the fused one too.
 
     Returns
     -------
-    dseg : (X, Y, Z) uint8
-    soft_volumes : (2,) float64
-        Left and right in mm³ where the rule is about probabilities, else NaN.
+    Thalami
+        ``soft_volumes`` are means for the rule ``mean``, else NaN.
+
+    Raises
+    ------
+    ValueError
+        If the rule is ``mean`` and a segmentation has no probabilities.
     """
-    unknown = np.full(2, np.nan)
-    if rule == "mean":
-        known = [each.probseg for each in segmentations if isinstance(each, Segmentation)]
-        mean = mean_probability(known)
-        return labels_of(mean), np.mean([each.soft_volumes for each in segmentations], axis=0)
     masks = [each.dseg for each in segmentations]
-    rules = {"union": union, "majority": majority, "staple": staple}
-    return rules[rule](masks), unknown
+    soft_volumes = np.full(2, np.nan)
+    match rule:
+        case "union":
+            dseg = union(masks)
+        case "majority":
+            dseg = majority(masks)
+        case "staple":
+            dseg = staple(masks)
+        case "mean":
+            dseg = labels_of(_mean_probability(segmentations))
+            soft_volumes = np.mean([each.soft_volumes for each in segmentations], axis=0)
+    return Thalami(
+        dseg=dseg,
+        soft_volumes=soft_volumes,
+        brain_volume=head.brain_volume,
+        icv=head.icv,
+        cut_off=head.cut_off,
+    )
 
 
 def union(masks: Sequence[Labels]) -> Labels:
-    """Voxels in at least one mask.
+    """Label the voxels that are in at least one mask.
 
     Parameters
     ----------
@@ -140,7 +165,7 @@ def union(masks: Sequence[Labels]) -> Labels:
 
 
 def majority(masks: Sequence[Labels]) -> Labels:
-    """Voxels that more than half of the masks give to the same side.
+    """Label the voxels that more than half of the masks give to the same side.
 
     Parameters
     ----------
@@ -158,48 +183,13 @@ def majority(masks: Sequence[Labels]) -> Labels:
     return fused
 
 
-def mean_probability(
-    probabilities: Sequence[npt.NDArray[np.float32]],
-) -> npt.NDArray[np.float32]:
-    """Average the probabilities of several segmentations.
-
-    Parameters
-    ----------
-    probabilities : sequence of (X, Y, Z, 2) float32
-        Left and right thalamus.
-
-    Returns
-    -------
-    (X, Y, Z, 2) float32
-    """
-    return np.asarray(np.mean(probabilities, axis=0, dtype=np.float32))
-
-
-def labels_of(probabilities: npt.NDArray[np.float32]) -> Labels:
-    """Label the voxels that are more likely thalamus than not.
-
-    Parameters
-    ----------
-    probabilities : (X, Y, Z, 2) float32
-        Left and right thalamus.
-
-    Returns
-    -------
-    (X, Y, Z) uint8
-        The likelier side where both together reach 0.5.
-    """
-    left, right = probabilities[..., 0], probabilities[..., 1]
-    inside = left + right >= 0.5
-    return np.asarray(inside * np.where(left >= right, LEFT, RIGHT), dtype=np.uint8)
-
-
 def staple(masks: Sequence[Labels]) -> Labels:
-    """Simultaneous truth and performance level estimation, for each side.
+    """Fuse by simultaneous truth and performance level estimation (STAPLE), for each side.
 
     Warfield, Zou & Wells 2004, IEEE Trans Med Imaging 23:903, with a prior that is the same in
-    every voxel: the mean share of the masks in the region compared, which is their union widened
-    by three voxels. Masks that were drawn from the same image err together, which STAPLE takes
-    for agreement; it then tends towards the union.
+    every voxel: the mean share of the masks in the region compared, which is their union dilated
+    by three voxels. Segmentations of the same image have common errors, which STAPLE takes for
+    agreement; it then tends towards the union.
 
     Parameters
     ----------
@@ -218,7 +208,7 @@ def staple(masks: Sequence[Labels]) -> Labels:
 
 
 def staple_probability(masks: Sequence[Mask]) -> npt.NDArray[np.float64]:
-    """Probability that each voxel truly belongs to a structure that was drawn several times.
+    """Estimate the probability that voxels belong to a structure that was segmented several times.
 
     Parameters
     ----------
@@ -240,8 +230,8 @@ def staple_probability(masks: Sequence[Mask]) -> npt.NDArray[np.float64]:
     pattern = np.zeros(np.count_nonzero(region), dtype=np.int64)
     for mask in masks:
         pattern = 2 * pattern + mask[region]
-    found, place, counts = np.unique(pattern, return_inverse=True, return_counts=True)
-    votes = (found[:, None] >> np.arange(len(masks))[::-1]) & 1
+    patterns, place, counts = np.unique(pattern, return_inverse=True, return_counts=True)
+    votes = (patterns[:, None] >> np.arange(len(masks))[::-1]) & 1
     probability[region] = _expectation_maximisation(votes, counts)[place]
     return probability
 
@@ -249,7 +239,7 @@ def staple_probability(masks: Sequence[Mask]) -> npt.NDArray[np.float64]:
 def _expectation_maximisation(
     votes: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """Probability of each pattern of votes (P, R), seen so often (P,)."""
+    """Estimate the probability (P,) of each pattern of votes (P, R) from its counts (P,)."""
     prior = float((votes.mean(1) * counts).sum() / counts.sum())
     sensitivity = specificity = np.full(votes.shape[1], 0.99)
     weight: npt.NDArray[np.float64] = votes.mean(1)
@@ -263,3 +253,11 @@ def _expectation_maximisation(
         sensitivity = (true @ votes) / max(true.sum(), 1e-300)
         specificity = (false @ (1 - votes)) / max(false.sum(), 1e-300)
     return weight
+
+
+def _mean_probability(segmentations: Sequence[Thalami]) -> npt.NDArray[np.float32]:
+    """Average probabilities, (X, Y, Z, 2)."""
+    probabilities = [each.probseg for each in segmentations if isinstance(each, Segmentation)]
+    if len(probabilities) < len(segmentations):
+        raise ValueError("the rule 'mean' needs probabilities, which a segmentation lacks.")
+    return np.asarray(np.mean(probabilities, axis=0, dtype=np.float32))

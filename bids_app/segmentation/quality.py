@@ -1,20 +1,20 @@
-"""Why someone should look at a segmentation before using its volumes."""
+"""Reasons to review a segmentation before its volumes are used."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bids_app.segmentation.labels import touches_edge
 from bids_app.segmentation.result import Thalami
 from bids_app.segmentation.sides import LEFT, RIGHT
 
 # Above this the shape between slices is mostly interpolated: two visits of a patient with 3 mm
 # slices differed by up to 3 % (model card of thalnet).
 THICK_SLICE_MM = 2.0
-# Just below what thalnet expects of 40 real scans (T1w, FLAIR and T2w of 1 to 3 mm: 0.890 and
-# more) and of simulated heads (`benchmarks.uncertainty`: 0.902). Below 0.85 it refuses images.
+# Just below thalnet's expected Dice in 40 real scans (T1w, FLAIR and T2w of 1 to 3 mm: 0.890 and
+# more) and in simulated heads (`benchmarks.uncertainty`: 0.902). Below 0.85 it refuses images.
 LOW_CONFIDENCE = 0.89
 # Left minus right in percent of their mean: 1.3 ± three times 4.2, mean and standard deviation of
 # manual labels of 97 healthy adults (Rushmore et al. 2022; `benchmarks.asymmetry`).
@@ -23,14 +23,14 @@ ASYMMETRY_RANGE = (-11.0, 14.0)
 
 @dataclass(frozen=True)
 class Quality:
-    """What the check of one segmentation found.
+    """Outcome of the check of one segmentation.
 
     Attributes
     ----------
     confidence : float
-        Overlap (Dice) with the truth that the method expects of itself; NaN if it expects nothing.
+        Expected Dice (self-estimated by the method); NaN if the method has no such estimate.
     reasons : tuple of str
-        Why someone should look at it.
+        Why the segmentation should be reviewed.
     """
 
     confidence: float
@@ -38,7 +38,7 @@ class Quality:
 
     @property
     def verdict(self) -> str:
-        """``check`` if there is a reason, else ``ok``."""
+        """Verdict: ``check`` if there is a reason, else ``ok``."""
         return "check" if self.reasons else "ok"
 
 
@@ -49,7 +49,7 @@ def assess(segmentation: Thalami, slice_thickness: float) -> Quality:
     ----------
     segmentation : Thalami
     slice_thickness : float
-        Largest voxel side (mm) of the images it was made from, as they were acquired.
+        Largest voxel side (mm) of the images that were segmented, as they were acquired.
 
     Returns
     -------
@@ -71,11 +71,5 @@ def assess(segmentation: Thalami, slice_thickness: float) -> Quality:
         reasons.append(f"the {larger} thalamus is {abs(asymmetry):.0f} % larger")
     if segmentation.cut_off or touches_edge(segmentation.dseg != 0):
         reasons.append("a thalamus reaches the edge of the image or of the region searched")
-    # As it stands in the tables, so that a page drawn from these is the same.
+    # Rounded as in the tables, so that a page drawn from these is the same.
     return Quality(round(segmentation.confidence, 4), tuple(reasons))
-
-
-def touches_edge(mask: npt.NDArray[np.bool_]) -> bool:
-    """Whether a mask (X, Y, Z) has a voxel in the first or last slice along any axis."""
-    faces = (np.moveaxis(mask, axis, 0)[[0, -1]] for axis in range(3))
-    return any(bool(face.any()) for face in faces)

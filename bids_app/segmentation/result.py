@@ -1,4 +1,4 @@
-"""What every segmentation method returns."""
+"""Results of a segmentation method."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Thalami:
-    """Labels of one image, and the volumes that the method itself gives.
+    """Labels of one image, and the volumes that the method itself reports.
 
     Attributes
     ----------
@@ -24,11 +24,11 @@ class Thalami:
     icv : float
         Intracranial volume in mm³.
     confidence : float
-        Overlap (Dice) with the truth that the method expects of itself; NaN if it expects nothing.
+        Expected Dice (self-estimated by the method); NaN if the method has no such estimate.
     volume_error : float
         Standard error of the sum of ``soft_volumes`` in mm³; NaN if unknown.
     cut_off : bool
-        Whether the thalami reach the edge of what the method looked at.
+        Whether the thalami reach the edge of the method's field of view.
     """
 
     dseg: npt.NDArray[np.uint8]
@@ -42,7 +42,7 @@ class Thalami:
 
 @dataclass(frozen=True, kw_only=True)
 class Segmentation(Thalami):
-    """Thalami of one image and its brain, on its own grid, by a method that knows probabilities.
+    """Labels, probabilities and brain mask of one image, on its grid.
 
     Attributes
     ----------

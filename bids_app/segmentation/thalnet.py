@@ -1,10 +1,11 @@
-"""thalnet: the project's own network, for one contrast or several, skull on or off.
+"""thalnet: the network of this package, for one contrast or several, with or without the skull.
 
-Two residual U-Nets work one after the other (weights and card: ``bids_app/assets/thalnet``). The
-*head* network looks at the whole image at 3 mm and finds the brain, the intracranial space and the
-thalami. The *region* network looks at 64 x 56 x 48 mm around them at 1 mm, in every contrast there
-is, and draws their outline. Both see images normalised as in training, on grids along the world
-axes, so that orientation, voxel size and obliqueness of the input do not matter.
+Two residual U-Nets are applied one after the other (weights and model card:
+``bids_app/assets/thalnet``). The *head* network takes the whole anchor image at 3 mm and finds the
+brain, the intracranial space and the thalami. The *region* network takes 64 x 56 x 48 mm around
+them at 1 mm, from every image there is, and segments them. Inputs are normalised as in training and
+resampled on grids along the world axes, so that orientation, voxel size and obliqueness of the
+images do not matter.
 """
 
 from __future__ import annotations
@@ -20,12 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bids_app.errors import BadDataError
-from bids_app.images.geometry import Box, Grid, apply_affine, bounding_box
+from bids_app.images.geometry import Box, Grid, Points, apply_affine, bounding_box
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume
+from bids_app.segmentation.labels import filled, labels_of, largest_piece, touches_edge
 from bids_app.segmentation.method import BuiltInMethod
-from bids_app.segmentation.outline import labels_of, largest_piece
-from bids_app.segmentation.quality import touches_edge
 from bids_app.segmentation.result import Segmentation
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from onnxruntime import InferenceSession
 
-CONTRASTS = ("T1w", "FLAIR", "T2w", "R1map")
+# Input channels of the region network, named after the contrasts it was trained on.
+CHANNELS = ("T1w", "FLAIR", "T2w", "R1map")
 WEIGHTS = {"head": "thalnet-head.onnx", "region": "thalnet-region.onnx"}
 
 # Output channels of both networks, as in training.labels.CLASSES.
@@ -43,7 +44,7 @@ _HEAD_SHAPE, _HEAD_SPACING = (56, 72, 64), 3.0
 _REGION_SHAPE, _REGION_SPACING = (64, 56, 48), 1.0
 # Sides must be divisible by the network's coarsest level, and not vanish there.
 _MULTIPLE, _FEWEST_HEAD_VOXELS = 8, 24
-# Smaller or larger than any living brain or thalamus: the image is not a head scan.
+# Outside the range of living people: the image is no scan of a head.
 _BRAIN_RANGE_ML = (400.0, 2500.0)
 _THALAMUS_RANGE_ML = (2.0, 40.0)
 # Least share of variance between the classes that the head network finds. 40 real scans (T1w,
@@ -51,15 +52,15 @@ _THALAMUS_RANGE_ML = (2.0, 40.0)
 # at most 0.14 (`benchmarks.uncertainty`).
 _LEAST_EXPLAINED = 0.2
 # Least expected overlap of a mask with its probabilities. These scans have 0.890 to 0.928;
-# balls and cubes, in which the network imagines thalami, 0.35 to 0.61.
+# balls and cubes, in which the network segments something too, 0.35 to 0.61.
 _LEAST_CONFIDENCE = 0.85
-# Standard error of the volume as a share of that between the outlines at probabilities of 0.25 and
-# 0.75: root mean square over simulated heads (`benchmarks.uncertainty`).
-OUTLINE_ERROR = 0.137
-# Least probability of brain in its mask. The head network sees voxels of 3 mm, most of which hold
-# some CSF in the sulci; the mask shall hold the sulci too.
+# Standard error of the volume as a share of the volume with probabilities of 0.25 to 0.75: root
+# mean square over simulated heads (`benchmarks.uncertainty`).
+BORDER_ERROR = 0.137
+# Least probability of brain in its mask. Most of the head network's voxels of 3 mm hold some CSF in
+# the sulci, and the mask includes the sulci.
 _BRAIN_THRESHOLD = 0.3
-# The outline is drawn again if the region was centred worse than this (mm).
+# The region network is applied again if its input was centred worse than this (mm).
 _RECENTRE = 3.0
 
 
@@ -71,12 +72,12 @@ def segment(
     Parameters
     ----------
     images : mapping of str to Volume
-        One or more of ``CONTRASTS``, each (X, Y, Z) with any axes and voxel size, in the same
-        world space. The first is the anchor.
+        By input channel, one or more of ``CHANNELS``; each (X, Y, Z) with any axes and voxel
+        size, in the same world space. The first is the anchor.
     threads : int
         Processors that the networks may use.
     flip_averaging : bool
-        Average the outline with that of the mirrored images (test-time augmentation).
+        Average the probabilities with those of the mirrored images (test-time augmentation).
 
     Returns
     -------
@@ -86,33 +87,24 @@ def segment(
     Raises
     ------
     BadDataError
-        If no brain with thalami of a plausible size is found, or the image is no head at all.
+        If the volume of the brain or the thalami is implausible, or the image shows no head.
     ValueError
-        If a contrast is not one of ``CONTRASTS``, or there is no image.
+        If a key is not one of ``CHANNELS``, or there is no image.
     """
-    unknown = set(images) - set(CONTRASTS)
+    unknown = set(images) - set(CHANNELS)
     if unknown or not images:
-        raise ValueError(f"thalnet takes one or more of {CONTRASTS}, got {sorted(images)}.")
+        raise ValueError(f"thalnet takes one or more of {CHANNELS}, got {sorted(images)}.")
     image = next(iter(images.values()))
-    head = _look_at_head(image, threads)
+    head = infer_head(image, threads)
     brain_mask = _brain_mask(head, image)
-    # Counted within the image: beyond its edge the network may imagine what it likes.
-    _expect("brain", np.count_nonzero(brain_mask) * image.voxel_volume / 1000, _BRAIN_RANGE_ML)
-    region = _look_at_region(images, head, threads, flip_averaging)
+    # Counted within the image: beyond its edge the network has no input.
+    brain_ml = np.count_nonzero(brain_mask) * image.voxel_volume / 1000
+    _check_volume("brain", brain_ml, _BRAIN_RANGE_ML)
+    region = _infer_region(images, head, threads, flip_averaging)
     soft_volumes = region.probabilities[[_LEFT, _RIGHT]].sum((1, 2, 3), dtype=np.float64)
-    _expect("thalami", float(soft_volumes.sum()) / 1000, _THALAMUS_RANGE_ML)
-    if head.explained < _LEAST_EXPLAINED:
-        raise BadDataError(
-            f"the image does not look like a head: only {100 * head.explained:.0f} % of the "
-            "variance of its intensities lies between the tissues found in it, "
-            f"expected at least {100 * _LEAST_EXPLAINED:.0f} %."
-        )
+    _check_volume("thalamus", float(soft_volumes.sum()) / 1000, _THALAMUS_RANGE_ML)
     confidence = _confidence(region)
-    if confidence < _LEAST_CONFIDENCE:
-        raise BadDataError(
-            "the image does not look like a head: the expected overlap of what was found with "
-            f"true thalami is {confidence:.2f}, in head scans at least {_LEAST_CONFIDENCE:.2f}."
-        )
+    _check_head(head.explained, confidence)
     dseg, probseg = _thalami(region, image)
     return Segmentation(
         dseg=dseg,
@@ -122,23 +114,24 @@ def segment(
         brain_volume=float(head.probabilities[_BRAIN].sum(dtype=np.float64)) * _HEAD_SPACING**3,
         icv=float((1 - head.probabilities[0]).sum(dtype=np.float64)) * _HEAD_SPACING**3,
         confidence=confidence,
-        volume_error=OUTLINE_ERROR * _outline_volume(region),
+        volume_error=BORDER_ERROR * _border_volume(region),
         cut_off=touches_edge(region.probabilities[[_LEFT, _RIGHT]].sum(0) >= 0.5),
     )
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What a network saw.
+class Inference:
+    """Output of a network.
 
     Attributes
     ----------
     probabilities : (C, X, Y, Z) float32
+        Probability of each class.
     grid : Grid
     explained : float
-        Share of the variance of intensities between (not within) the classes, eta squared. A
-        network that has learnt what heads look like finds one in pure noise too; only there the
-        classes do not differ in intensity.
+        Share of the variance of the input's intensities between (not within) the classes, eta
+        squared; the largest of the channels. Networks trained on heads segment pure noise as one
+        too, but there the classes do not differ in intensity.
     """
 
     probabilities: FloatArray
@@ -146,66 +139,85 @@ class _Look:
     explained: float
 
 
-def _expect(what: str, volume_ml: float, limits: tuple[float, float]) -> None:
-    if not limits[0] < volume_ml < limits[1]:
+def _check_volume(structure: str, volume_ml: float, limits: tuple[float, float]) -> None:
+    low, high = limits
+    if not low < volume_ml < high:
         raise BadDataError(
-            f"no {what} found: {volume_ml:.1f} mL of the image look so, "
-            f"expected {limits[0]:.0f} to {limits[1]:.0f} mL."
+            f"implausible {structure} volume: {volume_ml:.1f} mL (expected {low:.0f}–{high:.0f} mL)"
         )
 
 
-def _confidence(region: _Look) -> float:
-    """Expected Dice of the mask, were every probability true: 2 sum(p m) / sum(p + m)."""
+def _check_head(explained: float, confidence: float) -> None:
+    """Refuse images that show no head: noise, ramps, phantoms."""
+    if explained < _LEAST_EXPLAINED:
+        raise BadDataError(
+            f"not a scan of a head: the segmented tissues explain {100 * explained:.0f} % of the "
+            f"variance of the intensities (expected at least {100 * _LEAST_EXPLAINED:.0f} %)"
+        )
+    if confidence < _LEAST_CONFIDENCE:
+        raise BadDataError(
+            f"not a scan of a head: the expected Dice of the thalami is {confidence:.2f} "
+            f"(at least {_LEAST_CONFIDENCE:.2f} in head scans)"
+        )
+
+
+def _confidence(region: Inference) -> float:
+    """Estimate the Dice of the mask if all probabilities hold: 2 sum(p m) / sum(p + m)."""
     probability = region.probabilities[_LEFT] + region.probabilities[_RIGHT]
     mask = probability >= 0.5
     total = probability.sum(dtype=np.float64) + np.count_nonzero(mask)
     return float(2 * probability[mask].sum(dtype=np.float64) / total)
 
 
-def _outline_volume(region: _Look) -> float:
-    """Volume in mm³ between the outlines at probabilities of 0.25 and 0.75.
+def _border_volume(region: Inference) -> float:
+    """Measure the volume in mm³ with probabilities of 0.25 to 0.75.
 
-    Voxels err together along an outline, so that the variance of their sum is not that of
-    independent ones. An outline that lies off by a share of the width over which the network
-    hesitates errs by that share of this volume.
+    Errors of voxels along a border are correlated, so that the variance of their sum is not that
+    of independent ones. A border that is displaced by a share of the width of this zone has a
+    volume error of that share of this volume.
     """
     probability = region.probabilities[_LEFT] + region.probabilities[_RIGHT]
-    hesitant = (probability >= 0.25) & (probability < 0.75)
-    return float(np.count_nonzero(hesitant)) * _REGION_SPACING**3
+    border = (probability >= 0.25) & (probability < 0.75)
+    return float(np.count_nonzero(border)) * _REGION_SPACING**3
 
 
-def _look_at_head(image: Volume, threads: int) -> _Look:
-    """Look at the brain: 56 x 72 x 64 voxels of 3 mm.
+def infer_head(image: Volume, threads: int) -> Inference:
+    """Apply the head network around the thalami: 56 x 72 x 64 voxels of 3 mm.
 
-    The first look takes in the whole image, however large, to find the thalami; the second has the
-    field of view that the network was trained on.
+    A first inference takes the whole image, however large, to find the thalami; the second one has
+    the field of view that the network was trained on.
+
+    Parameters
+    ----------
+    image : Volume
+        (X, Y, Z).
+    threads : int
     """
     low, high = _foreground_box(image)
     sides = [int(np.ceil(side / _HEAD_SPACING / _MULTIPLE)) * _MULTIPLE for side in high - low]
     x, y, z = (max(side, _FEWEST_HEAD_VOXELS) for side in sides)
-    first = _look("head", [image], Grid.around((low + high) / 2, (x, y, z), _HEAD_SPACING), threads)
+    first = infer("head", [image], Grid.around((low + high) / 2, (x, y, z), _HEAD_SPACING), threads)
     grid = Grid.around(_centre_of_thalami(first), _HEAD_SHAPE, _HEAD_SPACING)
-    return _look("head", [image], grid, threads)
+    return infer("head", [image], grid, threads)
 
 
-def _look_at_region(
-    images: Mapping[str, Volume], head: _Look, threads: int, flip_averaging: bool
-) -> _Look:
-    """Look at the thalami: 64 x 56 x 48 voxels of 1 mm."""
-    channels = [images.get(contrast) for contrast in CONTRASTS]
+def _infer_region(
+    images: Mapping[str, Volume], head: Inference, threads: int, flip_averaging: bool
+) -> Inference:
+    """Apply the region network around the thalami: 64 x 56 x 48 voxels of 1 mm."""
+    channels = [images.get(name) for name in CHANNELS]
     centre = _centre_of_thalami(head)
     for _ in range(2):
         grid = Grid.around(centre, _REGION_SHAPE, _REGION_SPACING)
-        region = _look("region", channels, grid, threads, flip_averaging=flip_averaging)
-        found = _centre_of_thalami(region)
-        if np.linalg.norm(found - centre) <= _RECENTRE:
+        region = infer("region", channels, grid, threads, flip_averaging=flip_averaging)
+        previous, centre = centre, _centre_of_thalami(region)
+        if np.linalg.norm(centre - previous) <= _RECENTRE:
             break
-        centre = found
     return region
 
 
-def _foreground_box(image: Volume) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Corners in world mm of the box that holds everything brighter than the background."""
+def _foreground_box(image: Volume) -> tuple[Points, Points]:
+    """Find the corners, in world mm, of the box that holds everything above the background."""
     strides = [max(1, int(2 // size)) for size in image.voxel_size]
     thinned = image.data[tuple(slice(None, None, stride) for stride in strides)]
     data = np.asarray(thinned, dtype=np.float32)
@@ -219,52 +231,64 @@ def _foreground_box(image: Volume) -> tuple[npt.NDArray[np.float64], npt.NDArray
     return corners.min(1), corners.max(1)
 
 
-def _centre_of_thalami(look: _Look) -> npt.NDArray[np.float64]:
-    """World coordinates (mm) of the middle of both thalami, or of the brain if there are none."""
-    weight = look.probabilities[_LEFT] + look.probabilities[_RIGHT]
+def _centre_of_thalami(inference: Inference) -> Points:
+    """Find the world coordinates (mm) of the middle of both thalami; without any, of the brain."""
+    weight = inference.probabilities[_LEFT] + inference.probabilities[_RIGHT]
     weight = np.where(weight > 0.3, weight, 0.0)
     if weight.sum() < 1:
-        weight = np.maximum(look.probabilities[_BRAIN].sum(0), 1e-6)
+        weight = np.maximum(inference.probabilities[_BRAIN].sum(0), 1e-6)
     total = weight.sum(dtype=np.float64)
     index = [
         float((weight.sum(tuple(o for o in range(3) if o != axis)) * np.arange(n)).sum() / total)
         for axis, n in enumerate(weight.shape)
     ]
-    return apply_affine(look.grid.affine, np.array(index))
+    return apply_affine(inference.grid.affine, np.array(index))
 
 
-def _look(
+def infer(
     network: str,
     channels: Sequence[Volume | None],
     grid: Grid,
     threads: int,
     *,
     flip_averaging: bool = False,
-) -> _Look:
-    """Resample images, normalise them as in training, and ask a network what is where."""
-    seen = np.zeros((len(channels), *grid.shape), dtype=np.float32)
+) -> Inference:
+    """Resample images, normalise them as in training, and apply a network.
+
+    Parameters
+    ----------
+    network : {'head', 'region'}
+    channels : sequence of Volume or None
+        (X, Y, Z) for each input channel; a channel without an image is zero.
+    grid : Grid
+        Field of view, along the world axes if flips are averaged.
+    threads : int
+    flip_averaging : bool
+        Average with the probabilities of the mirrored input.
+    """
+    inputs = np.zeros((len(channels), *grid.shape), dtype=np.float32)
     for channel, image in enumerate(channels):
         if image is not None:
-            seen[channel] = _normalised(resample(image, grid))
-    probabilities = _ask(network, seen, threads)
+            inputs[channel] = _normalised(resample(image, grid))
+    probabilities = _apply(network, inputs, threads)
     if flip_averaging:
-        # The grid runs from left to right: turned round, the sides change names too.
-        mirrored = _ask(network, np.ascontiguousarray(seen[:, ::-1]), threads)[:, ::-1]
+        # The first axis runs from left to right: mirrored, the sides change their names too.
+        mirrored = _apply(network, np.ascontiguousarray(inputs[:, ::-1]), threads)[:, ::-1]
         mirrored[[_LEFT, _RIGHT]] = mirrored[[_RIGHT, _LEFT]]
         probabilities = (probabilities + mirrored) * np.float32(0.5)
     weights = probabilities.reshape(len(probabilities), -1)
     sizes = np.maximum(weights.sum(1), 1e-6)
     # Intensities have zero mean and unit variance here.
     explained = max(
-        float((sizes * (weights @ seen[channel].ravel() / sizes) ** 2).sum() / seen[channel].size)
-        for channel, image in enumerate(channels)
+        float((sizes * (weights @ values.ravel() / sizes) ** 2).sum() / values.size)
+        for values, image in zip(inputs, channels, strict=True)
         if image is not None
     )
-    return _Look(probabilities, grid, explained)
+    return Inference(probabilities, grid, explained)
 
 
 def _normalised(image: FloatArray) -> FloatArray:
-    """Clipped to the 0.5th and 99.5th percentile, with zero mean and unit variance."""
+    """Clip to the 0.5th and 99.5th percentile, and standardise to zero mean and unit variance."""
     low, high = np.percentile(image, [0.5, 99.5])
     image = np.clip(image, float(low), float(high))
     normalised: FloatArray = (image - image.mean()) / np.float32(image.std() + 1e-6)
@@ -272,7 +296,7 @@ def _normalised(image: FloatArray) -> FloatArray:
 
 
 def weights_checksums() -> dict[str, str]:
-    """SHA-256 of both networks' files, by file name."""
+    """Compute the SHA-256 of both networks' files, by file name."""
     return {
         name: hashlib.sha256(_weights(name).read_bytes()).hexdigest() for name in WEIGHTS.values()
     }
@@ -282,9 +306,9 @@ def _weights(name: str) -> Traversable:
     return files("bids_app") / "assets" / "thalnet" / name
 
 
-def _ask(network: str, seen: FloatArray, threads: int) -> FloatArray:
-    """Class probabilities (C, X, Y, Z) of normalised images (K, X, Y, Z)."""
-    (logits,) = _network(network, threads).run(None, {"image": seen[None]})
+def _apply(network: str, inputs: FloatArray, threads: int) -> FloatArray:
+    """Compute class probabilities (C, X, Y, Z) from normalised images (K, X, Y, Z)."""
+    (logits,) = _network(network, threads).run(None, {"image": inputs[None]})
     logits = logits[0] - logits[0].max(0)
     np.exp(logits, out=logits)
     probabilities: FloatArray = logits / logits.sum(0)
@@ -308,8 +332,8 @@ def _network(name: str, threads: int) -> InferenceSession:
     return onnxruntime.InferenceSession(weights, settings, providers=providers)
 
 
-def _thalami(region: _Look, image: Volume) -> tuple[npt.NDArray[np.uint8], FloatArray]:
-    """Labels (X, Y, Z) and probabilities (X, Y, Z, 2) on the image's grid."""
+def _thalami(region: Inference, image: Volume) -> tuple[npt.NDArray[np.uint8], FloatArray]:
+    """Resample labels (X, Y, Z) and probabilities (X, Y, Z, 2) on the image's grid."""
     box = _covered(region.grid, image)
     part = image.grid.crop(box)
     sides = [
@@ -317,15 +341,15 @@ def _thalami(region: _Look, image: Volume) -> tuple[npt.NDArray[np.uint8], Float
         for channel in (_LEFT, _RIGHT)
     ]
     probseg = np.zeros((*image.data.shape, 2), dtype=np.float32)
-    # Three digits are all the meaning there is, and compress well.
+    # Three digits are more precise than the network, and compress well.
     probseg[box] = np.round(np.stack(sides, axis=-1), 3)
     dseg = np.zeros(image.data.shape, dtype=np.uint8)
     dseg[box] = labels_of(probseg[box])
     return dseg, probseg
 
 
-def _brain_mask(head: _Look, image: Volume) -> npt.NDArray[np.uint8]:
-    """Brain with its sulci (X, Y, Z) on the image's grid; never outside the non-zero voxels."""
+def _brain_mask(head: Inference, image: Volume) -> npt.NDArray[np.uint8]:
+    """Segment the brain with its sulci (X, Y, Z) on the image's grid, within non-zero voxels."""
     from scipy.ndimage import generate_binary_structure, grey_closing
 
     box = _covered(head.grid, image)
@@ -334,16 +358,8 @@ def _brain_mask(head: _Look, image: Volume) -> npt.NDArray[np.uint8]:
     probability = resample(Volume(closed, head.grid.affine), image.grid.crop(box))
     brain = largest_piece((probability >= _BRAIN_THRESHOLD) & (image.data[box] != 0))
     mask = np.zeros(image.data.shape, dtype=np.uint8)
-    mask[box] = _filled(brain)
+    mask[box] = filled(brain)
     return mask
-
-
-def _filled(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """A mask (X, Y, Z) with the cavities that faces of voxels do not connect to the edge."""
-    from scipy.ndimage import label
-
-    pieces, _ = label(np.pad(~mask, 1, constant_values=True))
-    return np.asarray(pieces[1:-1, 1:-1, 1:-1] != pieces[0, 0, 0])
 
 
 def _covered(grid: Grid, image: Volume) -> Box:

@@ -1,8 +1,8 @@
-"""Volumes of masks."""
+"""Volumes of segmentations."""
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from bids_app.segmentation.sides import LEFT, RIGHT
 _QUANTILE = 1.96
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ThalamusVolumes:
     """Volumes in mL.
 
@@ -73,4 +73,4 @@ def measure(segmentation: Thalami, voxel_volume: float) -> ThalamusVolumes:
         brain_ml=segmentation.brain_volume / 1000,
         icv_ml=segmentation.icv / 1000,
     )
-    return ThalamusVolumes(*(round(value, 4) for value in astuple(volumes)))
+    return ThalamusVolumes(**{name: round(value, 4) for name, value in asdict(volumes).items()})

@@ -18,8 +18,13 @@ from bids_app.alignment.strategies import (
     coarsened,
 )
 from bids_app.alignment.transforms import itk_text
+from bids_app.contrasts import CONTRASTS
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
+
+
+def _of(contrast: str) -> tuple[Strategy, ...]:
+    return tuple(STRATEGIES[key] for key in CONTRASTS[contrast].alignment)
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +40,10 @@ def test_known_displacements_are_found(head: Head) -> None:
         displacement = draw_displacement(rng)
         moving = moved(head, contrast, displacement, rng)
         partial = Volume(moving.data[:, :, 8:], _shifted(moving.affine, (0, 0, 8)))
-        found = align(head.t1w, head.brain, partial, STRATEGIES[contrast])
+        found = align(head.t1w, head.brain, partial, _of(contrast))
         assert found.chosen is not None, found.reason
         assert error_mm(head, found.chosen.transform, displacement) <= 0.3
-    again = align(head.t1w, head.brain, partial, STRATEGIES[contrast])
+    again = align(head.t1w, head.brain, partial, _of(contrast))
     assert again.chosen is not None
     np.testing.assert_array_equal(again.chosen.transform, found.chosen.transform)
 
@@ -52,7 +57,7 @@ def test_thick_slices_are_aligned(head: Head) -> None:
     slabs = np.asarray(moving.data, dtype=np.float32)[:, :, : z // 3 * 3].reshape(x, y, -1, 3)
     affine = moving.affine @ np.diag([1.0, 1.0, 3.0, 1.0])
     affine[:3, 3] += moving.affine[:3, 2]
-    found = align(head.t1w, head.brain, Volume(slabs.mean(-1), affine), STRATEGIES["FLAIR"])
+    found = align(head.t1w, head.brain, Volume(slabs.mean(-1), affine), _of("FLAIR"))
     assert found.chosen is not None, found.reason
     # A sixth of a slice: where in it an edge lies is not seen.
     assert error_mm(head, found.chosen.transform, displacement) <= 1.0
@@ -64,7 +69,7 @@ def test_wrong_images_are_refused(head: Head) -> None:
     noise = Volume(rng.normal(size=right.data.shape).astype(np.float32), right.affine)
     elsewhere = Volume(right.data, _shifted(right.affine, (200, 0, 0)))
     for wrong in (noise, Volume(np.zeros_like(right.data), right.affine), elsewhere):
-        found = align(head.t1w, head.brain, wrong, STRATEGIES["R1map"])
+        found = align(head.t1w, head.brain, wrong, _of("R1map"))
         assert found.chosen is None
         assert found.reason
 
@@ -72,7 +77,7 @@ def test_wrong_images_are_refused(head: Head) -> None:
 def test_another_head_is_refused(head: Head) -> None:
     """Simulated heads share most of their anatomy, so that mutual information is not enough."""
     other = moved(draw_head(1, voxel_size=2.0), "R1map", np.eye(4), np.random.default_rng(8))
-    found = align(head.t1w, head.brain, other, STRATEGIES["R1map"])
+    found = align(head.t1w, head.brain, other, _of("R1map"))
     assert found.chosen is None
     assert "as between two heads" in found.reason
 
@@ -80,7 +85,7 @@ def test_another_head_is_refused(head: Head) -> None:
 def test_left_and_right_swapped_is_refused(head: Head) -> None:
     rng = np.random.default_rng(7)
     right = moved(head, "R1map", np.eye(4), rng)
-    found = align(head.t1w, head.brain, Volume(right.data[::-1], right.affine), STRATEGIES["R1map"])
+    found = align(head.t1w, head.brain, Volume(right.data[::-1], right.affine), _of("R1map"))
     assert found.chosen is None
     assert "left and right swapped" in found.reason
 
@@ -102,11 +107,11 @@ def test_strategies_that_search_need_no_start(monkeypatch: pytest.MonkeyPatch) -
         return np.eye(4)
 
     right = Strategy("search", search, 0.25, searches=True)
-    found = align(image, brain, image, (right, *STRATEGIES["FLAIR"]))
+    found = align(image, brain, image, (right, *_of("FLAIR")))
     assert found.chosen is not None, found.reason
     assert given[0][:3] == (image, image, brain)
     away = Strategy("away", lambda *_: _shifted(np.eye(4), (500, 0, 0)), 0.25, searches=True)
-    found = align(image, brain, image, (away, *STRATEGIES["FLAIR"]))
+    found = align(image, brain, image, (away, *_of("FLAIR")))
     assert found.chosen is None
     assert found.reason == (
         "away: only 0 % of the brain lies in the image; mutual information: ANTs found no solution."

@@ -42,7 +42,7 @@ _IMAGE = Volume(np.arange(729, dtype=np.float32).reshape(9, 9, 9), np.eye(4))
 def _thalami() -> Thalami:
     dseg = np.zeros((9, 9, 9), dtype=np.uint8)
     dseg[2:4, 2:4, 2:4], dseg[5:7, 2:4, 2:4] = 1, 2
-    return Thalami(dseg)
+    return Thalami(dseg=dseg)
 
 
 @pytest.fixture

@@ -24,6 +24,6 @@ def test_masks_from_thick_slices_are_flagged_though_they_lie_on_a_fine_grid() ->
     reasons = []
     for contrasts in (("T1w",), ("FLAIR",), ("T1w", "FLAIR")):
         thickness = measured.slice_thickness(contrasts)
-        measurement = Measurement.of("thalnet", "", Thalami(dseg), image, thickness)
+        measurement = Measurement.of("thalnet", "", Thalami(dseg=dseg), image, thickness)
         reasons.append(measurement.quality.reasons)
     assert reasons == [(), ("slices of 5.0 mm",), ("slices of 5.0 mm",)]

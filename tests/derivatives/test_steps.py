@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bids_app.alignment.strategies import CORRELATION, INFORMATION
+from bids_app.alignment.strategies import STRATEGIES
 from bids_app.derivatives.steps import Step, recorded_steps, steps_of, steps_of_alignment
 
 
@@ -36,8 +36,8 @@ def test_steps_come_once_and_in_the_order_of_the_text() -> None:
 
 
 def test_alignment_by_our_strategies_and_by_those_of_a_program() -> None:
-    assert steps_of_alignment(INFORMATION.name) == (Step.ALIGNMENT,)
-    assert steps_of_alignment(CORRELATION.name) == (Step.ALIGNMENT, Step.CORRELATION)
+    assert steps_of_alignment(STRATEGIES["affine"].name) == (Step.ALIGNMENT,)
+    assert steps_of_alignment(STRATEGIES["correlation"].name) == (Step.ALIGNMENT, Step.CORRELATION)
     assert steps_of_alignment("FLIRT") == ()
 
 

@@ -229,7 +229,7 @@ def test_bad_scans_fail_alone(cohort: Path, tmp_path: Path, noise: np.ndarray) -
     assert table.loc["sub-none", "status"] == "skipped"
     expected = {
         "zero": "0 bytes",
-        "noise": "no brain found",
+        "noise": "implausible brain volume",
         "nan": "NaN",
         "flat": "constant",
         "slice": "not three-dimensional",

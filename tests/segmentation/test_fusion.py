@@ -10,15 +10,13 @@ from bids_app.segmentation.fusion import (
     Ensemble,
     ensembles,
     fuse,
-    labels_of,
     majority,
-    mean_probability,
     rule_of,
     staple,
     staple_probability,
     union,
 )
-from bids_app.segmentation.result import Segmentation
+from bids_app.segmentation.result import Segmentation, Thalami
 
 
 def _labels(*values: int) -> np.ndarray:
@@ -33,14 +31,6 @@ def test_union_keeps_the_first_side() -> None:
 def test_majority_counts_each_side_by_itself() -> None:
     fused = majority([_labels(1, 1, 0, 2), _labels(1, 2, 0, 2), _labels(0, 0, 2, 1)])
     assert fused.ravel().tolist() == [1, 0, 0, 2]
-
-
-def test_mean_probability_and_its_labels() -> None:
-    first = np.array([[0.9, 0.0], [0.3, 0.4], [0.2, 0.2]], dtype=np.float32)
-    second = np.array([[0.3, 0.0], [0.1, 0.4], [0.2, 0.2]], dtype=np.float32)
-    mean = mean_probability([p.reshape(3, 1, 1, 2) for p in (first, second)])
-    assert mean[0, 0, 0, 0] == pytest.approx(0.6)
-    assert labels_of(mean).ravel().tolist() == [1, 2, 0]
 
 
 def test_staple_recovers_the_performance_of_simulated_raters() -> None:
@@ -79,17 +69,39 @@ def test_the_four_ensembles_of_the_paper_and_their_names() -> None:
     assert Ensemble(("T1w", "FLAIR"), "mean").name == "T1wFLAIRMean"
 
 
-def test_only_probabilities_give_soft_volumes() -> None:
-    probseg = np.full((2, 2, 2, 2), 0.3, dtype=np.float32)
-    dseg = np.ones((2, 2, 2), dtype=np.uint8)
-    parts = [
-        Segmentation(dseg, np.array([volume, 2.0]), probseg=probseg, brain_mask=dseg)
-        for volume in (1.0, 3.0)
+@pytest.fixture
+def parts() -> list[Segmentation]:
+    """Two segmentations of three voxels, with the left volumes 1 and 3 mm³."""
+    probabilities = (
+        [[0.9, 0.0], [0.3, 0.4], [0.2, 0.2]],
+        [[0.3, 0.0], [0.1, 0.4], [0.2, 0.2]],
+    )
+    return [
+        Segmentation(
+            dseg=_labels(1, 1, 1),
+            soft_volumes=np.array([volume, 2.0]),
+            brain_volume=brain,
+            confidence=0.9,
+            probseg=np.array(each, dtype=np.float32).reshape(3, 1, 1, 2),
+            brain_mask=_labels(1, 1, 1),
+        )
+        for each, volume, brain in zip(probabilities, (1.0, 3.0), (10.0, 20.0), strict=True)
     ]
-    labels, volumes = fuse(parts, "mean")
-    assert labels.all()
-    assert volumes.tolist() == [2.0, 2.0]
-    assert np.isnan(fuse(parts, "union")[1]).all()
+
+
+def test_the_mean_averages_probabilities_and_soft_volumes(parts: list[Segmentation]) -> None:
+    fused = fuse(parts, "mean", parts[1])
+    assert fused.dseg.ravel().tolist() == [1, 2, 0]
+    assert fused.soft_volumes.tolist() == [2.0, 2.0]
+    assert fused.brain_volume == 20.0
+    assert np.isnan(fused.confidence)
+
+
+def test_only_probabilities_give_soft_volumes(parts: list[Segmentation]) -> None:
+    assert np.isnan(fuse(parts, "union", parts[0]).soft_volumes).all()
+    labels_only = Thalami(dseg=parts[0].dseg)
+    with pytest.raises(ValueError, match="needs probabilities"):
+        fuse([parts[0], labels_only], "mean", parts[0])
 
 
 def test_the_name_of_an_ensemble_tells_its_rule() -> None:

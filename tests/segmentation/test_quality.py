@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bids_app.segmentation.quality import assess, touches_edge
+from bids_app.segmentation.quality import assess
 from bids_app.segmentation.result import Segmentation
 from bids_app.segmentation.volumes import measure
 
@@ -61,15 +61,6 @@ def test_every_reason_is_named(good: Segmentation) -> None:
 def test_a_missing_side_is_flagged(good: Segmentation) -> None:
     alone = replace(good, dseg=np.where(good.dseg == 2, 2, 0).astype(np.uint8))
     assert assess(alone, THIN).reasons == ("the right thalamus is 200 % larger",)
-
-
-@pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("end", [0, -1])
-def test_every_edge_counts(axis: int, end: int) -> None:
-    mask = np.zeros((5, 6, 7), dtype=bool)
-    assert not touches_edge(mask)
-    np.moveaxis(mask, axis, 0)[end, 2, 2] = True
-    assert touches_edge(mask)
 
 
 def test_the_interval_lies_around_the_summed_probabilities(good: Segmentation) -> None:

@@ -7,7 +7,7 @@ from importlib.resources import files
 import nibabel as nib
 import numpy as np
 import pytest
-from scipy.ndimage import binary_fill_holes, gaussian_filter
+from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from bids_app.errors import BadDataError
@@ -170,7 +170,7 @@ def test_what_is_not_a_head_is_refused(kind: str) -> None:
         data += 400 * (np.linalg.norm(place, axis=0) < 35)
     if kind == "ramp":
         data += 4 * place[2]
-    with pytest.raises(BadDataError, match=r"no brain found|does not look like a head"):
+    with pytest.raises(BadDataError, match=r"implausible brain volume|not a scan of a head"):
         thalnet.segment({"T1w": Volume(data, np.diag([2.0, 2.0, 2.0, 1.0]))})
 
 
@@ -181,13 +181,3 @@ def test_weights_are_small_and_known_by_their_checksums() -> None:
     card = (folder / "README.md").read_text()
     for checksum in thalnet.weights_checksums().values():
         assert checksum in card
-
-
-def test_cavities_are_filled_as_scipy_does() -> None:
-    mask = np.random.default_rng(0).random((20, 21, 22)) < 0.75
-    mask[5:15, 5:15, 5:15] = True
-    mask[8:12, 8:12, 8:12] = False
-    filled = thalnet._filled(mask)
-    assert filled[8:12, 8:12, 8:12].all()
-    assert not filled.all()
-    np.testing.assert_array_equal(filled, binary_fill_holes(mask))
