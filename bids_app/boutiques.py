@@ -1,6 +1,6 @@
 """The Boutiques descriptor of the command line, for ``--bids-exec-spec``.
 
-It is derived from the parser itself, so that platforms that read it offer what the program takes.
+It is derived from the parser, so that platforms offer exactly the arguments of the program.
 Schema 0.5, https://github.com/boutiques/boutiques.
 """
 
@@ -22,14 +22,14 @@ def descriptor(parser: argparse.ArgumentParser) -> dict[str, object]:
     Parameters
     ----------
     parser : ArgumentParser
-        Of thalbids.
+        The parser of thalbids.
 
     Returns
     -------
     dict
-        JSON object.
+        The descriptor, to be written as JSON.
     """
-    # argparse has no public way to list its arguments.
+    # argparse has no public list of arguments.
     actions = [
         action
         for action in parser._actions
@@ -55,13 +55,15 @@ def descriptor(parser: argparse.ArgumentParser) -> dict[str, object]:
         ],
         "error-codes": [
             {"code": int(code), "description": code.name.replace("_", " ").lower()}
-            for code in _error_codes()
+            for code in ExitCode
+            if code is not ExitCode.DONE
         ],
     }
 
 
 def _input(action: argparse.Action) -> dict[str, _Field]:
-    # An output folder need not exist, which Boutiques expects of a file.
+    """Describe one argument."""
+    # Files must exist in Boutiques; an output folder need not.
     is_file = action.type is Path and action.dest not in ("output_dir", "work_dir")
     described: dict[str, _Field] = {
         "id": _id(action),
@@ -84,17 +86,15 @@ def _input(action: argparse.Action) -> dict[str, _Field]:
 
 
 def _id(action: argparse.Action) -> str:
-    """What the user sets: of ``--no-flip-averaging`` not the value that it turns off."""
+    """Name an argument by its flag: of ``--no-flip-averaging``, `dest` is the opposite."""
     return _flag(action)[2:].replace("-", "_") if action.option_strings else action.dest
 
 
 def _flag(action: argparse.Action) -> str:
+    """Select the long spelling of an option."""
     return next(name for name in action.option_strings if name.startswith("--"))
 
 
 def _key(action: argparse.Action) -> str:
+    """Name the placeholder of an argument in the command line."""
     return f"[{_id(action).upper()}]"
-
-
-def _error_codes() -> list[ExitCode]:
-    return [code for code in ExitCode if code is not ExitCode.DONE]

@@ -1,1 +1,1 @@
-"""BIDS in and out: index, images, tables, derivatives."""
+"""BIDS in: names, index, images, metadata, sources, tables; staging of files, checksums."""

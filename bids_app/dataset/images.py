@@ -1,4 +1,4 @@
-"""Reading NIfTI files that may be broken, and saying what is wrong with them."""
+"""Reading images, which may be damaged; errors name the file and the defect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nibabel.wrapstruct import WrapStructError
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.images.volume import Volume
 
-# A head at 0.4 mm has about 2e8 voxels; more than this is a damaged header.
+# A head at 0.4 mm has about 2e8 voxels; a larger number implies a damaged header.
 MOST_VOXELS = 1_000_000_000
 _FEWEST_VOXELS_PER_AXIS = 8
 
@@ -39,8 +39,8 @@ def read_volume(
 ) -> Volume:
     """Read a three-dimensional NIfTI image, or a known number of them in one file.
 
-    A fourth dimension of length one is dropped. Integer images without scaling keep their dtype,
-    all others become float32.
+    A fourth dimension of length one is dropped. Integer images without scaling keep their dtype;
+    others are converted to float32.
 
     Parameters
     ----------
@@ -49,28 +49,29 @@ def read_volume(
     may_be_constant : bool
         Whether an image without variation is accepted, such as an empty mask.
     may_hold_nan : bool
-        Whether values that are not finite are accepted, as maps have where nothing was measured.
+        Whether values that are not finite are accepted, as in maps outside of the brain.
     volumes : int
-        Images that the file must hold, such as the probabilities of two classes.
+        Number of volumes that the file must contain, such as the probabilities of two classes.
 
     Returns
     -------
     Volume
-        In the orientation of the file.
+        Image in the orientation of the file; (X, Y, Z), with several volumes (X, Y, Z, N).
 
     Raises
     ------
     MissingInputError
         If the file cannot be opened.
     BadDataError
-        If it is empty, truncated, not an image, not three-dimensional, implausibly large, without
-        a usable affine, or holds no variation or, unless allowed, values that are not finite.
+        If it is empty, truncated, not an image, not three-dimensional, implausibly large, or
+        without an invertible affine; and, unless allowed, if it is constant or contains values
+        that are not finite.
     """
     try:
         if path.stat().st_size == 0:
             raise BadDataError(f"{path} is empty (0 bytes). Copy it again from its source.")
         image = nib.load(path)
-        if not isinstance(image, SpatialImage):  # a surface, say
+        if not isinstance(image, SpatialImage):  # a surface, for example
             raise BadDataError(f"{path} is not a volume. Expected a NIfTI image.")
         _check_header(path, image.shape, image.affine, volumes)
         data = np.asanyarray(image.dataobj)
@@ -92,7 +93,7 @@ def read_volume(
                 "Expected finite intensities; mask or repair the image."
             )
     elif data.dtype.kind not in "iu":
-        raise BadDataError(f"{path} holds {data.dtype} values. Expected one number per voxel.")
+        raise BadDataError(f"{path} contains {data.dtype} values. Expected one number per voxel.")
     if not may_be_constant and data.min() == data.max():
         raise BadDataError(f"{path} is constant ({data.flat[0]} everywhere). Expected a scan.")
     return Volume(data, np.asarray(image.affine, dtype=np.float64))
@@ -110,7 +111,7 @@ def count_voxels(path: Path) -> int | None:
     Returns
     -------
     int or None
-        Of the first volume if there are several; None if the image cannot be read.
+        Voxels of one volume, even if there are several; None if the image cannot be read.
     """
     try:
         return int(np.prod(nib.Nifti1Image.from_filename(path).shape[:3]))
@@ -119,26 +120,27 @@ def count_voxels(path: Path) -> int | None:
 
 
 def _check_header(path: Path, shape: tuple[int, ...], affine: object, expected: int) -> None:
-    """Refuse what the header alone shows to be unusable, before any memory is taken."""
+    """Refuse an image that is unusable by its header, before memory is allocated."""
     volumes = int(np.prod(shape[3:], dtype=np.int64))
     if len(shape) < 3 or min(shape[:3]) < _FEWEST_VOXELS_PER_AXIS:
         raise BadDataError(f"{path} is not three-dimensional: its size is {_size(shape)} voxels.")
     if volumes != expected:
-        wanted = "a single anatomical volume" if expected == 1 else f"{expected} volumes"
+        described = "a single anatomical volume" if expected == 1 else f"{expected} volumes"
         raise BadDataError(
-            f"{path} is a series of {volumes} volumes ({_size(shape)}). Expected {wanted}."
+            f"{path} is a series of {volumes} volumes ({_size(shape)}). Expected {described}."
         )
     if int(np.prod(shape, dtype=np.int64)) > MOST_VOXELS:
         raise BadDataError(
-            f"{path} claims {_size(shape)} voxels, more than any head scan. The header is damaged."
+            f"{path} has {_size(shape)} voxels by its header, which must be damaged."
         )
     matrix = np.asarray(affine, dtype=np.float64)
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-6:
         raise BadDataError(
-            f"{path} has an affine without volume (determinant zero or not finite). "
+            f"{path} has a singular affine (determinant zero or not finite). "
             "Repair its qform or sform."
         )
 
 
 def _size(shape: tuple[int, ...]) -> str:
+    """Write a shape as ``16 x 18 x 20``."""
     return " x ".join(str(n) for n in shape)

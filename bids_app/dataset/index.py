@@ -266,7 +266,7 @@ def _by_subject(
     for layout in layouts:
         for path in map(Path, layout.get(**query, return_type="filename")):
             subject = _entity(path, "sub") or ""
-            # An image in the folder of another subject than its name says belongs to neither.
+            # An image in the folder of another subject than that of its name belongs to neither.
             if f"sub-{subject}" in path.parts:
                 images.setdefault(subject, []).append(path)
     return images
@@ -283,11 +283,11 @@ def _sessions_of(
     Parameters
     ----------
     folder : Path
-        Of the subject.
+        Folder of the subject.
     every_image : list of Path
-        Its images.
+        Images of the subject.
     images : mapping of str to list of Path
-        By contrast, those of them that pass the filters.
+        The images that pass the filters, by contrast.
     selection : Selection
     """
     subject = folder.name.removeprefix("sub-")
@@ -363,7 +363,7 @@ def _denied(folder: Path) -> Problem:
 def _no_anchor(
     bids_dir: Path, session: Session, present: list[Path], selection: Selection
 ) -> Problem:
-    """Say why a session has no image to measure: permissions, or what was searched and found."""
+    """Describe why a session has no image to measure: permissions, or no file that matches."""
     for folder in (bids_dir / session.folder, bids_dir / session.folder / "anat"):
         if folder.is_dir() and not _is_readable(folder):
             return _denied(folder)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class BIDSName(NamedTuple):
-    """What the name of a BIDS file says.
+    """Parts of the name of a BIDS file.
 
     Attributes
     ----------

@@ -117,7 +117,7 @@ def find_sources(session: Session, folders: Folders) -> tuple[SourceImage, ...]:
     ----------
     session : Session
     folders : Folders
-        Of the raw data and the derivative ``qmri``.
+        The raw data and, if given, the derivative ``qmri``.
 
     Returns
     -------

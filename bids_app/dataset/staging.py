@@ -1,8 +1,8 @@
-"""The one place where results are written: staged, then moved into place whole.
+"""Writing of results: staged, then moved into place atomically.
 
-A session's files are first written to ``OUTPUT_DIR/.partial/<name>``. Only when all of them are
-complete are they renamed into place, one atomic rename each. A process that is killed at any
-moment leaves whole files and a ``.partial`` folder, which the next run clears.
+A session's files are first written to a folder in ``OUTPUT_DIR/.partial``. When all of them are
+complete, they are renamed, each atomically. Whenever a process is killed, the files of the output
+folder are complete, and the next run removes the folder in ``.partial``.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARTIAL = ".partial"
+# Age at which files of processes on other machines are considered abandoned.
+_ABANDONED_SECONDS = 86400
 
 
 class Staging:
-    """Files of one unit of work that appear in the output folder together.
+    """Files of one unit of work that are published together.
 
     Parameters
     ----------
@@ -48,22 +50,23 @@ class Staging:
         self.names: list[str] = []
 
     def _target(self, name: str | PurePosixPath) -> Path:
+        """Determine where a file is staged, and create its folder."""
         relative = PurePosixPath(name)
         if relative.is_absolute() or ".." in relative.parts:
-            raise CannotCreateError(f"The output name {name} leaves the output folder.")
+            raise CannotCreateError(f"The output {name} would be outside of the output folder.")
         path = self._folder / relative
-        self._folder.stat()  # an output folder that has vanished is not made anew
+        self._folder.stat()  # an output folder that has disappeared is not created again
         path.parent.mkdir(parents=True, exist_ok=True)
         self.names.append(str(relative))
         return path
 
     def image(self, name: str | PurePosixPath, volume: Volume, **sidecar: object) -> None:
-        """Write ``name`` (``.nii.gz``) and, if any field is given, its JSON sidecar.
+        """Write an image (``.nii.gz``) and, if any field is given, its JSON sidecar.
 
         Parameters
         ----------
         name : str or PurePosixPath
-            Relative to the output folder.
+            Path relative to the output folder.
         volume : Volume
             (X, Y, Z) or (X, Y, Z, N); the dtype is kept.
         **sidecar
@@ -71,10 +74,10 @@ class Staging:
         """
         import nibabel as nib
 
-        # NIfTI stores the first axis fastest; in that order it is written three times as fast.
+        # NIfTI stores the first axis fastest; data in this order are written three times as fast.
         image = nib.Nifti1Image(np.asfortranarray(volume.data), volume.affine)
         image.header.set_xyzt_units("mm")
-        # Both forms are set: some readers use the one, some the other.
+        # Some programs read the sform, others the qform.
         image.set_sform(volume.affine, code=1)
         image.set_qform(volume.affine, code=1)
         nib.save(image, self._target(name))
@@ -94,7 +97,7 @@ class Staging:
         self._target(name).write_text(text, encoding="utf-8", newline="\n")
 
     def binary(self, name: str | PurePosixPath, content: bytes) -> None:
-        """Write bytes as they are."""
+        """Write a binary file."""
         self._target(name).write_bytes(content)
 
     def publish(self) -> None:
@@ -109,13 +112,13 @@ class Staging:
 
 @contextmanager
 def staged(output_dir: Path, name: str) -> Iterator[Staging]:
-    """Collect files and publish them if the block succeeds; leave nothing if it fails.
+    """Publish the files of a unit of work if the block succeeds; discard them if it fails.
 
     Parameters
     ----------
     output_dir : Path
     name : str
-        Of the unit of work, for example ``sub-01_ses-01``.
+        Name of the unit of work, for example ``sub-01_ses-01``.
 
     Raises
     ------
@@ -129,8 +132,8 @@ def staged(output_dir: Path, name: str) -> Iterator[Staging]:
         yield staging
         staging.publish()
     except OSError as error:
-        vanished = error.errno in _VANISHED_ERRORS and (folder is None or not folder.is_dir())
-        if error.errno not in _WRITE_ERRORS and not vanished:
+        is_gone = error.errno in _GONE_ERRORS and (folder is None or not folder.is_dir())
+        if error.errno not in _WRITE_ERRORS and not is_gone:
             raise
         raise CannotCreateError(cannot_write(output_dir, error)) from error
     finally:
@@ -141,19 +144,19 @@ def staged(output_dir: Path, name: str) -> Iterator[Staging]:
 
 
 def _private_folder(output_dir: Path, owner: str) -> Path:
-    """Make a staging folder; never the output folder itself, which may have been unmounted."""
+    """Create a staging folder, but not the output folder itself, which may be unmounted."""
     while True:
         try:
             (output_dir / PARTIAL).mkdir(exist_ok=True)
             return Path(tempfile.mkdtemp(prefix=owner, dir=output_dir / PARTIAL))
         except FileNotFoundError:
-            # Another process may just have removed the empty folder.
+            # Another process may have removed the empty folder in between.
             if not output_dir.is_dir():
                 raise
 
 
-# Said of a file below a folder that is gone, or whose network filesystem is.
-_VANISHED_ERRORS = {errno.ENOENT, errno.ESTALE, errno.ENOTCONN}
+# Errors for files in a folder that no longer exists, or on a file system that is disconnected.
+_GONE_ERRORS = {errno.ENOENT, errno.ESTALE, errno.ENOTCONN}
 _WRITE_ERRORS = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -168,20 +171,20 @@ _WRITE_ERRORS = {
 
 
 def cannot_write(output_dir: Path, error: OSError) -> str:
-    """Say why the output folder cannot be written and what to do."""
+    """Describe why the output folder cannot be written and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        advice = "Free some space (a session needs about 30 MB) and start again."
+        advice = "Free some space (a session needs about 30 MB) and run the same command again."
     elif error.errno == errno.EROFS:
-        advice = "It lies on a read-only mount; mount it writable or choose another folder."
-    elif error.errno in _VANISHED_ERRORS:
-        advice = "It has vanished during the run. Bring it back and start again to go on."
+        advice = "Its file system is read-only: mount it writable or choose another folder."
+    elif error.errno in _GONE_ERRORS:
+        advice = "It disappeared during the run. Restore it and run the same command again."
     else:
         advice = "Check its owner and permissions, or choose another folder."
     return f"Cannot write to {output_dir}: {error.strerror}. {advice}"
 
 
 def prepare_output(output_dir: Path) -> None:
-    """Create the output folder, prove that it can be written, clear what a kill left behind.
+    """Create the output folder, check that it can be written, remove remains of killed runs.
 
     Parameters
     ----------
@@ -190,7 +193,7 @@ def prepare_output(output_dir: Path) -> None:
     Raises
     ------
     CannotCreateError
-        Before any work is done.
+        If it cannot be created or written.
     """
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -208,50 +211,56 @@ def prepare_output(output_dir: Path) -> None:
 
 
 def machine() -> str:
-    """Name what process numbers belong to: this host, or the container on it.
+    """Identify the set of processes that are visible here: those of a host or of a container.
 
-    Containers of one host may share its name (Apptainer's do) and see only their own processes.
+    Containers may share the name of their host (Apptainer's do), but not its processes.
     """
     try:
         namespace = Path("/proc/self/ns/pid").stat().st_ino
-    except OSError:  # no Linux, and so no containers
+    except OSError:  # not Linux, hence no containers
         namespace = 0
     return f"{socket.gethostname()}.{namespace}"
 
 
 def clear_unit(output_dir: Path, name: str, host: str) -> None:
-    """Remove what dead processes have left of a unit of work.
+    """Remove the staging folders of a unit of work whose processes have ended.
 
     Parameters
     ----------
     output_dir : Path
     name : str
-        Of the unit of work, as in `staged`.
+        Name of the unit of work, as in `staged`.
     host : str
-        Their `machine`. Processes elsewhere cannot be seen: whoever calls this knows them dead.
+        `machine` of the processes. If it is another one, they are not visible and the caller
+        guarantees that they have ended.
     """
     for folder in (output_dir / PARTIAL).glob(f"{name}@{host}@*@*"):
         if host != machine() or _abandoned(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def process_start(process: int | str) -> str:
+    """Read when a visible process began, in clock ticks since boot; empty if it has ended."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text("ascii").rsplit(")", 1)[1].split()
+    except (OSError, IndexError):
+        return ""
+    # A killed process whose parent does not wait for it remains as a zombie, mostly in containers.
+    return "" if fields[0] in ("Z", "X") else fields[19]
+
+
 def _abandoned(partial: Path) -> bool:
-    """Whether the process that makes a file or folder is gone; elsewhere, a day tells."""
+    """Whether the process that writes a file or folder has ended; for other machines by its age."""
     _, host, process, _ = partial.name.rsplit("@", 3)
     if host == machine():
-        try:
-            state = Path(f"/proc/{process}/stat").read_text("ascii").rsplit(")", 1)[1].split()[0]
-        except (OSError, IndexError):
-            return True
-        # A killed process whose parent does not ask for it stays as a zombie, in containers mostly.
-        return state in ("Z", "X")
+        return not process_start(process)
     with contextlib.suppress(OSError):
-        return time.time() - partial.stat().st_mtime > 86400
+        return time.time() - partial.stat().st_mtime > _ABANDONED_SECONDS
     return False
 
 
 def write_if_different(path: Path, text: str) -> None:
-    """Write a shared file atomically, and only when its content changes.
+    """Write a file that several runs share atomically, and only if its content changes.
 
     Raises
     ------
@@ -261,7 +270,7 @@ def write_if_different(path: Path, text: str) -> None:
     try:
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             return
-        # Not its parents: an output folder that has vanished is not made anew.
+        # Without its parents: an output folder that has disappeared is not created again.
         path.parent.mkdir(exist_ok=True)
         owner = f".{path.name}@{machine()}@{os.getpid()}@"
         handle, partial = tempfile.mkstemp(prefix=owner, suffix=PARTIAL, dir=path.parent)
@@ -270,7 +279,7 @@ def write_if_different(path: Path, text: str) -> None:
                 stream.write(text)
                 stream.flush()
                 os.fsync(stream.fileno())
-            # mkstemp makes files private; results are as readable as the umask allows.
+            # Files of mkstemp are private; results get the permissions of the umask.
             umask = os.umask(0)
             os.umask(umask)
             Path(partial).chmod(0o666 & ~umask)
@@ -283,7 +292,7 @@ def write_if_different(path: Path, text: str) -> None:
 
 
 def _plain(value: object) -> object:
-    """Numpy scalars and paths as JSON knows them."""
+    """Convert numpy arrays and scalars, and others as text, for JSON."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

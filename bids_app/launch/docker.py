@@ -3,7 +3,7 @@
 Every folder is mounted at the same path as on the host, so that the paths in the results are valid
 there. The container has no network, a read-only root file system and the user and group of the
 caller. It gets the Docker engine's socket only if another program is to run from a Docker image of
-its own; as the socket gives full control over the host, a message says so at the start.
+its own; as the socket gives full control over the host, a message warns of it.
 """
 
 from __future__ import annotations

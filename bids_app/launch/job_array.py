@@ -2,7 +2,7 @@
 
 One submission is a folder ``OUTPUT_DIR/logs/slurm/<number>`` with the list of its sessions, the
 scripts, the job numbers and one log per task. The state of a session is read from its record; if
-it has none, the log of its task says why it was stopped. No accounting database is needed.
+it has none, the log of its task shows why it was stopped. No accounting database is needed.
 """
 
 from __future__ import annotations

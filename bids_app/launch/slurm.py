@@ -244,7 +244,7 @@ def _start(command: Command, image: Path | None) -> str:
 
 
 def _print_states(options: Options) -> int:
-    """Print the state of every session; the exit code says whether any failed."""
+    """Print the state of every session; the exit code shows whether any failed."""
     states = job_array.states(options.folders.output_dir, _submissions(options))
     counts = Counter(state.state for state in states.values())
     for labels, state in sorted(states.items(), key=lambda item: job_array.name_of(item[0])):

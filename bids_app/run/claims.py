@@ -1,8 +1,9 @@
-"""Claims: two runs on one output folder do not work on the same session at the same time.
+"""Claims, by which simultaneous runs on one output folder work on different sessions.
 
-A claim is a file that only one process can create, on network filesystems too. Nothing rests on
-it but economy: results are published file by file, whole, and are the same whoever made them. So a
-claim may be taken from an owner that seems dead, and no lock daemon is needed.
+A claim is a file that only one process can create, also on network file systems. It only avoids
+duplicate work: files are published atomically and do not depend on the run that measured them.
+Therefore a claim may be taken over from a run that seems to have ended, and no lock daemon is
+needed.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import os
 import time
 from pathlib import Path
 
-from bids_app.dataset.staging import PARTIAL, cannot_write, clear_unit, machine
+from bids_app.dataset.staging import PARTIAL, cannot_write, clear_unit, machine, process_start
 from bids_app.errors import CannotCreateError
 
-# An owner refreshes its claims this often (seconds) ...
+# Interval in seconds at which a run refreshes its claims.
 BEAT = 5.0
-# ... and is given up when none came for so long, by the watcher's own monotonic clock.
+# Time in seconds without a refresh, by the monotonic clock of the observer, after which a run on
+# another machine is considered to have ended.
 PATIENCE = 60.0
 
 
@@ -31,13 +33,13 @@ class Claims:
 
     def __init__(self, output_dir: Path) -> None:
         self._output_dir = output_dir
-        self._owner = f"{machine()} {os.getpid()} {_started(os.getpid())}"
-        self._mine: set[str] = set()
+        self._owner = f"{machine()} {os.getpid()} {process_start(os.getpid())}"
+        self._claimed: set[str] = set()
         self._watched: dict[str, tuple[float, float]] = {}
         self._beat = time.monotonic()
 
     def take(self, name: str) -> bool:
-        """Claim a session; False if another living run has it.
+        """Claim a session; False if another active run has claimed it.
 
         Raises
         ------
@@ -52,47 +54,48 @@ class Claims:
         except FileExistsError:
             with contextlib.suppress(FileNotFoundError):
                 owner = _owner(path)
-                if self._is_alive(path, *owner):
+                if self._is_active(path, *owner):
                     return False
                 clear_unit(self._output_dir, name, owner[0])
             path.unlink(missing_ok=True)
             return self.take(name)
         except FileNotFoundError as error:
-            if self._output_dir.is_dir():  # another run has just removed the empty folder
+            if self._output_dir.is_dir():  # another run has removed the empty folder in between
                 return self.take(name)
             raise CannotCreateError(cannot_write(self._output_dir, error)) from error
         except OSError as error:
             raise CannotCreateError(cannot_write(self._output_dir, error)) from error
-        self._mine.add(name)
+        self._claimed.add(name)
         return True
 
     def beat(self) -> None:
-        """Show that this run is alive; call it every now and then."""
+        """Refresh the claims of this run if the last time is longer ago than `BEAT`."""
         if time.monotonic() - self._beat < BEAT:
             return
         self._beat = time.monotonic()
-        for name in self._mine:
-            # A claim that was taken away is not worth stopping for.
+        for name in self._claimed:
+            # Another run may have taken the claim over, at worst measuring the session twice.
             with contextlib.suppress(OSError):
                 os.utime(self._path(name))
 
     def give_back(self, name: str) -> None:
-        """Let others have a session."""
-        self._mine.discard(name)
+        """Release the claim of a session."""
+        self._claimed.discard(name)
         with contextlib.suppress(OSError):
             self._path(name).unlink(missing_ok=True)
             self._path(name).parent.rmdir()
 
     def give_all_back(self) -> None:
-        """Let others have every session."""
-        for name in list(self._mine):
+        """Release all claims."""
+        for name in list(self._claimed):
             self.give_back(name)
 
-    def _is_alive(self, path: Path, host: str, process: str, started: str, touched: float) -> bool:
+    def _is_active(self, path: Path, host: str, process: str, started: str, touched: float) -> bool:
+        """Whether the run that owns a claim has not ended."""
         if host == machine():
-            return bool(started) and _started(process) == started
-        # It runs on another machine or in another container, whose processes cannot be seen.
-        # Clocks of two machines cannot be compared; whether a file changes can be seen.
+            return bool(started) and process_start(process) == started
+        # Processes of another machine or container are not visible, and clocks of two machines
+        # cannot be compared: the run is active as long as the time of the file changes.
         now = time.monotonic()
         before, since = self._watched.get(path.name, (None, now))
         if before != touched:
@@ -105,22 +108,12 @@ class Claims:
 
 
 def _owner(path: Path) -> tuple[str, str, str, float]:
-    """Machine, process and its start as a claim names them, and when it was last touched."""
+    """Read machine, process and its start from a claim, and when it was last refreshed."""
     try:
         host, process, started = path.read_text(encoding="ascii").split(" ")
         return host, process, started, path.stat().st_mtime
     except FileNotFoundError:
         raise
     except (OSError, ValueError):
-        # Just being written.
+        # The claim is still being written.
         return "", "", "", 0.0
-
-
-def _started(process: int | str) -> str:
-    """When a process that can be seen began, in clock ticks since boot; empty if it is gone."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text("ascii").rsplit(")", 1)[1].split()
-    except (OSError, IndexError):
-        return ""
-    # A killed process whose parent does not ask for it stays as a zombie, in containers mostly.
-    return "" if fields[0] in ("Z", "X") else fields[19]

@@ -16,7 +16,7 @@ from bids_app.run.stamps import Stamp
 
 
 def write_record(output_dir: Path, outcome: Outcome) -> None:
-    """Keep how a session ended, from what it was made, and its files.
+    """Store the outcome of a session.
 
     Raises
     ------
@@ -28,9 +28,9 @@ def write_record(output_dir: Path, outcome: Outcome) -> None:
 
 
 def read_records(output_dir: Path) -> list[Outcome]:
-    """Read how every session of an output folder ended, sorted by name.
+    """Read the outcomes of all sessions of an output folder, sorted by name.
 
-    Records that cannot be read are left out: their sessions count as not run.
+    Records that cannot be read are omitted: their sessions count as not run.
     """
     names = sorted(path.stem for path in (output_dir / "logs").glob("sub-*.json"))
     records = (read_record(output_dir, name) for name in names)
@@ -40,14 +40,14 @@ def read_records(output_dir: Path) -> list[Outcome]:
 def update_session_table(output_dir: Path) -> None:
     """Write the table at the end of a run, unless the run is one task of a SLURM array.
 
-    Ten thousand tasks would each read ten thousand records; the group stage writes it for them.
+    Each of many tasks would read the records of all others; the group stage writes it instead.
     """
     if not os.environ.get("SLURM_ARRAY_TASK_ID"):
         write_session_table(output_dir)
 
 
 def write_session_table(output_dir: Path) -> None:
-    """Write ``logs/sessions.tsv``: how every session of the output folder ended, and its cost."""
+    """Write ``logs/sessions.tsv``, the outcome and the cost of every session."""
     records = read_records(output_dir)
     stages = list(dict.fromkeys(cost.stage for record in records for cost in record.stages))
     header = ["name", "status", "exit_code", "seconds", "peak_mib", "reason", "warnings"]
@@ -69,54 +69,53 @@ def write_session_table(output_dir: Path) -> None:
 
 
 def reason_to_run(output_dir: Path, name: str, stamp: Stamp) -> str:
-    """Say why a session has to be run.
+    """Determine why a session has to be run.
 
     Parameters
     ----------
     output_dir : Path
     name : str
-        Session.
+        Name of the session.
     stamp : Stamp
-        What its results would be made from now.
+        Current inputs, parameters and software.
 
     Returns
     -------
     str
-        Empty if the results are complete and were made from the same; otherwise the first
-        difference.
+        Empty if the results are complete and from the same stamp; otherwise the first difference.
     """
-    kept = read_record(output_dir, name)
-    if kept is None or kept.stamp is None:
+    record = read_record(output_dir, name)
+    if record is None or record.stamp is None:
         return "not run yet"
-    if kept.status != "done":
-        return f"{kept.status} before"
-    missing = [item for item in kept.outputs if not (output_dir / item).is_file()]
-    return stamp.difference(kept.stamp) or (f"{missing[0]} is missing" if missing else "")
+    if record.status != "done":
+        return f"{record.status} before"
+    missing = [item for item in record.outputs if not (output_dir / item).is_file()]
+    return stamp.difference(record.stamp) or (f"{missing[0]} is missing" if missing else "")
 
 
 def read_record(output_dir: Path, name: str) -> Outcome | None:
-    """Read how one session ended; None if it was not run or its record is damaged."""
+    """Read the outcome of one session; None if it was not run or its record is damaged."""
     try:
-        kept = json.loads(_path(output_dir, name).read_text(encoding="utf-8"))
+        record = json.loads(_path(output_dir, name).read_text(encoding="utf-8"))
         return Outcome(
-            name=kept["name"],
-            status=kept["status"],
-            reason=kept["reason"],
-            cause=Cause(kept["cause"]) if kept.get("cause") else None,
-            exit_code=ExitCode(kept["exit_code"]),
-            seconds=float(kept["seconds"]),
-            peak_mib=float(kept["peak_mib"]),
-            stamp=Stamp(**kept["stamp"]) if kept["stamp"] else None,
-            outputs=tuple(kept["outputs"]),
-            warnings=tuple(kept.get("warnings", ())),
-            stages=_stages(kept.get("stages", ())),
+            name=record["name"],
+            status=record["status"],
+            reason=record["reason"],
+            cause=Cause(record["cause"]) if record.get("cause") else None,
+            exit_code=ExitCode(record["exit_code"]),
+            seconds=float(record["seconds"]),
+            peak_mib=float(record["peak_mib"]),
+            stamp=Stamp(**record["stamp"]) if record["stamp"] else None,
+            outputs=tuple(record["outputs"]),
+            warnings=tuple(record.get("warnings", ())),
+            stages=_stages(record.get("stages", ())),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _stages(costs: Iterable[Mapping[str, Any]]) -> tuple[StageCost, ...]:
-    """Costs of the stages; those that an earlier version named otherwise are passed over."""
+    """Convert the costs of stages, ignoring stages of earlier versions."""
     return tuple(
         StageCost(Stage(cost["stage"]), cost["seconds"], cost["peak_mib"])
         for cost in costs

@@ -1,4 +1,4 @@
-"""How many sessions can run at once, with how many processors each."""
+"""Numbers of simultaneous sessions and of processors for each."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SESSION_GIB = 1.5
 
 @dataclass(frozen=True)
 class Allocation:
-    """Shares of the machine.
+    """Division of a machine among sessions.
 
     Attributes
     ----------
     workers : int
-        Sessions at the same time.
+        Simultaneous sessions.
     threads : int
-        Processors for each.
+        Processors per session.
     """
 
     workers: int
@@ -29,7 +29,7 @@ class Allocation:
 
 
 def available_processors() -> int:
-    """Processors this process may use: affinity, cgroup quota and SLURM's word, the least."""
+    """Count the processors of this process, the minimum of affinity, cgroup quota and SLURM."""
     bounds = [len(os.sched_getaffinity(0))]
     granted = os.environ.get("SLURM_CPUS_PER_TASK", "")
     if granted.isdecimal() and int(granted) > 0:
@@ -42,7 +42,7 @@ def available_processors() -> int:
 
 
 def available_memory_gib() -> float:
-    """Memory free for use in GiB, within the limits of the cgroups and SLURM's word."""
+    """Determine the available memory in GiB, within the limits of cgroups and SLURM."""
     bounds = [
         int(line.split()[1]) / 1024**2
         for line in _read(Path("/proc/meminfo")).splitlines()
@@ -60,14 +60,14 @@ def available_memory_gib() -> float:
 
 
 def _cgroups() -> list[Path]:
-    """The cgroup (version 2) of this process and those above it, each with limits of its own."""
+    """List the cgroup (version 2) of this process and its parents, which all have limits."""
     root = Path("/sys/fs/cgroup")
-    own = next(
+    name = next(
         (line[3:] for line in _read(Path("/proc/self/cgroup")).splitlines() if line[:3] == "0::"),
         "/",
     )
-    # In a container the path may be the host's, and then lead nowhere.
-    group = root / own.lstrip("/")
+    # In a container the path may be that of the host, and not exist.
+    group = root / name.lstrip("/")
     return [folder for folder in (group, *group.parents) if folder.is_relative_to(root)]
 
 
@@ -77,9 +77,9 @@ def allocate(sessions: int, limits: Resources) -> Allocation:
     Parameters
     ----------
     sessions : int
-        How many there are to run.
+        Number of sessions to run.
     limits : Resources
-        As the user set them.
+        Limits set by the user.
 
     Returns
     -------
@@ -95,6 +95,7 @@ def allocate(sessions: int, limits: Resources) -> Allocation:
 
 
 def _read(path: Path) -> str:
+    """Read a file of the kernel; empty if there is none."""
     try:
         return path.read_text(encoding="ascii")
     except OSError:

@@ -1,4 +1,4 @@
-"""Stamps: what a session's results were made from, so that a second run does only what changed."""
+"""Stamps of results, by which a later run recognizes what has to be run again."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Stamp:
-    """Everything that determines a session's results. Threads and places are not part of it.
+    """Everything that determines the results of a session, unlike threads and folders.
 
     Attributes
     ----------
     inputs : mapping of str to str
-        Path below the dataset to SHA-256.
+        SHA-256 by path below the dataset.
     parameters : mapping of str to str
-        Options that change results.
+        Options that affect results.
     software : mapping of str to str
         Versions of the program and checksums of weights.
     """

@@ -77,7 +77,7 @@ def test_nothing_appears_when_the_work_fails(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../a.txt", "/etc/a.txt", "sub-01/../../a.txt"])
 def test_names_do_not_leave_the_output_folder(tmp_path: Path, name: str) -> None:
-    with pytest.raises(CannotCreateError, match="leaves"), staged(tmp_path, "x") as staging:
+    with pytest.raises(CannotCreateError, match="be outside of"), staged(tmp_path, "x") as staging:
         staging.text(name, "")
 
 

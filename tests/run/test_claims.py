@@ -96,8 +96,8 @@ def test_a_claim_is_refreshed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert path.stat().st_mtime > 1.0
 
 
-def test_an_output_folder_that_vanished_is_not_made_anew(tmp_path: Path) -> None:
+def test_an_output_folder_that_disappeared_is_not_created_again(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    with pytest.raises(CannotCreateError, match="vanished"):
+    with pytest.raises(CannotCreateError, match="disappeared during the run"):
         Claims(gone).take("sub-1")
     assert not gone.exists()

@@ -119,7 +119,7 @@ def test_an_output_folder_that_vanishes_ends_the_run_with_a_sentence(bids: Path)
     os.kill(owner, signal.SIGKILL)  # its record cannot be written any more
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 73, errors
-    assert "vanished" in errors
+    assert "disappeared" in errors
     assert "Traceback" not in errors
     assert not out.exists()
 
@@ -139,15 +139,15 @@ def disk(bids: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(out)], check=True)
 
 
-@pytest.mark.parametrize("trouble", ["No space left", "read-only mount"])
-def test_an_output_that_fills_up_or_becomes_read_only_is_said_and_the_run_resumed(
+@pytest.mark.parametrize("trouble", ["No space left", "file system is read-only"])
+def test_an_output_that_fills_up_or_becomes_read_only_is_reported_and_the_run_resumed(
     bids: Path, disk: Path, trouble: str
 ) -> None:
     process = _start(bids)
     _wait_until_only_sub_2_runs(disk)
     (owner,) = (int(path.name.split("@")[2]) for path in (disk / PARTIAL).glob("sub-2@*"))
     filler = disk / "filler"
-    if trouble == "read-only mount":
+    if trouble == "file system is read-only":
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     else:
         with pytest.raises(OSError, match=trouble), filler.open("wb", buffering=0) as stream:
