@@ -99,7 +99,7 @@ def thalamus_names(table: Path) -> dict[int, int]:
         Labels to 1 (left) and 2 (right).
     """
     labels = {}
-    with table.open(encoding="utf-8-sig", newline="") as stream:
+    with table.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
         for row in csv.DictReader(stream, delimiter="\t"):
             name, index = row.get("name") or "", row.get("index") or ""
             words = re.sub(r"[_-]", " ", name.lower())

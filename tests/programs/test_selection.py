@@ -15,7 +15,7 @@ from bids_app.errors import BadDataError, MissingInputError, UsageError
 from bids_app.programs.method import Workload
 from bids_app.programs.registry import PROGRAMS
 from bids_app.programs.selection import all_programs, check_programs, methods_to_run, workload_of
-from tests.conftest import describe, options_of, save_image
+from tests.conftest import options_of, save_image
 from tests.tools.heads import LICENCE
 
 
@@ -23,12 +23,6 @@ from tests.tools.heads import LICENCE
 def _no_licence(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FS_LICENSE", "FREESURFER_HOME"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def bids(tmp_path: Path) -> Path:
-    """A dataset without scans, of which none is read."""
-    return describe(tmp_path / "bids")
 
 
 def _options(bids: Path, tmp_path: Path, *words: str) -> list[str]:
