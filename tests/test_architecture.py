@@ -179,5 +179,15 @@ def test_only_registries_import_by_computed_names() -> None:
     )
 
 
+def test_the_architecture_page_lists_every_package_and_module_at_the_top() -> None:
+    page = (_ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    names = [
+        path.name
+        for path in sorted((_ROOT / "bids_app").iterdir())
+        if path.suffix == ".py" or (path.is_dir() and path.name != "__pycache__")
+    ]
+    _listed(name for name in names if f"`{name}`" not in page and not name.startswith("__"))
+
+
 def _fields(node: ast.ClassDef) -> int:
     return sum(isinstance(each, ast.AnnAssign) for each in node.body)
