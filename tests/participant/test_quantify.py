@@ -89,7 +89,7 @@ def _write_field(options: Options, factor: float = 1.0) -> None:
 
 def _quantify(options: Options) -> Quantification:
     fields = unprocessed_field_maps(_SESSION, options.folders.bids_dir)
-    return quantify(find_sources(_SESSION, options.folders), _BRAIN, options, fields)
+    return quantify(find_sources(_SESSION, options.folders), _BRAIN, options.maps, fields)
 
 
 def _error(result: Quantification, quantity: str) -> float:
