@@ -55,7 +55,7 @@ class Problem:
 class ThalbidsError(Exception):
     """A problem that the user can solve.
 
-    The message says what is wrong, in which file, what was expected and what to do.
+    The message names what is wrong, in which file, what was expected and what to do.
     """
 
     exit_code = ExitCode.SOME_SESSIONS_FAILED
@@ -114,7 +114,7 @@ class CannotCreateError(ThalbidsError):
 
 
 def permission_denied(path: object) -> str:
-    """Say that this user may not read a file or folder."""
+    """Write the sentence for a file or folder that this user may not read."""
     return f"Permission denied: {path}. Change its permissions, or give another path."
 
 

@@ -126,7 +126,7 @@ class Maps:
     Attributes
     ----------
     signal_form : {'exact', 'small-angle'}
-        Of the signal equation of spoiled gradient echoes.
+        Form of the signal equation of spoiled gradient echoes.
     gibbs_unringing : bool
         Whether Gibbs ringing is removed from spoiled gradient echoes before they are fitted.
     decay_fit : {'wls', 'ols'}

@@ -12,9 +12,9 @@ from bids_app.errors import BadDataError, MissingInputError, ThalbidsError
 from bids_app.qmri.mp2rage import MP2RAGEProtocol
 from bids_app.qmri.spoiled_gradient_echo import Excitation
 
-# Entities that tell the images of one acquisition apart.
+# Entities that distinguish the images of one acquisition.
 _WITHIN = ("echo", "flip", "inv", "mt", "part")
-# The longest times that occur, in s; more are milliseconds.
+# The longest plausible times, in s; larger values are milliseconds.
 _LONGEST_ECHO = 0.2
 _LONGEST_EXCITATION = 1.0
 _LONGEST_PREPARATION = 30.0
@@ -109,8 +109,8 @@ def acquisitions_of(sources: Iterable[SourceImage]) -> tuple[list[Acquisition], 
     Returns
     -------
     acquisitions : list of Acquisition
-        The preferred first: what was given as a derivative; then multi-parameter mapping,
-        MP2RAGE and variable flip angles; then maps that the scanner made.
+        In order of preference: what was given as a derivative; then multi-parameter mapping,
+        MP2RAGE and variable flip angles; then maps computed by the scanner.
     problems : list of str
         Why others cannot be used.
     """
@@ -119,8 +119,10 @@ def acquisitions_of(sources: Iterable[SourceImage]) -> tuple[list[Acquisition], 
     problems = []
     for dataset, kinds in _PREFERENCE.items():
         for kind in kinds:
-            own = [image for image in sources if (image.dataset, _kind(image)) == (dataset, kind)]
-            for images in _split(own):
+            candidates = [
+                image for image in sources if (image.dataset, _kind(image)) == (dataset, kind)
+            ]
+            for images in _split(candidates):
                 name = _common_name(images)
                 try:
                     field = _transmit_field(sources, images)
@@ -137,23 +139,23 @@ def _kind(image: SourceImage) -> str:
 def _split(images: Sequence[SourceImage]) -> list[list[SourceImage]]:
     """Sort the images of one kind into acquisitions.
 
-    ``acq`` is in use both for the contrasts of one acquisition (acq-PDw, acq-T1w) and to tell two
-    acquisitions apart. It does the latter where each of its values is complete on its own.
+    ``acq`` is in use both for the contrasts of one acquisition (acq-PDw, acq-T1w) and to
+    distinguish two acquisitions. It does the latter where each of its values is complete by itself.
     """
     groups: dict[tuple[tuple[str, str], ...], list[SourceImage]] = defaultdict(list)
     for image in images:
         rest = {key: value for key, value in image.entities.items() if key not in _WITHIN}
         if image.suffix not in ("R1map", "T1map"):
-            rest.pop("acq", None)
-        groups[tuple(rest.items())].append(image)
-    found = []
+            shared.pop("acq", None)
+        groups[tuple(shared.items())].append(image)
+    acquisitions = []
     for group in groups.values():
         by_label: dict[str, list[SourceImage]] = defaultdict(list)
         for image in group:
             by_label[image.entities.get("acq", "")].append(image)
         whole = all(_is_complete(part) for part in by_label.values())
-        found += list(by_label.values()) if whole else [group]
-    return found
+        acquisitions += list(by_label.values()) if whole else [group]
+    return acquisitions
 
 
 def _is_complete(images: Sequence[SourceImage]) -> bool:
@@ -164,7 +166,7 @@ def _is_complete(images: Sequence[SourceImage]) -> bool:
 
 
 def _common_name(images: Sequence[SourceImage]) -> str:
-    """The entities that all images share, as they stand in file names."""
+    """Join the entities that all images share, as in file names."""
     first, *others = (image.entities for image in images)
     shared = {
         key: value
@@ -177,11 +179,11 @@ def _common_name(images: Sequence[SourceImage]) -> str:
 def _transmit_field(
     sources: Iterable[SourceImage], images: Sequence[SourceImage]
 ) -> SourceImage | None:
-    """The B1+ map of the same run, or else the first of the session."""
+    """Choose the B1+ map of the same run, or else the first of the session."""
     fields = [image for image in sources if image.suffix == "TB1map"]
     run = images[0].entities.get("run")
-    own = [field for field in fields if run is not None and field.entities.get("run") == run]
-    return next(iter(own or fields), None)
+    same_run = [field for field in fields if run is not None and field.entities.get("run") == run]
+    return next(iter(same_run or fields), None)
 
 
 def _multi_parameter_mapping(
@@ -214,7 +216,7 @@ def _check_flip_angles(name: str, series: Sequence[EchoSeries]) -> None:
     angles = [one.excitation.flip_angle for one in series]
     if len(set(angles)) < 2:
         raise BadDataError(
-            f"{name}: all flip angles are {angles[0]:g} degrees, so that R1 cannot be told from "
+            f"{name}: all flip angles are {angles[0]:g} degrees, so that R1 cannot be separated from "
             "proton density. Check FlipAngle in the JSON files."
         )
 

@@ -1,4 +1,4 @@
-"""How long a session takes and how much memory it needs, predicted from its images' voxels."""
+"""Predicted time and memory of a session, from the number of voxels of its images."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _BASE_MIB = 290.0
 _MIB_PER_MEGAVOXEL = 16.0
 _CONTRAST_MIB = 350.0  # of libraries, and of images that are held at once
 _CONTRAST_MIB_PER_MEGAVOXEL = 16.0
-# A scan whose header cannot be read is taken for one of 256 x 256 x 256.
+# A scan whose header cannot be read is assumed to have 256 x 256 x 256 voxels.
 _UNKNOWN_VOXELS = 256**3
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a session takes.
+    """Time and memory of a session.
 
     Attributes
     ----------
@@ -53,18 +53,18 @@ class Cost:
 
 @dataclass(frozen=True)
 class Load:
-    """What there is to do in a session.
+    """Amount of work in a session.
 
     Attributes
     ----------
     voxels : tuple of int
-        Of each scan that is measured.
+        Voxels of each scan that is measured.
     contrasts : int
-        Others, which are aligned to each of them.
+        Other contrasts, which are aligned to each of them.
     sources : int
         Images that quantitative maps are made from.
     seconds_per_image : float
-        Of the built-in methods, in addition to the networks.
+        Time of the built-in methods, in addition to the networks.
     registers : bool
         Whether one of them registers images.
     """
@@ -168,7 +168,7 @@ def predict_sessions(
 
 
 def load_of(session: Session, options: Options) -> Load:
-    """Say what there is to do in a session, by the names and headers of its files."""
+    """Count what is to be done in a session, by the names and headers of its files."""
     from bids_app.dataset.sources import find_sources
 
     sources = [each for each in find_sources(session, options.folders) if each.suffix != "TB1map"]

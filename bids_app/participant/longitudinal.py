@@ -111,7 +111,7 @@ def longitudinal_series(sessions: Sequence[Session], measured: set[str]) -> list
     list of Session
         One for each subject, named ``sub-01``, with the scans of all its sessions in order, of the
         contrast that most of them were measured on (T1w where two are as frequent). Where there
-        are not two sessions to compare, ``problem`` says so.
+        are not two sessions to compare, there is a ``problem``.
     """
     series = []
     for subject, sessions_of_subject in groupby(sessions, key=lambda session: session.subject):

@@ -1,4 +1,4 @@
-"""From the results of a session to its page."""
+"""The page of a session, from its results."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def _series(sessions: Sequence[Session]) -> list[Session]:
 
 
 def _print_finished(sessions: Sequence[Session], options: Options) -> None:
-    """Say how many sessions the finished results of each dataset serve, and which they do not."""
+    """Print how many sessions have finished results in each dataset, and which have none."""
     given = datasets(options)
     if not given:
         return
@@ -81,22 +81,16 @@ def _print_finished(sessions: Sequence[Session], options: Options) -> None:
 
 
 def _some(names: Sequence[str]) -> str:
-    rest = len(names) - _MOST_NAMES
-    return " ".join(names[:_MOST_NAMES]) + (f" and {rest} more" if rest > 0 else "")
+    more = len(names) - _MOST_NAMES
+    return " ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _row(session: Session, options: Options, cost: Cost | None) -> tuple[str, ...]:
     scans = " ".join(scan.path.name for scan in session.anchors) or "-"
     methods = " ".join(options.methods.names) if session.anchors else "-"
     if cost is None:
-        return (
-            session.name,
-            scans,
-            methods,
-            "-",
-            "-",
-            f"skip: {session.problem.text if session.problem else ''}",
-        )
+        reason = session.problem.text if session.problem else ""
+        return session.name, scans, methods, "-", "-", f"skip: {reason}"
     record = read_record(options.folders.output_dir, session.name)
     action = "run"
     if record is not None:

@@ -77,7 +77,7 @@ def quantify(
     Parameters
     ----------
     sources : sequence of SourceImage
-        Of one session.
+        Images of one session.
     brain : Volume
         Brain mask of the anatomical scan, in the same scanner coordinates.
     settings : Maps

@@ -132,7 +132,7 @@ def measure_contrasts(
     Returns
     -------
     list of Measurement
-        Of the contrasts and ensembles, without those of the anchor itself.
+        Contrasts and ensembles, without those of the anchor itself.
     """
     measured = anchor.measured
     segmenter = segmenters(context.options.methods)

@@ -106,7 +106,7 @@ def _measure_sessions(
 
 
 def measure_session(task: Task) -> Outcome:
-    """Measure one session and write its results, or say why not.
+    """Measure one session and write its results.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def quantify_session(brain_mask: Volume, context: SessionContext) -> tuple[Quant
     Parameters
     ----------
     brain_mask : Volume
-        Of the first anchor.
+        Brain mask of the first anchor.
     context : SessionContext
     """
     context.progress(Stage.QUANTIFY, "")

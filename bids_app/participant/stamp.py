@@ -1,4 +1,4 @@
-"""What the results of a session depend on: inputs, parameters, software."""
+"""The stamp of a session: everything that its results depend on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bids_app.segmentation import thalnet
 
 
 def stamp_of(session: Session, options: Options) -> Stamp:
-    """Everything that the results of a session depend on."""
+    """Collect the inputs, parameters and software that the results of a session depend on."""
     bids_dir, methods = options.folders.bids_dir, options.methods
     inputs = {str(scan.path.relative_to(bids_dir)): sha256(scan.path) for scan in session.anchors}
     for scan in session.others:

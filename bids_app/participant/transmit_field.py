@@ -81,7 +81,7 @@ def measured_field(source: SourceImage, grid: Volume, inside: Mask, brain: Volum
     ----------
     source : SourceImage
     grid : Volume
-        Of the maps.
+        Grid of the maps; its affine and shape count.
     inside : (X, Y, Z) bool
         The brain on that grid.
     brain : Volume

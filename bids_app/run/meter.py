@@ -45,10 +45,10 @@ class Meter:
 
 
 def _peak_mib() -> float:
-    """Highest resident memory of this process (getrusage would count its parent's as well)."""
+    """Read the highest resident memory of this process; getrusage would count its parent's too."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
-    return int(found[1]) / 1024 if found else float("nan")
+    peak = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    return int(peak[1]) / 1024 if peak else float("nan")
 
 
 def _forget_peak() -> None:

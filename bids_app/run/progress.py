@@ -51,7 +51,7 @@ class Progress:
         self._draw()
 
     def conclude(self, outcomes: Sequence[Outcome], output_dir: Path) -> None:
-        """Say in one line how the run ended and where to look."""
+        """Print in one line how the run ended and where the results are."""
         counts = Counter(outcome.status for outcome in outcomes)
         summary = ", ".join(f"{counts[status]} {status}" for status in _STATUSES if counts[status])
         where = f"See {output_dir / 'logs' / 'sessions.tsv'}"

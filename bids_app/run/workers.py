@@ -1,7 +1,7 @@
 """Sessions in processes of their own.
 
 Each session gets a fresh process: its memory is returned when it ends, and one that is killed
-(out of memory, say) takes no other with it.
+(out of memory, for example) takes no other with it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bids_app.run.meter import Meter
 from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.resources import Allocation
 
-# Seconds in which a session that is asked to stop clears up.
+# Seconds in which a session clears up after SIGTERM.
 _GRACE = 10.0
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -128,7 +128,7 @@ def run_sessions(
                 yield Event(session.name, Stage.START)
             if not running:
                 yield Event(waiting[-1].name, Stage.WAIT, "for another run that works on it")
-            # With nothing of its own to do, a run looks again for what others have finished.
+            # A run that waits for others checks repeatedly what they have finished.
             ready = wait(list(running), timeout=BEAT if running else 1.0)
             claims.beat()
             for connection in [c for c in ready if isinstance(c, Connection)]:
