@@ -144,7 +144,7 @@ def _split(images: Sequence[SourceImage]) -> list[list[SourceImage]]:
     """
     groups: dict[tuple[tuple[str, str], ...], list[SourceImage]] = defaultdict(list)
     for image in images:
-        rest = {key: value for key, value in image.entities.items() if key not in _WITHIN}
+        shared = {key: value for key, value in image.entities.items() if key not in _WITHIN}
         if image.suffix not in ("R1map", "T1map"):
             shared.pop("acq", None)
         groups[tuple(shared.items())].append(image)
@@ -216,8 +216,8 @@ def _check_flip_angles(name: str, series: Sequence[EchoSeries]) -> None:
     angles = [one.excitation.flip_angle for one in series]
     if len(set(angles)) < 2:
         raise BadDataError(
-            f"{name}: all flip angles are {angles[0]:g} degrees, so that R1 cannot be separated from "
-            "proton density. Check FlipAngle in the JSON files."
+            f"{name}: all flip angles are {angles[0]:g} degrees, so that R1 cannot be "
+            "separated from proton density. Check FlipAngle in the JSON files."
         )
 
 
