@@ -1,5 +1,7 @@
 """Conventions behind the tables of several analyses."""
 
+from __future__ import annotations
+
 SIGNED_RANK = {
     "Differences": "rounded to 10 decimals before ranking",
     "Zeros": "dropped (wilcox); n_nonzero counts the remaining pairs",

@@ -1,5 +1,7 @@
 """Reports with every kind of content, and a parser of the pages."""
 
+from __future__ import annotations
+
 import hashlib
 from functools import cache
 from html.parser import HTMLParser

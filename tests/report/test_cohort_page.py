@@ -1,5 +1,7 @@
 """Page of a cohort."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pandas as pd

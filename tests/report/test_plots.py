@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
 from io import BytesIO
@@ -31,17 +33,17 @@ SUBJECTS = [f"{i // 2:02d}" for i in range(COUNT)]
 NAMES: Any = {"quantity": "thalamus volume", "unit": "mL"}
 
 
-def draw_bland_altman(title: str = "") -> "Figure":
+def draw_bland_altman(title: str = "") -> Figure:
     agreement = bland_altman(REFERENCE, METHOD)
     return bland_altman_plot(REFERENCE, METHOD, SUBJECTS, agreement, title=title, **NAMES)
 
 
-def draw_scatter(title: str = "") -> "Figure":
+def draw_scatter(title: str = "") -> Figure:
     fit, ccc = fit_line(REFERENCE, METHOD), concordance(REFERENCE, METHOD)
     return scatter_plot(REFERENCE, METHOD, SUBJECTS, fit, ccc, title=title, **NAMES)
 
 
-def draw_overlap(title: str = "") -> "Figure":
+def draw_overlap(title: str = "") -> Figure:
     values = GENERATOR.uniform(0.8, 1, COUNT)
     table = pd.DataFrame({"method": [title or "thalnet", "first"] * (COUNT // 2)})
     return overlap_boxplot(
@@ -50,12 +52,12 @@ def draw_overlap(title: str = "") -> "Figure":
     )
 
 
-def draw_volumes(title: str = "") -> "Figure":
+def draw_volumes(title: str = "") -> Figure:
     table = pd.DataFrame({"subject": SUBJECTS, "method": title or "thalnet", "total_ml": METHOD})
     return volume_stripplot(table, "total_ml", title=title)
 
 
-PLOTS: list[Callable[..., "Figure"]] = [
+PLOTS: list[Callable[..., Figure]] = [
     draw_bland_altman,
     draw_scatter,
     draw_overlap,
@@ -68,7 +70,7 @@ def text_of(svg: str) -> str:
 
 
 @pytest.mark.parametrize("draw", PLOTS)
-def test_svg_is_whole_and_png_has_the_size(draw: Callable[..., "Figure"]) -> None:
+def test_svg_is_whole_and_png_has_the_size(draw: Callable[..., Figure]) -> None:
     figure = draw()
     assert "n = " in text_of(figure_svg(figure))
     png = Image.open(BytesIO(figure_png(figure, dpi=50)))
@@ -76,14 +78,14 @@ def test_svg_is_whole_and_png_has_the_size(draw: Callable[..., "Figure"]) -> Non
 
 
 @pytest.mark.parametrize("draw", [draw_bland_altman, draw_scatter, draw_volumes])
-def test_svg_is_the_same_every_time(draw: Callable[..., "Figure"]) -> None:
+def test_svg_is_the_same_every_time(draw: Callable[..., Figure]) -> None:
     first, second = figure_svg(draw()), figure_svg(draw())
     assert first == second
     assert "<dc:date>" not in first
 
 
 @pytest.mark.parametrize("draw", PLOTS)
-def test_markup_in_labels_is_escaped(draw: Callable[..., "Figure"]) -> None:
+def test_markup_in_labels_is_escaped(draw: Callable[..., Figure]) -> None:
     svg = figure_svg(draw(ATTACK))
     assert "<script" not in svg
     assert ATTACK in text_of(svg)

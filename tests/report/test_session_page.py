@@ -1,5 +1,7 @@
 """Page of a session."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 
 import pytest

@@ -1,5 +1,7 @@
 """All pages: self-contained, accessible, escaped."""
 
+from __future__ import annotations
+
 import pytest
 
 from tests.report.examples import ATTACK, Page, html_of

@@ -1,5 +1,7 @@
 """Expected results made by R and the inputs they belong to."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable
 from pathlib import Path

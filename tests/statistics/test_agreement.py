@@ -1,5 +1,7 @@
 """Volumetric agreement: worked examples, the oracle, the paper's numbers, properties."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from random import Random
 from typing import Any

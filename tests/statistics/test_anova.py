@@ -1,5 +1,7 @@
 """Analysis of covariance and of repeated measures."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Bootstrap intervals: theory, exact distributions, coverage, seeds."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 

@@ -1,5 +1,7 @@
 """Change between visits and trial sizes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Paired tests, and variances."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

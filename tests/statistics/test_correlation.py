@@ -1,5 +1,7 @@
 """Correlations with one outcome and their differences."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

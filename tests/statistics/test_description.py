@@ -1,5 +1,7 @@
 """Description of a sample: by hand, missing values and bad columns."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

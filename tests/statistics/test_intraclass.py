@@ -1,5 +1,7 @@
 """Intraclass correlation: published values, McGraw and Wong's formulas, properties."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings

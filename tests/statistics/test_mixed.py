@@ -1,5 +1,7 @@
 """Random-intercept models of repeated sessions."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

@@ -1,5 +1,7 @@
 """Adjustment for multiplicity: R, published examples, properties."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

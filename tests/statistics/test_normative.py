@@ -1,5 +1,7 @@
 """Normative model and single-subject test."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

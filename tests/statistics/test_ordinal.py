@@ -1,5 +1,7 @@
 """Proportional-odds models of categories of change."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

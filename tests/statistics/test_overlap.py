@@ -1,5 +1,7 @@
 """Overlap, containment and surface distance of masks."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

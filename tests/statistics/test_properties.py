@@ -1,5 +1,7 @@
 """What holds for any data: the order of rows does not matter, and units only where they should."""
 
+from __future__ import annotations
+
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,5 +1,7 @@
 """Ranking of methods and its stability."""
 
+from __future__ import annotations
+
 import numpy as np
 import pandas as pd
 import pytest

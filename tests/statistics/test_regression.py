@@ -1,5 +1,7 @@
 """Linear models: certified data, the oracle, diagnostics, families, refusals."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random

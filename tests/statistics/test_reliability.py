@@ -1,5 +1,7 @@
 """Measurement error from repeat scans and corrected associations."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any

@@ -1,5 +1,7 @@
 """Functions that draw at random, against R on the same draws (``make_resampling.R``)."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable
 from typing import Any

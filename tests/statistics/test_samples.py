@@ -1,5 +1,7 @@
 """Complete cases and checked columns."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Stratification by disability."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
