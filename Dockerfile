@@ -2,7 +2,7 @@
 #   docker build -t thalbids .
 #   docker build -t thalbids:gpu --build-arg RUNTIME=gpu .      (NVIDIA; the image grows by about 3 GB)
 # A site with its own package index or certificates gives pip's usual settings as build arguments
-# (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_CERT); Docker itself knows HTTP_PROXY and its kin.
+# (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_CERT); Docker itself handles HTTP_PROXY and the like.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
@@ -16,7 +16,7 @@ ENV PATH=/opt/thalbids/bin:$PATH
 WORKDIR /src
 COPY requirements.lock ./
 RUN pip install -r requirements.lock
-# Both packages provide the module onnxruntime, so one has to go before the other comes.
+# Both packages provide the module onnxruntime, so one is removed before the other is installed.
 RUN case "$RUNTIME" in \
       cpu) ;; \
       gpu) version=$(sed -n 's/^onnxruntime==//p' requirements.lock) \

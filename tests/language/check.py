@@ -35,10 +35,15 @@ CHECKED = (
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "CITATION.cff",
+    "NOTICE",
     "Makefile",
     "pyproject.toml",
+    "Dockerfile",
+    "singularity.def",
+    ".ci/run",
 )
-_SUFFIXES = {".py", ".jinja", ".html", ".toml", ".css", ".js", ".md", ".json", ".yaml", ""}
+_SUFFIXES = {".py", ".jinja", ".html", ".toml", ".css", ".js", ".md", ".json", ".yaml"}
 _BLANK = r"""\s*["']?\s+(?:\#\s*|f?["'])?"""
 _PROSE = {tokenize.COMMENT, tokenize.STRING}
 _EXPRESSION = re.compile(r"\{[^{}\n]*\}")
@@ -124,11 +129,12 @@ def check_file(path: Path, phrases: Iterable[Phrase]) -> list[Finding]:
 
 
 def files_below(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the files to check, in order."""
+    """Yield the files to check, in order: those given, and those of text in the folders given."""
     for path in paths:
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and file.suffix in _SUFFIXES and "__pycache__" not in file.parts:
-                yield file
+        if path.is_dir():
+            yield from (file for file in sorted(path.rglob("*")) if file.suffix in _SUFFIXES)
+        else:
+            yield path
 
 
 def _with_blanks(pattern: str) -> str:
