@@ -64,7 +64,6 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "interval": Column(
             "Interval", "Time since the first measured session of the participant", "years"
         ),
-        "acq_time": Column("Acquisition time", "Acquisition time of the session"),
         "method": Column(
             "Method",
             "Segmentation method, followed by the contrast where several segmentations are "

@@ -13,6 +13,7 @@ import pandas as pd
 
 from bids_app.dataset.tables import Column, read_rows
 from bids_app.derivatives.columns import VOLUME_COLUMNS
+from bids_app.derivatives.names import volumes_tables
 from bids_app.errors import BadDataError, MissingInputError, NothingSelectedError
 from bids_app.group.clinical import (
     IDENTITY,
@@ -140,8 +141,7 @@ def read_volumes(output_dir: Path) -> tuple[pd.DataFrame, list[str]]:
     BadDataError
         If none can be used, or a measurement is duplicated.
     """
-    pattern = "anat/sub-*_desc-thalamus_volumes.tsv"
-    paths = sorted([*output_dir.glob(f"sub-*/{pattern}"), *output_dir.glob(f"sub-*/*/{pattern}")])
+    paths = volumes_tables(output_dir)
     if not paths:
         raise MissingInputError(
             f"{output_dir} holds no results. Run the participant stage first: "

@@ -1,0 +1,126 @@
+"""Every column of every table is described, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_app.derivatives.columns import COLUMNS, PBVC_COLUMNS, VOLUME_COLUMNS
+from bids_app.derivatives.data_dictionary import describe_columns
+from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
+from bids_app.group.cohort import read_cohort
+from bids_app.group.cohort_results import CohortResults
+from bids_app.group.outputs import write_outputs
+from bids_app.group.registry import ANALYSES
+from bids_app.group.study import Study
+from tests.conftest import options_of
+from tests.group.simulation import simulate
+
+
+def _rich(table: pd.DataFrame) -> pd.DataFrame:
+    """Add controls, a third session, repeat scans and a flagged volume."""
+    number = table["participant_id"].str[-3:].astype(int)
+    table = table.assign(diagnosis=np.where(number % 2 == 1, "HC", "RRMS"))
+    late = table[table["visit"] == 1].assign(session_id="ses-03", visit=2, interval=2.0)
+    repeated = table[table["visit"] == 0].copy()
+    repeated["scan"] = repeated["scan"].str.replace("_T1w", "_run-2_T1w")
+    repeated["total_ml"] += np.random.default_rng(0).normal(0, 0.3, len(repeated))
+    table = pd.concat([table, late, repeated], ignore_index=True)
+    table.loc[0, ["qc", "qc_reason"]] = "check", "slices of 5.0 mm"
+    return table
+
+
+def _plan() -> AnalysisPlan:
+    """The shipped plan with every type of model and few bootstrap samples."""
+    shipped = read_analysis_file()
+    mixed = replace(shipped.model[0], name="mixed", type="mixed")
+    return replace(shipped, resamples=20, model=(*shipped.model, mixed))
+
+
+def _study(folder: Path) -> Study:
+    """A cohort that has everything."""
+    folders = simulate(folder, count=40, masks=8)
+    plan = _plan()
+    options = options_of(folders.bids, folders.out, "group")
+    cohort = read_cohort(options, plan.columns, plan.sessions.time)
+    return Study(
+        cohort=replace(cohort, table=_rich(cohort.table)),
+        plan=plan,
+        output_dir=folders.out,
+        reference_dir=folders.manual,
+        calibrate=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> CohortResults:
+    """Every analysis, its tables written to the output folder; figures are not rendered."""
+    study = _study(tmp_path_factory.mktemp("columns"))
+    analyses = tuple(ANALYSES.values())
+    results = {analysis.name: analysis.attempt(study) for analysis in analyses}
+    report = CohortResults(study=study, records=(), steps=(), analyses=analyses, results=results)
+    rendered: Future[tuple[str, bytes]] = Future()
+    rendered.set_result(('<svg xmlns="http://www.w3.org/2000/svg"></svg>', b""))
+    figures = {name: rendered for result in results.values() for name in result.figures}
+    write_outputs(report, figures, tmp_path_factory.mktemp("dataset"))
+    return report
+
+
+@pytest.fixture(scope="module")
+def written(report: CohortResults) -> dict[str, str]:
+    """Columns of all tables of both stages, with their descriptions; not the dataset's own."""
+    described = {}
+    for path in (report.study.output_dir / "group").glob("*.tsv"):
+        entries = json.loads(path.with_suffix(".json").read_text())
+        with path.open() as table:
+            header = table.readline().rstrip("\n").split("\t")
+        described |= {name: entries[name] for name in header}
+    for name in report.study.cohort.columns:
+        described.pop(name, None)
+    described |= describe_columns([*VOLUME_COLUMNS, *PBVC_COLUMNS])
+    return {name: str(entry["Description"]) for name, entry in described.items()}
+
+
+def test_every_analysis_is_possible(report: CohortResults) -> None:
+    assert {name: each.reason for name, each in report.results.items() if each.reason} == {}
+
+
+def test_every_column_that_is_written_is_described(written: dict[str, str]) -> None:
+    assert {name for name, description in written.items() if not description} == set()
+
+
+def test_every_description_belongs_to_a_column_that_is_written(written: dict[str, str]) -> None:
+    ends = {name.removesuffix("_ci_low").removesuffix("_ci_high") for name in written}
+    # Tables by diagnosis have that column without one in the dataset, too.
+    assert set(COLUMNS) - {*written, *ends} == {"diagnosis"}
+
+
+def test_labels_and_descriptions_are_phrases() -> None:
+    for name, described in COLUMNS.items():
+        assert described.label, name
+        assert described.description, name
+        assert not described.description.endswith("."), name
+
+
+def test_headings_have_units() -> None:
+    assert COLUMNS["total_ml"].heading == "Both thalami (mL)"
+    assert COLUMNS["annual_percent"].heading == "Annual change (%/year)"
+    assert COLUMNS["dice"].heading == "Dice"
+
+
+def test_limits_of_intervals_are_described_by_their_estimate() -> None:
+    described = describe_columns(["bias_ci_low", "ci_high"])
+    assert described["bias_ci_low"]["Description"] == (
+        "Mean of method minus reference: lower end of the confidence interval"
+    )
+    assert described["ci_high"]["Description"] == "Upper end of the confidence interval"
+
+
+def test_a_column_without_description_stops_nothing() -> None:
+    assert describe_columns(["unheard_of"]) == {"unheard_of": {"Description": ""}}
