@@ -131,8 +131,11 @@ class Step(StrEnum):
     )
 
 
-# All of them start from a rigid registration by ANTs.
-_BY_ANTS = {strategy.name for strategy in STRATEGIES.values()}
+# By name of the strategy. All of them start from a rigid registration by ANTs.
+_ALIGNMENTS = {
+    strategy.name: (Step.ALIGNMENT, *((Step.CORRELATION,) if key == "correlation" else ()))
+    for key, strategy in STRATEGIES.items()
+}
 
 
 def steps_of_alignment(strategy: str) -> tuple[Step, ...]:
@@ -143,13 +146,7 @@ def steps_of_alignment(strategy: str) -> tuple[Step, ...]:
     strategy : str
         Name of the selected strategy; those of other programs are reported with the program.
     """
-    if strategy not in _BY_ANTS:
-        return ()
-    return (
-        (Step.ALIGNMENT, Step.CORRELATION)
-        if strategy == STRATEGIES["correlation"].name
-        else (Step.ALIGNMENT,)
-    )
+    return _ALIGNMENTS.get(strategy, ())
 
 
 def steps_of(measured: Iterable[tuple[str, str]], recorded: Iterable[Step] = ()) -> list[Step]:
