@@ -33,10 +33,10 @@ _LONGITUDINAL = "longitudinal"
 def measure(bids_dir: Path, output_dir: Path, methods: Sequence[str]) -> str:
     """Measure one session of a subject, and compare its cost with the prediction."""
     options = Options(
-        Folders(bids_dir, output_dir),
-        ("participant",),
-        Selection(session_labels=("01",)),
-        Methods(names=tuple(methods)),
+        folders=Folders(bids_dir, output_dir),
+        levels=("participant",),
+        selection=Selection(session_labels=("01",)),
+        methods=Methods(names=tuple(methods)),
     )
     (session,) = index_sessions(options.folders.bids_dir, options.selection)
     predicted = predict(load_of(session, options), 1)
@@ -48,8 +48,7 @@ def measure(bids_dir: Path, output_dir: Path, methods: Sequence[str]) -> str:
 def measure_longitudinal(bids_dir: Path, output_dir: Path) -> str:
     """Measure the longitudinal comparison of a subject after its sessions."""
     _run(bids_dir, output_dir, [])
-    options = Options(Folders(bids_dir, output_dir), ("participant",))
-    sessions = index_sessions(options.folders.bids_dir, options.selection)
+    sessions = index_sessions(bids_dir, Selection())
     (series,) = longitudinal_series(sessions, {session.name for session in sessions})
     seconds = _run(bids_dir, output_dir, ["--longitudinal"])
     return _compare(seconds, predict_series(series), series.name, output_dir)

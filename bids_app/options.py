@@ -194,7 +194,7 @@ class Run:
     verbosity: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """The parsed command line.
 

@@ -89,7 +89,7 @@ def can_run_as(user: int, folder: Path) -> bool:
 
 def options_of(bids: Path, out: Path, level: Level = "participant", **fields: object) -> Options:
     """Give the defaults of the command line, but for some fields, whatever their group."""
-    return changed(Options(Folders(bids, out), (level,)), **fields)
+    return changed(Options(folders=Folders(bids, out), levels=(level,)), **fields)
 
 
 def changed(options: Options, **fields: object) -> Options:

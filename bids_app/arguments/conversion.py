@@ -61,14 +61,7 @@ def _options(values: argparse.Namespace) -> Options:
     return Options(
         folders=Folders(bids_dir, output_dir, _derivatives(values.derivatives), work_dir),
         levels=cast("tuple[Level, ...]", tuple(dict.fromkeys(values.level))),
-        selection=Selection(
-            participant_labels=_labels(values.participant_label, "sub-"),
-            session_labels=_labels(values.session_label, "ses-"),
-            exclude_participant_labels=_labels(values.exclude_participant_label, "sub-") or (),
-            bids_filters=_read_filters(values.bids_filter_file),
-            bids_database_dir=_absolute(values.bids_database_dir),
-            skip_bids_validation=values.skip_bids_validation,
-        ),
+        selection=_selection(values),
         methods=Methods(
             names=tuple(dict.fromkeys(["thalnet", *values.methods])),
             reference=_reference(analysis_file),
@@ -93,6 +86,18 @@ def _options(values: argparse.Namespace) -> Options:
             nprocs=values.nprocs, omp_nthreads=values.omp_nthreads, memory_gib=values.mem
         ),
         run=Run(dry_run=values.dry_run, reports_only=values.reports_only, verbosity=values.verbose),
+    )
+
+
+def _selection(values: argparse.Namespace) -> Selection:
+    """Check labels and read the filter file."""
+    return Selection(
+        participant_labels=_labels(values.participant_label, "sub-"),
+        session_labels=_labels(values.session_label, "ses-"),
+        exclude_participant_labels=_labels(values.exclude_participant_label, "sub-") or (),
+        bids_filters=_read_filters(values.bids_filter_file),
+        bids_database_dir=_absolute(values.bids_database_dir),
+        skip_bids_validation=values.skip_bids_validation,
     )
 
 

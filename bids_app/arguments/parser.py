@@ -56,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--version", action="version", version=f"thalbids {__version__}")
     add("--bids-exec-spec", action=_PrintDescriptor, help="print the Boutiques descriptor")
     _add_selection(parser)
+    _add_results(parser)
     _add_segmentation(parser)
     _add_maps(parser)
     program_arguments.add_options(parser)
@@ -107,6 +108,10 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="accept a dataset without a valid dataset_description.json",
     )
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("existing results").add_argument
     add(
         "-d",
         "--derivatives",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import numpy.typing as npt
 from nibabel.filebasedimages import ImageFileError
 from nibabel.freesurfer.mghformat import MGHError
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError, ImageDataError, SpatialImage
@@ -67,6 +68,27 @@ def read_volume(
         without an invertible affine; and, unless allowed, if it is constant or contains values
         that are not finite.
     """
+    image = _open(path, volumes)
+    try:
+        data = np.asanyarray(image.dataobj)
+    except UNREADABLE as error:
+        raise BadDataError(_damaged(path, error)) from error
+    except MemoryError as error:
+        raise BadDataError(f"{path} does not fit into memory.") from error
+    data = data.reshape(data.shape[:3] if volumes == 1 else (*data.shape[:3], volumes))
+    if data.dtype.kind not in "fiu":
+        raise BadDataError(f"{path} contains {data.dtype} values. Expected one number per voxel.")
+    if data.dtype.kind == "f":
+        data = data.astype(np.float32)
+    if not may_hold_nan:
+        _check_finite(path, data)
+    if not may_be_constant:
+        _check_varies(path, data)
+    return Volume(data, np.asarray(image.affine, dtype=np.float64))
+
+
+def _open(path: Path, volumes: int) -> SpatialImage:
+    """Open an image and check its header, before memory is allocated for its data."""
     try:
         if path.stat().st_size == 0:
             raise BadDataError(f"{path} is empty (0 bytes). Copy it again from its source.")
@@ -74,29 +96,31 @@ def read_volume(
         if not isinstance(image, SpatialImage):  # a surface, for example
             raise BadDataError(f"{path} is not a volume. Expected a NIfTI image.")
         _check_header(path, image.shape, image.affine, volumes)
-        data = np.asanyarray(image.dataobj)
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise MissingInputError(f"Cannot read {path}: {error.strerror or error}.") from error
     except UNREADABLE as error:
-        raise BadDataError(
-            f"{path} is damaged or not a NIfTI image ({error}). Copy it again from its source."
-        ) from error
-    except MemoryError as error:
-        raise BadDataError(f"{path} does not fit into memory.") from error
-    data = data.reshape(data.shape[:3] if volumes == 1 else (*data.shape[:3], volumes))
-    if data.dtype.kind == "f":
-        data = data.astype(np.float32)
-        if not may_hold_nan and not np.isfinite(data).all():
-            share = 100 * float(np.mean(~np.isfinite(data)))
-            raise BadDataError(
-                f"{path}: {share:.2g} % of the voxels are NaN or infinite. "
-                "Expected finite intensities; mask or repair the image."
-            )
-    elif data.dtype.kind not in "iu":
-        raise BadDataError(f"{path} contains {data.dtype} values. Expected one number per voxel.")
-    if not may_be_constant and data.min() == data.max():
+        raise BadDataError(_damaged(path, error)) from error
+    return image
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"{path} is damaged or not a NIfTI image ({error}). Copy it again from its source."
+
+
+def _check_varies(path: Path, data: npt.NDArray[np.generic]) -> None:
+    """Refuse an image with the same value in all voxels."""
+    if data.min() == data.max():
         raise BadDataError(f"{path} is constant ({data.flat[0]} everywhere). Expected a scan.")
-    return Volume(data, np.asarray(image.affine, dtype=np.float64))
+
+
+def _check_finite(path: Path, data: npt.NDArray[np.generic]) -> None:
+    """Refuse an image with values that are not finite."""
+    if data.dtype.kind == "f" and not np.isfinite(data).all():
+        share = 100 * float(np.mean(~np.isfinite(data)))
+        raise BadDataError(
+            f"{path}: {share:.2g} % of the voxels are NaN or infinite. "
+            "Expected finite intensities; mask or repair the image."
+        )
 
 
 def axis_codes(path: Path) -> str:
@@ -120,7 +144,7 @@ def count_voxels(path: Path) -> int | None:
 
 
 def _check_header(path: Path, shape: tuple[int, ...], affine: object, expected: int) -> None:
-    """Refuse an image that is unusable by its header, before memory is allocated."""
+    """Refuse an image that is unusable by its header."""
     volumes = int(np.prod(shape[3:], dtype=np.int64))
     if len(shape) < 3 or min(shape[:3]) < _FEWEST_VOXELS_PER_AXIS:
         raise BadDataError(f"{path} is not three-dimensional: its size is {_size(shape)} voxels.")

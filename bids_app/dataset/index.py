@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,7 @@ class Scan:
         return "_".join(f"{key}-{value}" for key, value in self.entities)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """The unit of work: one visit of one subject.
 
@@ -86,8 +86,8 @@ class Session:
     """
 
     subject: str
-    session: str | None
-    anchors: tuple[Scan, ...]
+    session: str | None = None
+    anchors: tuple[Scan, ...] = ()
     problem: Problem | None = None
     others: tuple[Scan, ...] = ()
     unused: tuple[Scan, ...] = ()
@@ -160,30 +160,17 @@ def index_sessions(bids_dir: Path, selection: Selection) -> list[Session]:
         If the folder of the database cannot be written.
     """
     present = _subjects_in(bids_dir)
-    if not present:
-        raise MissingInputError(f"{bids_dir} has no subject: expected folders named sub-<label>.")
-    requested = selection.participant_labels or tuple(present)
-    included = [label for label in requested if label not in selection.exclude_participant_labels]
-    selected = [label for label in included if label in present]
-    if not selected:
-        raise NothingSelectedError(
-            f"None of the requested labels ({', '.join(requested)}) is in {bids_dir}, "
-            f"which has {_shortened(present)}."
-        )
-    sessions = [
-        Session(label, None, (), _absent(bids_dir / f"sub-{label}"))
-        for label in included
-        if label not in present
-    ]
+    selected, absent = _select_subjects(bids_dir, present, selection)
     restricted = None if len(selected) == len(present) else selected
     layouts = _layouts(bids_dir, restricted, selection.bids_database_dir)
     every_image = _by_subject(layouts, selected, {})
     images = {
-        contrast: _by_subject(
-            layouts, selected, {"suffix": contrast, **_filter_of(contrast, selection)}
-        )
-        for contrast in _CONTRASTS
+        contrast: _by_subject(layouts, selected, {"suffix": contrast, **filters})
+        for contrast, filters in _filters(_CONTRASTS, selection).items()
     }
+    sessions = [
+        Session(subject=label, problem=_absent(bids_dir / f"sub-{label}")) for label in absent
+    ]
     for subject in selected:
         of_subject = {contrast: paths.get(subject, []) for contrast, paths in images.items()}
         sessions += _sessions_of(
@@ -197,6 +184,23 @@ def index_sessions(bids_dir: Path, selection: Selection) -> list[Session]:
     return sorted(sessions, key=lambda session: (session.subject, session.session or ""))
 
 
+def _select_subjects(
+    bids_dir: Path, present: list[str], selection: Selection
+) -> tuple[list[str], list[str]]:
+    """Divide the selected labels into those that are present in the dataset and the others."""
+    if not present:
+        raise MissingInputError(f"{bids_dir} has no subject: expected folders named sub-<label>.")
+    requested = selection.participant_labels or tuple(present)
+    included = [label for label in requested if label not in selection.exclude_participant_labels]
+    selected = [label for label in included if label in present]
+    if not selected:
+        raise NothingSelectedError(
+            f"None of the requested labels ({', '.join(requested)}) is in {bids_dir}, "
+            f"which has {_shortened(present)}."
+        )
+    return selected, [label for label in included if label not in present]
+
+
 def _subjects_in(bids_dir: Path) -> list[str]:
     """List the labels of a dataset's subjects."""
     with os.scandir(bids_dir) as entries:
@@ -207,9 +211,9 @@ def _subjects_in(bids_dir: Path) -> list[str]:
         )
 
 
-def _filter_of(contrast: str, selection: Selection) -> Mapping[str, object]:
-    """Look up the pybids filter for images of a contrast."""
-    return selection.bids_filters.get(contrast.lower(), {})
+def _filters(contrasts: Iterable[str], selection: Selection) -> dict[str, Mapping[str, object]]:
+    """Look up the pybids filters for the images of contrasts; empty where there is none."""
+    return {contrast: selection.bids_filters.get(contrast.lower(), {}) for contrast in contrasts}
 
 
 def _layouts(bids_dir: Path, subjects: list[str] | None, database: Path | None) -> list[Any]:
@@ -292,7 +296,7 @@ def _sessions_of(
     """
     subject = folder.name.removeprefix("sub-")
     if not _is_readable(folder):
-        return [Session(subject, None, (), _denied(folder))]
+        return [Session(subject=subject, problem=_denied(folder))]
     subfolders = {path.name.removeprefix("ses-") for path in folder.glob("ses-*") if path.is_dir()}
     labels = ({_entity(image, "ses") for image in every_image} | subfolders) or {None}
     if selection.session_labels is not None:
@@ -323,13 +327,13 @@ def _session(
     """Divide the scans of a session, by contrast, into those to measure and those to align."""
     measured = next((contrast for contrast in _ANCHORS if scans[contrast]), None)
     if measured is None:
-        return Session(subject, label, ())
+        return Session(subject=subject, session=label)
     others = [group for contrast, group in scans.items() if contrast != measured and group]
     is_later = baseline is not None and label not in (None, dict(baseline.entities).get("ses"))
     return Session(
-        subject,
-        label,
-        scans[measured],
+        subject=subject,
+        session=label,
+        anchors=scans[measured],
         others=tuple(group[0] for group in others),
         unused=tuple(scan for group in others for scan in group[1:]),
         baseline=baseline if is_later and measured == _BASELINE else None,
@@ -370,9 +374,9 @@ def _no_anchor(
     patterns = " and ".join(f"*_{contrast}.nii[.gz]" for contrast in _ANCHORS)
     text = f"No {' or '.join(_ANCHORS)} image: searched {session.folder}/anat/{patterns}"
     filters = {
-        contrast.lower(): dict(_filter_of(contrast, selection))
-        for contrast in _ANCHORS
-        if _filter_of(contrast, selection)
+        contrast.lower(): dict(entities)
+        for contrast, entities in _filters(_ANCHORS, selection).items()
+        if entities
     }
     if filters:
         text += f" with the filter {json.dumps(filters, default=str)}"

@@ -17,7 +17,7 @@ LONGITUDINAL = "Longitudinal"
 def session_of(scan: Scan) -> Session:
     """Return the session of a scan, with that scan alone."""
     entities = dict(scan.entities)
-    return Session(entities["sub"], entities.get("ses"), (scan,))
+    return Session(subject=entities["sub"], session=entities.get("ses"), anchors=(scan,))
 
 
 def preprocessed(scan: Scan) -> PurePosixPath:

@@ -200,23 +200,25 @@ def write_submission(
     CannotCreateError
         If they cannot be written.
     """
-    above = output_dir / "logs" / "slurm"
-    try:
-        above.mkdir(parents=True, exist_ok=True)
-        numbers = [int(path.name) for path in above.iterdir() if path.name.isdecimal()]
-        folder = above / str(max(numbers, default=0) + 1)
-        folder.mkdir()
-    except OSError as error:
-        raise CannotCreateError(cannot_write(output_dir, error)) from error
-    extra = "".join(f"#SBATCH {option}\n" for option in request.extra)
+    folder = _next_folder(output_dir)
     listing = folder / "sessions.txt"
     lines = [f"{subject} {session or '-'}\n" for subject, session in sessions]
     write_if_different(listing, "".join(lines))
+    submission = Submission(folder, tuple(sessions), request)
+    _write_scripts(submission, participant, group)
+    _store(submission)
+    return submission
+
+
+def _write_scripts(submission: Submission, participant: str, group: str) -> None:
+    """Write the batch scripts of a submission."""
+    request, folder = submission.request, submission.folder
+    extra = "".join(f"#SBATCH {option}\n" for option in request.extra)
     script = _ARRAY_SCRIPT.format(
         **{**asdict(request), "extra": extra},
-        last=math.ceil(len(sessions) / request.chunk) - 1,
+        last=math.ceil(len(submission.sessions) / request.chunk) - 1,
         folder=folder,
-        sessions=shlex.quote(str(listing)),
+        sessions=shlex.quote(str(folder / "sessions.txt")),
         command=participant,
         time_up=_TIME_UP,
         exit_code=_EXIT_CODE,
@@ -225,9 +227,19 @@ def write_submission(
     if group:
         script = _GROUP_SCRIPT.format(folder=folder, extra=extra, command=group)
         write_if_different(folder / "group.sh", script)
-    submission = Submission(folder, tuple(sessions), request)
-    _store(submission)
-    return submission
+
+
+def _next_folder(output_dir: Path) -> Path:
+    """Create the folder of a new submission."""
+    above = output_dir / "logs" / "slurm"
+    try:
+        above.mkdir(parents=True, exist_ok=True)
+        numbers = [int(path.name) for path in above.iterdir() if path.name.isdecimal()]
+        folder = above / str(max(numbers, default=0) + 1)
+        folder.mkdir()
+    except OSError as error:
+        raise CannotCreateError(cannot_write(output_dir, error)) from error
+    return folder
 
 
 def submit(submission: Submission) -> list[str]:

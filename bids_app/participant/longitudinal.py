@@ -128,7 +128,7 @@ def longitudinal_series(sessions: Sequence[Session], measured: set[str]) -> list
                 f"{len(usable)} of its sessions could be measured on one contrast: no "
                 "change over time to measure (--longitudinal needs two).",
             )
-        series.append(Session(subject, None, scans, problem))
+        series.append(Session(subject=subject, anchors=scans, problem=problem))
     return series
 
 

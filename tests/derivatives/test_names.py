@@ -52,7 +52,7 @@ def test_a_row_of_a_table_leads_to_its_labels(kind: str, method: str) -> None:
 
 def test_what_is_written_is_found(tmp_path: Path) -> None:
     scan = _scan("session")
-    session = Session("01", "02", (scan,))
+    session = Session(subject="01", session="02", anchors=(scan,))
     transform = names.sidecar(names.transform(scan, "FLAIR"))
     r1 = names.sidecar(names.quantitative_map(scan.name, "R1map"))
     tables = [names.volumes_table(session), names.within_subject_volumes_table(session)]

@@ -35,7 +35,7 @@ from bids_app.segmentation.result import Thalami
 
 _SCAN = Scan(Path("sub-1_ses-2_T1w.nii.gz"), "T1w", (("sub", "1"), ("ses", "2")))
 _FLAIR = Scan(Path("sub-1_ses-2_FLAIR.nii.gz"), "FLAIR", (("sub", "1"), ("ses", "2")))
-_SESSION = Session("1", "2", (_SCAN,), others=(_FLAIR,))
+_SESSION = Session(subject="1", session="2", anchors=(_SCAN,), others=(_FLAIR,))
 _IMAGE = Volume(np.arange(729, dtype=np.float32).reshape(9, 9, 9), np.eye(4))
 
 

@@ -24,7 +24,7 @@ from tests.conftest import changed, options_of, save_image
 
 def _session(folder: Path, label: str, shape: tuple[int, int, int]) -> Session:
     path = save_image(folder / f"sub-{label}_T1w.nii.gz", np.zeros(shape, dtype=np.uint8))
-    return Session(label, None, (Scan(path, "T1w", (("sub", label),)),))
+    return Session(subject=label, anchors=(Scan(path, "T1w", (("sub", label),)),))
 
 
 def _predict(*voxels: int, threads: int = 1) -> Cost:
@@ -82,7 +82,7 @@ def test_what_was_measured_before_corrects_the_prediction(tmp_path: Path) -> Non
 def test_a_scan_that_cannot_be_read_is_taken_for_a_large_one(tmp_path: Path) -> None:
     (tmp_path / "sub-1_T1w.nii.gz").write_bytes(b"no image")
     scan = Scan(tmp_path / "sub-1_T1w.nii.gz", "T1w", (("sub", "1"),))
-    session = Session("1", None, (scan,))
+    session = Session(subject="1", anchors=(scan,))
     options = options_of(tmp_path, tmp_path)
     assert predict_sessions([session], 1, options)["sub-1"] == _predict(256**3)
 

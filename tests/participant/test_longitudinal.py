@@ -235,7 +235,7 @@ def test_failed_sessions_are_left_out_and_runs_take_part() -> None:
             Scan(Path(f"{run}.nii"), "T1w", (("sub", subject), ("ses", label), ("run", str(run))))
             for run in range(runs)
         )
-        return Session(subject, label, scans)
+        return Session(subject=subject, session=label, anchors=scans)
 
     sessions = [session("01", "a", 2), session("01", "b"), session("01", "c"), session("02", "a")]
     series = longitudinal_series(sessions, {"sub-01_ses-a", "sub-01_ses-c", "sub-02_ses-a"})

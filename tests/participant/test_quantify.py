@@ -35,7 +35,7 @@ from examples.write_quantitative import (
 from tests.conftest import changed, describe, options_of
 
 _SHAPE = (26, 28, 24)
-_SESSION = Session("01", "01", ())
+_SESSION = Session(subject="01", session="01")
 _STEM = "sub-01_ses-01"
 _AFFINE = np.diag([-4.0, 4.0, 4.0, 1.0])
 _AFFINE[:3, 3] = (50, -56, -48)

@@ -20,7 +20,10 @@ def session(*names: str, others: tuple[str, ...] = ()) -> Session:
     scans = tuple(scan(name) for name in names)
     entities = dict(scans[0].entities)
     return Session(
-        entities["sub"], entities.get("ses"), scans, others=tuple(scan(name) for name in others)
+        subject=entities["sub"],
+        session=entities.get("ses"),
+        anchors=scans,
+        others=tuple(scan(name) for name in others),
     )
 
 

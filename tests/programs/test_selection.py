@@ -89,7 +89,13 @@ def test_runs_are_counted_from_the_images_of_a_session(tmp_path: Path) -> None:
     def scan(contrast: str) -> Scan:
         return Scan(tmp_path / f"sub-01_ses-2_{contrast}.nii.gz", contrast, (("sub", "01"),))
 
-    session = Session("01", "2", (scan("T1w"),), others=(scan("FLAIR"),), baseline=scan("T1w"))
+    session = Session(
+        subject="01",
+        session="2",
+        anchors=(scan("T1w"),),
+        others=(scan("FLAIR"),),
+        baseline=scan("T1w"),
+    )
     workload = workload_of(session, options_of(tmp_path, tmp_path / "out"))
     assert workload == Workload(("T1w",), ("FLAIR",), has_baseline=True)
     runs = {name: program.runs(workload) for name, program in PROGRAMS.items()}

@@ -46,7 +46,7 @@ def _run(tmp_path: Path, sessions: list[Session], workers: int = 2) -> dict[str,
 
 def test_one_bad_session_takes_no_other_with_it(tmp_path: Path) -> None:
     labels = ("1", "bad", "bug", "killed", "2")
-    outcomes = _run(tmp_path, [Session(label, None, ()) for label in labels])
+    outcomes = _run(tmp_path, [Session(subject=label) for label in labels])
     assert {name: outcome.status for name, outcome in outcomes.items()} == {
         "sub-1": "done",
         "sub-bad": "failed",
@@ -69,8 +69,8 @@ def test_sessions_that_cannot_run_are_told_without_a_process(tmp_path: Path) -> 
     outcomes = _run(
         tmp_path,
         [
-            Session("1", None, (), Problem(Cause.NO_ANCHOR, "no T1w")),
-            Session("2", None, (), Problem(Cause.NOT_IN_DATASET, "no folder")),
+            Session(subject="1", problem=Problem(Cause.NO_ANCHOR, "no T1w")),
+            Session(subject="2", problem=Problem(Cause.NOT_IN_DATASET, "no folder")),
         ],
     )
     assert outcomes["sub-1"].status == "skipped"
