@@ -15,7 +15,7 @@ import numpy.typing as npt
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.staging import Staging
 from bids_app.errors import BadDataError, MissingInputError
-from bids_app.images.geometry import same_grid
+from bids_app.images.geometry import Grid, same_grid
 from bids_app.images.volume import Volume, to_ras
 from bids_app.programs.method import ExternalMethod, Job
 from bids_app.tools.call import Bind, Limits, Runner, ToolRun, failure
@@ -99,19 +99,31 @@ def run_program(
         _make_places(call.binds)
         run = runner.run(call, limits, log)
         try:
-            path = method.output(job)
-            if not path.is_file():
-                raise BadDataError(f"there is no {path.relative_to(scratch)}")
-            labels = to_ras(read_volume(path, may_be_constant=True))
-            soft_volumes, icv = np.full(2, np.nan), float("nan")
-            if method.measures is not None:
-                soft_volumes, icv = method.measures(outputs)
+            return ProgramLabels(*_results(method, job, image.grid), run)
         except (BadDataError, MissingInputError) as error:
             reason = str(error).replace(f"{scratch}/", "")
             raise failure(method.title, f"wrote no usable labels: {reason}", log) from error
-        if method.keeps_grid and not same_grid(labels.grid, image.grid, _GRID_MM):
-            raise failure(method.title, "wrote labels that are not on the grid of its image", log)
-        return ProgramLabels(labels, soft_volumes, icv, run)
+
+
+def _results(
+    method: ExternalMethod, job: Job, grid: Grid
+) -> tuple[Volume, npt.NDArray[np.float64], float]:
+    """Read labels, volumes and intracranial volume after a run.
+
+    Raises
+    ------
+    BadDataError, MissingInputError
+        If there are no usable labels.
+    """
+    path = method.output(job)
+    if not path.is_file():
+        raise BadDataError(f"there is no {path.relative_to(job.folder.parent)}")
+    labels = to_ras(read_volume(path, may_be_constant=True))
+    if method.keeps_grid and not same_grid(labels.grid, grid, _GRID_MM):
+        raise BadDataError("they are not on the grid of its image")
+    if method.measures is None:
+        return labels, np.full(2, np.nan), float("nan")
+    return labels, *method.measures(job.folder)
 
 
 def _make_places(binds: Sequence[Bind]) -> None:

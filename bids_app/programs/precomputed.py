@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from bids_app.dataset.names import entities_of, parse_name
@@ -45,44 +47,44 @@ def find(name: str, root: Path, place: Place, wanted: Mapping[str, object]) -> l
     BadDataError
         If several fit equally well.
     """
-    filters = {_SHORT.get(key, key): _texts(value) for key, value in wanted.items()}
-    contrast = place.scan.contrast
+    result = partial(
+        Finished,
+        dataset=name,
+        root=root,
+        method=method_name(name),
+        contrast=place.scan.contrast,
+    )
     candidates: list[tuple[int, Finished]] = []
-    masks: dict[tuple[int, str], dict[int, Path]] = {}
-    for path in _images(root, place):
+    masks: dict[tuple[int, str], dict[int, Path]] = defaultdict(dict)
+    for path, count in _suitable(root, place, wanted):
         entities, suffix = parse_name(path.name)
-        count = place.agreement(entities_of(path, root), contrast)
-        fits = all(entities.get(key) in values for key, values in filters.items())
-        if count is None or not fits or entities.get("space") not in (None, "orig", contrast):
-            continue
         side = _side(entities)
         if suffix == "mask" and side is not None:
             shared = {key: label for key, label in entities.items() if key not in ("hemi", "label")}
-            masks.setdefault((count, str(shared)), {})[side] = path
-        labels = _labels(path, root, entities, selected=bool(filters)) if suffix == "dseg" else None
+            masks[count, str(shared)][side] = path
+        labels = _labels(path, root, entities, selected=bool(wanted)) if suffix == "dseg" else None
         if labels is not None:
-            item = Finished(
-                dataset=name,
-                root=root,
-                method=method_name(name),
-                contrast=contrast,
-                paths=(path,),
-                in_anchor_space=entities.get("space") == contrast,
-                labels=(labels,),
-            )
+            in_anchor_space = entities.get("space") == place.scan.contrast
+            item = result(paths=(path,), in_anchor_space=in_anchor_space, labels=(labels,))
             candidates.append((count, item))
-    for (count, _), sides in masks.items():
-        if len(sides) == 2:
-            item = Finished(
-                dataset=name,
-                root=root,
-                method=method_name(name),
-                contrast=contrast,
-                paths=(sides[LEFT], sides[RIGHT]),
-                labels=({1: LEFT}, {1: RIGHT}),
-            )
-            candidates.append((count, item))
+    candidates += [
+        (count, result(paths=(sides[LEFT], sides[RIGHT]), labels=({1: LEFT}, {1: RIGHT})))
+        for (count, _), sides in masks.items()
+        if len(sides) == 2
+    ]
     return best(candidates)
+
+
+def _suitable(root: Path, place: Place, wanted: Mapping[str, object]) -> Iterator[tuple[Path, int]]:
+    """List label images of the anchor that pass the filters, each with its agreement."""
+    filters = {_SHORT.get(key, key): _texts(value) for key, value in wanted.items()}
+    spaces = (None, "orig", place.scan.contrast)
+    for path in _images(root, place):
+        entities = parse_name(path.name).entities
+        count = place.agreement(entities_of(path, root), place.scan.contrast)
+        fits = all(entities.get(key) in values for key, values in filters.items())
+        if count is not None and fits and entities.get("space") in spaces:
+            yield path, count
 
 
 def thalamus_names(table: Path) -> dict[int, int]:

@@ -21,7 +21,7 @@ from tests.tools.stand_ins import DEEP, SKULL
 @pytest.mark.parametrize(
     "name", [name for name in EXTERNAL_METHODS if EXTERNAL_METHODS[name].executable]
 )
-def test_every_program_by_its_stand_in(
+def test_each_program_with_a_script_in_its_place(
     name: str, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert programs.is_dir()

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from bids_app.images.geometry import same_grid
 from bids_app.images.resampling import resample
-from bids_app.images.volume import same_grid
 from bids_app.programs.job import run_program
 from bids_app.programs.registry import EXTERNAL_METHODS
 from bids_app.tools.call import Limits, Runner, ToolError
