@@ -28,10 +28,10 @@ def by_intensity(images: dict[str, Volume], threads: int) -> Segmentation:
     dseg = expected(image)
     dseg[:, 13] = 0
     return Segmentation(
-        dseg,
-        np.array([1.0, 1.0]),
-        1.0e6,
-        1.5e6,
+        dseg=dseg,
+        soft_volumes=np.array([1.0, 1.0]),
+        brain_volume=1.0e6,
+        icv=1.5e6,
         probseg=np.stack([dseg == 1, dseg == 2], -1).astype(np.float32),
         brain_mask=((image.data > 0) & (image.data != SKULL)).astype(np.uint8),
     )
