@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bids_app.cli import parse
+from bids_app.arguments.conversion import parse
 from bids_app.dataset.index import Scan, Session
 from bids_app.options import Options
 from bids_app.programs.finished import find_finished

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bids_app.cli import parse
+from bids_app.arguments.conversion import parse
 from bids_app.errors import MissingInputError, UsageError
 from bids_app.options import Programs
 

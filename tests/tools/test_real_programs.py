@@ -132,7 +132,7 @@ def test_dbsegment_itself(
     present = set(np.unique(made.labels.data))
     assert present <= set(range(32))
     assert len(present) > 1
-    covered = resample(made.labels, image.data.shape, image.affine, order=0)
+    covered = resample(made.labels, image.grid, order=0)
     assert np.count_nonzero(covered) > 0
     for checkpoint in weights.rglob("*.model"):
         checkpoint.write_bytes(b"no weights")
