@@ -9,15 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bids_app.dataset.checksums import sha256
 from bids_app.dataset.index import Session
-from bids_app.errors import BadDataError, Cause, ExitCode, MissingInputError, Problem
-from bids_app.options import Resources
+from bids_app.errors import BadDataError, Cause, ExitCode, Problem
 from bids_app.run.outcome import Outcome, Stage, exit_code_of
 from bids_app.run.progress import Progress
-from bids_app.run.records import read_record, reason_to_run, write_record, write_session_table
-from bids_app.run.resources import Allocation, allocate
-from bids_app.run.stamps import Stamp
+from bids_app.run.resources import Allocation
 from bids_app.run.workers import Task, run_sessions
 from tests.conftest import options_of
 
@@ -78,14 +74,6 @@ def test_sessions_that_cannot_run_are_told_without_a_process(tmp_path: Path) -> 
     assert outcomes["sub-2"].cause is Cause.NOT_IN_DATASET
 
 
-def test_a_file_whose_content_was_not_fetched(tmp_path: Path) -> None:
-    path = tmp_path / "sub-1_T1w.nii.gz"
-    path.symlink_to(tmp_path / ".git" / "annex" / "absent")
-    with pytest.raises(MissingInputError, match="datalad get") as caught:
-        sha256(path)
-    assert str(path) in str(caught.value)
-
-
 def _outcome(status: str, code: ExitCode = ExitCode.DONE) -> Outcome:
     return Outcome(name="sub-1", status=status, exit_code=code)
 
@@ -104,72 +92,6 @@ def _outcome(status: str, code: ExitCode = ExitCode.DONE) -> Outcome:
 )
 def test_exit_code_follows_from_the_sessions(outcomes: list[Outcome], code: int) -> None:
     assert exit_code_of(outcomes) == code
-
-
-def test_a_record_tells_whether_a_session_has_to_run(tmp_path: Path) -> None:
-    stamp = Stamp({"a.nii.gz": "1"}, {"methods": "thalnet"}, {"thalbids": "1"})
-    assert reason_to_run(tmp_path, "sub-1", stamp) == "not run yet"
-    (tmp_path / "a.txt").touch()
-    done = Outcome(name="sub-1", status="done", seconds=2.0, stamp=stamp, outputs=("a.txt",))
-    write_record(tmp_path, done)
-    assert read_record(tmp_path, "sub-1") == done
-    assert reason_to_run(tmp_path, "sub-1", stamp) == ""
-    changed = Stamp({"a.nii.gz": "2"}, stamp.parameters, stamp.software)
-    assert reason_to_run(tmp_path, "sub-1", changed) == "a.nii.gz changed"
-    more = Stamp(stamp.inputs, {"methods": "thalnet", "new": "x"}, stamp.software)
-    assert reason_to_run(tmp_path, "sub-1", more) == "new is new"
-    (tmp_path / "a.txt").unlink()
-    assert reason_to_run(tmp_path, "sub-1", stamp) == "a.txt is missing"
-    write_record(tmp_path, Outcome(name="sub-1", status="failed", reason="why", stamp=stamp))
-    assert reason_to_run(tmp_path, "sub-1", stamp) == "failed before"
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"name": "sub-1"}'])
-def test_a_damaged_record_counts_as_not_run(tmp_path: Path, content: str) -> None:
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "sub-1.json").write_text(content)
-    assert read_record(tmp_path, "sub-1") is None
-    assert reason_to_run(tmp_path, "sub-1", Stamp()) == "not run yet"
-
-
-def test_the_session_table_holds_every_record(tmp_path: Path) -> None:
-    write_record(
-        tmp_path,
-        Outcome(
-            name="sub-2",
-            status="failed",
-            reason="two\nlines\tand a tab",
-            exit_code=ExitCode.BAD_DATA,
-        ),
-    )
-    done = Outcome(
-        name="sub-1", status="done", seconds=1.25, peak_mib=300.4, warnings=("no R1:\nwhy",)
-    )
-    write_record(tmp_path, done)
-    write_session_table(tmp_path)
-    assert (tmp_path / "logs" / "sessions.tsv").read_text().splitlines() == [
-        "name\tstatus\texit_code\tseconds\tpeak_mib\treason\twarnings",
-        "sub-1\tdone\t0\t1.2\t300\tn/a\tno R1: why",
-        "sub-2\tfailed\t65\t0.0\t0\ttwo lines and a tab\tn/a",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("sessions", "nprocs", "threads", "memory", "expected"),
-    [
-        (10, 8, None, 64, Allocation(8, 1)),
-        (2, 8, None, 64, Allocation(2, 4)),
-        (10, 8, 4, 64, Allocation(2, 4)),
-        (10, 8, None, 3.2, Allocation(2, 4)),
-        (10, 1, 4, 0.1, Allocation(1, 4)),
-        (0, 2, None, 8, Allocation(1, 2)),
-    ],
-)
-def test_processors_and_memory_are_divided(
-    sessions: int, nprocs: int, threads: int | None, memory: float, expected: Allocation
-) -> None:
-    limits = Resources(nprocs=nprocs, omp_nthreads=threads, memory_gib=memory)
-    assert allocate(sessions, limits) == expected
 
 
 def test_progress_is_plain_where_it_is_not_a_terminal(tmp_path: Path) -> None:
