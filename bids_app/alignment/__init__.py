@@ -1,1 +1,1 @@
-"""Rigid alignment of the contrasts of a session: strategies, quality, choice."""
+"""Alignment of the contrasts of a session, and of the sessions of a subject."""

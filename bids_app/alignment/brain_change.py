@@ -1,9 +1,9 @@
-"""Brain volume of several scans of one subject relative to each other, by Jacobian integration.
+"""Relative brain volumes of several scans of one subject, by Jacobian integration.
 
 The Jacobian determinant of the deformation of each scan to the mean of all
 (`bids_app.alignment.deformation`), integrated over the parenchyma of the mean, is the volume that
-this parenchyma has in the scan. Swapping two scans swaps their volumes. What counts is how far the
-border of the parenchyma has moved; noise within the brain cancels out.
+this parenchyma has in the scan. Swapping two scans swaps their volumes. The result depends on how
+far the border of the parenchyma has moved; noise within the brain cancels out.
 
 References
 ----------
@@ -45,18 +45,18 @@ def parenchyma_volumes(
     Returns
     -------
     (N,) float64
-        In mm³. The order of the scans makes no difference. What the scans have in common, as an
-        error of the mask, is in all volumes alike: only their ratios are of use.
+        In mm³, independent of the order of the scans. Errors that the scans have in common, such
+        as one of the mask, affect all volumes alike: only their ratios are meaningful.
 
     Raises
     ------
     BadDataError
-        If fewer than two scans are given, or the masks have nothing in common.
+        If fewer than two scans are given, or the masks do not overlap.
     """
     mask = shared_mask(brain_masks)
     inside = np.asarray(mask.data, dtype=np.float32) > 0.5
     if not inside.any():
-        raise BadDataError("the brain masks have nothing in common: there is no brain to measure.")
+        raise BadDataError("the brain masks do not overlap: there is no brain to measure.")
     low, high = extent(inside, mask.affine)
     deformed = deform_to_mean(images, mask, low - _MARGIN, high + _MARGIN)
     mean = np.asarray(deformed.mean.data, dtype=np.float32)
@@ -70,15 +70,15 @@ def parenchyma_volumes(
 
 
 def percentage_change(first: float, later: float) -> float:
-    """Percentage brain volume change from one scan to another, in percent of the first."""
+    """Compute the percentage brain volume change between two scans, in percent of the first."""
     return 100 * (later - first) / first
 
 
 def _tissue_share(image: FloatArray, brain: npt.NDArray[np.bool_]) -> FloatArray:
-    """Share of every voxel that is tissue and not fluid, by its intensity.
+    """Estimate the share of tissue (not fluid) in every voxel from its intensity.
 
-    Fluid, grey and white matter are the means of three classes of intensities (k-means); between
-    the darkest and the next, tissue counts by its part of the volume.
+    Fluid, grey and white matter have the mean intensities of three classes (k-means); between the
+    darkest and the next, the share of tissue is linear in the intensity (partial volume).
     """
     values = image[brain]
     centres = np.percentile(values, [5, 50, 85])

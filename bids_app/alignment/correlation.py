@@ -1,6 +1,6 @@
-"""Rigid registration by correlation, weighted with a brain mask.
+"""Rigid registration by correlation within a brain mask.
 
-ANTs' global correlation stays where it starts as soon as a mask is given, so this is done here.
+ANTs' global correlation does not move from its start if a mask is given, hence this one.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from bids_app.images.volume import Volume
 # Smoothing (SD) and spacing of the points compared, coarse to fine, in mm.
 _LEVELS = ((4.0, 4.0), (1.6, 3.2))
 _MOST_STEPS = 25
-# Where no point of the brain moves further than this in a step, it has arrived (mm).
-_ARRIVED = 0.005
+# Converged if no point of the brain moves further than this in a step (mm).
+_CONVERGED = 0.005
 _LONGEST_STEP = 4.0
-# Radius at which a rotation counts as a shift: that of a brain, in mm.
+# Radius of a brain (mm), at which rotations are measured as shifts.
 _RADIUS = 70.0
 
 
@@ -27,8 +27,8 @@ def register_by_correlation(
     """Find the rigid transform with the highest correlation of two images in a mask.
 
     Gauss-Newton steps: intensities of the fixed image are regressed on those of the moving one, on
-    its derivatives by the six rigid parameters, and on a constant. The best linear scaling being
-    part of the regression, the sum of squares that it minimises is 1 - r^2 of the fixed image's
+    its derivatives by the six rigid parameters, and on a constant. As the regression includes the
+    best linear scaling, the sum of squares that it minimises is 1 - r^2 of the fixed image's
     variance, so that the step maximises the squared correlation.
 
     Parameters
@@ -36,13 +36,14 @@ def register_by_correlation(
     fixed, moving : Volume
         (X, Y, Z) finite.
     mask : Volume
-        Grid of ``fixed``; points count where it is positive.
+        On the grid of ``fixed``; non-zero in the voxels that are compared.
     start : (4, 4) float64
-        First guess, fixed world to moving world, mm, RAS.
+        Initial transform, fixed world to moving world, mm, RAS.
 
     Returns
     -------
     (4, 4) float64
+        World coordinates in the fixed image to those in the moving one, mm, RAS.
 
     Raises
     ------
@@ -58,7 +59,7 @@ def register_by_correlation(
         for _ in range(_MOST_STEPS):
             step = _step(values, points, centre, blurred, gradient, transform)
             transform = _rigid(step, apply_affine(transform, centre)) @ transform
-            if np.abs(step).max() < _ARRIVED:
+            if np.abs(step).max() < _CONVERGED:
                 break
     return transform
 
@@ -71,7 +72,7 @@ def _step(
     gradient: npt.NDArray[np.float32],
     transform: AffineArray,
 ) -> npt.NDArray[np.float64]:
-    """Shift in mm and rotation in mm at the radius of a brain, (6,)."""
+    """Compute the next step: shift in mm and rotation in mm at the radius of a brain, (6,)."""
     from scipy.ndimage import map_coordinates
 
     world = apply_affine(transform, points)
@@ -87,14 +88,15 @@ def _step(
     arm = world[:, inside] - apply_affine(transform, centre)[:, None]
     turning = np.cross(arm.T, slope.T).T / _RADIUS
     columns = np.vstack([intensity, np.ones_like(intensity), slope, turning]).T
-    scale, _, *rest = np.linalg.lstsq(columns, values[inside], rcond=None)[0]
+    scale, _, *derivatives = np.linalg.lstsq(columns, values[inside], rcond=None)[0]
     if scale == 0 or np.ptp(intensity) == 0:
         raise ValueError("the image does not vary within the brain")
-    step = np.array(rest) / scale
+    step = np.array(derivatives) / scale
     return np.asarray(step * min(1.0, _LONGEST_STEP / max(np.abs(step).max(), 1e-9)))
 
 
 def _rigid(step: npt.NDArray[np.float64], centre: npt.NDArray[np.float64]) -> AffineArray:
+    """Make the rigid transform (4, 4) of a step that rotates about a centre (3,)."""
     from scipy.spatial.transform import Rotation
 
     matrix = about(centre, Rotation.from_rotvec(step[3:] / _RADIUS).as_matrix())
@@ -112,7 +114,7 @@ def _smoothed(volume: Volume, deviation: float) -> Volume:
 def _points(
     fixed: Volume, mask: Volume, spacing: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """World coordinates (3, N) and values (N,) of every n-th voxel of the mask."""
+    """Sample every n-th voxel of the mask: world coordinates (3, N) and values (N,)."""
     every = np.maximum(1, np.round(spacing / fixed.voxel_size)).astype(int)
     grid = tuple(slice(None, None, int(step)) for step in every)
     chosen = np.argwhere(mask.data[grid] != 0) * every
@@ -123,7 +125,7 @@ def _points(
 
 
 def _world_gradient(volume: Volume) -> npt.NDArray[np.float32]:
-    """Derivatives by the world axes, (3, X, Y, Z) per mm."""
+    """Compute derivatives by the world axes, (3, X, Y, Z) per mm."""
     by_voxel = np.stack(np.gradient(np.asarray(volume.data, dtype=np.float32)))
     to_world = np.linalg.inv(volume.affine[:3, :3]).T
     return np.asarray(np.tensordot(to_world, by_voxel, 1), dtype=np.float32)

@@ -1,11 +1,10 @@
 """Smooth deformations of several scans of one subject towards the mean of all.
 
-The scans lie in one space already (`bids_app.alignment.within_subject`); what is left between
-them is growth and loss. No scan plays a part of its own: the displacements of all sum to zero
-everywhere.
+The scans are rigidly aligned (`bids_app.alignment.within_subject`); the remaining differences are
+growth and loss. No scan is treated differently: the displacements of all sum to zero everywhere.
 
 By the divergence theorem the integral of the Jacobian determinant over a structure is the flow
-through its border: how far that border has moved is all that counts.
+through its border: it depends only on how far that border has moved.
 
 References
 ----------
@@ -33,39 +32,39 @@ from bids_app.images.volume import Volume
 _PYRAMID = ((4, 8), (2, 8), (1, 5))
 # The finest (mm); that of the scans where they are coarser.
 _FINEST = 1.0
-# Displacements are known at nodes, one for each block of so many voxels in each direction.
+# Displacements are defined at nodes, one for each block of so many voxels in each direction.
 _BLOCK = 2
-# SD of the window in which tissue moves as one (nodes), and of the blur of the images (voxels).
+# SD of the window within which tissue moves alike (nodes), and of the blur of images (voxels).
 _WINDOW, _BLUR = 1.0, 0.7
-# Share of the mean squared gradient that is added in every direction: where there is no edge,
-# nothing moves.
+# Share of the mean squared gradient that is added in every direction: without an edge nothing
+# moves.
 _STIFFNESS = 0.02
-# Around the brain (mm): there skull or background show where it ends.
+# Margin around the brain (mm), in which skull or background delimit it.
 _RIM = 3.0
-# SD of the window that local intensities are compared over (mm): wider than a sulcus. Receive
-# fields differ by percents over some centimetres; what is left of 1 % at the surface of the brain
-# passes for 0.02 mm, and that for 0.3 % of its volume.
+# SD of the window over which local intensities are compared (mm): wider than a sulcus. Bias fields
+# of two scans differ by percents over some centimetres; an uncorrected 1 % at the surface of the
+# brain looks like a shift of 0.02 mm, that is, 0.3 % of the brain's volume.
 _FIELD_SD, _FIELD_PASSES = 10.0, 10
 
 
 @dataclass(frozen=True)
 class Deformations:
-    """How several scans are deformed to become their mean.
+    """Deformations of several scans to their mean.
 
     Attributes
     ----------
     displacements : tuple of Volume
-        For each scan (3, X / 2, Y / 2, Z / 2) float32 in mm along the world axes: what lies at a
-        place of the mean lies there in the scan. They sum to zero.
+        For each scan (3, X / 2, Y / 2, Z / 2) float32 in mm along the world axes, from a position
+        in the mean to that of the same tissue in the scan. They sum to zero.
     mean : Volume
-        (X, Y, Z) float32, in units of the mean of the brain.
+        (X, Y, Z) float32, relative to the mean intensity of the brain.
     """
 
     displacements: tuple[Volume, ...]
     mean: Volume
 
     def jacobian(self, scan: int) -> FloatArray:
-        """Volume in one scan of what has volume 1 in the mean, (X, Y, Z)."""
+        """Compute the volume in one scan relative to that in the mean, (X, Y, Z)."""
         spacing = float(self.mean.voxel_size[0])
         displacement = _unblocked(np.asarray(self.displacements[scan].data, dtype=np.float32))
         jacobian = np.stack([np.stack(np.gradient(part, spacing)) for part in displacement])
@@ -87,14 +86,14 @@ def deform_to_mean(
     images : sequence of Volume
         (X, Y, Z), two or more, rigidly aligned, on one grid along the world axes, of one contrast.
     brain_mask : Volume
-        Share of the scans in whose brain a voxel lies, from 0 to 1, on the same grid.
+        Share of the scans whose brain holds the voxel, from 0 to 1, on the same grid.
     low, high : (3,) float64
-        Corners of the box to look at, world coordinates in mm.
+        Corners of the field of view, world coordinates in mm.
 
     Returns
     -------
     Deformations
-        The order of the scans makes no difference.
+        Independent of the order of the scans.
 
     Raises
     ------
@@ -112,7 +111,7 @@ def deform_to_mean(
 
 
 def shared_mask(masks: Sequence[Volume]) -> Volume:
-    """Share of the masks, from 0 to 1, that hold a voxel; all lie on one grid."""
+    """Average masks on one grid: the share of them, from 0 to 1, that holds a voxel."""
     covered: FloatArray = np.stack([item.data != 0 for item in masks]).mean(0, dtype=np.float32)
     return Volume(covered, masks[0].affine)
 
@@ -124,9 +123,9 @@ class _Level:
     ----------
     images : sequence of Volume
     mask : Volume
-        Share of the scans in whose brain a voxel lies.
+        Share of the scans whose brain holds the voxel.
     low, high : (3,) float64
-        Corners of what is looked at, world coordinates in mm.
+        Corners of the field of view, world coordinates in mm.
     spacing : float
         Voxel size in mm.
     """
@@ -148,22 +147,22 @@ class _Level:
         self._nodes = _nodes_of(self._grid)
         self._mask = resample(mask, self._grid)
         smooth = [gaussian_filter(resample(image, self._grid), _BLUR) for image in images]
-        # In units of the mean of the brain.
+        # Relative to the mean intensity of the brain.
         self._images = [image / image[self._mask > 0.5].mean() for image in smooth]
         reach = max(1, round(_RIM / spacing))
-        self._seen = binary_dilation(self._mask > 0.5, iterations=reach).astype(np.float32)
+        self._compared = binary_dilation(self._mask > 0.5, iterations=reach).astype(np.float32)
         self._index = np.indices(self._grid.shape, dtype=np.float32)
 
     def deform(self, fields: Sequence[Volume], iterations: int) -> list[Volume]:
         """Move every scan towards the mean of all.
 
         Gauss-Newton steps with the mean of both images' gradients; the displacement of a node is
-        that which fits best in a window around it (Lucas and Kanade 1981).
+        the best fit in a window around it (Lucas and Kanade 1981).
 
         Parameters
         ----------
         fields : sequence of Volume
-            Displacements (mm) of each scan found so far, (3, X', Y', Z') on any nodes.
+            Initial displacements (mm) of each scan, (3, X', Y', Z') on any nodes.
         iterations : int
 
         Returns
@@ -173,61 +172,63 @@ class _Level:
         """
         moved = [self._on_nodes(field) for field in fields]
         for _ in range(iterations):
-            seen = self._equalised([self._warped(i, field) for i, field in enumerate(moved)])
-            mean: FloatArray = np.stack(seen).mean(0)
+            warped = self._equalised([self._warped(i, field) for i, field in enumerate(moved)])
+            mean: FloatArray = np.stack(warped).mean(0)
             slope = self._gradient(mean)
             moved = [
                 np.add(
                     field,
                     self._step(image - mean, (self._gradient(image) + slope) * np.float32(0.5)),
                 )
-                for field, image in zip(moved, seen, strict=True)
+                for field, image in zip(moved, warped, strict=True)
             ]
             common = np.mean(moved, axis=0)
             moved = [field - common for field in moved]
         return [Volume(field, self._nodes.affine) for field in moved]
 
     def mean(self, fields: Sequence[Volume]) -> Volume:
-        """Mean of the deformed scans, in units of the mean of the brain."""
+        """Average the deformed scans, relative to the mean intensity of the brain."""
         moved = [self._on_nodes(field) for field in fields]
-        seen = self._equalised([self._warped(i, field) for i, field in enumerate(moved)])
-        mean: FloatArray = np.stack(seen).mean(0)
+        warped = self._equalised([self._warped(i, field) for i, field in enumerate(moved)])
+        mean: FloatArray = np.stack(warped).mean(0)
         return Volume(mean, self._grid.affine)
 
     def _warped(self, image: int, field: FloatArray) -> FloatArray:
+        """Deform an image by a field on the nodes."""
         from scipy.ndimage import map_coordinates
 
         index = self._index + _unblocked(field) / np.float32(self._spacing)
         warped: FloatArray = map_coordinates(self._images[image], index, order=1, mode="nearest")
         return warped
 
-    def _equalised(self, seen: Sequence[FloatArray]) -> list[FloatArray]:
-        """The scans without smooth differences of their intensities (Lewis and Fox 2004).
+    def _equalised(self, images: Sequence[FloatArray]) -> list[FloatArray]:
+        """Remove smooth differences between the intensities of the scans (Lewis and Fox 2004).
 
-        They are compared where they show the same tissue, that is after the deformation: shrunken
-        tissue must not count as darker one.
+        The images are compared after the deformation, where they show the same tissue: shrunken
+        tissue must not pass for darker tissue.
         """
         from scipy.ndimage import gaussian_filter
 
         sd = _FIELD_SD / (self._spacing * _BLOCK)
-        nodes = [_blocked(image * self._mask) for image in seen]
-        gains = [np.ones_like(own) for own in nodes]
-        # Near the border the window lies on one side: what it leaves there is taken next time.
+        nodes = [_blocked(image * self._mask) for image in images]
+        gains = [np.ones_like(values) for values in nodes]
+        # Near the border the window is one-sided; repeated passes remove the error that it leaves.
         for _ in range(_FIELD_PASSES):
             local = [
-                gaussian_filter(own * gain, sd, truncate=3) + np.float32(1e-6)
-                for own, gain in zip(nodes, gains, strict=True)
+                gaussian_filter(values * gain, sd, truncate=3) + np.float32(1e-6)
+                for values, gain in zip(nodes, gains, strict=True)
             ]
             mean = np.mean(local, axis=0)
-            gains = [gain * (mean / own) for gain, own in zip(gains, local, strict=True)]
-        return [image * _unblocked(gain[None])[0] for image, gain in zip(seen, gains, strict=True)]
+            gains = [gain * (mean / level) for gain, level in zip(gains, local, strict=True)]
+        smooth = [_unblocked(gain[None])[0] for gain in gains]
+        return [image * gain for image, gain in zip(images, smooth, strict=True)]
 
     def _step(self, difference: FloatArray, gradient: FloatArray) -> FloatArray:
-        """Displacement of every node (mm) that takes most of the difference away."""
+        """Compute the displacement of every node (mm) that reduces the difference most."""
         from scipy.ndimage import gaussian_filter
 
         def window(values: FloatArray) -> FloatArray:
-            smooth: FloatArray = gaussian_filter(_blocked(values * self._seen), _WINDOW)
+            smooth: FloatArray = gaussian_filter(_blocked(values * self._compared), _WINDOW)
             return smooth
 
         normal = np.empty((3, 3, *self._nodes.shape), dtype=np.float32)
@@ -236,14 +237,14 @@ class _Level:
                 normal[row, column] = window(gradient[row] * gradient[column])
                 normal[column, row] = normal[row, column]
         right = np.stack([window(part * difference) for part in gradient])
-        brain = _blocked(self._seen) > 0.5
+        brain = _blocked(self._compared) > 0.5
         stiffness = _STIFFNESS * float(np.trace(normal)[brain].mean()) / 3
         for axis in range(3):
             normal[axis, axis] += stiffness
         return -_solved(normal, right)
 
     def _gradient(self, image: FloatArray) -> FloatArray:
-        """Central differences per mm, (3, X, Y, Z)."""
+        """Compute central differences per mm, (3, X, Y, Z)."""
         return np.stack(np.gradient(image, self._spacing))
 
     def _on_nodes(self, field: Volume) -> FloatArray:
@@ -261,14 +262,14 @@ def _nodes_of(grid: Grid) -> Grid:
 
 
 def _blocked(values: FloatArray) -> FloatArray:
-    """Means of the blocks of voxels around each node."""
+    """Average the block of voxels around each node."""
     x, y, z = (n // _BLOCK for n in values.shape)
     blocks: FloatArray = values.reshape(x, _BLOCK, y, _BLOCK, z, _BLOCK).mean((1, 3, 5))
     return blocks
 
 
 def _unblocked(field: FloatArray) -> FloatArray:
-    """Values at the voxels (C, X, Y, Z), linear between the nodes."""
+    """Interpolate linearly between nodes: values at the voxels, (C, X, Y, Z)."""
     from scipy.ndimage import zoom
 
     parts = [zoom(part, _BLOCK, order=1, mode="nearest", grid_mode=True) for part in field]
@@ -276,24 +277,24 @@ def _unblocked(field: FloatArray) -> FloatArray:
 
 
 def _cofactors(matrix: FloatArray) -> FloatArray:
-    """Cofactors of 3 x 3 matrices, (3, 3, ...)."""
-    found = np.empty_like(matrix)
+    """Compute the cofactors of 3 x 3 matrices, (3, 3, ...)."""
+    cofactors = np.empty_like(matrix)
     for row in range(3):
         i, j = (row + 1) % 3, (row + 2) % 3
         for column in range(3):
             k, m = (column + 1) % 3, (column + 2) % 3
-            found[row, column] = matrix[i, k] * matrix[j, m] - matrix[i, m] * matrix[j, k]
-    return found
+            cofactors[row, column] = matrix[i, k] * matrix[j, m] - matrix[i, m] * matrix[j, k]
+    return cofactors
 
 
 def _determinant(matrix: FloatArray) -> FloatArray:
-    """Determinants of 3 x 3 matrices, (3, 3, ...)."""
+    """Compute the determinants of 3 x 3 matrices, (3, 3, ...)."""
     determinant: FloatArray = (matrix[0] * _cofactors(matrix)[0]).sum(0)
     return determinant
 
 
 def _solved(matrix: FloatArray, right: FloatArray) -> FloatArray:
-    """Solutions (3, ...) of symmetric systems (3, 3, ...) by Cramer's rule."""
+    """Solve symmetric systems (3, 3, ...) by Cramer's rule, (3, ...)."""
     cofactors = _cofactors(matrix)
     determinant = (matrix[0] * cofactors[0]).sum(0)
     solved: FloatArray = np.einsum("ij...,j...->i...", cofactors, right) / determinant

@@ -1,4 +1,4 @@
-"""How well two images match: mutual information in the brain, and whether its parts stay."""
+"""Quality of an alignment: mutual information in the brain, and local block matching."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ Array = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 BINS = 32
-# Intensities beyond these percentiles of the brain count as the outermost bins: a few bright
-# vessels must not squeeze all tissue into some bins.
+# Intensities beyond these percentiles of the brain belong to the outermost bins, so that a few
+# bright vessels do not compress all tissue into some bins.
 _PERCENTILES = (0.5, 99.5)
-# Blocks that are moved one by one: their side, how far, and how full of brain they have to be.
+# Block matching: side of a block, range of the search, least share of brain in a block.
 _BLOCK_MM, _SEARCH_MM, _FULL_BLOCK = 16.0, 5.0, 0.5
 
 
 def mutual_information(fixed: Array, moving: Array, mask: Mask) -> float:
-    """Mutual information of two images in nats.
+    """Compute the mutual information of two images in nats.
 
-    From the joint histogram of 32 x 32 equal bins between the 0.5th and 99.5th percentile of
-    each image in the mask, natural logarithm, without smoothing (Maes et al. 1997, IEEE Trans Med
+    The joint histogram has 32 x 32 equal bins between the 0.5th and 99.5th percentile of each image
+    in the mask and is not smoothed; logarithms are natural (Maes et al. 1997, IEEE Trans Med
     Imaging 16:187, eq. 1 to 4). With the 10^5 voxels of a brain the bias of the plug-in estimate,
-    (BINS - 1)^2 / 2N, stays below 0.005.
+    (BINS - 1)^2 / 2N, is below 0.005.
 
     Parameters
     ----------
     fixed, moving : (X, Y, Z) float32
         On one grid.
     mask : (X, Y, Z) bool
-        Where to compare; voxels that the moving image does not cover are not in it.
+        Voxels to compare, within the field of view of both images.
 
     Returns
     -------
     float
-        0 for independent images, at most ln 32 = 3.47; 0 too if the mask is empty or an image
-        constant in it.
+        0 for independent images, at most ln 32 = 3.47; also 0 if the mask is empty or an image
+        is constant in it.
     """
     codes = [_binned(image[mask]) for image in (fixed, moving)]
     if any(code is None for code in codes):
@@ -48,34 +48,34 @@ def mutual_information(fixed: Array, moving: Array, mask: Mask) -> float:
     return float((shares[present] * np.log(shares[present] / product[present])).sum())
 
 
-def gain_by_parts(
+def block_matching_gain(
     fixed: Array, moving: Array, mask: Mask, voxel_size: npt.NDArray[np.float64]
 ) -> float:
-    """How much better two images would match if parts of one could move on their own.
+    """Measure how much of the residual variance local block matching would explain.
 
-    Two images of one head, rightly aligned, match best where they lie, everywhere, and what they do
-    not share is noise and contrast. Two heads do not share their folds, which other places match
-    better. The brain is cut into blocks of 16 mm, and each is moved along one axis by up to 5 mm to
-    where the correlation r of the two images is greatest (block matching; Ourselin et al. 2001,
-    doi:10.1016/S0262-8856(00)00052-4). So that contrasts can be compared, each intensity of the
-    moving image is replaced by the mean of the fixed one where it occurs.
+    Correctly aligned images of one head match best in place, everywhere, and differ by noise and
+    contrast. The folds of two heads differ, so that shifted blocks match better. The brain is
+    divided into blocks of 16 mm, and each is moved along one axis by up to 5 mm to where the
+    correlation r of the two images is greatest (block matching; Ourselin et al. 2001,
+    doi:10.1016/S0262-8856(00)00052-4). To compare contrasts, each intensity of the moving image is
+    replaced by the mean intensity of the fixed image in the voxels with that intensity.
 
     Parameters
     ----------
     fixed, moving : (X, Y, Z) float32
         On one grid, finite.
     mask : (X, Y, Z) bool
-        The brain that both cover.
+        Brain within the field of view of both.
     voxel_size : (3,) float
         In mm.
 
     Returns
     -------
     float
-        Share of the variance not explained in place, 1 - r^2, that moving the blocks would explain;
-        mean over the blocks. 1 if no block holds enough brain to compare.
+        Share of the variance not explained in place, 1 - r^2, that shifted blocks would explain;
+        mean over the blocks. 1 if no block holds enough brain.
     """
-    moving = _as_in(fixed, moving, mask)
+    moving = _recoloured(fixed, moving, mask)
     sides = np.maximum(2, np.round(_BLOCK_MM / voxel_size)).astype(int)
     counts = np.array(fixed.shape) // sides
     extent = tuple(slice(0, int(n * side)) for n, side in zip(counts, sides, strict=True))
@@ -103,8 +103,8 @@ def gain_by_parts(
         variance = block_sums(weighted * shifted) - total**2 / number
         product = first_variance * variance
         # Uniform blocks match nowhere; opposite contrast is no match.
-        told = (product > least * number**2) & (covariance > 0)
-        square = np.where(told, covariance**2 / np.where(told, product, 1.0), 0.0)
+        defined = (product > least * number**2) & (covariance > 0)
+        square = np.where(defined, covariance**2 / np.where(defined, product, 1.0), 0.0)
         return np.asarray(square[compared])
 
     in_place = explained(moving)
@@ -116,8 +116,8 @@ def gain_by_parts(
     return float(((best - in_place) / np.maximum(1 - in_place, 1e-3)).mean())
 
 
-def _as_in(fixed: Array, moving: Array, mask: Mask) -> Array:
-    """The moving image with the fixed one's contrast: the mean where an intensity occurs."""
+def _recoloured(fixed: Array, moving: Array, mask: Mask) -> Array:
+    """Give the moving image the contrast of the fixed one, by the mean for each intensity."""
     low, high = np.percentile(moving[mask], _PERCENTILES) if mask.any() else (0.0, 0.0)
     codes = np.clip((moving - low) * (BINS / max(high - low, 1e-6)), 0, BINS - 1).astype(np.int64)
     sums = np.bincount(codes[mask], fixed[mask], BINS)
@@ -127,7 +127,7 @@ def _as_in(fixed: Array, moving: Array, mask: Mask) -> Array:
 
 
 def _binned(values: Array) -> npt.NDArray[np.int64] | None:
-    """Bin of every value; None if there is nothing to bin."""
+    """Assign every value to a bin; None if there is no value, or they are constant."""
     if values.size == 0:
         return None
     low, high = np.percentile(values, _PERCENTILES)

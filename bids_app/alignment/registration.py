@@ -1,4 +1,4 @@
-"""Registration of two volumes by ANTs, rigid to nonlinear, made deterministic."""
+"""Deterministic registration of two volumes by ANTs, from rigid to nonlinear."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ants.core.ants_transform import ANTsTransform
 
 _BINS = 32
-# Where ANTs draws random numbers, it draws the same.
+# Seed of ANTs' random numbers.
 _SEED = 1
 # Symmetric normalisation: step and blur of the update and total field in voxels; radius of local
 # cross-correlation in voxels; iterations at each level.
@@ -31,9 +31,9 @@ _SYN, _CC_RADIUS = "SyN[0.2,3,0]", 3
 _SYN_ITERATIONS, _SYN_SHRINK, _SYN_SMOOTHING = (50, 40, 12), (4, 2, 1), (2.0, 1.0, 0.5)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One stage of a registration by mutual information over a pyramid.
+    """One stage of a registration by mutual information on a pyramid of resolutions.
 
     Attributes
     ----------
@@ -43,13 +43,13 @@ class Stage:
     sampling : float
         Share of the voxels that are compared, on a regular grid.
     iterations, shrink : tuple of int
-        At most so many steps, and images shrunk by this, at each level.
+        Maximum number of steps, and factor by which images are shrunk, at each level.
     smoothing : tuple of float
-        SD of the Gaussian before shrinking, in voxels.
+        SD of the Gaussian before shrinking, in voxels, at each level.
     masked : bool
-        Compare within the mask only.
+        Whether only voxels within the mask are compared.
     tolerance : float
-        Convergence is reached when the metric changes less than this.
+        Change of the metric at which convergence is reached.
     """
 
     transform: Literal["Rigid", "Affine"]
@@ -65,16 +65,16 @@ class Stage:
 def register(
     fixed: Volume, moving: Volume, mask: Volume, start: AffineArray, stages: Sequence[Stage]
 ) -> AffineArray:
-    """Find where the points of a fixed volume lie in a moving one.
+    """Register a moving volume to a fixed one by mutual information.
 
     Parameters
     ----------
     fixed, moving : Volume
         (X, Y, Z) finite.
     mask : Volume
-        Grid of ``fixed``; used by masked stages.
+        On the grid of ``fixed``; used by masked stages.
     start : (4, 4) float64
-        First guess of the result.
+        Initial transform, with the direction of the result.
     stages : sequence of Stage
 
     Returns
@@ -87,54 +87,28 @@ def register(
     ValueError
         If ANTs finds no solution, as when the images do not overlap.
     """
-    ants = _ants()
-    images = [_to_ants(volume) for volume in (fixed, moving)]
-    inside = _to_ants(mask)
+    images = [_to_ants(volume) for volume in (fixed, moving, mask)]
     with tempfile.TemporaryDirectory(prefix="thalbids-") as folder:
-        first = Path(folder) / "start.txt"
-        first.write_text(itk_text(start), encoding="ascii")
-        names = ["--initial-moving-transform", str(first)]
-        fixed_name, moving_name, mask_name = (_pointer(image) for image in (*images, inside))
+        arguments = ["--initial-moving-transform", _written(start, Path(folder))]
         for stage in stages:
-            names += [
-                "--transform",
-                f"{stage.transform}[{stage.step}]",
-                "--metric",
-                f"Mattes[{fixed_name},{moving_name},1,{_BINS},Regular,{stage.sampling}]",
-                "--convergence",
-                f"[{_joined(stage.iterations)},{stage.tolerance},10]",
-                "--shrink-factors",
-                _joined(stage.shrink),
-                "--smoothing-sigmas",
-                _joined(stage.smoothing),
-                "-x",
-                f"[{mask_name if stage.masked else 'NA'},NA]",
-            ]
-        prefix = str(Path(folder) / "found")
-        arguments = ["--dimensionality", "3", "--float", "1", "--random-seed", str(_SEED)]
-        arguments += [*names, "--collapse-output-transforms", "1", "--output", prefix]
-        try:
-            ants.registration(arguments, None)
-        except RuntimeError as error:
-            raise ValueError(f"ANTs found no solution ({error}).") from error
-        found = Path(f"{prefix}0GenericAffine.mat")
-        if not found.is_file():
-            raise ValueError("ANTs found no solution.")
-        return _from_transform(ants.read_transform(str(found)))
+            arguments += _arguments(stage, images)
+        arguments += ["--collapse-output-transforms", "1"]
+        transform = _run(arguments, Path(folder), "0GenericAffine.mat")
+        return _from_transform(_ants().read_transform(str(transform)))
 
 
 def propagate(
     fixed: Volume, moving: Volume, start: AffineArray, masks: Sequence[Volume]
 ) -> list[FloatArray]:
-    """Carry masks of one volume to another by symmetric normalisation (SyN).
+    """Propagate masks of one volume to another by symmetric normalisation (SyN).
 
-    Local cross-correlation does not care which of two tissues is the brighter one, so that the
+    Local cross-correlation does not depend on which of two tissues is brighter, so that the
     volumes may differ in contrast.
 
     Parameters
     ----------
     fixed, moving : Volume
-        (X, Y, Z) finite; ``fixed`` may show a part of what ``moving`` shows.
+        (X, Y, Z) finite; the field of view of ``fixed`` may be the smaller one.
     start : (4, 4) float64
         World coordinates in the fixed volume to those in the moving one, mm, RAS.
     masks : sequence of Volume
@@ -143,7 +117,7 @@ def propagate(
     Returns
     -------
     list of (X, Y, Z) float32
-        Each mask on the grid of ``fixed``, linearly interpolated.
+        Masks on the grid of ``fixed``, interpolated linearly.
 
     Raises
     ------
@@ -155,41 +129,69 @@ def propagate(
     Avants BB, Epstein CL, Grossman M, Gee JC. Symmetric diffeomorphic image registration with
     cross-correlation. Medical Image Analysis 2008;12:26-41. doi:10.1016/j.media.2007.06.004
     """
-    ants = _ants()
     images = [_to_ants(volume) for volume in (fixed, moving)]
     fixed_name, moving_name = (_pointer(image) for image in images)
     with tempfile.TemporaryDirectory(prefix="thalbids-") as folder:
-        first = Path(folder) / "start.txt"
-        first.write_text(itk_text(start), encoding="ascii")
-        prefix = str(Path(folder) / "found")
-        arguments = ["--dimensionality", "3", "--float", "1", "--random-seed", str(_SEED)]
-        arguments += ["--initial-moving-transform", str(first), "--transform", _SYN]
+        first = _written(start, Path(folder))
+        arguments = ["--initial-moving-transform", first, "--transform", _SYN]
         arguments += ["--metric", f"CC[{fixed_name},{moving_name},1,{_CC_RADIUS}]"]
         arguments += ["--convergence", f"[{_joined(_SYN_ITERATIONS)},1e-6,10]"]
         arguments += ["--shrink-factors", _joined(_SYN_SHRINK)]
-        arguments += ["--smoothing-sigmas", _joined(_SYN_SMOOTHING), "--output", prefix]
-        try:
-            ants.registration(arguments, None)
-        except RuntimeError as error:
-            raise ValueError(f"ANTs found no solution ({error}).") from error
-        warp = Path(f"{prefix}1Warp.nii.gz")
-        if not warp.is_file():
-            raise ValueError("ANTs found no solution.")
-        transforms = [str(warp), str(first)]
-        carried = [
-            np.asarray(
-                ants.apply_transforms(images[0], _to_ants(mask), transforms, "linear").numpy(),
-                dtype=np.float32,
-            )
+        arguments += ["--smoothing-sigmas", _joined(_SYN_SMOOTHING)]
+        warp = _run(arguments, Path(folder), "1Warp.nii.gz")
+        propagated = [
+            _ants().apply_transforms(images[0], _to_ants(mask), [str(warp), first], "linear")
             for mask in masks
         ]
-    if not all(np.isfinite(mask).all() for mask in carried):
+    arrays = [np.asarray(image.numpy(), dtype=np.float32) for image in propagated]
+    if not all(np.isfinite(array).all() for array in arrays):
         raise ValueError("ANTs found no solution.")
-    return carried
+    return arrays
+
+
+def _written(start: AffineArray, folder: Path) -> str:
+    """Write an initial transform for ANTs; return its path."""
+    path = folder / "start.txt"
+    path.write_text(itk_text(start), encoding="ascii")
+    return str(path)
+
+
+def _arguments(stage: Stage, images: Sequence[ANTsImage]) -> list[str]:
+    """List the arguments of a stage on fixed image, moving image and mask."""
+    fixed, moving, mask = (_pointer(image) for image in images)
+    return [
+        "--transform",
+        f"{stage.transform}[{stage.step}]",
+        "--metric",
+        f"Mattes[{fixed},{moving},1,{_BINS},Regular,{stage.sampling}]",
+        "--convergence",
+        f"[{_joined(stage.iterations)},{stage.tolerance},10]",
+        "--shrink-factors",
+        _joined(stage.shrink),
+        "--smoothing-sigmas",
+        _joined(stage.smoothing),
+        "-x",
+        f"[{mask if stage.masked else 'NA'},NA]",
+    ]
+
+
+def _run(arguments: Sequence[str], folder: Path, ending: str) -> Path:
+    """Run antsRegistration; return the output file with an ending."""
+    prefix = folder / "output"
+    common = ["--dimensionality", "3", "--float", "1", "--random-seed", str(_SEED)]
+    try:
+        _ants().registration([*common, *arguments, "--output", str(prefix)], None)
+    except RuntimeError as error:
+        raise ValueError(f"ANTs found no solution ({error}).") from error
+    output = folder / f"{prefix.name}{ending}"
+    if not output.is_file():
+        raise ValueError("ANTs found no solution.")
+    return output
 
 
 def _ants() -> ModuleType:
-    # Sums over threads depend on how many there are; results must not. ITK reads this only once.
+    """Import ANTsPy with one thread."""
+    # Sums over threads depend on their number, results must not. ITK reads the variable only once.
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
     return import_module("ants")
 

@@ -1,4 +1,4 @@
-"""Bringing an image onto the anatomical one: three strategies, their quality, the choice."""
+"""Alignment of an image with the anatomical one: strategies, their quality, the choice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bids_app.alignment.correlation import register_by_correlation
-from bids_app.alignment.quality import Mask, gain_by_parts, mutual_information
+from bids_app.alignment.quality import Mask, block_matching_gain, mutual_information
 from bids_app.alignment.registration import Stage, register
 from bids_app.images.geometry import (
     AffineArray,
@@ -28,15 +28,15 @@ from bids_app.images.volume import Volume
 # Alignment is estimated at this voxel size or the moving image's own, whichever is coarser: at
 # 0.8 mm ANTs takes ten times as long for the same accuracy.
 SPACING_MM = 1.6
-# What surrounds the brain helps to find its outline; the neck, which bends, does not.
+# Margin around the brain: the skull helps the registration; the neck, which bends, does not.
 _MARGIN_MM = 15.0
-# Less of the brain than this in the moving image cannot be judged.
+# Least share of the brain in the moving image's field of view.
 _LEAST_COVERAGE = 0.5
-# More than this share of what two images do not share would be explained by moving parts of the
-# brain: another head. Own pairs of two real patients (FLAIR, T2w) and of simulated heads reach
-# 0.09, two simulated heads 0.19 and more. Two real heads are told by their mutual information.
+# Largest share of the residual variance that local block matching may explain. Images of one head
+# reach 0.09 (two real patients with FLAIR and T2w, and simulated heads), those of two simulated
+# heads 0.19 and more. Two real heads are distinguished by their mutual information.
 _LARGEST_GAIN = 0.14
-# The first strategy is taken without trying others if it exceeds its threshold by this factor.
+# The first strategy is selected without trying others if it exceeds its threshold by this factor.
 _CLEARLY = 1.25
 
 # Starting positions that are compared: shifts along each axis in mm, and nods in degrees.
@@ -44,25 +44,36 @@ _SHIFTS = (-15.0, 0.0, 15.0)
 _NODS = (-12.0, 0.0, 12.0)
 _START_SPACING_MM = 6.4
 
-_COARSE = (Stage("Rigid", 0.1, 0.5, (60,), (4,), (2,), tolerance=1e-5),)
+_COARSE = (
+    Stage(
+        transform="Rigid",
+        step=0.1,
+        sampling=0.5,
+        iterations=(60,),
+        shrink=(4,),
+        smoothing=(2,),
+        tolerance=1e-5,
+    ),
+)
 
 
 @dataclass(frozen=True)
 class Strategy:
-    """One way to align.
+    """One strategy of alignment.
 
     Attributes
     ----------
     name : str
+        As in sidecar files and on pages.
     estimate : function
-        Takes fixed and moving image, brain mask and where to start; returns the transform, or
-        raises ValueError with the reason why there is none.
+        Takes fixed image, moving image, brain mask and initial transform; returns the transform,
+        or raises ValueError with the reason why there is none.
     threshold : float
         Mutual information (`bids_app.alignment.quality`, nats) below which it has failed.
     searches : bool
-        Whether it is given the images as they are and finds its own start (the identity is given).
-        Others are given what is compared of them, coarsened, and the coarse solution that all
-        strategies share.
+        Whether it gets the images in full resolution and searches for its start (the initial
+        transform is the identity). Others get the coarsened images that are compared, and the
+        coarse solution that all strategies share.
     """
 
     name: str
@@ -75,50 +86,81 @@ def _by_ants(*stages: Stage) -> Callable[[Volume, Volume, Volume, AffineArray], 
     return partial(register, stages=stages)
 
 
-# Half the resolution is enough for cubic voxels; thick slices are only settled by the full one.
+# Half the resolution is enough for cubic voxels; thick slices need the full one.
 _RIGID_BY_INFORMATION = (
-    Stage("Rigid", 0.1, 1.0, (40,), (2,), (1,), True, 1e-7),
-    Stage("Rigid", 0.1, 0.25, (20,), (1,), (0,), True, 1e-7),
+    Stage(
+        transform="Rigid",
+        step=0.1,
+        sampling=1.0,
+        iterations=(40,),
+        shrink=(2,),
+        smoothing=(1,),
+        masked=True,
+        tolerance=1e-7,
+    ),
+    Stage(
+        transform="Rigid",
+        step=0.1,
+        sampling=0.25,
+        iterations=(20,),
+        shrink=(1,),
+        smoothing=(0,),
+        masked=True,
+        tolerance=1e-7,
+    ),
 )
-# The lower cut-off of Ibrahim et al. 2026, the same for all strategies. In this measure own pairs
-# of two real patients (FLAIR, T2w; slices of 1 and 3 mm) share 0.28 nats and more, others' 0.23 at
-# most. Simulated heads are more alike (0.65 between two): those are told apart by their parts.
+_AFFINE_REFINEMENT = Stage(
+    transform="Affine",
+    step=0.05,
+    sampling=1.0,
+    iterations=(15,),
+    shrink=(2,),
+    smoothing=(1,),
+    masked=True,
+)
+# Iterations, shrink factors and smoothing are ANTsPy's defaults for affine registration.
+_ANTS_DEFAULTS = Stage(
+    transform="Rigid",
+    step=0.25,
+    sampling=0.2,
+    iterations=(2100, 1200, 1200, 10),
+    shrink=(6, 4, 2, 1),
+    smoothing=(3, 2, 1, 0),
+)
+# The lower cut-off of Ibrahim et al. 2026, the same for all strategies. By this measure, images of
+# one head share 0.28 nats and more (two real patients; FLAIR and T2w with slices of 1 and 3 mm),
+# those of two heads at most 0.23. Simulated heads are more alike (0.65 between two); those are
+# distinguished by local block matching.
 THRESHOLD = 0.25
 
 # Which of them a contrast uses is declared in `bids_app.contrasts`.
 STRATEGIES: dict[str, Strategy] = {
     "affine": Strategy(
         "mutual information, then affine refinement",
-        _by_ants(
-            *_RIGID_BY_INFORMATION,
-            Stage("Affine", 0.05, 1.0, (15,), (2,), (1,), True, 1e-6),
-        ),
+        _by_ants(*_RIGID_BY_INFORMATION, _AFFINE_REFINEMENT),
         THRESHOLD,
     ),
     "correlation": Strategy("correlation within the brain", register_by_correlation, THRESHOLD),
-    "ants": Strategy(
-        "ANTs defaults",
-        _by_ants(Stage("Rigid", 0.25, 0.2, (2100, 1200, 1200, 10), (6, 4, 2, 1), (3, 2, 1, 0))),
-        THRESHOLD,
-    ),
+    "ants": Strategy("ANTs defaults", _by_ants(_ANTS_DEFAULTS), THRESHOLD),
     "rigid": Strategy("mutual information", _by_ants(*_RIGID_BY_INFORMATION), THRESHOLD),
 }
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one strategy reached.
+    """Result of one strategy.
 
     Attributes
     ----------
     strategy : str
     mutual_information : float
-        In nats; 0 if it found nothing.
+        In nats; 0 if there is no solution.
     threshold : float
+        In nats.
     transform : (4, 4) float64
         World coordinates in the fixed image to those in the moving one, mm, RAS.
     problem : str
-        Why it failed; empty if it passed.
+        Reason of failure; empty if it passed.
     """
 
     strategy: str
@@ -130,12 +172,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Alignment:
-    """The attempts at one pair of images, and the one that was taken.
+    """The attempts at one pair of images, and the selected one.
 
     Attributes
     ----------
     attempts : tuple of Attempt
-        In the order in which they were made.
+        In the order of the strategies.
     chosen : Attempt or None
         None if all failed.
     """
@@ -145,7 +187,7 @@ class Alignment:
 
     @property
     def reason(self) -> str:
-        """Why nothing was chosen; empty if something was."""
+        """Reasons why all attempts failed; empty if one was selected."""
         if self.chosen is not None:
             return ""
         return "; ".join(f"{each.strategy}: {each.problem}" for each in self.attempts)
@@ -154,10 +196,10 @@ class Alignment:
 def align(
     fixed: Volume, brain: Volume, moving: Volume, strategies: Sequence[Strategy]
 ) -> Alignment:
-    """Find where a moving image lies relative to a fixed one of the same head.
+    """Align a moving image with a fixed one of the same head.
 
     The strategies are tried in order and start from the same coarse solution, unless they search
-    by themselves. If the first exceeds its threshold clearly, it is taken. Otherwise `choose`
+    for their own. If the first exceeds its threshold clearly, it is selected. Otherwise `choose`
     decides.
 
     Parameters
@@ -172,19 +214,19 @@ def align(
     Returns
     -------
     Alignment
-        Nothing raises: what failed says why.
+        Failed attempts hold the reason; none raises an error.
     """
-    given, pair = _Pair(fixed, brain, moving), _Pair.of(fixed, brain, moving)
+    whole, pair = _Pair(fixed, brain, moving), _Pair.of(fixed, brain, moving)
     start: AffineArray | None = None
     attempts: list[Attempt] = []
     for strategy in strategies:
         if strategy.searches:
-            attempt = pair.attempt(strategy, given, np.eye(4))
+            attempt = pair.attempt(strategy, whole, np.eye(4))
         else:
             try:
                 start = pair.register(pair.start(), _COARSE) if start is None else start
             except ValueError as error:
-                # The others would start from there too.
+                # The remaining strategies need the same start.
                 failed = Attempt(strategy.name, 0.0, strategy.threshold, np.eye(4), str(error))
                 attempts.append(failed)
                 break
@@ -200,10 +242,10 @@ def align(
 
 
 def choose(attempts: Sequence[Attempt]) -> Attempt | None:
-    """Choose among attempts as Ibrahim et al. 2026 do, with the gap in their rule filled.
+    """Choose among attempts by the rule of Ibrahim et al. 2026, with one addition.
 
-    Of the first two, the one with more mutual information if both passed; if exactly one passed
-    (which they leave open), that one; otherwise the third if it passed.
+    If the first two passed, the one with more mutual information is chosen; if only one of them
+    passed, which the paper does not cover, that one; otherwise the third if it passed.
 
     Parameters
     ----------
@@ -247,7 +289,7 @@ def coarsened(volume: Volume, spacing: float) -> Volume:
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """Both images as they are compared, with the brain mask of the fixed one."""
+    """Two images to be compared, with the brain mask of the fixed one."""
 
     fixed: Volume
     brain: Volume
@@ -255,6 +297,7 @@ class _Pair:
 
     @classmethod
     def of(cls, fixed: Volume, brain: Volume, moving: Volume) -> _Pair:
+        """Crop to the surroundings of the brain, and coarsen."""
         box = _box(brain)
         spacing = max(SPACING_MM, float(moving.voxel_size.min()))
         near = fixed.crop(box)
@@ -269,12 +312,12 @@ class _Pair:
         return register(self.fixed, self.moving, self.brain, start, stages)
 
     def attempt(self, strategy: Strategy, given: _Pair, start: AffineArray) -> Attempt:
-        """Align what a strategy is given, and judge it by this pair."""
+        """Align a given pair by a strategy, and judge the transform by this pair."""
         try:
-            found = strategy.estimate(given.fixed, given.moving, given.brain, start)
+            transform = strategy.estimate(given.fixed, given.moving, given.brain, start)
         except ValueError as error:
             return Attempt(strategy.name, 0.0, strategy.threshold, start, str(error))
-        information, coverage = self.quality(found)
+        information, coverage = self.quality(transform)
         problem = ""
         if coverage < _LEAST_COVERAGE:
             problem = f"only {100 * coverage:.0f} % of the brain lies in the image"
@@ -283,34 +326,34 @@ class _Pair:
                 f"mutual information {information:.3f} is below the threshold "
                 f"{strategy.threshold:.2f}"
             )
-        elif self.mirrored_fits_better(found, information):
+        elif self.mirrored_fits_better(transform, information):
             problem = "the image fits better with left and right swapped"
-        elif (gain := self.gain_by_parts(found)) > _LARGEST_GAIN:
+        elif (gain := self.block_matching_gain(transform)) > _LARGEST_GAIN:
             problem = (
-                f"moving parts of the brain would explain {100 * gain:.0f} % of the difference, as "
-                f"between two heads (at most {100 * _LARGEST_GAIN:.0f} % in one)"
+                f"local block matching explains {100 * gain:.0f} % of the residual variance: the "
+                "images may show different people"
             )
-        return Attempt(strategy.name, information, strategy.threshold, found, problem)
+        return Attempt(strategy.name, information, strategy.threshold, transform, problem)
 
     def quality(self, transform: AffineArray) -> tuple[float, float]:
-        """Mutual information in the brain, and the share of the brain that is covered."""
+        """Compute the mutual information in the brain, and the share of the brain covered."""
         fixed, placed, covered = self.compared(transform)
         share = float(covered.sum() / max(1, np.count_nonzero(self.brain.data)))
         return mutual_information(fixed, placed, covered), share
 
-    def gain_by_parts(self, transform: AffineArray) -> float:
-        """How much better the images would match if parts of the brain could move."""
-        return gain_by_parts(*self.compared(transform), self.fixed.voxel_size)
+    def block_matching_gain(self, transform: AffineArray) -> float:
+        """Measure how much of the residual variance local block matching would explain."""
+        return block_matching_gain(*self.compared(transform), self.fixed.voxel_size)
 
     def compared(self, transform: AffineArray) -> tuple[FloatArray, FloatArray, Mask]:
-        """Both images on one grid, and the brain that both cover."""
+        """Resample both images on one grid, with the brain that both cover."""
         grid = self.fixed.grid.transformed(transform)
         placed = resample(self.moving, grid, fill=float("nan"))
         covered: Mask = (self.brain.data != 0) & np.isfinite(placed)
         return np.asarray(self.fixed.data, dtype=np.float32), np.nan_to_num(placed), covered
 
     def start(self) -> AffineArray:
-        """The best of some positions around the one that the headers tell."""
+        """Search for the best position around that given by the headers."""
         small = _Pair(
             coarsened(self.fixed, _START_SPACING_MM),
             coarsened(self.brain, _START_SPACING_MM),
@@ -327,26 +370,26 @@ class _Pair:
         return start
 
     def mirrored_fits_better(self, transform: AffineArray, information: float) -> bool:
-        """Whether the mirror image of the fixed one, aligned anew, shares more information."""
+        """Check whether the mirrored fixed image, aligned again, shares more information."""
         mirrored = _Pair(
             Volume(self.fixed.data[::-1], self.fixed.affine),
             Volume(self.brain.data[::-1], self.brain.affine),
             self.moving,
         )
         try:
-            found = mirrored.register(transform, (*_COARSE, *_RIGID_BY_INFORMATION))
+            transform = mirrored.register(transform, (*_COARSE, *_RIGID_BY_INFORMATION))
         except ValueError:
             return False
-        return mirrored.quality(found)[0] > information
+        return mirrored.quality(transform)[0] > information
 
 
 def _box(brain: Volume) -> Box:
-    """Find the part of the grid that holds the brain and what is near it."""
+    """Find the part of the grid that holds the brain with a margin."""
     margin = np.ceil(_MARGIN_MM / brain.voxel_size).astype(int).tolist()
     return widened(bounding_box(brain.data != 0), margin, brain.data.shape)
 
 
 def _turned(nod: float, centre: npt.NDArray[np.float64]) -> AffineArray:
-    """Turn by some degrees about the left-right axis through a point."""
+    """Make the rotation by some degrees about the left-right axis through a point."""
     cosine, sine = np.cos(np.deg2rad(nod)), np.sin(np.deg2rad(nod))
     return about(centre, np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]]))

@@ -1,4 +1,4 @@
-"""Transforms as ITK and ANTs write and read them."""
+"""Transforms in the format of ITK and ANTs."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import numpy as np
 
 from bids_app.images.geometry import AffineArray
 
-# ITK counts left, posterior, superior; NIfTI counts right, anterior, superior.
+# World axes point left, posterior, superior in ITK, and right, anterior, superior in NIfTI.
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def itk_text(transform: AffineArray) -> str:
-    """Write an affine transform as an ITK text file, which ``antsApplyTransforms -t`` reads.
+    """Format an affine transform as an ITK text file, which ``antsApplyTransforms -t`` reads.
 
     Parameters
     ----------
     transform : (4, 4) float64
-        World coordinates in the reference image to those in the moving image, mm, RAS. That is
-        the direction in which ITK resamples: it pulls the moving image onto the reference.
+        World coordinates in the reference image to those in the moving image, mm, RAS, which is
+        the direction that ITK needs to resample the moving image on the reference.
 
     Returns
     -------

@@ -1,9 +1,9 @@
-"""All scans of one subject in one space that lies half-way between them.
+"""Alignment of all scans of one subject in a common space half-way between them.
 
-Change is measured without bias only if no scan is treated differently: registering the second
-visit to the first interpolates the one and not the other, and the blur looks like change (Reuter
-and Fischl 2011). Here every scan moves, the motions of all scans average to none, and each is
-interpolated once, in the same way, onto the same grid (Reuter et al. 2012).
+Change is measured without bias only if all scans are treated alike: registering the second visit
+to the first interpolates only one of them, and the blur looks like change (Reuter and Fischl
+2011). Here every scan moves, the motions of all scans sum to zero, and each is interpolated once,
+in the same way, on the same grid (Reuter et al. 2012).
 
 References
 ----------
@@ -37,16 +37,16 @@ from bids_app.images.geometry import (
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume
 
-# Grid spacings in mm, coarse to fine, and the most iterations on each.
+# Grid spacings in mm, coarse to fine, and the maximum number of iterations on each.
 _PYRAMID = ((4.0, 20), (2.0, 8))
-# Motion of a point at the brain's surface (mm) below which an iteration changes nothing.
-_SETTLED = 0.01
+# Motion of a point at the brain's surface (mm) below which the alignment has converged.
+_CONVERGED = 0.01
 _BRAIN_RADIUS = 70.0
 # Tukey's constant: 95 % efficiency where residuals are normal (Holland and Welsch 1977).
 _TUKEY = 4.685
-# The field that local intensities are compared over (mm): wider than any sulcus or lesion.
+# Window over which local intensities are averaged (mm): wider than any sulcus or lesion.
 _FIELD_SD, _FIELD_SPACING = 20.0, 4.0
-# Half the width that the finest level is blurred by: interpolation then has no favourite phase.
+# Least SD of the blur (mm), so that interpolation favours no position between voxels.
 _LEAST_BLUR = 0.7
 # Aligned T1w scans of one head correlate with 0.8 or more; those of two heads with 0.6 at most.
 _LEAST_CORRELATION = 0.7
@@ -54,17 +54,17 @@ _LEAST_CORRELATION = 0.7
 
 @dataclass(frozen=True)
 class WithinSubject:
-    """Scans of one subject in the space between them.
+    """Scans of one subject in their common space.
 
     Attributes
     ----------
     transforms : tuple of (4, 4) float64
-        For each scan, rigid, from world coordinates (mm) of the common space to the scan's own.
-        Rotation vectors sum to zero.
+        For each scan, rigid, from world coordinates (mm) of the common space to those of the
+        scan. Rotation vectors sum to zero.
     images : tuple of Volume
-        Each scan on the common grid, float32; intensities are equalised.
+        Scans on the common grid, float32, with equalised intensities.
     correlations : tuple of float
-        Pearson correlation of each aligned scan with the mean of the others inside the brain.
+        Pearson correlation of each aligned scan with the mean of the others within the brain.
     """
 
     transforms: tuple[AffineArray, ...]
@@ -73,21 +73,21 @@ class WithinSubject:
 
 
 def align_within_subject(images: Sequence[Volume], brain_masks: Sequence[Volume]) -> WithinSubject:
-    """Move scans of one subject to the space half-way between them.
+    """Align scans of one subject in the space half-way between them.
 
     Parameters
     ----------
     images : sequence of Volume
         (X, Y, Z), two or more, of one contrast; grids and voxel sizes may differ.
     brain_masks : sequence of Volume
-        Non-zero in the brain, each on the grid of its scan. What moves against the brain (scalp,
-        neck, jaw) plays no part.
+        Non-zero in the brain, each on the grid of its scan. Parts that move against the brain
+        (scalp, neck, jaw) have no influence.
 
     Returns
     -------
     WithinSubject
-        On an isotropic grid along the world axes with the voxel size of the finest scan, so that
-        none loses detail. The order of the scans makes no difference.
+        On an isotropic grid along the world axes with the voxel size of the finest scan;
+        independent of the order of the scans.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def align_within_subject(images: Sequence[Volume], brain_masks: Sequence[Volume]
 
 
 class _Level:
-    """Scans at one resolution, with their mean space's origin in the middle of the brain.
+    """Scans at one resolution; the origin of their common space is the middle of the brain.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class _Level:
     centres : sequence of (3,) float64
         World coordinates of the middle of each brain.
     spacing : float
-        Of the grid, in mm.
+        Voxel size in mm.
     """
 
     def __init__(
@@ -151,17 +151,17 @@ class _Level:
         self._images = []
         for image, field in zip(images, fields, strict=True):
             smooth = gaussian_filter(_relative(image, field), blur / image.voxel_size)
-            # So blurred, every other voxel (or third, ...) holds all there is to see.
+            # After this blur, every other voxel (or third, ...) holds all detail.
             steps = np.maximum(1, np.floor(spacing / image.voxel_size + 0.05)).astype(int)
             thinned = smooth[tuple(slice(None, None, step) for step in steps)]
             self._images.append(Volume(thinned, image.affine @ np.diag([*steps, 1.0])))
 
     def image(self, index: int, motion: npt.NDArray[np.float64]) -> FloatArray:
-        """One scan as it looks after its motion."""
+        """Resample one scan after its motion."""
         return resample(self._images[index], self._moved_grid(index, motion))
 
     def mask(self, index: int, motion: npt.NDArray[np.float64]) -> FloatArray:
-        """Its brain mask, moved alike."""
+        """Resample the brain mask of one scan after its motion."""
         return resample(self._masks[index], self._moved_grid(index, motion))
 
     def _moved_grid(self, index: int, motion: npt.NDArray[np.float64]) -> Grid:
@@ -171,24 +171,24 @@ class _Level:
 def _align_level(
     level: _Level, motions: list[npt.NDArray[np.float64]], iterations: int
 ) -> tuple[list[npt.NDArray[np.float64]], tuple[float, ...]]:
-    """Move every scan towards the mean of all, until none moves.
+    """Move every scan towards the mean of all, until convergence.
 
     Iteratively reweighted Gauss-Newton steps with the mean of both images' gradients, which
     converge with second order (efficient second-order minimisation, Malis 2004). Differences that
-    no motion explains, atrophy among them, lose their weight (Tukey's biweight), as in Reuter et
+    motion does not explain, such as atrophy, are downweighted (Tukey's biweight), as in Reuter et
     al. 2010 (NeuroImage 53:1181-1196).
     """
     scans = range(len(motions))
     inside = np.mean([level.mask(i, motions[i]) for i in scans], axis=0) > 0.5
     points = apply_affine(level.grid.affine, np.argwhere(inside).T)
     for _ in range(iterations):
-        seen = [level.image(i, motions[i]) for i in scans]
-        mean = np.mean(seen, axis=0)
+        images = [level.image(i, motions[i]) for i in scans]
+        mean = np.mean(images, axis=0)
         mean_gradient = _gradient(mean, inside, level.spacing)
-        residuals = [(image - mean)[inside] for image in seen]
+        residuals = [(image - mean)[inside] for image in images]
         scale = 1.4826 * float(np.median(np.abs(residuals))) + 1e-9
         steps = []
-        for image, residual in zip(seen, residuals, strict=True):
+        for image, residual in zip(images, residuals, strict=True):
             gradient = (_gradient(image, inside, level.spacing) + mean_gradient) / 2
             # A rotation by r moves a point x by cross(r, x); its product with g is r cross(x, g).
             jacobian = np.concatenate([np.cross(points, gradient, axis=0), gradient])
@@ -205,33 +205,34 @@ def _align_level(
             for new, old in zip(moved, motions, strict=True)
         )
         motions = moved
-        if change < _SETTLED:
+        if change < _CONVERGED:
             break
     return motions, _correlations([level.image(i, motions[i])[inside] for i in scans])
 
 
 def _centred(motions: list[npt.NDArray[np.float64]]) -> list[npt.NDArray[np.float64]]:
-    """The same motions relative to each other, with rotations and shifts that sum to zero."""
+    """Shift the common space so that rotations and shifts of all motions sum to zero."""
     for _ in range(5):
         back = np.linalg.inv(_matrix(np.mean(motions, axis=0)))
         motions = [_parameters(_matrix(motion) @ back) for motion in motions]
     return motions
 
 
-def _correlations(seen: Sequence[FloatArray]) -> tuple[float, ...]:
-    total = np.sum(seen, axis=0)
-    return tuple(float(np.corrcoef(image, total - image)[0, 1]) for image in seen)
+def _correlations(images: Sequence[FloatArray]) -> tuple[float, ...]:
+    """Correlate each image (N,) with the mean of the others."""
+    total = np.sum(images, axis=0)
+    return tuple(float(np.corrcoef(image, total - image)[0, 1]) for image in images)
 
 
 def _gradient(
     image: FloatArray, inside: npt.NDArray[np.bool_], spacing: float
 ) -> npt.NDArray[np.float64]:
-    """Central differences per mm at the points inside, (3, N)."""
+    """Compute central differences per mm at the points inside, (3, N)."""
     return np.stack([part[inside] for part in np.gradient(image, spacing)]).astype(np.float64)
 
 
 def _matrix(motion: npt.NDArray[np.float64]) -> AffineArray:
-    """Rotation vector (rad) and translation (mm), (6,), as a matrix (4, 4)."""
+    """Convert a rotation vector (rad) and translation (mm), (6,), to a matrix (4, 4)."""
     from scipy.spatial.transform import Rotation
 
     matrix = np.eye(4)
@@ -241,23 +242,23 @@ def _matrix(motion: npt.NDArray[np.float64]) -> AffineArray:
 
 
 def _parameters(matrix: AffineArray) -> npt.NDArray[np.float64]:
-    """The inverse of ``_matrix``."""
+    """Convert a rigid matrix (4, 4) to its rotation vector and translation, (6,)."""
     from scipy.spatial.transform import Rotation
 
     return np.concatenate([Rotation.from_matrix(matrix[:3, :3]).as_rotvec(), matrix[:3, 3]])
 
 
 def _reach(mask: Volume, centre: npt.NDArray[np.float64]) -> float:
-    """Largest distance along a world axis (mm) of a mask from its middle."""
+    """Measure the largest distance along a world axis (mm) of a mask from its middle."""
     low, high = extent(mask.data, mask.affine)
     return float(max((centre - low).max(), (high - centre).max()))
 
 
 def _field(image: Volume, mask: Volume) -> Volume:
-    """Local mean intensity of the brain, smooth, and continued beyond it.
+    """Estimate the local mean intensity of the brain, smooth, and extended beyond it.
 
-    The ratio of an image to it is free of receive field and scaling; the ratio of the fields of
-    two scans is their differential bias (Lewis and Fox 2004).
+    The ratio of an image to it has no bias field and no scaling; the ratio of the fields of two
+    scans is their differential bias (Lewis and Fox 2004).
     """
     from scipy.ndimage import gaussian_filter
 
@@ -268,20 +269,20 @@ def _field(image: Volume, mask: Volume) -> Volume:
     sigma = _FIELD_SD / _FIELD_SPACING
     total = gaussian_filter(resample(weighted, grid), sigma, truncate=3)
     weight = gaussian_filter(resample(Volume(brain, mask.affine), grid), sigma, truncate=3)
-    # Far from the brain the mean over all of it takes over.
+    # Far from the brain the field tends to the mean over the brain.
     least = 1e-3
     mean = total.sum() / weight.sum()
     return Volume((total + least * mean) / (weight + least), grid.affine)
 
 
 def _relative(image: Volume, field: Volume) -> FloatArray:
-    """An image in units of the local mean of its brain."""
+    """Divide an image by the local mean intensity of its brain."""
     on_grid = _sampled(field, image.grid)
     return np.asarray(image.data, dtype=np.float32) / on_grid
 
 
 def _sampled(field: Volume, grid: Grid) -> FloatArray:
-    """A smooth field at the voxels of a grid; beyond its edge it stays what it is there."""
+    """Resample a smooth field on a grid; it is extended beyond its edge by the nearest value."""
     from scipy.ndimage import affine_transform
 
     matrix = np.linalg.inv(field.affine) @ grid.affine
@@ -299,7 +300,7 @@ def _sampled(field: Volume, grid: Grid) -> FloatArray:
 def _on_common_grid(
     images: Sequence[Volume], fields: Sequence[Volume], transforms: Sequence[AffineArray]
 ) -> tuple[Volume, ...]:
-    """Interpolate every scan once (cubic spline) and equalise their smooth intensities."""
+    """Interpolate every scan once (cubic spline) and equalise their bias fields."""
     from scipy.ndimage import affine_transform
 
     corners = np.concatenate(
@@ -317,13 +318,13 @@ def _on_common_grid(
     ]
     mean = np.exp(np.mean(np.log(local), axis=0))
     resampled = []
-    for image, transform, own in zip(images, transforms, local, strict=True):
+    for image, transform, field in zip(images, transforms, local, strict=True):
         matrix = np.linalg.inv(image.affine) @ transform @ grid.affine
         data = np.asarray(image.data, dtype=np.float32)
         on_grid = affine_transform(
             data, matrix[:3, :3], matrix[:3, 3].tolist(), output_shape=grid.shape, order=3
         )
-        # Splines overshoot at sharp edges; no tissue is darker or brighter than all that was seen.
+        # Splines overshoot at sharp edges; intensities stay within the range of the image.
         on_grid = np.clip(on_grid, data.min(), data.max())
-        resampled.append(Volume((on_grid * mean / own).astype(np.float32), grid.affine))
+        resampled.append(Volume((on_grid * mean / field).astype(np.float32), grid.affine))
     return tuple(resampled)

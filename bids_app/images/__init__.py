@@ -1,1 +1,1 @@
-"""Volumes as arrays with an affine: orientation, grids, resampling, masks."""
+"""Volumes as arrays with an affine: grids, orientation, resampling, intensities."""

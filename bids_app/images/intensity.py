@@ -1,4 +1,4 @@
-"""Scaling of intensities."""
+"""Scaling of intensities within a mask."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _VOXELS, _WORLD = 0, 1
 
 
 def read_lta(text: str) -> AffineArray:
-    """Give the transform of an LTA file between world coordinates.
+    """Read the transform of an LTA file between world coordinates.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def read_lta(text: str) -> AffineArray:
     Raises
     ------
     ValueError
-        If it is no such file.
+        If the text is no LTA file.
 
     References
     ----------
@@ -50,13 +50,13 @@ def read_lta(text: str) -> AffineArray:
 
 
 def _affine(info: str) -> AffineArray:
-    """Voxel-to-world matrix from the description of a volume."""
+    """Read the voxel-to-world matrix from the description of a volume."""
     numbers = {}
     for name in ("volume", "voxelsize", "xras", "yras", "zras", "cras"):
-        found = re.search(rf"^{name}\s*=\s*(\S+)\s+(\S+)\s+(\S+)", info, re.MULTILINE)
-        if found is None:
+        match = re.search(rf"^{name}\s*=\s*(\S+)\s+(\S+)\s+(\S+)", info, re.MULTILINE)
+        if match is None:
             raise ValueError(f"it lacks '{name}' of a volume")
-        numbers[name] = np.array(found.groups(), dtype=np.float64)
+        numbers[name] = np.array(match.groups(), dtype=np.float64)
     affine = np.eye(4)
     axes = np.column_stack([numbers["xras"], numbers["yras"], numbers["zras"]])
     affine[:3, :3] = axes * numbers["voxelsize"]

@@ -1,4 +1,4 @@
-"""A volume: voxels and where they lie."""
+"""Volumes: voxels with their affine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Volume:
 
     @property
     def voxel_volume(self) -> float:
-        """Volume of a voxel in mm³: the determinant, which holds for sheared affines too."""
+        """Volume of a voxel in mm³: the determinant, which is right for sheared affines too."""
         return float(abs(np.linalg.det(self.affine[:3, :3])))
 
     def crop(self, box: Sequence[slice]) -> Volume:
@@ -48,7 +48,7 @@ class Volume:
 
 
 def to_ras(volume: Volume) -> Volume:
-    """Flip and permute the axes so that they run right, anterior, superior as far as they can.
+    """Flip and permute the axes to the orientation closest to right, anterior, superior (RAS).
 
     No interpolation: voxels are only reordered, oblique affines stay oblique.
 

@@ -53,7 +53,12 @@ _HEAD_SPACING, _REGION_SPACING = 2.0, 1.5
 # registration.
 _MARGIN = 15.0
 _AFFINE = Stage(
-    "Affine", 0.1, 0.25, iterations=(200, 100, 50), shrink=(4, 2, 1), smoothing=(2.0, 1.0, 0.0)
+    transform="Affine",
+    step=0.1,
+    sampling=0.25,
+    iterations=(200, 100, 50),
+    shrink=(4, 2, 1),
+    smoothing=(2.0, 1.0, 0.0),
 )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, shift
 
-from bids_app.alignment.quality import BINS, gain_by_parts, mutual_information
+from bids_app.alignment.quality import BINS, block_matching_gain, mutual_information
 
 
 @pytest.fixture
@@ -54,9 +54,9 @@ def test_parts_that_went_elsewhere_are_noticed() -> None:
     mask[8:-8, 8:-8, 8:-8] = True
     size = np.ones(3)
     noise = rng.normal(0, image.std(), image.shape).astype(np.float32)
-    assert gain_by_parts(image, 5 - 3 * image, mask, size) == pytest.approx(0, abs=1e-6)
-    assert gain_by_parts(image, image + noise, mask, size) < 0.01
+    assert block_matching_gain(image, 5 - 3 * image, mask, size) == pytest.approx(0, abs=1e-6)
+    assert block_matching_gain(image, image + noise, mask, size) < 0.01
     pulled = image.copy()
     pulled[:32], pulled[32:] = shift(image, (0, -4, 0))[:32], shift(image, (0, 4, 0))[32:]
-    assert gain_by_parts(image, pulled, mask, size) > 0.9
-    assert gain_by_parts(image, image, np.zeros_like(mask), size) == 1
+    assert block_matching_gain(image, pulled, mask, size) > 0.9
+    assert block_matching_gain(image, image, np.zeros_like(mask), size) == 1

@@ -79,7 +79,7 @@ def test_another_head_is_refused(head: Head) -> None:
     other = moved(draw_head(1, voxel_size=2.0), "R1map", np.eye(4), np.random.default_rng(8))
     found = align(head.t1w, head.brain, other, _of("R1map"))
     assert found.chosen is None
-    assert "as between two heads" in found.reason
+    assert "the images may show different people" in found.reason
 
 
 def test_left_and_right_swapped_is_refused(head: Head) -> None:
