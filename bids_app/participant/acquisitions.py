@@ -273,11 +273,15 @@ def _mp2rage(name: str, images: Sequence[SourceImage], field: SourceImage | None
     times = [image.seconds("InversionTime", at_most=longest) for image in (first, second)]
     try:
         protocol = MP2RAGEProtocol(
-            (times[0], times[1]),
-            (first.number("FlipAngle"), second.number("FlipAngle")),
-            first.seconds("RepetitionTimePreparation", "RepetitionTime", at_most=longest),
-            first.seconds("RepetitionTimeExcitation", at_most=_LONGEST_EXCITATION),
-            _shots(first),
+            inversion_times=(times[0], times[1]),
+            flip_angles=(first.number("FlipAngle"), second.number("FlipAngle")),
+            repetition_time_preparation=first.seconds(
+                "RepetitionTimePreparation", "RepetitionTime", at_most=longest
+            ),
+            repetition_time_excitation=first.seconds(
+                "RepetitionTimeExcitation", at_most=_LONGEST_EXCITATION
+            ),
+            shots=_shots(first),
         )
     except ValueError as error:
         raise BadDataError(f"{name}: {error}") from error

@@ -1,4 +1,4 @@
-"""What the maps have in common: their type, and what becomes of impossible values."""
+"""Types of maps, and treatment of impossible values."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-# Limits outside which a value is not tissue but noise or an artefact, by BIDS suffix: R1 and R2*
-# in 1/s, MTsat in percent units. R1 of fat and of inflowing blood stays below 5.
+# Limits of values in tissue, beyond which they are noise or an artefact, by BIDS suffix: R1 and R2*
+# in 1/s, MTsat in percent units. R1 of fat and of inflowing blood is below 5.
 LIMITS: dict[str, tuple[float, float]] = {
     "R1map": (0.0, 5.0),
     "R2starmap": (0.0, 1000.0),
@@ -19,7 +19,7 @@ LIMITS: dict[str, tuple[float, float]] = {
 
 
 def within_limits(quantity: str, values: FloatArray) -> FloatArray:
-    """Values inside the limits of their quantity; NaN elsewhere.
+    """Replace values outside the limits of their quantity by NaN.
 
     Parameters
     ----------
@@ -37,6 +37,6 @@ def within_limits(quantity: str, values: FloatArray) -> FloatArray:
 
 
 def finite_or_nan(values: npt.NDArray[np.floating]) -> FloatArray:
-    """The values as float32, with NaN in place of infinities."""
+    """Convert to float32, with NaN in place of infinities."""
     single = np.asarray(values, dtype=np.float32)
     return np.where(np.isfinite(single), single, np.float32(np.nan))

@@ -1,4 +1,4 @@
-"""Transverse decay common to several multi-echo series (ESTATICS)."""
+"""ESTATICS: transverse decay common to several multi-echo series."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from bids_app.qmri.arrays import FloatArray, finite_or_nan
 
-# One array per echo and series; a plain 1 where all echoes weigh the same.
+# One array per echo and series; the number 1 if all echoes have the same weight.
 _Weights = list[list[FloatArray | np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
 class Decay:
-    """What ESTATICS finds.
+    """Result of ESTATICS.
 
     Attributes
     ----------
@@ -82,24 +82,24 @@ def estatics(
 
 
 def _check(series: Sequence[Sequence[FloatArray]], echo_times: Sequence[Sequence[float]]) -> None:
-    counts = [len(images) for images in series], [len(times) for times in echo_times]
-    if counts[0] != counts[1] or not series or min(counts[0]) == 0:
-        raise ValueError(f"{counts[0]} echoes do not pair up with {counts[1]} echo times.")
-    if any(len(set(times)) != len(times) for times in echo_times):
+    images, times = [len(each) for each in series], [len(each) for each in echo_times]
+    if images != times or not series or min(images) == 0:
+        raise ValueError(f"{images} echoes do not pair up with {times} echo times.")
+    if any(len(set(each)) != len(each) for each in echo_times):
         raise ValueError(f"Echoes of one series share an echo time: {list(echo_times)}.")
-    if max(counts[0]) == 1 and len({times[0] for times in echo_times}) > 1:
+    if max(images) == 1 and len({each[0] for each in echo_times}) > 1:
         raise ValueError("Series of one echo each cannot be compared at different echo times.")
 
 
 def _positive(image: FloatArray) -> FloatArray:
-    """The image, NaN where it has no logarithm."""
+    """Replace values that have no logarithm by NaN."""
     return np.where((image > 0) & np.isfinite(image), image, np.nan).astype(np.float32)
 
 
 def _fit(
     logarithms: list[list[FloatArray]], echo_times: Sequence[Sequence[float]], weights: _Weights
 ) -> tuple[FloatArray, list[FloatArray]]:
-    """Solve the normal equations, reduced to the common rate: (rate, intercepts)."""
+    """Solve the normal equations for the common rate and the intercepts."""
     numerator: FloatArray = np.zeros_like(logarithms[0][0])
     denominator: FloatArray = np.zeros_like(numerator)
     means = []
@@ -119,5 +119,6 @@ def _fit(
 def _mean(
     values: Sequence[FloatArray | np.float32], weights: Sequence[FloatArray | np.float32]
 ) -> FloatArray:
+    """Compute the weighted mean over echoes."""
     weighted = [w * value for w, value in zip(weights, values, strict=True)]
     return np.asarray(sum(weighted) / sum(weights), dtype=np.float32)

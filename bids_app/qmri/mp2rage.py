@@ -1,4 +1,4 @@
-"""R1 from MP2RAGE: the sequence equations of Marques et al. 2010, inverted by a lookup table.
+"""R1 from MP2RAGE by a lookup table of the sequence equations of Marques et al. 2010.
 
 Marques et al. 2010, doi:10.1016/j.neuroimage.2009.10.002; correction for the transmit field as in
 Marques and Gruetter 2013, doi:10.1371/journal.pone.0069294.
@@ -22,24 +22,24 @@ _FIELDS = np.linspace(0.4, 1.6, 49)
 _LARGEST_INTEGER = 4095.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MP2RAGEProtocol:
-    """Timing and excitation of an MP2RAGE.
+    """Timing and excitation of an MP2RAGE sequence.
 
     Attributes
     ----------
     inversion_times : (float, float)
-        From inversion to the centre of k-space of each train, in s.
+        Time from inversion to the centre of k-space of each train, in s.
     flip_angles : (float, float)
         In degrees.
     repetition_time_preparation : float
-        From one inversion to the next, in s.
+        Time from one inversion to the next, in s.
     repetition_time_excitation : float
-        From one pulse of a train to the next, in s.
+        Time from one pulse of a train to the next, in s.
     shots : (int, int)
         Pulses of a train before and after the centre of k-space.
     inversion_efficiency : float
-        0.96 for the usual adiabatic pulse.
+        Share of the magnetisation that is inverted; 0.96 for the usual adiabatic pulse.
     """
 
     inversion_times: tuple[float, float]
@@ -60,7 +60,7 @@ class MP2RAGEProtocol:
 
     @property
     def delays(self) -> tuple[float, float, float]:
-        """Free recovery before, between and after the trains, in s."""
+        """Times of free recovery before, between and after the trains, in s."""
         before, after = (number * self.repetition_time_excitation for number in self.shots)
         first, second = self.inversion_times
         return (
@@ -73,7 +73,7 @@ class MP2RAGEProtocol:
 def inversion_signals(
     t1: npt.NDArray[np.floating], protocol: MP2RAGEProtocol, transmit_field: float = 1.0
 ) -> tuple[Float64Array, Float64Array]:
-    """Signals at the centre of k-space of both trains, in the steady state.
+    """Compute the signals at the centre of k-space of both trains, in the steady state.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def inversion_signals(
         In s.
     protocol : MP2RAGEProtocol
     transmit_field : float
-        Relative; it scales the pulses of the trains, not the adiabatic inversion.
+        Relative; scales the pulses of the trains, not the adiabatic inversion.
 
     Returns
     -------
@@ -92,22 +92,22 @@ def inversion_signals(
     before, after = protocol.shots
     decay = np.exp(-protocol.repetition_time_excitation / t1)
 
-    # Every part of the cycle turns the magnetisation M into a M + b.
+    # Every part of the cycle maps the magnetisation M to a M + b.
     def recover(state: tuple[Float64Array, Float64Array], delay: float) -> tuple[Float64Array, ...]:
-        left = np.exp(-delay / t1)
-        return left * state[0], 1 + left * (state[1] - 1)
+        remaining = np.exp(-delay / t1)
+        return remaining * state[0], 1 + remaining * (state[1] - 1)
 
     def excite(
         state: tuple[Float64Array, ...], angle: float, number: int
     ) -> tuple[Float64Array, Float64Array]:
-        kept = np.cos(angle) * decay
-        steady = (1 - decay) / (1 - kept)
-        return kept**number * state[0], steady + kept**number * (state[1] - steady)
+        factor = np.cos(angle) * decay
+        steady = (1 - decay) / (1 - factor)
+        return factor**number * state[0], steady + factor**number * (state[1] - steady)
 
     inverted = np.full_like(t1, -protocol.inversion_efficiency), np.zeros_like(t1)
     centre_one = excite(recover(inverted, protocol.delays[0]), first, before)
-    rest = recover(excite(centre_one, first, after), protocol.delays[1])
-    centre_two = excite(rest, second, before)
+    between = recover(excite(centre_one, first, after), protocol.delays[1])
+    centre_two = excite(between, second, before)
     a, b = recover(excite(centre_two, second, after), protocol.delays[2])
     magnetisation = b / (1 - a)
     return (
@@ -117,12 +117,12 @@ def inversion_signals(
 
 
 def combine(first: Float64Array, second: Float64Array) -> Float64Array:
-    """The MP2RAGE ratio S1 S2 / (S1² + S2²) of two signed signals, -0.5 to 0.5."""
+    """Compute the MP2RAGE ratio S1 S2 / (S1² + S2²) of two signed signals, -0.5 to 0.5."""
     return np.asarray(first * second / (first**2 + second**2))
 
 
 def ratio_from_scanner(values: FloatArray) -> tuple[FloatArray, str]:
-    """Bring a UNIT1 image to the range -0.5 to 0.5.
+    """Convert a UNIT1 image to the range -0.5 to 0.5.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def ratio_from_scanner(values: FloatArray) -> tuple[FloatArray, str]:
     -------
     ratio : (X, Y, Z) float32
     conversion : str
-        What was done; empty if nothing.
+        Description of the conversion; empty if there was none.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def ratio_from_scanner(values: FloatArray) -> tuple[FloatArray, str]:
 def r1_from_ratio(
     ratio: FloatArray, protocol: MP2RAGEProtocol, transmit_field: FloatArray | None = None
 ) -> FloatArray:
-    """R1 whose ratio, by the sequence equations, is the one found.
+    """Compute R1 from the MP2RAGE ratio by the sequence equations.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def r1_from_ratio(
         -0.5 to 0.5.
     protocol : MP2RAGEProtocol
     transmit_field : (X, Y, Z) float32, optional
-        Relative; nominal if not given.
+        Relative; 1 if not given.
 
     Returns
     -------
@@ -174,10 +174,10 @@ def r1_from_ratio(
         return _looked_up(ratio, protocol, 1.0)
     r1 = np.full(ratio.shape, np.nan, dtype=np.float32)
     place = (transmit_field - _FIELDS[0]) / (_FIELDS[1] - _FIELDS[0])
-    known = np.isfinite(place) & (place >= 0) & (place <= len(_FIELDS) - 1)
-    node = np.where(known, place, -1.0).astype(np.int16)
-    for index in np.unique(node[known]):
-        here = known & (node == index)
+    covered = np.isfinite(place) & (place >= 0) & (place <= len(_FIELDS) - 1)
+    node = np.where(covered, place, -1.0).astype(np.int16)
+    for index in np.unique(node[covered]):
+        here = covered & (node == index)
         weight = (place[here] - index).astype(np.float32)
         upper = _FIELDS[min(index + 1, len(_FIELDS) - 1)]
         below = _looked_up(ratio[here], protocol, float(_FIELDS[index]))
@@ -189,10 +189,10 @@ def r1_from_ratio(
 def polarity_is_inverted(
     ratio: FloatArray, second: FloatArray, protocol: MP2RAGEProtocol, brain: Mask
 ) -> bool:
-    """Whether the ratio has the wrong sign, as when a phase was lost or swapped.
+    """Check whether the ratio has the wrong sign, for example because a phase was lost.
 
-    The right sign gives each voxel the T1 that explains its second inversion image with nearly
-    the same equilibrium magnetisation all over the brain; the wrong one does not.
+    With the right sign, T1 explains the second inversion image by nearly the same equilibrium
+    magnetisation all over the brain; with the wrong one it does not.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def polarity_is_inverted(
 
 
 def _looked_up(ratio: FloatArray, protocol: MP2RAGEProtocol, transmit_field: float) -> FloatArray:
-    """R1 from the part of the table in which the ratio falls steadily with T1."""
+    """Look up R1 in the part of the table in which the ratio decreases with T1."""
     table = combine(*inversion_signals(_T1, protocol, transmit_field))
     first = int(np.argmax(table))
     last = first + int(np.argmin(table[first:]))

@@ -3,7 +3,7 @@
 With t = 2 tan(a/2) for the local flip angle a, the Ernst equation is, to second order in the
 relaxation per repetition, the rational function S = A t R1 TR / (R1 TR + t²/2) (Dathe and Helms
 2010, doi:10.1088/0031-9155/55/15/003; Helms et al. 2008, doi:10.1002/mrm.21542). The small-angle
-form sets t = a. Two excitations give R1 and the amplitude A in closed form.
+form sets t = a. R1 and the amplitude A follow from two excitations in closed form.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from bids_app.qmri.arrays import FloatArray, finite_or_nan
 Form = Literal["exact", "small-angle"]
 Field = FloatArray | float
 
-# How strongly MT saturation outgrows the square of the transmit field: Helms et al. 2021,
+# Deviation of MT saturation from the square of the transmit field: Helms et al. 2021,
 # arXiv:2104.14878.
 _MT_FIELD_DEPENDENCE = 0.4
 
 
 @dataclass(frozen=True)
 class Excitation:
-    """How a spoiled gradient echo is excited.
+    """Excitation of a spoiled gradient echo.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Excitation:
 
 
 def tip(excitation: Excitation, transmit_field: Field = 1.0, form: Form = "exact") -> Field:
-    """What stands for the flip angle in the rational form: 2 tan(a/2), or a itself."""
+    """Compute t of the rational form: 2 tan(a/2), or the flip angle a (rad) itself."""
     angle = float(np.deg2rad(excitation.flip_angle)) * transmit_field
     return angle if form == "small-angle" else np.asarray(2 * np.tan(angle / 2), np.float32)
 
@@ -52,7 +52,7 @@ def r1_and_amplitude(
     transmit_field: Field = 1.0,
     form: Form = "exact",
 ) -> tuple[FloatArray, FloatArray]:
-    """R1 and amplitude from two spoiled gradient echoes, such as PDw and T1w.
+    """Compute R1 and amplitude from two spoiled gradient echoes, such as PDw and T1w.
 
     Parameters
     ----------
@@ -95,12 +95,12 @@ def mt_saturation(
     transmit_field: Field = 1.0,
     form: Form = "exact",
 ) -> FloatArray:
-    """Magnetisation transfer saturation per pulse (MTsat).
+    """Compute the magnetisation transfer saturation per pulse (MTsat).
 
-    MTsat is what the rational form lacks to explain the signal: S = A t R1 TR / (R1 TR + t²/2 +
-    MTsat) (Helms et al. 2008, doi:10.1002/mrm.21732). It is scaled to the nominal transmit field
-    f: it grows with f² (1 - 0.4 f) / (1 - 0.4) (Helms et al. 2021, arXiv:2104.14878). With
-    ``r1`` and ``amplitude`` at the local flip angle this equals, in the small-angle form, the
+    MTsat is the term that completes the rational form: S = A t R1 TR / (R1 TR + t²/2 + MTsat)
+    (Helms et al. 2008, doi:10.1002/mrm.21732). It is scaled to the nominal transmit field: with the
+    relative field f it grows as f² (1 - 0.4 f) / (1 - 0.4) (Helms et al. 2021, arXiv:2104.14878).
+    With ``r1`` and ``amplitude`` at the local flip angle this equals, in the small-angle form, the
     usual computation with all three at the nominal one.
 
     Parameters
@@ -108,7 +108,7 @@ def mt_saturation(
     signal : (X, Y, Z) float32
         MT-weighted, at the echo time of the amplitude.
     excitation : Excitation
-        Of the MT-weighted series.
+        Excitation of the MT-weighted series.
     r1, amplitude : (X, Y, Z) float32
         As from `r1_and_amplitude` with the same field and form.
     transmit_field : (X, Y, Z) float32 or float

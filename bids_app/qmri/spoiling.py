@@ -25,9 +25,9 @@ class SpoilingCoefficients:
     excitations : (Excitation, Excitation)
         PD- and T1-weighted.
     form : {'exact', 'small-angle'}
-        In which the apparent R1 must have been computed.
+        Form in which the apparent R1 must have been computed.
     offset, slope : (float, float, float)
-        Of a (T1 in ms) and b, quadratic term first.
+        Coefficients of a (T1 in ms) and b, quadratic term first.
     """
 
     excitations: tuple[Excitation, Excitation]
@@ -100,7 +100,7 @@ def correct_spoiling(
     transmit_field : (X, Y, Z) float32 or float
         Relative.
     form : {'exact', 'small-angle'}
-        In which ``r1`` was computed.
+        Form in which ``r1`` was computed.
 
     Returns
     -------
@@ -110,24 +110,24 @@ def correct_spoiling(
     Raises
     ------
     ValueError
-        If the coefficients are unknown or were made for another protocol or form.
+        If the coefficients do not exist or hold for another protocol or form.
     """
     if name not in COEFFICIENTS:
-        known = ", ".join(COEFFICIENTS)
-        raise ValueError(f"There are no spoiling coefficients '{name}'; known are {known}.")
-    made_for = COEFFICIENTS[name]
-    if form != made_for.form:
+        names = ", ".join(COEFFICIENTS)
+        raise ValueError(f"There are no spoiling coefficients '{name}', only {names}.")
+    coefficients = COEFFICIENTS[name]
+    if form != coefficients.form:
         raise ValueError(
-            f"The spoiling coefficients {name} hold for R1 in the {made_for.form} form, "
+            f"The spoiling coefficients {name} hold for R1 in the {coefficients.form} form, "
             f"but it was computed in the {form} form."
         )
-    if not all(map(_agree, made_for.excitations, excitations)):
+    if not all(map(_agree, coefficients.excitations, excitations)):
         raise ValueError(
-            f"The spoiling coefficients {name} hold for {_described(made_for.excitations)}, "
+            f"The spoiling coefficients {name} hold for {_described(coefficients.excitations)}, "
             f"but the series have {_described(excitations)}."
         )
-    offset = _quadratic(made_for.offset, transmit_field) / 1000
-    slope = _quadratic(made_for.slope, transmit_field)
+    offset = _quadratic(coefficients.offset, transmit_field) / 1000
+    slope = _quadratic(coefficients.slope, transmit_field)
     with np.errstate(divide="ignore", invalid="ignore"):
         return finite_or_nan(r1 / (offset * r1 + slope))
 
@@ -137,10 +137,11 @@ def _quadratic(coefficients: tuple[float, float, float], field: Field) -> Field:
     return (quadratic * field + linear) * field + constant
 
 
-def _agree(expected: Excitation, found: Excitation) -> bool:
+def _agree(expected: Excitation, actual: Excitation) -> bool:
+    """Compare flip angles to 0.01 degrees and repetition times to 0.01 ms."""
     return bool(
-        np.isclose(expected.flip_angle, found.flip_angle, rtol=0, atol=0.01)
-        and np.isclose(expected.repetition_time, found.repetition_time, rtol=0, atol=1e-5)
+        np.isclose(expected.flip_angle, actual.flip_angle, rtol=0, atol=0.01)
+        and np.isclose(expected.repetition_time, actual.repetition_time, rtol=0, atol=1e-5)
     )
 
 

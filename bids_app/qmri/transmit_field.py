@@ -1,4 +1,4 @@
-"""The transmit field (B1+): smoothing a measured map, estimating it where none was measured."""
+"""The transmit field (B1+): smoothing of a measured map, estimation where there is none."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from bids_app.qmri.arrays import FloatArray, Mask
 
 # Full width at half maximum in mm to which measured maps are smoothed.
 SMOOTHING_MM = 8.0
-# An estimated field varies as slowly as this full width at half maximum in mm, which is that of
-# UNICORT; it is computed on voxels of about 4 mm.
+# Full width at half maximum in mm of the smoothness of an estimated field, that of UNICORT, and
+# voxel size at which it is estimated.
 _ESTIMATE_FWHM_MM = 60.0
 _ESTIMATE_SPACING_MM = 4.0
 _PASSES = 20
@@ -22,7 +22,7 @@ _FWHM_PER_SIGMA = 2.3548
 def smoothed(
     field: FloatArray, voxel_size: npt.NDArray[np.float64], fwhm: float = SMOOTHING_MM
 ) -> FloatArray:
-    """Smooth a transmit field without drawing in the zeros around it.
+    """Smooth a transmit field without influence of the zeros around it.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def smoothed(
     Returns
     -------
     (X, Y, Z) float32
-        Beyond the measured part, the value of the nearest voxel in it.
+        Extended beyond the measured part by the value of the nearest voxel in it.
 
     Raises
     ------
@@ -64,12 +64,12 @@ def estimate_from_r1(
     """Estimate the relative transmit field from the R1 map that it has biased.
 
     Apparent R1, computed with the nominal flip angle, is in the small-angle limit the true one
-    divided by the square of the relative field. What varies slowly over the brain is taken for
-    that: the idea of UNICORT (Weiskopf et al. 2011, doi:10.1016/j.neuroimage.2010.10.023).
-    Instead of its unified segmentation, fluid, grey and white matter are a mixture of three
-    normal distributions of log R1, fitted in turn with the slow variation of what they leave
-    (Wells et al. 1996, doi:10.1109/42.511747). The mean of log R1 over the brain is kept: R1
-    becomes even, not right on average.
+    divided by the square of the relative field. The slow variation of R1 over the brain is
+    attributed to the field: the idea of UNICORT (Weiskopf et al. 2011,
+    doi:10.1016/j.neuroimage.2010.10.023). Instead of its unified segmentation, fluid, grey and
+    white matter are a mixture of three normal distributions of log R1, fitted alternately with the
+    slow variation of the residuals (Wells et al. 1996, doi:10.1109/42.511747). The mean of log R1
+    over the brain does not change: the map becomes more uniform, not more accurate on average.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def estimate_from_r1(
 
 @dataclass
 class _Mixture:
-    """Three normal distributions: means, standard deviations, shares, each (3,)."""
+    """Mixture of three normal distributions: means, standard deviations, shares, each (3,)."""
 
     means: npt.NDArray[np.float64]
     deviations: npt.NDArray[np.float64]
@@ -116,11 +116,12 @@ class _Mixture:
 
     @classmethod
     def guess(cls, values: FloatArray) -> _Mixture:
+        """Initialise by percentiles."""
         means = np.percentile(values, (5, 40, 80)).astype(np.float64)
         return cls(means, np.full(3, values.std() / 2), np.full(3, 1 / 3))
 
     def update(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """One step of expectation maximisation: residuals and their weights at the old state."""
+        """Take a step of expectation maximisation; return residuals and weights before it."""
         distance = (values[:, None] - self.means) / self.deviations
         likelihood = self.shares / self.deviations * np.exp(-(distance**2) / 2)
         posterior = likelihood / np.maximum(likelihood.sum(1, keepdims=True), 1e-30)

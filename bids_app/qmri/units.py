@@ -1,4 +1,4 @@
-"""Recognising the units of maps that others have made, from the median in the brain."""
+"""Recognition of the units of existing maps from their median in the brain."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from bids_app.qmri.arrays import FloatArray, Mask
 
-# Medians over the brain that occur between 1.5 and 7 T, with room on both sides.
+# Ranges of medians over the brain at 1.5 to 7 T, with a margin on both sides.
 _R1_MEDIAN = (0.3, 2.5)
 _T1_MEDIAN = (0.4, 3.3)
 _FIELD_MEDIAN = (0.3, 2.0)
@@ -17,14 +17,14 @@ _FIELD_MEDIAN = (0.3, 2.0)
 
 @dataclass(frozen=True, eq=False)
 class Recognised:
-    """A map in the units that the package works with.
+    """A map in the units of this package.
 
     Attributes
     ----------
     values : (X, Y, Z) float32
         NaN where nothing was measured.
     conversion : str
-        What was done to the values; empty if nothing.
+        Description of the conversion; empty if there was none.
     """
 
     values: FloatArray
@@ -34,7 +34,7 @@ class Recognised:
 def r1_in_per_second(
     values: FloatArray, quantity: Literal["R1map", "T1map"], brain: Mask
 ) -> Recognised:
-    """R1 in 1/s from an R1 or T1 map in whatever unit it was stored.
+    """Convert an R1 or T1 map in any of the usual units to R1 in 1/s.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def r1_in_per_second(
     Raises
     ------
     ValueError
-        If the median in the brain fits no unit; it is named.
+        If the median in the brain is plausible in no unit; the message gives it.
     """
     units = {
         "R1map": (_R1_MEDIAN, (("1/s", 1.0), ("1/s times 1000", 1000.0), ("1/ms", 0.001))),
@@ -66,7 +66,7 @@ def r1_in_per_second(
 
 
 def relative_field(values: FloatArray, brain: Mask) -> Recognised:
-    """Relative transmit field from a TB1map in percent of the nominal flip angle, or relative.
+    """Convert a TB1map, in percent of the nominal flip angle or relative, to a relative field.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def relative_field(values: FloatArray, brain: Mask) -> Recognised:
     Raises
     ------
     ValueError
-        If the median in the brain fits neither; it is named.
+        If the median in the brain is plausible in neither; the message gives it.
     """
     candidates = (("percent", 100.0), ("relative", 1.0))
     positive = _positive(values)
@@ -90,17 +90,18 @@ def relative_field(values: FloatArray, brain: Mask) -> Recognised:
 
 
 def check_r1(r1: FloatArray, brain: Mask) -> None:
-    """Refuse a computed R1 map whose median in the brain cannot be.
+    """Refuse a computed R1 map with an implausible median in the brain.
 
     Raises
     ------
     ValueError
-        With the median.
+        If the median is implausible; the message gives it.
     """
     _unit(_positive(r1), brain, _R1_MEDIAN, (("1/s", 1.0),), "The computed R1map")
 
 
 def _positive(values: FloatArray) -> FloatArray:
+    """Replace values that are not positive by NaN."""
     single = np.asarray(values, dtype=np.float32)
     return np.where(np.isfinite(single) & (single > 0), single, np.float32(np.nan))
 
@@ -112,7 +113,7 @@ def _unit(
     candidates: tuple[tuple[str, float], ...],
     name: str,
 ) -> tuple[str, float]:
-    """Unit, with its factor, in which the median over the brain is plausible."""
+    """Find the unit, and its factor, in which the median over the brain is plausible."""
     inside = values[brain]
     inside = inside[np.isfinite(inside)]
     if inside.size < 0.5 * np.count_nonzero(brain):

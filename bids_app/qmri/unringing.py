@@ -1,4 +1,4 @@
-"""Gibbs ringing at edges, removed from volumes that were acquired in 3D."""
+"""Removal of Gibbs ringing from volumes that were acquired in 3D."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from bids_app.qmri.arrays import FloatArray
 
-# Positions within a voxel that are tried, and the neighbours (voxels) whose variation is compared.
+# Subvoxel shifts that are tried, and distances (voxels) of the neighbours that are compared.
 _SHIFTS = np.arange(-9, 11) / 20
 _NEAREST, _FARTHEST = 1, 3
 
@@ -14,16 +14,15 @@ _NEAREST, _FARTHEST = 1, 3
 def unring(volume: FloatArray) -> FloatArray:
     """Remove Gibbs ringing by local subvoxel shifts along all three axes.
 
-    Where an edge lies between voxels, samples taken at the zeros of its ringing do not show it. Of
-    the volume shifted along one axis, each voxel takes the shift with the least variation on one
-    side (Kellner et al. 2016, doi:10.1002/mrm.26054). The three results are joined in k-space, each
-    weighted where its axis holds the high frequencies (Bautista et al. 2021, Proc ISMRM 29:3535).
+    Samples at the zeros of the ringing of an edge do not show it. For each voxel, the shift along
+    an axis with the least variation on one side of the voxel is selected (Kellner et al. 2016,
+    doi:10.1002/mrm.26054). The results for the three axes are combined in k-space, each weighted by
+    the high frequencies along its axis (Bautista et al. 2021, Proc ISMRM 29:3535).
 
     Parameters
     ----------
     volume : (X, Y, Z) float32
-        Magnitudes as reconstructed from k-space; what was interpolated since, or filtered, no
-        longer rings at known places.
+        Magnitudes as reconstructed from k-space; interpolated or filtered images ring elsewhere.
 
     Returns
     -------
@@ -45,7 +44,7 @@ def unring(volume: FloatArray) -> FloatArray:
 
 
 def _unring_along(volume: FloatArray, axis: int) -> FloatArray:
-    """Shift each voxel along one axis to where its neighbours vary least, and interpolate back."""
+    """Shift each voxel along one axis to the least variation around it, and interpolate back."""
     from scipy.fft import irfft, rfft
 
     lines = np.moveaxis(volume, axis, -1)

@@ -24,8 +24,8 @@ def r1_from_flip_angles(
     """Fit the straight line S/sin a = E1 S/tan a + A (1 - E1), whose slope is exp(-TR R1).
 
     Linear fit: Deoni et al. 2003 (doi:10.1002/mrm.10407). The weighted fit repeats it with the
-    weights (sin a / (1 - E1 cos a))², which undo what the two divisions did to the noise (Chang
-    et al. 2008, doi:10.1002/mrm.21669).
+    weights (sin a / (1 - E1 cos a))², which correct for the effect of the two divisions on the
+    noise (Chang et al. 2008, doi:10.1002/mrm.21669).
 
     Parameters
     ----------
@@ -38,11 +38,12 @@ def r1_from_flip_angles(
     transmit_field : (X, Y, Z) float32 or float
         Relative.
     weighted : bool
+        Weighted instead of ordinary least squares.
 
     Returns
     -------
     (X, Y, Z) float32
-        In 1/s; NaN where the slope lies outside 0 to 1.
+        In 1/s; NaN where the slope is outside 0 to 1.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def r1_from_flip_angles(
 def _slope(
     signals: Sequence[FloatArray], angles: list[FloatArray], previous: FloatArray | None
 ) -> FloatArray:
-    """Slope of the least-squares line; weighted by the signal's sensitivity at ``previous``."""
+    """Compute the slope of the line; weighted by the signal's sensitivity at ``previous``."""
     weights: list[FloatArray | np.float32] = [np.float32(1.0)] * len(angles)
     if previous is not None:
         weights = [(np.sin(a) / (1 - previous * np.cos(a))) ** 2 for a in angles]

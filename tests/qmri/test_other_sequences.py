@@ -34,11 +34,11 @@ from examples.quantitative import (
 
 _PARAMETERS = MP2RAGEParameters()
 _PROTOCOL = MP2RAGEProtocol(
-    _PARAMETERS.inversion_times,
-    _PARAMETERS.flip_angles,
-    _PARAMETERS.repetition_time_preparation,
-    _PARAMETERS.repetition_time_excitation,
-    _PARAMETERS.shots,
+    inversion_times=_PARAMETERS.inversion_times,
+    flip_angles=_PARAMETERS.flip_angles,
+    repetition_time_preparation=_PARAMETERS.repetition_time_preparation,
+    repetition_time_excitation=_PARAMETERS.repetition_time_excitation,
+    shots=_PARAMETERS.shots,
 )
 _ANGLES = [protocol.flip_angle for protocol in VFA]
 
@@ -140,7 +140,13 @@ def test_a_ratio_in_an_unknown_range_is_refused(values: tuple[float, float]) -> 
 
 def test_impossible_timing_is_refused() -> None:
     with pytest.raises(ValueError, match="timing is impossible"):
-        MP2RAGEProtocol((0.7, 2.5), (4, 5), 5.0, 0.007, (120, 120))
+        MP2RAGEProtocol(
+            inversion_times=(0.7, 2.5),
+            flip_angles=(4, 5),
+            repetition_time_preparation=5.0,
+            repetition_time_excitation=0.007,
+            shots=(120, 120),
+        )
 
 
 def test_inverted_polarity_is_noticed() -> None:
