@@ -57,18 +57,20 @@ def r1_histogram(values: npt.NDArray[np.floating]) -> tuple[str, bytes]:
     counts, centres = _smooth_histogram(values)
     figure, axes = canvas("R1 in the brain", 6.0, 3.2)
     axes.plot(centres, counts, color=GREY)
-    modes_text = []
+    comparisons = []
     for (name, (low, high)), colour in zip(PUBLISHED.items(), (BLUE, ORANGE), strict=True):
         axes.axvspan(low, high, color=colour, alpha=0.15, label=f"{name}, published at 3 T")
         axes.axvline(modes[name], color=colour)
         place = "within" if low <= modes[name] <= high else "outside"
-        modes_text.append(f"{name} {modes[name]:.2f} 1/s, {place} the published {low} to {high}")
+        comparisons.append(
+            f"{name} {modes[name]:.2f} 1/s ({place} the published range, {low:.2f} to {high:.2f})"
+        )
     axes.set_xlabel("R1 (1/s)")
     axes.set_ylabel("Voxels")
     draw_legend(axes, 2)
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
-    return f"R1 in the brain: modes of {'; '.join(modes_text)}", buffer.getvalue()
+    return f"Histogram of R1 in the brain. Modes: {', '.join(comparisons)}", buffer.getvalue()
 
 
 def _smooth_histogram(

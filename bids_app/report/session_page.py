@@ -12,8 +12,6 @@ import pandas as pd
 from bids_app.report.tables import ColumnTexts, Table, format_table
 from bids_app.report.template import session_title, template
 
-# Volumes of litres, shown without decimals.
-_WHOLE_MILLILITRES = ("ICV (mL)", "Brain (mL)")
 _ATTEMPTS = ColumnTexts(headings={"MutualInformation": "Mutual information (nats)"})
 
 
@@ -219,11 +217,7 @@ def _volume_table(volumes: tuple[Volumes, ...]) -> Table:
         }
         for row in volumes
     ]
-    table = pd.DataFrame(rows)
-    whole = {
-        name: table[name].round().astype("Int64") for name in table if name in _WHOLE_MILLILITRES
-    }
-    return format_table(table.assign(**whole))
+    return format_table(pd.DataFrame(rows))
 
 
 def _interval(low: float, high: float) -> str | None:

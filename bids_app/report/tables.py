@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -13,10 +14,16 @@ MISSING = "n/a"
 
 # Estimates of models, whose interval is in the columns ci_low and ci_high.
 _ESTIMATES = ("beta", "mean", "difference")
+# Columns whose values are names of columns.
+_OF_NAMES = ("measure", "variable")
 
 _UNITS = {"ml": "mL", "mm": "mm", "percent": "%", "years": "years", "s": "s"}
 _P_VALUE = re.compile(r"(^|_)p(_|$)")
 _TWO_DIGITS = re.compile(r"(_ml|_mm|_percent|\((mL|mm|%)\))$")
+# Units that give two decimals to columns of any name.
+_TWO_DIGIT_UNITS = re.compile(r"\((years|%|%/year)\)$")
+# Volumes of more than a litre.
+_WHOLE = re.compile(r"^(icv|brain)(_ml| \(mL\))$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -119,9 +126,9 @@ def format_table(
     Returns
     -------
     Table
-        Columns of integers have no decimals, volumes, distances and percentages two, p-values
-        three ("< 0.001" below), other numbers as many as their column needs, up to three; flags
-        are "yes" or "no", missing values "n/a".
+        Integers and volumes of the head have no decimals, other volumes, distances, percentages
+        and years two, p-values three ("< 0.001" below), other numbers as many as their column
+        needs, up to three; flags are "yes" or "no", missing values "n/a".
     """
     names = [str(name) for name in frame.columns]
     frame = frame.set_axis(names, axis="columns")
@@ -129,7 +136,7 @@ def format_table(
     shown = [name for name in names if name not in ends]
     texts = columns or ColumnTexts()
     headings = tuple(_heading(name, frame, texts) for name in shown)
-    cells = [_cells(name, frame) for name in shown]
+    cells = [_cells(name, frame, texts) for name in shown]
     count = len(frame)
     rows = zip(
         zip(*cells, strict=True) if cells else [()] * count,
@@ -147,20 +154,26 @@ def _heading(name: str, frame: pd.DataFrame, texts: ColumnTexts) -> Heading:
     return Heading(texts.heading(name) + interval, hint, _is_numeric(frame[name]))
 
 
-def _cells(name: str, frame: pd.DataFrame) -> list[Cell]:
+def _cells(name: str, frame: pd.DataFrame, texts: ColumnTexts) -> list[Cell]:
     if not _is_numeric(frame[name]):
-        return [Cell(MISSING if pd.isna(value) else _text(value), None) for value in frame[name]]
+        words = [MISSING if pd.isna(value) else _text(value) for value in frame[name]]
+        names = texts.headings if name in _OF_NAMES else {}
+        return [Cell(names.get(word, word), None) for word in words]
     values = _numbers(frame[name])
-    whole = pd.api.types.is_integer_dtype(frame[name])
-    show = _present("{:.0f}".format) if whole else _formatter(name, values)
-    texts = [show(value) for value in values]
-    if ends := [_numbers(frame[end]) for end in _interval_ends(name, frame)]:
-        texts = [
+    ends = [_numbers(frame[end]) for end in _interval_ends(name, frame)]
+    whole = pd.api.types.is_integer_dtype(frame[name]) or _WHOLE.search(name)
+    if whole:
+        show = _present("{:.0f}".format)
+    else:
+        show = _formatter(name, texts.heading(name), [*values, *chain(*ends)])
+    shown = [show(value) for value in values]
+    if ends:
+        shown = [
             text if np.isnan([low, high]).any() else f"{text} [{show(low)}, {show(high)}]"
-            for text, low, high in zip(texts, *ends, strict=True)
+            for text, low, high in zip(shown, *ends, strict=True)
         ]
     keys = ["" if np.isnan(value) else repr(value) for value in values]
-    return [Cell(text, key) for text, key in zip(texts, keys, strict=True)]
+    return [Cell(text, key) for text, key in zip(shown, keys, strict=True)]
 
 
 def _text(value: object) -> str:
@@ -184,20 +197,23 @@ def _is_numeric(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 
-def _formatter(name: str, values: list[float]) -> Callable[[float], str]:
-    """Return the function that formats one value of a column."""
+def _formatter(name: str, heading: str, values: list[float]) -> Callable[[float], str]:
+    """Return the function that formats one of the values of a column."""
     if _P_VALUE.search(name):
         return _present(lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}")
-    if _TWO_DIGITS.search(name):
+    if _TWO_DIGITS.search(name) or _TWO_DIGIT_UNITS.search(heading):
         return _present("{:.2f}".format)
     present = [value for value in values if np.isfinite(value)]
     # Counts, which are floats where one is missing, and scores in half steps need no more zeros.
     digits = next((n for n in range(3) if all(round(value, n) == value for value in present)), 3)
-    return _present(lambda value: f"{value:.{digits}f}" if _is_plain(value) else f"{value:.2e}")
+    largest = max(map(abs, present), default=0.0)
 
+    def write(value: float) -> str:
+        # Three decimals are enough where other values of the column have two that count.
+        small = 0 < abs(value) < 1e-3 and largest < 1e-2
+        return f"{value:.2e}" if small or abs(value) >= 1e5 else f"{value:.{digits}f}"
 
-def _is_plain(value: float) -> bool:
-    return value == 0 or 1e-3 <= abs(value) < 1e5
+    return _present(write)
 
 
 def _present(write: Callable[[float], str]) -> Callable[[float], str]:

@@ -21,6 +21,6 @@ def test_modes_of_a_mixture_of_known_tissues() -> None:
 
 def test_the_caption_says_what_lies_outside() -> None:
     caption, png = r1_histogram(_brain(0.66, 1.4))
-    assert "grey matter 0.66 1/s, within the published 0.55 to 0.75" in caption
-    assert "outside the published 0.92 to 1.2" in caption
+    assert "grey matter 0.66 1/s (within the published range, 0.55 to 0.75)" in caption
+    assert "(outside the published range, 0.92 to 1.20)" in caption
     assert png.startswith(b"\x89PNG")

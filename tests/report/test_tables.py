@@ -18,6 +18,8 @@ def texts(values: list[object], name: str) -> list[str]:
         ("total_ml", [12.3456, 7.0, None], ["12.35", "7.00", "n/a"]),
         ("Left (mL)", [6.005], ["6.00"]),
         ("ICV (mL)", [1503, 99], ["1503", "99"]),
+        ("icv_ml", [1503.6], ["1504"]),
+        ("slope", [0.02, 0.0009], ["0.020", "0.001"]),
         ("hd95_mm", [1.4142], ["1.41"]),
         ("change_percent", [-0.5], ["-0.50"]),
         ("p", [0.04321, 0.00001, np.nan], ["0.043", "< 0.001", "n/a"]),
@@ -70,7 +72,7 @@ def test_interval_of_a_model_joins_its_estimate() -> None:
     frame = pd.DataFrame({"beta": [1.5], "se": [0.5], "ci_low": [0.25], "ci_high": [2.75]})
     table = format_table(frame, ColumnTexts({"beta": "Beta"}, confidence=0.9))
     assert [heading.text for heading in table.headings] == ["Beta [90 % CI]", "se"]
-    assert [cell.text for cell in table.rows[0].cells] == ["1.5 [0.2, 2.8]", "0.5"]
+    assert [cell.text for cell in table.rows[0].cells] == ["1.50 [0.25, 2.75]", "0.5"]
 
 
 def test_headings_carry_units_and_hints() -> None:
@@ -80,6 +82,13 @@ def test_headings_carry_units_and_hints() -> None:
     assert (left.text, left.hint, left.numeric) == ("total (mL)", "total_ml: both sides", True)
     assert (middle.text, middle.hint, middle.numeric) == ("Participant", "subject", False)
     assert right.text == "3"
+
+
+def test_names_of_columns_are_shown_as_headings() -> None:
+    frame = pd.DataFrame({"measure": ["annual_percent", "edss"], "annual_percent": [-0.5123, 1.0]})
+    table = format_table(frame, ColumnTexts({"annual_percent": "Annual change (%/year)"}))
+    rows = [[cell.text for cell in row.cells] for row in table.rows]
+    assert rows == [["Annual change (%/year)", "-0.51"], ["edss", "1.00"]]
 
 
 def test_numbers_sort_by_value_and_text_by_text() -> None:
