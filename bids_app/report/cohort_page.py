@@ -139,12 +139,6 @@ def cohort_page(report: CohortReport) -> str:
     ValueError
         If the figure of a section is not SVG.
     """
-    counts = Counter(session.status for session in report.sessions)
-    cards = {
-        "subjects": len({session.subject for session in report.sessions}),
-        "sessions": len(report.sessions),
-        **{status: counts[status] for status in ("done", "failed", "skipped")},
-    }
     sections = [
         _Drawn(
             f"section-{number}",
@@ -163,16 +157,31 @@ def cohort_page(report: CohortReport) -> str:
     return template("cohort.html.jinja").render(
         title=report.dataset,
         report=report,
-        cards=cards,
-        incomplete=[
-            (session_title(session.subject, session.session), session)
-            for session in report.sessions
-            if session.status != "done"
-        ],
+        cards=_cards(report.sessions),
+        incomplete=_incomplete(report.sessions),
         volumes=_linked_volumes(report),
         parts=parts,
         dictionary=list(_dictionary(report)),
     )
+
+
+def _cards(sessions: tuple[SessionStatus, ...]) -> dict[str, int]:
+    """Count subjects and sessions, the latter in all and by status."""
+    counts = Counter(session.status for session in sessions)
+    return {
+        "subjects": len({session.subject for session in sessions}),
+        "sessions": len(sessions),
+        **{status: counts[status] for status in ("done", "failed", "skipped")},
+    }
+
+
+def _incomplete(sessions: tuple[SessionStatus, ...]) -> list[tuple[str, SessionStatus]]:
+    """Return the sessions without results, with their titles."""
+    return [
+        (session_title(session.subject, session.session), session)
+        for session in sessions
+        if session.status != "done"
+    ]
 
 
 def _linked_volumes(report: CohortReport) -> Table:

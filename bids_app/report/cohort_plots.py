@@ -59,10 +59,6 @@ def flow_diagram(steps: Sequence[FlowStep]) -> Figure:
     steps : sequence of FlowStep
         From top to bottom.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     References
     ----------
     Hopewell et al. 2025, BMJ 389:e081123 (CONSORT statement, flow diagram).
@@ -100,10 +96,6 @@ def containment_heatmap(containment: pd.DataFrame, *, title: str = "") -> Figure
     containment : DataFrame
         One row per ordered pair: ``contained``, ``container``, ``containment`` (0 to 1).
     title : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------
@@ -152,10 +144,6 @@ def grouped_boxplot(
         Whether to draw a line at zero.
     title : str
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     KeyError
@@ -193,10 +181,6 @@ def correlation_plot(
         Text below the name of each column, for example the correlation, by column.
     x_label, y_label : str
         Texts of the axes.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

@@ -47,10 +47,6 @@ def interval_plot(
     log : bool
         Whether the axis is logarithmic.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     KeyError
@@ -68,14 +64,7 @@ def interval_plot(
     grid = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
     for axes, panel in zip(grid, panels, strict=False):
         rows = estimates[(estimates["panel"] == panel) & np.isfinite(estimates["estimate"])]
-        if log:
-            axes.set_xscale("log")
-            axes.xaxis.set_major_formatter("{x:g}")
-            axes.xaxis.set_minor_formatter("")
-        if none is not None:
-            axes.axvline(none, color=GREY, linewidth=0.8)
-        if len(rows):
-            axes.set_xlim(_limits(rows, none, log=log))
+        _scale_axis(axes, rows, none, log=log)
         for row in rows.to_dict("records"):
             _draw_estimate(axes, methods.index(row["method"]), row)
         axes.set(title=panel, xlabel=label, ylim=(len(methods) - 0.5, -0.5))
@@ -113,6 +102,18 @@ def diagnostics_plot(fits: Sequence[LinearFit]) -> Figure:
         residuals.axhline(0, color=GREY, linewidth=0.8)
         residuals.set(title=f"{name}: residuals", xlabel="fitted", ylabel="residual")
     return figure
+
+
+def _scale_axis(axes: Axes, rows: pd.DataFrame, none: float | None, *, log: bool) -> None:
+    """Set scale and range of the axis of the estimates, and draw the value of no effect."""
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
+    if none is not None:
+        axes.axvline(none, color=GREY, linewidth=0.8)
+    if len(rows):
+        axes.set_xlim(_limits(rows, none, log=log))
 
 
 def _limits(rows: pd.DataFrame, none: float | None, *, log: bool) -> tuple[float, float]:

@@ -67,10 +67,6 @@ def bland_altman_plot(
     title : str
         Usually the name of the method.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ValueError
@@ -121,10 +117,6 @@ def scatter_plot(
     title : str
         Usually the name of the method.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ValueError
@@ -165,10 +157,6 @@ def overlap_boxplot(
         Text of the axis.
     title : str
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     KeyError
@@ -205,10 +193,6 @@ def volume_stripplot(
     quantity, unit : str
         Name of the measured quantity, and its unit.
     title : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

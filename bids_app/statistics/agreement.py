@@ -103,10 +103,9 @@ def concordance(
     Returns
     -------
     Interval
-        The coefficient with its interval by Fisher's z, from the corrected variance with n - 2;
-        [1, 1] for perfect concordance. If one sample is constant, the covariance and thus the
-        coefficient are 0 without an interval (NaN); if both are constant and equal, the
-        coefficient is undefined as well (NaN).
+        With the interval by Fisher's z, from the corrected variance with n - 2; [1, 1] for
+        perfect concordance. If one sample is constant, the coefficient is 0 without an interval
+        (NaN); if both are constant and equal, it is undefined as well (NaN).
 
     Raises
     ------
@@ -126,17 +125,33 @@ def concordance(
     if is_constant(x) or is_constant(y):
         return Interval(0.0, np.nan, np.nan)
     ccc = float(2 * cov / denominator)
-    if 1 - abs(ccc) < 1e-14:
-        return Interval(ccc, ccc, ccc)
     scale = np.sqrt(var_x * var_y)
-    r = cov / scale
-    accuracy = 2 * scale / denominator
     shift = (x.mean() - y.mean()) ** 2 / scale
-    variance = (
+    variance = _concordance_variance(ccc, cov / scale, 2 * scale / denominator, shift)
+    return _fisher_interval(ccc, variance / (x.size - 2), confidence)
+
+
+def _concordance_variance(ccc: float, r: float, accuracy: float, shift: float) -> float:
+    """Return n - 2 times the variance of a concordance, Lin 2000.
+
+    Parameters
+    ----------
+    ccc, r, accuracy : float
+        Concordance, Pearson correlation and bias correction factor, ccc = r · accuracy.
+    shift : float
+        Squared location shift relative to the scale.
+    """
+    return (
         (1 - r**2) * accuracy**2 * (1 - ccc**2)
         + 2 * ccc**2 * accuracy * (1 - ccc) * shift
         - 0.5 * ccc**2 * accuracy**2 * shift**2
-    ) / (x.size - 2)
+    )
+
+
+def _fisher_interval(ccc: float, variance: float, confidence: float) -> Interval:
+    """Return a concordance with its interval by Fisher's z; [1, 1] if it is perfect."""
+    if 1 - abs(ccc) < 1e-14:
+        return Interval(ccc, ccc, ccc)
     half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / (1 - ccc**2)
     low, high = np.tanh(np.arctanh(ccc) + np.array([-half, half]))
     return Interval(ccc, float(low), float(high))
@@ -245,10 +260,8 @@ def agreement_table(
         One row per method in order of appearance: ``method``, ``n`` complete pairs, ``ccc``,
         ``icc_c1``, ``icc_a1``, ``slope`` and ``intercept`` of method on reference,
         ``residual_sd``, ``bias``, ``sd``, ``lower_limit``, ``upper_limit``,
-        ``proportional_slope``; all but ``residual_sd`` are followed by their ``_ci_low`` and
-        ``_ci_high``.
-        A method that cannot be compared has NaN and its ``reason``; so has a measure that a
-        constant sample leaves undefined. Otherwise ``reason`` is empty.
+        ``proportional_slope``; all but ``residual_sd`` with ``_ci_low`` and ``_ci_high``.
+        Without them NaN and the ``reason``, which is otherwise empty.
 
     Raises
     ------
@@ -257,28 +270,36 @@ def agreement_table(
     ValueError
         If a scan has two volumes by one method, or volumes are text, infinite or negative.
     """
+    wide = _volumes_by_method(volumes, keys)
+    if reference not in wide:
+        raise KeyError(f"reference '{reference}' is none of the methods {list(wide)}")
+    rows = [
+        {"method": method, **_agreement_row(wide[reference], wide[method], confidence, ddof)}
+        for method in wide.columns.drop(reference)
+    ]
+    return pd.DataFrame(rows, columns=["method", "n", "reason", *_COLUMNS])
+
+
+def _volumes_by_method(volumes: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Return one row per scan and one column per method, in order of appearance."""
     require_columns(volumes, [*keys, "method", "volume"])
     require_unique(volumes, [*keys, "method"])
     checked = volumes.assign(volume=numeric_column(volumes, "volume"))
     if (checked["volume"] < 0).any():
         raise ValueError("column 'volume' holds negative volumes")
-    methods = list(dict.fromkeys(checked["method"]))
-    if reference not in methods:
-        raise KeyError(f"reference '{reference}' is none of the methods {methods}")
     wide = checked.pivot(index=list(keys), columns="method", values="volume")
-    rows = []
-    for method in methods:
-        if method == reference:
-            continue
-        x, y = complete_cases(wide[reference], wide[method])
-        row: dict[str, object] = {"method": method, "n": x.size, "reason": ""}
-        try:
-            row |= _agreement_columns(x, y, confidence, ddof)
-            row["reason"] = _undefined(x, y)
-        except ValueError as error:
-            row["reason"] = str(error)
-        rows.append(row)
-    return pd.DataFrame(rows, columns=["method", "n", "reason", *_COLUMNS])
+    return wide[list(dict.fromkeys(checked["method"]))]
+
+
+def _agreement_row(
+    reference: pd.Series, method: pd.Series, confidence: float, ddof: int
+) -> dict[str, object]:
+    x, y = complete_cases(reference, method)
+    try:
+        columns = _agreement_columns(x, y, confidence, ddof)
+    except ValueError as error:
+        return {"n": x.size, "reason": str(error)}
+    return {"n": x.size, "reason": _undefined(x, y), **columns}
 
 
 def _agreement_columns(

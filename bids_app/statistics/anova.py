@@ -125,23 +125,17 @@ def analyse_covariance(
     # The first group is the reference level: all its indicators are zero.
     at = np.tile(terms.mean().to_numpy(), (len(groups), 1))
     at[:, -(len(groups) - 1) :] = np.eye(len(groups))[:, 1:]
-    pairs = list(combinations(range(len(groups)), 2))
-    contrasts = np.array([at[i] - at[j] for i, j in pairs])
     omnibus = fit.f_test(at[1:] - at[0])
     means = _contrast_columns(fit, at, "mean", confidence)[["mean", "se", "ci_low", "ci_high"]]
     means.insert(0, "n", members.value_counts().reindex(groups).to_numpy())
     means.insert(0, "group", groups)
-    comparisons = _contrast_columns(fit, contrasts, "difference", confidence)
-    comparisons.insert(0, "second", [groups[j] for _, j in pairs])
-    comparisons.insert(0, "first", [groups[i] for i, _ in pairs])
-    comparisons["p_adj"] = adjust(comparisons["p"], procedure="bonferroni")
     return Ancova(
         n=len(members),
         f=float(omnibus.fvalue),
         p=float(omnibus.pvalue),
         df=(int(omnibus.df_num), int(omnibus.df_denom)),
         means=means,
-        comparisons=comparisons,
+        comparisons=_compare_groups(fit, at, groups, confidence),
     )
 
 
@@ -177,17 +171,8 @@ def analyse_repeated_measures(
     Greenhouse & Geisser 1959, Psychometrika 24:95-112; Mauchly 1940, Ann Math Stat
     11:204-209; use: Opfer et al. 2022.
     """
-    require_columns(scores, [*keys, "method", measure])
-    require_unique(scores, [*keys, "method"])
-    checked = scores.assign(**{measure: numeric_column(scores, measure)})
-    wide = checked.pivot(index=list(keys), columns="method", values=measure).dropna()
-    n, levels = wide.shape
-    if levels < 2 or n <= levels:
-        raise ValueError(f"{n} complete scans by {levels} methods cannot be compared")
-    # Without the subjects' means, which the test ignores, sums of squares lose no digits to them.
-    within = pd.DataFrame(wide.sub(wide.mean(axis=1), axis=0).to_numpy())
-    if np.allclose(within.std(ddof=0), 0, atol=1e-12):
-        raise ValueError("the differences between methods do not vary")
+    within = _within_subject_scores(scores, measure, keys)
+    n, levels = within.shape
     # Its plotting libraries take seconds to import.
     import pingouin
 
@@ -204,6 +189,40 @@ def analyse_repeated_measures(
         mauchly_w=float(row.get("W_spher", np.nan)),
         mauchly_p=float(row.get("p_spher", np.nan)),
     )
+
+
+def _compare_groups(
+    fit: sm.regression.linear_model.RegressionResultsWrapper,
+    at: FloatArray,
+    groups: list[str],
+    confidence: float,
+) -> pd.DataFrame:
+    """Compare each pair of adjusted means; rows of `at` are the terms of the groups' means."""
+    pairs = list(combinations(range(len(groups)), 2))
+    contrasts = np.array([at[i] - at[j] for i, j in pairs])
+    comparisons = _contrast_columns(fit, contrasts, "difference", confidence)
+    comparisons.insert(0, "second", [groups[j] for _, j in pairs])
+    comparisons.insert(0, "first", [groups[i] for i, _ in pairs])
+    comparisons["p_adj"] = adjust(comparisons["p"], procedure="bonferroni")
+    return comparisons
+
+
+def _within_subject_scores(scores: pd.DataFrame, measure: str, keys: Sequence[str]) -> pd.DataFrame:
+    """Return the deviations of complete scans from their mean, shape (scans, methods).
+
+    The tests ignore the means of scans; without them, sums of squares lose no digits to them.
+    """
+    require_columns(scores, [*keys, "method", measure])
+    require_unique(scores, [*keys, "method"])
+    checked = scores.assign(**{measure: numeric_column(scores, measure)})
+    wide = checked.pivot(index=list(keys), columns="method", values=measure).dropna()
+    n, levels = wide.shape
+    if levels < 2 or n <= levels:
+        raise ValueError(f"{n} complete scans by {levels} methods cannot be compared")
+    within = pd.DataFrame(wide.sub(wide.mean(axis=1), axis=0).to_numpy())
+    if np.allclose(within.std(ddof=0), 0, atol=1e-12):
+        raise ValueError("the differences between methods do not vary")
+    return within
 
 
 def _contrast_columns(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -37,10 +38,8 @@ def bootstrap_interval(
     confidence : float
     method : {'percentile', 'BCa'}
         The default is the percentile interval: the jackknife in BCa fails for medians.
-    resamples : int
-        Number of resamples.
-    seed : int
-        Seed of the resampling; the same seed gives the same interval.
+    resamples, seed : int
+        Number of resamples, and the seed of their drawing.
 
     Returns
     -------
@@ -60,9 +59,32 @@ def bootstrap_interval(
         end = estimate if values.size > 1 else np.nan
         return Interval(estimate, end, end)
     if method == "percentile":
-        resampled = _resample(values, statistic, resamples, seed)
-        low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
-        return Interval(estimate, float(low), float(high))
+        levels = [(1 - confidence) / 2, (1 + confidence) / 2]
+        low, high = np.quantile(_resample(values, statistic, resamples, seed), levels)
+    else:
+        low, high = bootstrap_ends(values, compute, confidence, method, resamples, seed)
+    return Interval(estimate, float(low), float(high))
+
+
+def bootstrap_ends(
+    values: FloatArray,
+    compute: Callable[..., Any],
+    confidence: float,
+    method: BootstrapMethod,
+    resamples: int,
+    seed: int,
+) -> tuple[float, float]:
+    """Return the ends of the bootstrap interval of any statistic of a sample.
+
+    Parameters
+    ----------
+    values : float64 array, shape (n,)
+        Finite, n ≥ 2.
+    compute : callable
+        Maps an array to the statistic along its keyword argument ``axis``.
+    confidence, method, resamples, seed
+        See `bootstrap_interval`.
+    """
     ends = stats.bootstrap(
         (values,),
         compute,
@@ -72,7 +94,7 @@ def bootstrap_interval(
         method=method,
         rng=np.random.default_rng(seed),
     ).confidence_interval
-    return Interval(estimate, float(ends.low), float(ends.high))
+    return float(ends.low), float(ends.high)
 
 
 def _resample(values: FloatArray, statistic: Statistic, resamples: int, seed: int) -> FloatArray:

@@ -9,9 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from bids_app.statistics.bootstrap import BATCH_VALUES
+from bids_app.statistics.bootstrap import bootstrap_ends
 from bids_app.statistics.samples import (
     FloatArray,
+    Interval,
     complete_cases,
     is_constant,
     numeric_column,
@@ -21,6 +22,10 @@ from bids_app.statistics.samples import (
 
 # In smaller samples, many bootstrap samples hold one value only and have no effect size.
 MINIMUM_RATES = 10
+_CHANGE_COLUMNS = [
+    *("followup", "interval", "baseline", "value"),
+    *("change", "percent", "annual_change", "annual_percent"),
+]
 
 
 def change_table(
@@ -59,6 +64,29 @@ def change_table(
         If two visits of a series have the same time, a time is missing, or a column holds
         text or infinite values.
     """
+    series = _ordered_visits(visits, value, keys, time)
+    later = _with_baseline(series, keys)
+    later["interval"] = later["time"] - later["start"]
+    later["change"] = later["value"] - later["baseline"]
+    later["percent"] = 100 * later["change"] / later["baseline"].where(later["baseline"] > 0)
+    later["annual_change"] = later["change"] / later["interval"]
+    later["annual_percent"] = later["percent"] / later["interval"]
+    ordered = later.sort_values([*keys, "followup"], kind="stable", ignore_index=True)
+    return ordered[[*keys, *_CHANGE_COLUMNS]]
+
+
+def _with_baseline(series: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Return the follow-up visits with ``start`` and ``baseline``, time and value of the first."""
+    first = series[series["followup"] == 0].rename(columns={"time": "start", "value": "baseline"})
+    return series[series["followup"] > 0].merge(
+        first.drop(columns="followup"), on=list(keys), how="left", validate="many_to_one"
+    )
+
+
+def _ordered_visits(
+    visits: pd.DataFrame, value: str, keys: Sequence[str], time: str
+) -> pd.DataFrame:
+    """Return `keys`, ``time`` and ``value`` in order of time, and the ``followup`` from 0."""
     require_columns(visits, [*keys, time, value])
     require_unique(visits, [*keys, time])
     series = visits[list(keys)].assign(
@@ -67,19 +95,8 @@ def change_table(
     if series["time"].isna().any():
         raise ValueError(f"{int(series['time'].isna().sum())} visits have no '{time}'")
     series = series.sort_values("time", kind="stable")
-    series["followup"] = series.groupby(list(keys), sort=False, dropna=False).cumcount()
-    first = series[series["followup"] == 0].rename(columns={"time": "start", "value": "baseline"})
-    later = series[series["followup"] > 0].merge(
-        first.drop(columns="followup"), on=list(keys), how="left", validate="many_to_one"
-    )
-    later["interval"] = later["time"] - later["start"]
-    later["change"] = later["value"] - later["baseline"]
-    later["percent"] = 100 * later["change"] / later["baseline"].where(later["baseline"] > 0)
-    later["annual_change"] = later["change"] / later["interval"]
-    later["annual_percent"] = later["percent"] / later["interval"]
-    columns = ["followup", "interval", "baseline", "value", "change", "percent"]
-    ordered = later.sort_values([*keys, "followup"], kind="stable", ignore_index=True)
-    return ordered[[*keys, *columns, "annual_change", "annual_percent"]]
+    followup = series.groupby(list(keys), sort=False, dropna=False).cumcount()
+    return series.assign(followup=followup)
 
 
 def sample_size(
@@ -175,20 +192,10 @@ def sample_size_table(
         if rates.size < MINIMUM_RATES or is_constant(rates):
             rows.append(row | {"reason": f"fewer than {MINIMUM_RATES} rates, or all are equal"})
             continue
-        interval = stats.bootstrap(
-            (rates,),
-            _effect_size,
-            n_resamples=resamples,
-            batch=max(1, BATCH_VALUES // rates.size),
-            confidence_level=confidence,
-            method="percentile",
-            rng=np.random.default_rng(seed),
-        ).confidence_interval
-        effects = [float(_effect_size(rates)), float(interval.low), float(interval.high)]
-        sizes = np.ceil(sample_size(effects, slowing, power, alpha))
+        ends = bootstrap_ends(rates, _effect_size, confidence, "percentile", resamples, seed)
+        sizes = np.ceil(sample_size([float(_effect_size(rates)), *ends], slowing, power, alpha))
         row |= {"mean": rates.mean(), "sd": rates.std(ddof=1), "reason": ""}
-        row |= {"sample_size": sizes[0], "sample_size_ci_low": sizes[1]}
-        rows.append(row | {"sample_size_ci_high": sizes[2]})
+        rows.append(row | Interval(*sizes.tolist()).columns("sample_size"))
     columns = [*groups, "n", "mean", "sd", "sample_size", "sample_size_ci_low"]
     columns += ["sample_size_ci_high", *settings, "reason"]
     return pd.DataFrame(rows, columns=columns).assign(**settings)

@@ -14,6 +14,7 @@ from scipy import stats
 
 from bids_app.statistics.multiplicity import Adjustment, adjust
 from bids_app.statistics.samples import (
+    FloatArray,
     complete_cases,
     is_constant,
     numeric_column,
@@ -26,6 +27,14 @@ EXACT_LIMIT = 50
 
 ZeroMethod = Literal["wilcox", "pratt", "zsplit"]
 
+_SIGNED_RANK_COLUMNS = [
+    *("measure", "first", "second", "n", "n_nonzero", "median_difference", "w", "p", "p_adj"),
+    *("distribution", "zero_method", "correction", "family", "reason"),
+]
+_LEVENE_COLUMNS = [
+    *("first", "second", "n_first", "n_second", "sd_first", "sd_second"),
+    *("f_median", "p_median", "p_median_adj", "f_mean", "p_mean", "reason"),
+]
 CENTRES: tuple[Literal["median", "mean"], ...] = ("median", "mean")
 
 
@@ -60,9 +69,8 @@ def signed_rank(
 ) -> SignedRank:
     """Test whether paired differences are symmetric about zero.
 
-    Differences are rounded to 10 decimals, so that volumes that differ only in the order of
-    summation count as ties. The null distribution is exact up to 50 pairs without zeros and ties,
-    otherwise normal.
+    Differences are rounded to 10 decimals, so that sums in another order count as ties. The null
+    distribution is exact up to 50 pairs without zeros and ties, otherwise normal.
 
     Parameters
     ----------
@@ -90,24 +98,14 @@ def signed_rank(
     if x.size == 0:
         raise ValueError("no complete pairs")
     difference = np.round(x - y, DIFFERENCE_DECIMALS)
-    nonzero = difference[difference != 0]
-    if nonzero.size == 0:
+    nonzero = int(np.count_nonzero(difference))
+    if nonzero == 0:
         return SignedRank(n=x.size, n_nonzero=0, w=0.0, p=1.0, distribution="exact")
-    tied = np.unique(np.abs(nonzero)).size < nonzero.size
-    exact = x.size <= EXACT_LIMIT and nonzero.size == x.size and not tied
-    result = stats.wilcoxon(
-        difference,
-        zero_method=zero_method,
-        correction=correction,
-        method="exact" if exact else "approx",
-    )
-    return SignedRank(
-        n=x.size,
-        n_nonzero=nonzero.size,
-        w=float(result.statistic),
-        p=float(result.pvalue),
-        distribution="exact" if exact else "approximate",
-    )
+    distinct = nonzero == x.size == np.unique(np.abs(difference)).size
+    method: Literal["exact", "approx"] = "exact" if distinct and x.size <= EXACT_LIMIT else "approx"
+    test = stats.wilcoxon(difference, None, zero_method, correction, method=method)
+    distribution = "exact" if method == "exact" else "approximate"
+    return SignedRank(x.size, nonzero, float(test.statistic), float(test.pvalue), distribution)
 
 
 def pairwise_signed_rank(
@@ -156,23 +154,25 @@ def pairwise_signed_rank(
     for measure in measures:
         wide = checked.pivot(index=list(keys), columns="method", values=measure)
         for first, second in combinations(methods, 2):
-            x, y = complete_cases(wide[first], wide[second])
-            row: dict[str, object] = {"measure": measure, "first": first, "second": second}
-            if x.size == 0:
-                rows.append(row | {"n": 0, "reason": "no complete pairs"})
-                continue
-            result = signed_rank(x, y, zero_method, correction)
-            row |= {"median_difference": float(np.median(x - y)), "reason": "", **vars(result)}
-            rows.append(row)
-    columns = ["measure", "first", "second", "n", "n_nonzero", "median_difference"]
-    columns += ["w", "p", "p_adj", "distribution", "zero_method", "correction", "family", "reason"]
-    table = pd.DataFrame(rows, columns=columns)
+            row = _signed_rank_columns(wide[first], wide[second], zero_method, correction)
+            rows.append({"measure": measure, "first": first, "second": second, **row})
+    table = pd.DataFrame(rows, columns=_SIGNED_RANK_COLUMNS)
     return table.assign(
         p_adj=adjust(table["p"], None if family == "all" else table["measure"].tolist()),
         zero_method=zero_method,
         correction=correction,
         family=family,
     )
+
+
+def _signed_rank_columns(
+    first: pd.Series, second: pd.Series, zero_method: ZeroMethod, correction: bool
+) -> dict[str, object]:
+    x, y = complete_cases(first, second)
+    if x.size == 0:
+        return {"n": 0, "reason": "no complete pairs"}
+    result = signed_rank(x, y, zero_method, correction)
+    return {**vars(result), "median_difference": float(np.median(x - y)), "reason": ""}
 
 
 def pairwise_levene(
@@ -202,25 +202,24 @@ def pairwise_levene(
     rows: list[dict[str, object]] = []
     for first, second in combinations(samples, 2):
         (x,), (y,) = complete_cases(samples[first]), complete_cases(samples[second])
-        row: dict[str, object] = {"first": first, "second": second}
-        row |= {"n_first": x.size, "n_second": y.size, "reason": ""}
-        if min(x.size, y.size) < 2:
-            rows.append(row | {"reason": "a sample has fewer than two values"})
-            continue
-        row |= {"sd_first": x.std(ddof=1), "sd_second": y.std(ddof=1)}
-        if is_constant(x) and is_constant(y):
-            rows.append(row | {"reason": "both samples are constant"})
-            continue
-        for centre in CENTRES:
-            compute = np.median if centre == "median" else np.mean
-            if all(is_constant(np.abs(values - compute(values))) for values in (x, y)):
-                # Two values always have equal deviations.
-                row["reason"] = "deviations from the centre do not vary"
-                continue
-            result = stats.levene(x, y, center=centre)
-            row |= {f"f_{centre}": result.statistic, f"p_{centre}": result.pvalue}
-        rows.append(row)
-    columns = ["first", "second", "n_first", "n_second", "sd_first", "sd_second"]
-    columns += ["f_median", "p_median", "p_median_adj", "f_mean", "p_mean", "reason"]
-    table = pd.DataFrame(rows, columns=columns)
+        rows.append({"first": first, "second": second, **_levene_row(x, y)})
+    table = pd.DataFrame(rows, columns=_LEVENE_COLUMNS)
     return table.assign(p_median_adj=adjust(table["p_median"], procedure=procedure))
+
+
+def _levene_row(x: FloatArray, y: FloatArray) -> dict[str, object]:
+    row: dict[str, object] = {"n_first": x.size, "n_second": y.size, "reason": ""}
+    if min(x.size, y.size) < 2:
+        return row | {"reason": "a sample has fewer than two values"}
+    row |= {"sd_first": x.std(ddof=1), "sd_second": y.std(ddof=1)}
+    if is_constant(x) and is_constant(y):
+        return row | {"reason": "both samples are constant"}
+    for centre in CENTRES:
+        compute = np.median if centre == "median" else np.mean
+        if all(is_constant(np.abs(values - compute(values))) for values in (x, y)):
+            # Two values always have equal deviations.
+            row["reason"] = "deviations from the centre do not vary"
+            continue
+        result = stats.levene(x, y, center=centre)
+        row |= {f"f_{centre}": result.statistic, f"p_{centre}": result.pvalue}
+    return row

@@ -13,6 +13,7 @@ from scipy import stats
 
 from bids_app.statistics.multiplicity import adjust
 from bids_app.statistics.samples import (
+    FloatArray,
     Interval,
     complete_cases,
     is_constant,
@@ -231,20 +232,11 @@ def correlation_difference_table(
         If a column holds text or infinite values.
     """
     values = {name: numeric_column(table, name) for name in (outcome, *methods)}
-    rows: list[dict[str, object]] = []
-    for first, second in combinations(methods, 2):
-        y, x1, x2 = complete_cases(values[outcome], values[first], values[second])
-        row: dict[str, object] = {"outcome": outcome, "first": first, "second": second}
-        row |= {"n": y.size, "reason": ""}
-        try:
-            r1, r2, r12 = (pearson(*pair).r.estimate for pair in ((y, x1), (y, x2), (x1, x2)))
-        except ValueError as error:
-            rows.append(row | {"reason": str(error)})
-            continue
-        row |= {"r_first": r1, "r_second": r2, "r_between": r12}
-        t, z = williams_t(r1, r2, r12, y.size), steiger_z(r1, r2, r12, y.size)
-        row |= {"williams_t": t.statistic, "williams_p": t.p}
-        rows.append(row | {"steiger_z": z.statistic, "steiger_p": z.p})
+    rows = [
+        {"outcome": outcome, "first": first, "second": second}
+        | _difference_columns(*complete_cases(values[outcome], values[first], values[second]))
+        for first, second in combinations(methods, 2)
+    ]
     columns = ["outcome", "first", "second", "n", "r_first", "r_second", "r_between"]
     columns += ["williams_t", "williams_p", "williams_p_adj"]
     columns += ["steiger_z", "steiger_p", "steiger_p_adj", "reason"]
@@ -253,6 +245,25 @@ def correlation_difference_table(
         williams_p_adj=adjust(differences["williams_p"]),
         steiger_p_adj=adjust(differences["steiger_p"]),
     )
+
+
+def _difference_columns(y: FloatArray, x1: FloatArray, x2: FloatArray) -> dict[str, object]:
+    try:
+        r1, r2, r12 = (pearson(*pair).r.estimate for pair in ((y, x1), (y, x2), (x1, x2)))
+    except ValueError as error:
+        return {"n": y.size, "reason": str(error)}
+    t, z = williams_t(r1, r2, r12, y.size), steiger_z(r1, r2, r12, y.size)
+    return {
+        "n": y.size,
+        "r_first": r1,
+        "r_second": r2,
+        "r_between": r12,
+        "williams_t": t.statistic,
+        "williams_p": t.p,
+        "steiger_z": z.statistic,
+        "steiger_p": z.p,
+        "reason": "",
+    }
 
 
 def _determinant(r_first: float, r_second: float, r_between: float, n: int) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from bids_app.statistics.bootstrap import bootstrap_interval
-from bids_app.statistics.samples import numeric_column, require_columns
+from bids_app.statistics.bootstrap import Statistic, bootstrap_interval
+from bids_app.statistics.samples import Interval, numeric_column, require_columns
 
 
 def describe_sample(
@@ -94,24 +95,32 @@ def summary_table(
     """
     require_columns(scores, [*groups, *measures])
     checked = scores.assign(**{measure: numeric_column(scores, measure) for measure in measures})
+    estimate = partial(bootstrap_interval, confidence=confidence, resamples=resamples, seed=seed)
     rows: list[dict[str, object]] = []
     for names, members in checked.groupby(list(groups), sort=False, observed=True):
         for measure in measures:
-            values = members[measure].dropna()
-            q1, q3 = values.quantile([0.25, 0.75])
-            intervals: dict[str, float] = {}
-            for name in ("mean", "median"):
-                intervals |= bootstrap_interval(
-                    values, name, confidence=confidence, resamples=resamples, seed=seed
-                ).columns(name)
-            rows.append(
-                dict(zip(groups, names, strict=True))
-                | {"measure": measure, "n": len(values), "missing": len(members) - len(values)}
-                | intervals
-                | {"sd": values.std(), "q1": q1, "q3": q3, "iqr": q3 - q1}
-                | {"minimum": values.min(), "maximum": values.max()}
-            )
+            row = dict(zip(groups, names, strict=True)) | {"measure": measure}
+            rows.append(row | _summary_columns(members[measure], estimate))
     return pd.DataFrame(rows)
+
+
+def _summary_columns(
+    measure: pd.Series, estimate: Callable[[pd.Series, Statistic], Interval]
+) -> dict[str, object]:
+    values = measure.dropna()
+    q1, q3 = values.quantile([0.25, 0.75])
+    return {
+        "n": len(values),
+        "missing": len(measure) - len(values),
+        **estimate(values, "mean").columns("mean"),
+        **estimate(values, "median").columns("median"),
+        "sd": values.std(),
+        "q1": q1,
+        "q3": q3,
+        "iqr": q3 - q1,
+        "minimum": values.min(),
+        "maximum": values.max(),
+    }
 
 
 def _presence(people: pd.DataFrame, name: str) -> dict[str, Any]:

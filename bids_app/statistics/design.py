@@ -90,22 +90,7 @@ def build_design(data: pd.DataFrame, model: Model) -> Design:
         the logarithm is undefined; the outcome or a term is constant but for rounding; there
         are no more cases than parameters; or terms are collinear.
     """
-    numeric = (model.predictor, *model.numeric)
-    names = [model.outcome, *numeric, *model.categorical]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ModelError(f"{repeated} are used more than once")
-    if not set(model.standardised) <= set(model.numeric):
-        raise ModelError(f"standardised {list(model.standardised)} are no numeric covariates")
-    try:
-        require_columns(data, names)
-        columns = {name: numeric_column(data, name) for name in (model.outcome, *numeric)}
-    except (KeyError, ValueError) as error:
-        raise ModelError(str(error.args[0])) from error
-    # Arrays by column: cohorts have hundreds of models, and data frames are slow to construct.
-    cases = {name: values.to_numpy() for name, values in columns.items()}
-    for name in model.categorical:
-        cases[name] = data[name].map(str, na_action="ignore").to_numpy(dtype=object)
+    cases = _columns_of(data, model)
     kept = _complete(cases)
     cases = {name: values[kept] for name, values in cases.items()}
     outcome = cases.pop(model.outcome)
@@ -113,10 +98,7 @@ def build_design(data: pd.DataFrame, model: Model) -> Design:
         if (outcome <= 0).any():
             raise ModelError(f"log of '{model.outcome}': {int((outcome <= 0).sum())} values ≤ 0")
         outcome = np.log(outcome)
-    terms = {name: cases[name] for name in numeric}
-    for name in model.categorical:
-        for level in sorted(set(cases[name]))[1:]:
-            terms[f"{name}_{level}"] = (cases[name] == level).astype(np.float64)
+    terms = _code_terms(cases, model)
     n, parameters = len(outcome), len(terms) + 1
     if n <= parameters:
         raise ModelError(f"{n} complete cases do not exceed the {parameters} parameters")
@@ -130,6 +112,37 @@ def build_design(data: pd.DataFrame, model: Model) -> Design:
     design = Design(pd.Series(outcome, index), pd.DataFrame(terms, index, dtype=np.float64))
     _require_full_rank(design.terms)
     return design
+
+
+def _columns_of(data: pd.DataFrame, model: Model) -> dict[str, npt.NDArray[Any]]:
+    """Return the columns of a model as arrays: numbers, and categories as text."""
+    numeric = (model.outcome, model.predictor, *model.numeric)
+    names = [*numeric, *model.categorical]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ModelError(f"{repeated} are used more than once")
+    if not set(model.standardised) <= set(model.numeric):
+        raise ModelError(f"standardised {list(model.standardised)} are no numeric covariates")
+    try:
+        require_columns(data, names)
+        # Arrays by column: cohorts have hundreds of models, and data frames are slow to construct.
+        columns = {name: numeric_column(data, name).to_numpy() for name in numeric}
+    except (KeyError, ValueError) as error:
+        raise ModelError(str(error.args[0])) from error
+    for name in model.categorical:
+        columns[name] = data[name].map(str, na_action="ignore").to_numpy(dtype=object)
+    return columns
+
+
+def _code_terms(
+    cases: Mapping[str, npt.NDArray[Any]], model: Model
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return the terms of complete cases, categories as indicators of all but the first level."""
+    terms = {name: cases[name] for name in (model.predictor, *model.numeric)}
+    for name in model.categorical:
+        for level in sorted(set(cases[name]))[1:]:
+            terms[f"{name}_{level}"] = (cases[name] == level).astype(np.float64)
+    return terms
 
 
 def _complete(cases: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:

@@ -64,25 +64,15 @@ def intraclass_correlation(
     """
     table = _complete_ratings(ratings)
     if all(is_constant(column) for column in table.T):
-        undefined = Interval(np.nan, np.nan, np.nan)
-        return IntraclassCorrelation(undefined, undefined)
+        return IntraclassCorrelation(*[Interval(np.nan, np.nan, np.nan)] * 2)
     if np.ptp(table, axis=1).max() <= ROUNDING * np.abs(table).max():
-        perfect = Interval(1.0, 1.0, 1.0)
-        return IntraclassCorrelation(perfect, perfect)
+        return IntraclassCorrelation(*[Interval(1.0, 1.0, 1.0)] * 2)
     estimates, f_ratios = _two_way_layout(table)
     consistency, agreement = estimates["ICC(C,1)"], estimates["ICC(A,1)"]
     if is_constant(table.mean(axis=1)):
         # Without variance between subjects the F ratio is 0 at any level of confidence.
-        return IntraclassCorrelation(
-            Interval(consistency, consistency, consistency),
-            Interval(agreement, agreement, agreement),
-        )
-    # Mean squares in units of that between subjects, from the F ratios of the two-way and of the
-    # one-way layout. A ratio that is negative or beyond measurement is rounding of no error.
-    f_two_way, f_one_way = f_ratios["ICC(C,1)"], f_ratios["ICC(1,1)"]
-    error = 1 / f_two_way if 0 < f_two_way < 1 / ROUNDING else 0.0
-    n = len(table)
-    raters = n / f_one_way - (n - 1) * error
+        return IntraclassCorrelation(Interval(*[consistency] * 3), Interval(*[agreement] * 3))
+    error, raters = _mean_squares(f_ratios["ICC(C,1)"], f_ratios["ICC(1,1)"], len(table))
     # pingouin gives intervals of 95 % only, rounded to two decimals.
     return IntraclassCorrelation(
         Interval(consistency, *_consistency_ends(table.shape, error, confidence)),
@@ -123,10 +113,25 @@ def _two_way_layout(table: FloatArray) -> tuple[dict[str, float], dict[str, floa
     )
 
 
+def _mean_squares(f_two_way: float, f_one_way: float, n: int) -> tuple[float, float]:
+    """Return the mean squares of error and raters relative to that of subjects.
+
+    Parameters
+    ----------
+    f_two_way, f_one_way : float
+        F ratios of the subjects in the layouts with and without raters.
+    n : int
+        Number of subjects.
+    """
+    # A ratio that is negative or beyond measurement is an error of 0 but for rounding.
+    error = 1 / f_two_way if 0 < f_two_way < 1 / ROUNDING else 0.0
+    return error, n / f_one_way - (n - 1) * error
+
+
 def _consistency_ends(
     shape: tuple[int, int], error: float, confidence: float
 ) -> tuple[float, float]:
-    """Return the interval of ICC(C,1); `error` in units of the mean square of subjects."""
+    """Return the interval of ICC(C,1); `error` relative to the mean square of subjects."""
     n, k = shape
     df_subjects, df_error = n - 1, (n - 1) * (k - 1)
     f_low = stats.f.ppf((1 + confidence) / 2, df_subjects, df_error)
@@ -140,7 +145,7 @@ def _consistency_ends(
 def _agreement_ends(
     shape: tuple[int, int], error: float, raters: float, icc: float, confidence: float
 ) -> tuple[float, float]:
-    """Return the interval of ICC(A,1); mean squares in units of that of subjects.
+    """Return the interval of ICC(A,1); mean squares relative to that of subjects.
 
     McGraw and Wong's constants a and b are both multiplied by n (1 - ICC), which leaves the
     degrees of freedom unchanged.

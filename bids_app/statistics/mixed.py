@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,13 +10,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import optimize, stats
+from scipy import optimize
 
 from bids_app.statistics.design import Model, ModelError, build_design
 from bids_app.statistics.multiplicity import Family, adjust_family
 from bids_app.statistics.samples import FloatArray
+from bids_app.statistics.wald import wald_table
 
 MINIMUM_SESSIONS = 3
+_COLUMNS = [
+    *("outcome", "predictor", "transform", "distribution", "n", "subjects"),
+    *("beta", "se", "ci_low", "ci_high", "z", "p", "p_adj", "family"),
+    *("subject_sd", "residual_sd", "log_likelihood", "standardised_over", "reason"),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,31 +96,12 @@ def fit_mixed(
         raise ModelError(f"no subject has {MINIMUM_SESSIONS} complete sessions")
     terms = np.column_stack([np.ones(len(groups)), design.terms.to_numpy()])
     solve = partial(_profile, design.outcome.to_numpy(), terms, groups)
-    search = optimize.minimize_scalar(
-        lambda log_ratio: solve(float(np.exp(log_ratio))).deviance,
-        bounds=(-16, 16),
-        method="bounded",
-        options={"xatol": 1e-10},
-    )
-    ratio = min(0.0, float(np.exp(search.x)), key=lambda value: solve(value).deviance)
+    ratio = _best_ratio(solve)
     best = solve(ratio)
-    half = stats.norm.ppf((1 + confidence) / 2) * best.se
-    z = best.beta / best.se
-    coefficients = pd.DataFrame(
-        {
-            "beta": best.beta,
-            "se": best.se,
-            "ci_low": best.beta - half,
-            "ci_high": best.beta + half,
-            "z": z,
-            "p": 2 * stats.norm.sf(np.abs(z)),
-        },
-        index=["const", *design.terms.columns],
-    )
     return MixedFit(
         n=len(groups),
         subjects=len(names),
-        coefficients=coefficients,
+        coefficients=wald_table(best.beta, best.se, ["const", *design.terms.columns], confidence),
         subject_sd=float(np.sqrt(ratio) * best.residual_sd),
         residual_sd=best.residual_sd,
         log_likelihood=-best.deviance / 2,
@@ -165,10 +152,7 @@ def mixed_table(
         row |= {"n": fit.n, "subjects": fit.subjects, "subject_sd": fit.subject_sd}
         row |= {"residual_sd": fit.residual_sd, "log_likelihood": fit.log_likelihood}
         rows.append(row)
-    columns = ["outcome", "predictor", "transform", "distribution", "n", "subjects", "beta"]
-    columns += ["se", "ci_low", "ci_high", "z", "p", "p_adj", "family", "subject_sd"]
-    columns += ["residual_sd", "log_likelihood", "standardised_over", "reason"]
-    return adjust_family(pd.DataFrame(rows, columns=columns), family)
+    return adjust_family(pd.DataFrame(rows, columns=_COLUMNS), family)
 
 
 @dataclass(frozen=True)
@@ -179,6 +163,17 @@ class _Solution:
     se: FloatArray
     residual_sd: float
     deviance: float
+
+
+def _best_ratio(solve: Callable[[float], _Solution]) -> float:
+    """Return the ratio of subject to residual variance with the least deviance."""
+    search = optimize.minimize_scalar(
+        lambda log_ratio: solve(float(np.exp(log_ratio))).deviance,
+        bounds=(-16, 16),
+        method="bounded",
+        options={"xatol": 1e-10},
+    )
+    return min(0.0, float(np.exp(search.x)), key=lambda value: solve(value).deviance)
 
 
 def _profile(

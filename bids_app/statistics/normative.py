@@ -121,10 +121,9 @@ def assess_subjects(
     -------
     DataFrame
         Index of `subjects`; ``expected`` and ``residual`` (mL), ``residual_ci_low``,
-        ``residual_ci_high`` (± 1.96 scanner_sd), ``z`` (residual / residual_sd),
-        ``percentile`` (of a normal distribution), ``reduced`` (the whole interval lies below
-        -1.96 residual_sd) and ``extrapolated`` (age or TIV outside the normative sample).
-        A subject with a missing value has NaN, and neither reduced nor extrapolated is true.
+        ``residual_ci_high`` (± 1.96 scanner_sd), ``z`` (residual / residual_sd), ``percentile``
+        (of a normal distribution), ``reduced`` (the interval lies below -1.96 residual_sd),
+        ``extrapolated`` (age or TIV outside the normative sample). NaN or false if missing.
 
     Raises
     ------
@@ -135,29 +134,21 @@ def assess_subjects(
 
     References
     ----------
-    Opfer et al. 2022, single-subject analysis: two-sample approach after Mühlau et al. 2009,
-    AJNR 30:539-543.
+    Opfer et al. 2022, single-subject analysis, after Mühlau et al. 2009, AJNR 30:539-543.
     """
     if not scanner_sd >= 0:
         raise ValueError(f"scanner_sd {scanner_sd} is negative")
     volume, tiv, age = (numeric_column(subjects, name) for name in ("volume", "tiv", "age"))
     expected = _terms(tiv.to_numpy(), age.to_numpy()) @ model.coefficients.to_numpy()
     residual = volume - expected
-    z = residual / model.residual_sd
     outside = ~(age.between(*model.age_range) & tiv.between(*model.tiv_range))
-    return pd.DataFrame(
-        {
-            "expected": expected,
-            "residual": residual,
-            "residual_ci_low": residual - 1.96 * scanner_sd,
-            "residual_ci_high": residual + 1.96 * scanner_sd,
-            "z": z,
-            "percentile": 100 * stats.norm.cdf(z),
-            "reduced": residual + 1.96 * scanner_sd < -1.96 * model.residual_sd,
-            "extrapolated": outside & residual.notna(),
-        },
-        index=subjects.index,
-    )
+    table = pd.DataFrame({"expected": expected, "residual": residual}, index=subjects.index)
+    table["residual_ci_low"] = residual - 1.96 * scanner_sd
+    table["residual_ci_high"] = residual + 1.96 * scanner_sd
+    table["z"] = residual / model.residual_sd
+    table["percentile"] = 100 * stats.norm.cdf(table["z"])
+    table["reduced"] = table["residual_ci_high"] < -1.96 * model.residual_sd
+    return table.assign(extrapolated=outside & residual.notna())
 
 
 def scanner_residuals(scans: pd.DataFrame) -> ScannerResiduals:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import optimize, special, stats
+from scipy import optimize, special
 from statsmodels.miscmodels.ordinal_model import OrderedModel
 
 from bids_app.statistics.design import Design, Model, ModelError, build_design
 from bids_app.statistics.multiplicity import Family, adjust_family
 from bids_app.statistics.samples import FloatArray
+from bids_app.statistics.wald import wald_table
 
 CATEGORIES = ("better", "stable", "worse")
 
@@ -105,41 +106,15 @@ def fit_ordinal(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> O
     separating = _separating_terms(design)
     if separating:
         raise ModelError(f"the categories are perfectly separated by {separating}")
-    names, terms = list(design.terms.columns), design.terms.to_numpy()
-    mean, sd = terms.mean(axis=0), terms.std(axis=0)
-    outcome = pd.Series(pd.Categorical(design.outcome, ordered=True), index=design.terms.index)
-    optimiser = OrderedModel(outcome, (design.terms - mean) / sd, distr="logit")
-    # A trial step may overflow; the optimiser then takes a shorter one.
-    with np.errstate(over="ignore"):
-        fit = optimiser.fit(method="newton", disp=False)
-    if not fit.mle_retvals["converged"]:
-        raise ModelError("the optimiser did not converge")
-    parameters = np.asarray(fit.params)
-    beta = parameters[: len(names)] / sd
-    thresholds = optimiser.transform_threshold_params(parameters)[1:-1] + mean @ beta
-    information = _information(design.outcome.to_numpy(dtype=np.int64), terms, thresholds, beta)
-    try:
-        variance = np.diag(np.linalg.inv(information))[len(thresholds) :]
-    except np.linalg.LinAlgError:
-        variance = np.zeros(len(names))
-    if not (variance > 0).all():
-        raise ModelError("too few cases in a category, standard errors are undefined")
-    se = np.sqrt(variance)
-    half = stats.norm.ppf((1 + confidence) / 2) * se
-    coefficients = pd.DataFrame(
-        {
-            "beta": beta,
-            "se": se,
-            "ci_low": beta - half,
-            "ci_high": beta + half,
-            "z": beta / se,
-            "p": 2 * stats.norm.sf(np.abs(beta / se)),
-        },
-        index=names,
-    )
+    thresholds, beta, log_likelihood = _maximise(design)
+    se = _standard_errors(design, thresholds, beta)
     pairs = [f"{low}|{high}" for low, high in pairwise(levels)]
-    counts = design.outcome.value_counts().sort_index().set_axis(levels)
-    return OrdinalFit(counts, coefficients, pd.Series(thresholds, index=pairs), float(fit.llf))
+    return OrdinalFit(
+        counts=design.outcome.value_counts().sort_index().set_axis(levels),
+        coefficients=wald_table(beta, se, design.terms.columns, confidence),
+        thresholds=pd.Series(thresholds, index=pairs),
+        log_likelihood=log_likelihood,
+    )
 
 
 def ordinal_table(
@@ -202,6 +177,36 @@ def _ordered_design(data: pd.DataFrame, model: Model) -> tuple[list[str], Design
     present, ranks = np.unique(design.outcome.to_numpy(dtype=np.int64), return_inverse=True)
     levels = [str(values.dtype.categories[code]) for code in present]
     return levels, replace(design, outcome=pd.Series(ranks, index=design.outcome.index))
+
+
+def _maximise(design: Design) -> tuple[FloatArray, FloatArray, float]:
+    """Return thresholds, coefficients and log-likelihood at its maximum."""
+    terms = design.terms.to_numpy()
+    mean, sd = terms.mean(axis=0), terms.std(axis=0)
+    outcome = pd.Series(pd.Categorical(design.outcome, ordered=True), index=design.terms.index)
+    optimiser = OrderedModel(outcome, (design.terms - mean) / sd, distr="logit")
+    # A trial step may overflow; the optimiser then takes a shorter one.
+    with np.errstate(over="ignore"):
+        fit = optimiser.fit(method="newton", disp=False)
+    if not fit.mle_retvals["converged"]:
+        raise ModelError("the optimiser did not converge")
+    parameters = np.asarray(fit.params)
+    beta = parameters[: len(sd)] / sd
+    thresholds = optimiser.transform_threshold_params(parameters)[1:-1] + mean @ beta
+    return thresholds, beta, float(fit.llf)
+
+
+def _standard_errors(design: Design, thresholds: FloatArray, beta: FloatArray) -> FloatArray:
+    """Return the standard errors of the coefficients from the observed information."""
+    ranks, terms = design.outcome.to_numpy(dtype=np.int64), design.terms.to_numpy()
+    information = _information(ranks, terms, thresholds, beta)
+    try:
+        variance = np.diag(np.linalg.inv(information))[len(thresholds) :]
+    except np.linalg.LinAlgError:
+        variance = np.zeros(len(beta))
+    if not (variance > 0).all():
+        raise ModelError("too few cases in a category, standard errors are undefined")
+    return np.sqrt(variance)
 
 
 def _bounds(

@@ -89,27 +89,26 @@ def rank_methods(
     scores = statistic(values)
     if scores.shape != (len(methods),):
         raise ValueError(f"{scores.size} scores for {len(methods)} methods")
-    rng = np.random.default_rng(seed)
-    resampled = np.array(
-        [statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(resamples)]
-    )
-    resampled = resampled[np.isfinite(resampled).all(axis=1)]
+    resampled = _resample_scores(values, statistic, resamples, seed)
     if not np.isfinite(scores).all() or len(resampled) == 0:
         raise ValueError("a score is undefined, so there are no ranks")
     # Equal scores summed in another order are ties.
     rank = stats.rankdata(sign * scores.round(DIFFERENCE_DECIMALS))
     ranks = stats.rankdata(sign * resampled.round(DIFFERENCE_DECIMALS), axis=1)
     low, high = np.quantile(ranks, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    table = pd.DataFrame(
-        {
-            "method": list(methods),
-            "n": len(values),
-            "score": scores,
-            "rank": rank,
-            "rank_ci_low": low,
-            "rank_ci_high": high,
-            "first": (ranks == ranks.min(axis=1, keepdims=True)).mean(axis=0),
-            "same": (ranks == rank).mean(axis=0),
-        }
-    )
+    table = pd.DataFrame({"method": list(methods), "n": len(values), "score": scores, "rank": rank})
+    table["rank_ci_low"], table["rank_ci_high"] = low, high
+    table["first"] = (ranks == ranks.min(axis=1, keepdims=True)).mean(axis=0)
+    table["same"] = (ranks == rank).mean(axis=0)
     return table.sort_values("rank", kind="stable", ignore_index=True)
+
+
+def _resample_scores(
+    values: FloatArray, statistic: Callable[[FloatArray], FloatArray], resamples: int, seed: int
+) -> FloatArray:
+    """Return the scores in the bootstrap samples in which all are defined, (samples, methods)."""
+    rng = np.random.default_rng(seed)
+    scores = np.array(
+        [statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(resamples)]
+    )
+    return np.asarray(scores[np.isfinite(scores).all(axis=1)])

@@ -143,39 +143,46 @@ def fit_linear(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> Li
         if leverage.max() > 1 - 1e-10:
             raise ModelError("a case has a leverage of 1, HC3 is undefined")
         fit = classical.get_robustcov_results("HC3", use_t=True)
-    interval = np.asarray(fit.conf_int(1 - confidence))
     # The predictor follows the constant.
     t_squared = classical.tvalues[1] ** 2
+    observations = {
+        "fitted": classical.fittedvalues,
+        "residual": classical.resid,
+        "leverage": leverage,
+        "studentised": influence.resid_studentized_internal,
+        "cooks_distance": influence.cooks_distance[0],
+    }
     return LinearFit(
         model=model,
         design=design,
         n=int(classical.nobs),
         df=int(classical.df_resid),
-        coefficients=pd.DataFrame(
-            {
-                "beta": np.asarray(fit.params),
-                "se": np.asarray(fit.bse),
-                "ci_low": interval[:, 0],
-                "ci_high": interval[:, 1],
-                "t": np.asarray(fit.tvalues),
-                "p": np.asarray(fit.pvalues),
-            },
-            index=["const", *design.terms.columns],
-        ),
+        coefficients=_coefficients(fit, ["const", *design.terms.columns], confidence),
         r2=float(classical.rsquared),
         r2_adjusted=float(classical.rsquared_adj),
         partial_r2=float(t_squared / (t_squared + classical.df_resid)),
         residual_sd=float(np.sqrt(classical.scale)),
-        observations=pd.DataFrame(
-            {
-                "fitted": classical.fittedvalues,
-                "residual": classical.resid,
-                "leverage": leverage,
-                "studentised": influence.resid_studentized_internal,
-                "cooks_distance": influence.cooks_distance[0],
-            },
-            index=design.terms.index,
-        ),
+        observations=pd.DataFrame(observations, index=design.terms.index),
+    )
+
+
+def _coefficients(
+    fit: sm.regression.linear_model.RegressionResultsWrapper,
+    names: Sequence[str],
+    confidence: float,
+) -> pd.DataFrame:
+    """Tabulate coefficients with t-based intervals and tests."""
+    interval = np.asarray(fit.conf_int(1 - confidence))
+    return pd.DataFrame(
+        {
+            "beta": np.asarray(fit.params),
+            "se": np.asarray(fit.bse),
+            "ci_low": interval[:, 0],
+            "ci_high": interval[:, 1],
+            "t": np.asarray(fit.tvalues),
+            "p": np.asarray(fit.pvalues),
+        },
+        index=list(names),
     )
 
 

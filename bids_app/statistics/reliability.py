@@ -15,6 +15,15 @@ from bids_app.statistics.design import Model, ModelError
 from bids_app.statistics.regression import LinearFit, fit_linear
 from bids_app.statistics.samples import Interval, numeric_column, require_columns
 
+_ERROR_COLUMNS = [
+    *("method", "subjects", "scans", "df", "within_sd", "within_sd_ci_low", "within_sd_ci_high"),
+    *("repeatability", "coefficient_of_variation", "reason"),
+]
+_CORRECTION_COLUMNS = [
+    *("outcome", "predictor", "n", "beta", "se", "reliability", "beta_corrected"),
+    *("beta_corrected_ci_low", "beta_corrected_ci_high", "se_corrected", "reason"),
+]
+
 
 @dataclass(frozen=True)
 class MeasurementError:
@@ -71,28 +80,17 @@ def measurement_error(
     ----------
     Bland & Altman 1996, BMJ 313:744.
     """
-    require_columns(repeats, [*keys, value])
-    values = repeats[list(keys)].assign(value=numeric_column(repeats, value)).dropna()
-    grouped = values.groupby(list(keys))["value"]
-    repeated = values[grouped.transform("size") > 1]
+    values = _values(repeats, value, keys)
+    repeated = values[values.groupby(list(keys))["value"].transform("size") > 1]
     grouped = repeated.groupby(list(keys))["value"]
     if repeated.empty:
         raise ValueError("nothing was scanned twice")
-    deviation = repeated["value"] - grouped.transform("mean")
     df = len(repeated) - grouped.ngroups
-    squares = float((deviation**2).sum())
-    upper_tail, lower_tail = (stats.chi2.ppf((1 + side * confidence) / 2, df) for side in (1, -1))
-    return MeasurementError(
-        subjects=grouped.ngroups,
-        scans=len(repeated),
-        df=df,
-        within_sd=Interval(
-            float(np.sqrt(squares / df)),
-            float(np.sqrt(squares / upper_tail)),
-            float(np.sqrt(squares / lower_tail)),
-        ),
-        mean=float(grouped.mean().mean()),
-    )
+    squares = float(((repeated["value"] - grouped.transform("mean")) ** 2).sum())
+    tails = (stats.chi2.ppf((1 + side * confidence) / 2, df) for side in (1, -1))
+    within_sd = Interval(*(float(np.sqrt(squares / divisor)) for divisor in (df, *tails)))
+    mean = float(grouped.mean().mean())
+    return MeasurementError(grouped.ngroups, len(repeated), df, within_sd, mean)
 
 
 def measurement_error_table(
@@ -138,9 +136,7 @@ def measurement_error_table(
         if error.mean > 0:
             row["coefficient_of_variation"] = 100 * error.within_sd.estimate / error.mean
         rows.append(row)
-    columns = ["method", "subjects", "scans", "df", "within_sd", "within_sd_ci_low"]
-    columns += ["within_sd_ci_high", "repeatability", "coefficient_of_variation", "reason"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=_ERROR_COLUMNS)
 
 
 def within_contrasts(
@@ -173,8 +169,7 @@ def within_contrasts(
     ----------
     Searle 1971, Linear Models, section 2.5 (Helmert matrix).
     """
-    require_columns(repeats, [*keys, value])
-    values = repeats[list(keys)].assign(value=numeric_column(repeats, value)).dropna()
+    values = _values(repeats, value, keys)
     grouped = values.groupby(list(keys))["value"]
     before = grouped.cumcount()
     previous = (grouped.cumsum() - values["value"]) / before
@@ -223,17 +218,31 @@ def calibrated_table(
     rows: list[dict[str, Any]] = []
     for model in models:
         row: dict[str, Any] = {"outcome": model.outcome, "predictor": model.predictor}
-        try:
-            if model.predictor not in errors:
-                raise ModelError(f"no repeat scans of '{model.predictor}'")
-            fit = fit_linear(data, model, confidence)
-            row |= _calibrate(fit, errors[model.predictor], 1 + difference, confidence)
-        except ModelError as error:
-            row["reason"] = str(error)
-        rows.append({"reason": ""} | row)
-    columns = ["outcome", "predictor", "n", "beta", "se", "reliability", "beta_corrected"]
-    columns += ["beta_corrected_ci_low", "beta_corrected_ci_high", "se_corrected", "reason"]
-    return pd.DataFrame(rows, columns=columns)
+        error = errors.get(model.predictor)
+        rows.append(row | _corrected_row(data, model, error, 1 + difference, confidence))
+    return pd.DataFrame(rows, columns=_CORRECTION_COLUMNS)
+
+
+def _corrected_row(
+    data: pd.DataFrame,
+    model: Model,
+    error: MeasurementError | None,
+    measurements: int,
+    confidence: float,
+) -> dict[str, Any]:
+    if error is None:
+        return {"reason": f"no repeat scans of '{model.predictor}'"}
+    try:
+        fit = fit_linear(data, model, confidence)
+        return _calibrate(fit, error, measurements, confidence) | {"reason": ""}
+    except ModelError as problem:
+        return {"reason": str(problem)}
+
+
+def _values(repeats: pd.DataFrame, value: str, keys: Sequence[str]) -> pd.DataFrame:
+    """Return `keys` and the ``value`` of the scans that have all of them."""
+    require_columns(repeats, [*keys, value])
+    return repeats[list(keys)].assign(value=numeric_column(repeats, value)).dropna()
 
 
 def _calibrate(

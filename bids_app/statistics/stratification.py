@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,11 @@ from bids_app.statistics.samples import FloatArray, Interval
 
 DECISION = 0.5
 METRICS = ("balanced_accuracy", "sensitivity", "specificity", "auc")
+_COLUMNS = [
+    *("outcome", "predictor", "threshold", "folds", "n", "patients", "disabled"),
+    *(f"{metric}{end}" for metric in METRICS for end in ("", "_ci_low", "_ci_high")),
+    "reason",
+]
 
 
 @dataclass(frozen=True)
@@ -80,24 +86,10 @@ def classify(
     predicted = np.asarray(probability, dtype=np.float64)
     if truth.all() or not truth.any():
         raise ValueError("only one class occurs")
-    codes, names = pd.factorize(np.asarray(patients))
-    rng = np.random.default_rng(seed)
-    samples: list[FloatArray] = []
-    for _ in range(resamples):
-        drawn = rng.integers(len(names), size=len(names))
-        # How often each patient was drawn is the weight of each of its scans.
-        samples.append(np.bincount(drawn, minlength=len(names))[codes].astype(np.float64))
-    weights = np.vstack([np.ones(truth.size), *samples])
-    metrics = np.vstack(
-        [_metrics(truth, predicted, rows) for rows in np.array_split(weights, _parts(weights))]
-    )
-    resampled = metrics[1:][~np.isnan(metrics[1:]).any(axis=1)]
-    levels = [(1 - confidence) / 2, (1 + confidence) / 2]
-    low, high = (
-        np.quantile(resampled, levels, axis=0) if len(resampled) else np.full((2, 4), np.nan)
-    )
-    estimates = zip(metrics[0], low, high, strict=True)
-    return Classification(*(Interval(*(float(v) for v in values)) for values in estimates))
+    weights = _bootstrap_weights(np.asarray(patients), resamples, seed)
+    parts = np.array_split(weights, _parts(weights))
+    metrics = np.vstack([_metrics(truth, predicted, rows) for rows in parts])
+    return Classification(*_percentile_intervals(metrics, confidence))
 
 
 def cross_validate(
@@ -158,13 +150,26 @@ def cross_validate(
     )
     scans = data.reset_index(drop=True)
     design = build_design(scans[scans[patient].notna()], plain)
-    terms, patients = design.terms.to_numpy(), scans.loc[design.terms.index, patient]
+    patients = scans.loc[design.terms.index, patient]
     disabled = (design.outcome >= threshold).to_numpy()
     for name, members in (("disabled", disabled), ("other", ~disabled)):
         if patients[members].nunique() < folds:
             raise ModelError(f"{patients[members].nunique()} {name} patients for {folds} folds")
-    probability, fold = np.empty(len(terms)), np.empty(len(terms), dtype=np.int64)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    fold, probability = _predict(design.terms.to_numpy(), disabled, patients, splitter)
+    return pd.DataFrame(
+        {"patient": patients, "fold": fold, "disabled": disabled, "probability": probability}
+    )
+
+
+def _predict(
+    terms: FloatArray,
+    disabled: npt.NDArray[np.bool_],
+    patients: pd.Series,
+    splitter: StratifiedGroupKFold,
+) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """Return the fold of each scan, and its probability by the model trained on the others."""
+    probability, fold = np.empty(len(terms)), np.empty(len(terms), dtype=np.int64)
     for number, (train, test) in enumerate(splitter.split(terms, disabled, patients)):
         regression = LogisticRegression(
             C=1.0, class_weight="balanced", solver="newton-cholesky", tol=1e-10
@@ -173,9 +178,7 @@ def cross_validate(
         classifier.fit(terms[train], disabled[train])
         probability[test] = classifier.predict_proba(terms[test])[:, 1]
         fold[test] = number
-    return pd.DataFrame(
-        {"patient": patients, "fold": fold, "disabled": disabled, "probability": probability}
-    )
+    return fold, probability
 
 
 def stratification_table(
@@ -206,34 +209,54 @@ def stratification_table(
         ``specificity``, ``auc`` (each with ``_ci_low``, ``_ci_high``) and ``reason``. A model
         that cannot be fitted is a row with its reason.
     """
+    divide = partial(cross_validate, patient=patient, threshold=threshold, folds=folds, seed=seed)
+    assess = partial(classify, confidence=confidence, resamples=resamples, seed=seed)
     rows: list[dict[str, Any]] = []
     for model in models:
         row: dict[str, Any] = {"outcome": model.outcome, "predictor": model.predictor}
         row |= {"threshold": threshold, "folds": folds, "reason": ""}
         try:
-            predicted = cross_validate(
-                data, model, patient=patient, threshold=threshold, folds=folds, seed=seed
-            )
+            predicted = divide(data, model)
         except ModelError as error:
             rows.append(row | {"reason": str(error)})
             continue
-        result = classify(
-            predicted["disabled"],
-            predicted["probability"],
-            predicted["patient"],
-            confidence=confidence,
-            resamples=resamples,
-            seed=seed,
-        )
-        row |= {"n": len(predicted), "patients": predicted["patient"].nunique()}
-        row["disabled"] = int(predicted["disabled"].sum())
-        for metric in METRICS:
-            interval: Interval = getattr(result, metric)
-            row |= interval.columns(metric)
-        rows.append(row)
-    columns = ["outcome", "predictor", "threshold", "folds", "n", "patients", "disabled"]
-    columns += [f"{metric}{end}" for metric in METRICS for end in ("", "_ci_low", "_ci_high")]
-    return pd.DataFrame(rows, columns=[*columns, "reason"])
+        result = assess(predicted["disabled"], predicted["probability"], predicted["patient"])
+        rows.append(row | _classification_columns(predicted, result))
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _classification_columns(predicted: pd.DataFrame, result: Classification) -> dict[str, Any]:
+    columns: dict[str, Any] = {
+        "n": len(predicted),
+        "patients": predicted["patient"].nunique(),
+        "disabled": int(predicted["disabled"].sum()),
+    }
+    for metric in METRICS:
+        interval: Interval = getattr(result, metric)
+        columns |= interval.columns(metric)
+    return columns
+
+
+def _bootstrap_weights(patients: npt.NDArray[Any], resamples: int, seed: int) -> FloatArray:
+    """Return the weights of the scans, shape (1 + resamples, n), first those of the sample.
+
+    The weight of a scan is how often its patient was drawn.
+    """
+    codes, names = pd.factorize(patients)
+    rng = np.random.default_rng(seed)
+    samples: list[FloatArray] = []
+    for _ in range(resamples):
+        drawn = rng.integers(len(names), size=len(names))
+        samples.append(np.bincount(drawn, minlength=len(names))[codes].astype(np.float64))
+    return np.vstack([np.ones(len(codes)), *samples])
+
+
+def _percentile_intervals(metrics: FloatArray, confidence: float) -> list[Interval]:
+    """Return one interval per column; the first row is the estimate, the others are resampled."""
+    resampled = metrics[1:][~np.isnan(metrics[1:]).any(axis=1)]
+    levels = [(1 - confidence) / 2, (1 + confidence) / 2]
+    ends = np.quantile(resampled, levels, axis=0) if len(resampled) else np.full((2, 4), np.nan)
+    return [Interval(*values) for values in np.vstack([metrics[:1], ends]).T.tolist()]
 
 
 def _parts(weights: FloatArray) -> int:
