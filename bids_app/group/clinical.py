@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -80,15 +80,31 @@ def read_clinical_tables(bids_dir: Path) -> tuple[list[ClinicalTable], list[str]
     return tables, problems
 
 
-def with_prefix(labels: pd.Series, prefix: str) -> pd.Series:
+def _with_prefix(labels: pd.Series, prefix: str) -> pd.Series:
     """Write labels as ``sub-01`` and ``ses-01`` whether or not the prefix was given."""
     return prefix + labels.str.removeprefix(prefix)
 
 
-def years(values: pd.Series, units: str) -> pd.Series:
-    """Convert a duration to years, from the unit its JSON declares; years if it declares none."""
-    divisor = next((d for unit, d in _PER_YEAR.items() if units.lower().startswith(unit)), 1.0)
-    return values / divisor if pd.api.types.is_numeric_dtype(values) else values
+def in_years(values: pd.Series, column: Column) -> tuple[pd.Series, Column]:
+    """Convert a duration to years from months, weeks or days, if its JSON declares them as units.
+
+    Parameters
+    ----------
+    values : Series
+        Text remains as it is.
+    column : Column
+        Description of the values.
+
+    Returns
+    -------
+    values : Series
+    column : Column
+        Description of the converted values.
+    """
+    unit = next((unit for unit in _PER_YEAR if column.units.lower().startswith(unit)), None)
+    if unit is None or not pd.api.types.is_numeric_dtype(values):
+        return values, column
+    return values / _PER_YEAR[unit], replace(column, units="years")
 
 
 def _read_one(bids_dir: Path, path: Path) -> ClinicalTable:
@@ -149,9 +165,9 @@ def _tidy(
     rows = rows.mask(rows.isin(_MISSING))
     if rows["participant_id"].isna().any():
         raise BadDataError(f"{path} has a row without participant_id.")
-    values = pd.DataFrame({"participant_id": with_prefix(rows["participant_id"], "sub-")})
+    values = pd.DataFrame({"participant_id": _with_prefix(rows["participant_id"], "sub-")})
     if "session_id" in rows:
-        values["session_id"] = with_prefix(rows["session_id"], "ses-")
+        values["session_id"] = _with_prefix(rows["session_id"], "ses-")
     columns = {}
     for name in rows.columns.difference(list(IDENTITY), sort=False):
         entry = described.get(name)

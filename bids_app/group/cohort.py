@@ -18,8 +18,8 @@ from bids_app.errors import BadDataError, MissingInputError, NothingSelectedErro
 from bids_app.group.clinical import (
     IDENTITY,
     ClinicalTable,
+    in_years,
     read_clinical_tables,
-    years,
 )
 from bids_app.group.exclusion import Exclusion, Reason
 from bids_app.options import Options
@@ -107,7 +107,7 @@ def read_cohort(
     table, columns = _join(selected, tables, aliases)
     for name in _DURATIONS:
         if name in columns:
-            table[name] = years(table[name], columns[name].units)
+            table[name], columns[name] = in_years(table[name], columns[name])
     table["icv_ml"] = _filled(table, "icv_ml")
     table.insert(2, "segmentation", table["method"] + " " + table["contrast"])
     return Cohort(

@@ -12,6 +12,7 @@ from bids_app.group.cohort_results import CohortResults
 from bids_app.group.mapping import CALIBRATED
 from bids_app.group.methods import methods_section, references
 from bids_app.group.result import Result
+from bids_app.group.study import Study
 from bids_app.report.cohort_page import CohortReport, Section, SessionStatus
 from bids_app.report.tables import ColumnTexts
 from bids_app.run.outcome import Outcome
@@ -48,11 +49,7 @@ def page_of(report: CohortResults, dataset: str, svgs: Mapping[str, str]) -> Coh
         methods=methods_section(report),
         citation=references(report),
         sections=(*sections, overview),
-        columns=ColumnTexts(
-            headings={name: column.heading for name, column in COLUMNS.items()},
-            descriptions={name: column.description for name, column in COLUMNS.items()},
-            confidence=report.study.plan.confidence,
-        ),
+        columns=_column_texts(report.study),
         note=_note(table),
     )
 
@@ -79,8 +76,32 @@ def _sections(heading: str, result: Result, svgs: Mapping[str, str]) -> Iterator
     for name, table in result.tables.items():
         if table.shown:
             caption = " ".join(filter(None, (table.caption, _more_rows(table.data, name))))
-            shown = table.data.head(MOST_ROWS)
+            shown = _named(table.data.head(MOST_ROWS))
             yield Section(table.title, caption=caption, table=shown, part=heading)
+
+
+def _named(rows: pd.DataFrame) -> pd.DataFrame:
+    """Replace names of columns among the values by their headings."""
+    headings = {name: column.heading for name, column in COLUMNS.items()}
+    named = {key: rows[key].replace(headings) for key in ("measure", "variable") if key in rows}
+    return rows.assign(**named)
+
+
+def _column_texts(study: Study) -> ColumnTexts:
+    """Collect the headings and descriptions of all columns, clinical ones included."""
+    texts = ColumnTexts()
+    clinical = study.cohort.columns
+    headings = {
+        name: f"{texts.heading(name)} ({column.units})"
+        for name, column in clinical.items()
+        if column.units
+    }
+    descriptions = {name: column.description for name, column in clinical.items()}
+    return ColumnTexts(
+        headings=headings | {name: column.heading for name, column in COLUMNS.items()},
+        descriptions=descriptions | {name: column.description for name, column in COLUMNS.items()},
+        confidence=study.plan.confidence,
+    )
 
 
 def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
@@ -93,8 +114,8 @@ def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _note(table: pd.DataFrame) -> str:
     calibrated = (
-        f"{CALIBRATED[0]} is calibrated to reference labels, with its prediction interval; all "
-        "other volumes, and all analyses of volumes, are as measured."
+        "Calibrated volumes are predictions of the volumes of reference labels, with their "
+        "prediction intervals; all other volumes, and all analyses of volumes, are as measured."
     )
     notes = [calibrated] if CALIBRATED[0] in table else []
     return " ".join(filter(None, [*notes, _more_rows(table, "volumes")]))

@@ -9,7 +9,6 @@ from multiprocessing import get_context
 
 from bids_app.dataset.staging import prepare_output
 from bids_app.errors import BadDataError, ExitCode
-from bids_app.group.analyses.calibration import weights_label
 from bids_app.group.analysis import Analysis
 from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
 from bids_app.group.cohort import read_cohort
@@ -19,7 +18,7 @@ from bids_app.group.methods import cohort_steps
 from bids_app.group.outputs import Rendered, write_outputs
 from bids_app.group.registry import select_analyses
 from bids_app.group.result import NotApplicableError, Result
-from bids_app.group.stored_calibration import read_calibration
+from bids_app.group.stored_calibration import read_calibration, weights_label
 from bids_app.group.study import Study
 from bids_app.options import Options
 from bids_app.programs.siena import folder_of_reports

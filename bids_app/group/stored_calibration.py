@@ -9,6 +9,7 @@ import pandas as pd
 
 from bids_app.dataset.tables import read_rows
 from bids_app.errors import BadDataError, MissingInputError
+from bids_app.segmentation import thalnet
 from bids_app.statistics.calibration import COEFFICIENTS
 
 # Needed to apply a calibration, in addition to segmentation, form of the mapping, and weights.
@@ -23,6 +24,14 @@ PARAMETERS = (
 )
 
 
+def weights_label() -> str:
+    """Abbreviate the checksums of the installed network weights.
+
+    A calibration of thalnet is valid only for the weights with which it was fitted.
+    """
+    return "-".join(checksum[:8] for checksum in thalnet.weights_checksums().values())
+
+
 def read_calibration(path: Path, weights: str) -> pd.DataFrame:
     """Read a ``calibration.tsv`` of an earlier group stage.
 
@@ -30,8 +39,7 @@ def read_calibration(path: Path, weights: str) -> pd.DataFrame:
     ----------
     path : Path
     weights : str
-        Checksums of the installed network weights; a calibration of thalnet is valid only for
-        the weights it was fitted with.
+        See `weights_label`.
 
     Returns
     -------

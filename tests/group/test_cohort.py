@@ -134,6 +134,7 @@ def test_missing_codes_levels_and_units(bids: Path, out: Path) -> None:
     assert second["score"] == 3
     assert np.isnan(first["other"])
     assert first["age"] == 20
+    assert result.columns["age"].units == "years"
     assert result.columns["score"].units == "points"
     assert result.columns["sex"].name == "gender"
 

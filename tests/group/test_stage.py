@@ -281,7 +281,7 @@ def test_volumes_are_calibrated_on_request(
     analyses, reference = "['volumes', 'calibration']", ["-d", f"manual={folders.manual}"]
     assert run(folders, analyses, *reference) == 0
     assert "total_calibrated_ml" not in read(group / "volumes.tsv")
-    assert "total_calibrated_ml is calibrated" not in (folders.out / "group.html").read_text()
+    assert "Calibrated volumes are" not in (folders.out / "group.html").read_text()
 
     assert run(folders, analyses, *reference, "--calibrate") == 0
     fitted = read(group / "volumes.tsv")
@@ -290,7 +290,7 @@ def test_volumes_are_calibrated_on_request(
         "calibrated"
         in json.loads((group / "volumes.json").read_text())["total_calibrated_ml"]["Description"]
     )
-    assert "total_calibrated_ml is calibrated" in (folders.out / "group.html").read_text()
+    assert "Calibrated volumes are" in (folders.out / "group.html").read_text()
     assert "total_calibrated_ml" in set(read(group / "volumes_summary.tsv")["measure"])
 
     # What was stored gives the same without the labels.

@@ -20,8 +20,9 @@ from bids_app.statistics.agreement import (
 from bids_app.statistics.samples import MINIMUM_PAIRS
 
 CAPTION = (
-    "Volumes of both thalami against the reference. CCC: concordance correlation; icc_c1: "
-    "ICC(3,1), consistency; icc_a1: ICC(A,1), absolute agreement; slope: method on reference."
+    "Volumes of both thalami and those of the reference. CCC: concordance correlation coefficient; "
+    "ICC(C,1): consistency (also ICC(3,1)); ICC(A,1): absolute agreement; slope: method on "
+    "reference."
 )
 
 _SETTINGS = {
@@ -118,7 +119,7 @@ def _plots(name: str, rows: pd.DataFrame, confidence: float, ddof: int) -> dict[
     stem = re.sub(r"[^A-Za-z0-9]+", "", name)
     return {
         f"scatter_{stem}": ResultFigure(
-            f"Scatter plot: {name}", "Volume of both thalami against the reference.", scatter
+            f"Scatter plot: {name}", "Volume of both thalami vs. that of the reference.", scatter
         ),
         f"bland-altman_{stem}": ResultFigure(
             f"Bland-Altman plot: {name}", "Method minus reference over their mean.", differences

@@ -5,14 +5,8 @@ from __future__ import annotations
 from bids_app.group.analysis import Analysis
 from bids_app.group.mapping import evaluation_table
 from bids_app.group.result import Result, ResultTable
+from bids_app.group.stored_calibration import weights_label
 from bids_app.group.study import Study
-from bids_app.segmentation import thalnet
-
-
-def weights_label() -> str:
-    """Abbreviate the checksums of the network's weights, for which a calibration is valid."""
-    return "-".join(checksum[:8] for checksum in thalnet.weights_checksums().values())
-
 
 _SETTINGS = {
     "Mapping": "reference = intercept + slope · method for the volume of both thalami; least "

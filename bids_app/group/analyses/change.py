@@ -66,7 +66,7 @@ def _tables(study: Study, changes: pd.DataFrame, summary: pd.DataFrame) -> dict[
         ),
         "change_tests": ResultTable(
             "Volume change compared between methods",
-            f"Wilcoxon signed-rank tests; p_adj: Benjamini-Hochberg, family: {plan.family}.",
+            f"Wilcoxon signed-rank tests; adjusted p: Benjamini-Hochberg, family: {plan.family}.",
             pairwise_signed_rank(
                 changes, list(plan.measures), ["participant_id"], family=plan.family
             ),

@@ -135,8 +135,8 @@ def _caption(models: ModelSet, prepared: PreparedSet) -> str:
         low, high = (f"{100 * level:g}" for level in models.winsorise)
         parts.append(f"Volume changes winsorised at their {low} and {high} % quantiles (type 7).")
     parts.append(
-        "beta: change of the outcome per mL; p_adj: Benjamini-Hochberg, family: "
-        f"{models.family}. Stars: p_adj < 0.05, 0.01, 0.001."
+        "Beta: change of the outcome per mL; adjusted p: Benjamini-Hochberg, family: "
+        f"{models.family}. Stars: adjusted p < 0.05, 0.01, 0.001."
     )
     return " ".join(parts)
 

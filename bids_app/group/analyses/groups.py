@@ -113,8 +113,8 @@ def _tables(comparison: GroupComparison, adjusted: str) -> dict[str, ResultTable
             table = pd.concat(parts, ignore_index=True)
             table = table[["by", "method", *table.columns.drop(["by", "method"])]]
             caption = (
-                f"At mean {adjusted}, % of the first session; p_adj: Bonferroni over the pairs of "
-                "a method."
+                f"At mean {adjusted}, % of the first session; adjusted p: Bonferroni over the "
+                "pairs of a method."
             )
             tables[name] = ResultTable(title, caption, table, _SETTINGS)
     return tables
@@ -158,8 +158,8 @@ def _regression(study: Study, changes: pd.DataFrame) -> ResultTable:
     return ResultTable(
         "Volume change in participants who worsened",
         f"Percentage change ~ worse {study.plan.groups.outcome} (1) or not (0) + "
-        f"{' + '.join(present)}.{note} beta: % of the first session; p_adj: Benjamini-Hochberg "
-        "over the methods.",
+        f"{' + '.join(present)}.{note} Beta: % of the first session; adjusted p: "
+        "Benjamini-Hochberg over the methods.",
         table.rename(columns={"outcome": "segmentation"}),
     )
 

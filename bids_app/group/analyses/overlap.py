@@ -44,8 +44,8 @@ def analyse(study: Study) -> Result:
             ),
             "overlap_tests": ResultTable(
                 "Overlap compared between methods",
-                "Wilcoxon signed-rank tests of both thalami; p_adj: Benjamini-Hochberg, family: "
-                f"{plan.overlap.family}.",
+                "Wilcoxon signed-rank tests of both thalami; adjusted p: Benjamini-Hochberg, "
+                f"family: {plan.overlap.family}.",
                 tests,
                 SIGNED_RANK,
             ),

@@ -68,7 +68,7 @@ def analyse(study: Study) -> Result:
             ),
             "pbvc_tests": ResultTable(
                 "Correlations with brain volume change compared",
-                "Two correlations that share PBVC: Williams' t and Steiger's Z; p_adj: "
+                "Two correlations that share PBVC: Williams' t and Steiger's Z; adjusted p: "
                 "Benjamini-Hochberg over the pairs.",
                 correlation_difference_table(wide, "pbvc", methods),
                 {

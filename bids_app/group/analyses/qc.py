@@ -32,8 +32,8 @@ def analyse(study: Study) -> Result:
             "qc": ResultTable(
                 "Segmentations to review",
                 f"{scans} of {all_scans} scans have a segmentation that should be reviewed before "
-                f"its volume is used; they {consequence}. Confidence: expected Dice "
-                "(self-estimated by the method).",
+                f"its volume is used; they {consequence}. Expected Dice: self-estimated by the "
+                "method.",
                 order[_COLUMNS],
             )
         },

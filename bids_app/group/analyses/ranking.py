@@ -24,8 +24,8 @@ def analyse(study: Study) -> Result:
             "ranking": ResultTable(
                 "Ranking of methods",
                 "By mean Dice and by concordance of volumes (CCC) with the reference, in "
-                "participants with all segmentations. first: fraction of the bootstrap samples in "
-                "which a method is best; same: in which it keeps its rank.",
+                "participants with all segmentations. First: fraction of the bootstrap samples in "
+                "which a method is best; rank kept: in which it keeps its rank.",
                 ranks,
                 {"CCC": "ddof 0", **study.bootstrap},
             )

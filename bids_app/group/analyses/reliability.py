@@ -62,7 +62,7 @@ def _comparison(repeats: pd.DataFrame) -> ResultTable:
     return ResultTable(
         "Measurement error compared between methods",
         "Levene's test of the within-subject variances, deviations from the median and from the "
-        "mean; p_median_adj: Bonferroni over the pairs. m scans of a session give m - 1 "
+        "mean; adjusted p: Bonferroni over the pairs. m scans of a session give m - 1 "
         "independent values (Helmert contrasts). The test assumes independent methods: for "
         "methods with similar errors in the same scans it is conservative.",
         pairwise_levene(variances),

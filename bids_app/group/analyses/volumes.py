@@ -41,7 +41,7 @@ def analyse(study: Study) -> Result:
         tables=tables,
         figures={"volumes": _figure(study, first)},
         methods="Volumes are voxel counts times voxel volume, in mL."
-        + (f" {CALIBRATED[0]} was calibrated to reference labels." if calibrated else ""),
+        + (" They were also calibrated to reference labels." if calibrated else ""),
     )
 
 
