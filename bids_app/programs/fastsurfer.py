@@ -25,6 +25,7 @@ def _call(job: Job) -> Call:
             *("--t1", job.image, "--sid", SUBJECT, "--sd", job.folder),
             *("--seg_only", "--no_cereb", "--no_hypothal", "--threads", str(job.threads)),
             *device,
+            # It refuses to run as root otherwise.
             *(("--allow_root",) if os.getuid() == 0 else ()),
         ),
         binds=(

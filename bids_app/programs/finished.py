@@ -111,12 +111,16 @@ def read_finished(result: Finished, grid: Grid, to_contrast: AffineArray | None)
     for path, table in zip(result.paths, tables, strict=True):
         labels = to_ras(read_volume(path, may_be_constant=True))
         if path.name.partition(".")[0].endswith("_mask"):
+            # Masks are stored as 1, 255 or probabilities.
             labels = Volume((labels.data != 0).astype(np.uint8), labels.affine)
+        # Labels lie in the space of the contrast that was segmented, unless name or grid show that
+        # they were moved to the anchor.
         transform = to_contrast
         if result.in_anchor_space or same_grid(labels.grid, grid):
             transform = None
         if result.transform is not None:
             transform = _longitudinal(result.transform)
+        # The first mask takes precedence where two overlap.
         np.copyto(dseg, placed(labels, table, grid, transform), where=dseg == 0)
     return dseg
 
@@ -221,6 +225,7 @@ def write_match_table(sessions: Iterable[Session], options: Options) -> None:
     CannotCreateError
         If it cannot be written.
     """
+    # Tasks of an array would overwrite the table of one another.
     if not datasets(options) or os.environ.get("SLURM_ARRAY_TASK_ID"):
         return
     lines = (
@@ -235,6 +240,7 @@ def _subject_entries(root: Path, subjects: set[str], options: Options) -> Iterat
 
     Those of subjects that the BIDS dataset holds but that were not requested are excluded.
     """
+    # One level suffices: what belongs to a subject bears its label there.
     for entry in sorted(root.glob("sub-*")):
         subject = entities_of(entry, root).get("sub", "")
         others = subject not in subjects and (options.folders.bids_dir / f"sub-{subject}").is_dir()

@@ -80,6 +80,7 @@ def find_licence(given: Path | None) -> Path:
         candidates.append(Path(os.environ["FS_LICENSE"]))
     elif not given and os.environ.get("FREESURFER_HOME"):
         candidates.append(Path(os.environ["FREESURFER_HOME"], "license.txt"))
+    # A file that is specified must be valid: the next candidate is not tried instead.
     for path in candidates:
         try:
             lines = path.read_text(encoding="utf-8", errors="replace").split()

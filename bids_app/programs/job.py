@@ -82,6 +82,7 @@ def run_program(
         If it cannot be started.
     """
     with tempfile.TemporaryDirectory(prefix=method.name, ignore_cleanup_errors=True) as scratch:
+        # Programs write next to their input and under fixed names: each run has folders of its own.
         inputs, outputs = Path(scratch, "in"), Path(scratch, "out")
         inputs.mkdir()
         outputs.mkdir()
@@ -94,6 +95,7 @@ def run_program(
             weights=weights,
         )
         if licence is not None:
+            # A container has no access to the folder of the original.
             shutil.copyfile(licence, inputs / "license.txt")
         call = method.call(job)
         _make_places(call.binds)
@@ -115,6 +117,7 @@ def _results(
     BadDataError, MissingInputError
         If there are no usable labels.
     """
+    # An exit status of 0 does not mean that labels were written.
     path = method.output(job)
     if not path.is_file():
         raise BadDataError(f"there is no {path.relative_to(job.folder.parent)}")
@@ -134,6 +137,7 @@ def _make_places(binds: Sequence[Bind]) -> None:
         outer.source.mkdir(parents=True, exist_ok=True)
         for bind in binds:
             target = PurePosixPath(bind.target)
+            # A container engine would create these mount points as root.
             if bind is not outer and target.is_relative_to(outer.target):
                 place = outer.source / target.relative_to(outer.target)
                 place.parent.mkdir(parents=True, exist_ok=True)
@@ -207,6 +211,7 @@ def stage_image(image: Volume, path: Path) -> Path:
     data = image.data if image.data.dtype.kind in "iu" else image.data.astype(np.float32)
     if data.dtype.itemsize > 4:
         data = data.astype(np.float32)
+    # NIfTI stores the first axis fastest.
     nifti = nib.Nifti1Image(np.asfortranarray(data), image.affine)
     nifti.header.set_xyzt_units("mm")
     # DBSegment reads only the qform, others the sform.

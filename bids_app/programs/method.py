@@ -95,6 +95,7 @@ def parameter_of(name: str) -> str:
     >>> parameter_of("first")
     'image of first'
     """
+    # Records keep it: a change of the text would measure all sessions again.
     return f"image of {name}"
 
 
@@ -243,5 +244,6 @@ class ExternalMethod(Program):
 
     def runs(self, workload: Workload) -> int:
         """Count its runs in a session: one for each image that it can segment."""
+        # Other contrasts are aligned to each anchor, and segmented on the grid of each.
         images = (*workload.anchors, *workload.others * len(workload.anchors))
         return sum(self.segments(contrast) for contrast in images)

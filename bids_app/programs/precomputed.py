@@ -61,6 +61,7 @@ def find(name: str, root: Path, place: Place, wanted: Mapping[str, object]) -> l
         side = _side(entities)
         if suffix == "mask" and side is not None:
             shared = {key: label for key, label in entities.items() if key not in ("hemi", "label")}
+            # Both sides of a pair agree in all other entities.
             masks[count, str(shared)][side] = path
         labels = _labels(path, root, entities, selected=bool(wanted)) if suffix == "dseg" else None
         if labels is not None:
@@ -144,6 +145,7 @@ def _labels(
     path: Path, root: Path, entities: Mapping[str, str], *, selected: bool
 ) -> Mapping[int, int] | None:
     """Return what the labels of a segmentation become; None if they are not known to be thalami."""
+    # The table of the image itself, then those of the whole dataset, the most specific first.
     stem = path.name.partition(".nii")[0]
     stems = [f"{key}-{entities[key]}_" for key in ("seg", "desc") if key in entities]
     names = ["".join(stems), *stems, ""]

@@ -6,7 +6,8 @@ from pkgutil import resolve_name
 
 from bids_app.programs.method import AuxiliaryProgram, ExternalMethod
 
-# Module in this folder, and the name of the declaration in it.
+# Module in this folder, and the name of the declaration in it. Help texts list programs in this
+# order.
 _DECLARATIONS = (
     "freesurfer:FREESURFER",
     "first:FIRST",

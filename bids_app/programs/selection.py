@@ -42,6 +42,7 @@ def all_programs(options: Options) -> tuple[ExternalMethod | AuxiliaryProgram, .
 def workload_of(session: Session, options: Options) -> Workload:
     """Return the images of a session that programs can be applied to, by their names alone."""
     others = [scan.contrast for scan in session.others]
+    # A transmit field alone gives no map; all other sources give R1.
     if any(source.suffix != "TB1map" for source in find_sources(session, options.folders)):
         others.append("R1map")
     return Workload(
@@ -98,6 +99,7 @@ def _check_program(program: Program, options: Options) -> None:
     except MissingInputError as error:
         advice = f" For example: --tool-image {name}={program.image}." if image is None else ""
         raise MissingInputError(f"{name}: {error}{advice}") from error
+    # Scripts of FSL and FreeSurfer do not quote paths; in a container the paths have no spaces.
     scratch = os.environ.get("TMPDIR", tempfile.gettempdir())
     if image is None and not program.takes_spaces and " " in scratch:
         raise UsageError(
@@ -123,6 +125,7 @@ def _check_needs(method: ExternalMethod, options: Options) -> None:
 
 def _check_names(options: Options) -> None:
     """Check that no dataset of finished results has the name of another method."""
+    # Results of two methods with one name would overwrite each other.
     names = [method_name(name) for name in datasets(options)]
     for name in names:
         if name in BUILT_IN or names.count(name) > 1:

@@ -74,6 +74,7 @@ def run_siena(
 
     with tempfile.TemporaryDirectory(prefix="siena", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
+        # Short names: SIENA derives those of all its files from them.
         stage_image(first, folder / "A.nii.gz")
         stage_image(later, folder / "B.nii.gz")
         call = Call(
@@ -144,6 +145,7 @@ def read_siena(folder: Path) -> pd.DataFrame:
 
     rows = []
     for path in sorted(folder.rglob(_REPORT)):
+        # A path names two sessions, which entities of a BIDS name cannot hold: all labels count.
         labels = _LABELS.findall(path.relative_to(folder).as_posix())
         subjects = [label for label in labels if label.startswith("sub-")]
         earlier, later = [None, None, *(label for label in labels if label.startswith("ses-"))][-2:]
@@ -156,6 +158,7 @@ def read_siena(folder: Path) -> pd.DataFrame:
         rows.append((subjects[0], earlier if earlier != later else None, later, value))
     columns = ["participant_id", "baseline_session_id", "session_id", "pbvc"]
     table = pd.DataFrame(rows, columns=columns)
+    # Neither report is known to be the better one.
     repeated = table.duplicated(["participant_id", "session_id"])
     if repeated.any():
         twice = " ".join(table.loc[repeated, ["participant_id", "session_id"]].iloc[0].dropna())

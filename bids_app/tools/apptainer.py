@@ -42,6 +42,7 @@ class Apptainer:
         command = (
             engine,
             "run" if call.executable is None else "exec",
+            # Nothing of the host but the binds: no variables, home folder or temporary files.
             "--cleanenv",
             "--containall",
             *options,

@@ -71,6 +71,7 @@ class Docker:
                 entrypoint=None if call.executable is None else [call.executable],
                 user=f"{os.getuid()}:{os.getgid()}",
                 mounts=[
+                    # Unlike a volume, a mount fails if the folder does not exist.
                     Mount(
                         bind.target,
                         str(_on_host(bind.source, host)),
@@ -87,9 +88,11 @@ class Docker:
                 },
                 nano_cpus=limits.threads * 10**9,
                 shm_size=_SHARED_MEMORY,
+                # An equal limit for memory and swap together allows no swap.
                 mem_limit=memory,
                 memswap_limit=memory,
                 network_mode="none",
+                # Process 1 of an image rarely reaps its children or forwards signals.
                 init=True,
                 device_requests=gpus,
             )
@@ -141,6 +144,7 @@ def _run_to_end(container: Container, name: str, limits: Limits, log: Path) -> N
         raise failure(name, f"cannot be started: {error.explanation}", log) from error
     except RequestException:
         raise failure(name, f"was stopped after {limits.seconds:g} s", log) from None
+    # The last lines of the log arrive after the exit.
     follower.join(LOG_SECONDS)
     container.reload()
     if container.attrs["State"]["OOMKilled"]:

@@ -10,6 +10,7 @@ import sys
 
 def main(kind: str, name: str) -> None:
     """Wait for the message of a regular end; if the pipe ends without it, end the processes."""
+    # The pipe also ends if thalbids is killed, then without the message.
     if sys.stdin.buffer.read() == b"done":
         return
     if kind == "group":

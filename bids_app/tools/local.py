@@ -28,6 +28,7 @@ class Local:
         name = call.executable or path
         command = (path, *map(str, call.arguments))
         threads = str(limits.threads)
+        # Programs read their number of threads from variables of OpenMP and ITK.
         environment = {
             **os.environ,
             "OMP_NUM_THREADS": threads,

@@ -76,6 +76,7 @@ def run_process(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            # One process group, so that a signal reaches all children.
             start_new_session=True,
         )
         try:

@@ -292,8 +292,8 @@ def dbsegment(words: list[str]) -> None:
     (Path(models) / "deep_brain_seg_model_2f" / "nnUNet_raw_data").mkdir(exist_ok=True)
     for source in sorted(Path(folder).glob("*.nii.gz")):
         image = Image(source)
-        mask = Path(folder, "preprocessed_v3", source.name.replace(".nii.gz", "_0000.nii.gz"))
-        write_nifti(mask, image, bytes(image.size))
+        copy = Path(folder, "preprocessed_v3", source.name.replace(".nii.gz", "_0000.nii.gz"))
+        write_nifti(copy, image, bytes(image.size))
         # The ventral nuclei are the thalamus's first voxels; 28 is the ventricle.
         labels = bytearray(image.labels({LEFT: 24, RIGHT: 25, DEEP: 28}))
         for whole, nuclei in ((24, (26, 30)), (25, (27, 31))):
