@@ -11,18 +11,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from bids_app.arguments.conversion import parse
+from bids_app import __version__
 from bids_app.errors import CannotCreateError, ExitCode, ThalbidsError, permissions_reported
 from bids_app.options import Level, Options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``thalbids`` and return its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if list(words) == ["--version"]:  # without the declarations that the parser depends on
+        sys.stdout.write(f"thalbids {__version__}\n")
+        return int(ExitCode.DONE)
     # Schedulers send SIGTERM, or SIGUSR1 some time before the time limit.
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, _stop)
     try:
-        options = parse(sys.argv[1:] if arguments is None else arguments)
+        from bids_app.arguments.conversion import parse
+
+        options = parse(words)
         with _scratch(options.folders.work_dir), permissions_reported():
             return int(max(_run(level, options) for level in options.levels))
     except ThalbidsError as error:

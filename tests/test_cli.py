@@ -90,14 +90,14 @@ def test_version_and_help_import_nothing_heavy() -> None:
         assert text in result.stdout
 
 
-def test_start_up_takes_less_than_a_third_of_a_second() -> None:
-    """Of the processor, the best of five: a busy machine is no reason to fail."""
-    for flag in ("--version", "--help"):
-        took = []
-        for _ in range(5):
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            command = [sys.executable, "-m", "bids_app", flag]
-            subprocess.run(command, check=True, capture_output=True)
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        assert min(took) <= 0.3, (flag, took)
+@pytest.mark.parametrize(("flag", "most"), [("--version", 0.15), ("--help", 0.3)])
+def test_start_up_is_quick(flag: str, most: float) -> None:
+    """Seconds of the processor, the best of five: a busy machine is no reason to fail."""
+    seconds = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [sys.executable, "-m", "bids_app", flag]
+        subprocess.run(command, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) <= most
