@@ -1,4 +1,3 @@
-# ruff: noqa: ARG001
 """Writing the results of the participant stage, with their JSON sidecars."""
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from bids_app.segmentation.result import Segmentation, Thalami
 from bids_app.segmentation.volumes import ThalamusVolumes
 
 
-def write_image(staging: Staging, session: Session, scan: Scan, image: Volume) -> None:
+def write_image(staging: Staging, scan: Scan, image: Volume) -> None:
     """Write a scan as it was segmented: axes in RAS order, voxels not interpolated."""
     staging.image(
         names.preprocessed(scan),
@@ -36,7 +35,7 @@ def write_image(staging: Staging, session: Session, scan: Scan, image: Volume) -
     )
 
 
-def write_brain_mask(staging: Staging, session: Session, scan: Scan, mask: Volume) -> None:
+def write_brain_mask(staging: Staging, scan: Scan, mask: Volume) -> None:
     """Write the brain mask of a scan."""
     staging.image(
         names.brain_mask(scan),
@@ -49,12 +48,12 @@ def write_brain_mask(staging: Staging, session: Session, scan: Scan, mask: Volum
 
 def write_segmentation(
     staging: Staging,
-    session: Session,
     scan: Scan,
     method: str,
     contrasts: tuple[str, ...],
     segmentation: Thalami,
     affine: AffineArray,
+    *,
     provenance: Mapping[str, object] | None = None,
 ) -> None:
     """Write the labels, and probabilities if any, of a method on one or several contrasts.
@@ -62,7 +61,6 @@ def write_segmentation(
     Parameters
     ----------
     staging : Staging
-    session : Session
     scan : Scan
         The anchor.
     method : str
@@ -96,12 +94,7 @@ def write_segmentation(
 
 
 def write_ensemble(
-    staging: Staging,
-    session: Session,
-    scan: Scan,
-    method: str,
-    ensemble: Ensemble,
-    dseg: Volume,
+    staging: Staging, scan: Scan, method: str, ensemble: Ensemble, dseg: Volume
 ) -> None:
     """Write the fused labels of several contrasts; the JSON sidecar names masks and rule."""
     fused = [names.segmentation(scan, method, contrast) for contrast in ensemble.contrasts]
@@ -119,7 +112,6 @@ def write_ensemble(
 
 def write_aligned(
     staging: Staging,
-    session: Session,
     scan: Scan,
     aligned: AlignedContrast,
     source: str,
@@ -131,7 +123,6 @@ def write_aligned(
     Parameters
     ----------
     staging : Staging
-    session : Session
     scan : Scan
         The anchor.
     aligned : AlignedContrast
@@ -162,9 +153,7 @@ def write_aligned(
     )
 
 
-def write_scaled(
-    staging: Staging, session: Session, scan: Scan, contrast: str, image: Volume
-) -> None:
+def write_scaled(staging: Staging, scan: Scan, contrast: str, image: Volume) -> None:
     """Write an aligned map as it is segmented, its intensities scaled within the brain mask."""
     staging.image(
         names.aligned(scan, contrast, "scaled"),
@@ -190,7 +179,7 @@ def attempts_of(alignment: Alignment) -> tuple[dict[str, object], ...]:
     )
 
 
-def write_maps(staging: Staging, session: Session, maps: Iterable[QuantitativeMap]) -> None:
+def write_maps(staging: Staging, maps: Iterable[QuantitativeMap]) -> None:
     """Write the quantitative maps of a session."""
     for item in maps:
         staging.image(
@@ -263,15 +252,15 @@ def write_within_subject_volumes(
 
 
 def write_brain_change(
-    staging: Staging, series: Session, volumes: Iterable[tuple[Scan, float]]
+    staging: Staging, subject: str, volumes: Iterable[tuple[Scan, float]]
 ) -> None:
     """Write the brain volume change between every two sessions of a participant.
 
     Parameters
     ----------
     staging : Staging
-    series : Session
-        The scans of all sessions.
+    subject : str
+        Label without ``sub-``.
     volumes : iterable of (Scan, float)
         Relative brain volume in each scan. Repeat scans of a session are averaged.
     """
@@ -280,11 +269,11 @@ def write_brain_change(
         by_session.setdefault(f"ses-{names.session_of(scan).session}", []).append(volume)
     means = {session: sum(values) / len(values) for session, values in by_session.items()}
     rows = [
-        (f"sub-{series.subject}", first, later, round(percentage_change(means[first], volume), 4))
+        (f"sub-{subject}", first, later, round(percentage_change(means[first], volume), 4))
         for number, (later, volume) in enumerate(means.items())
         for first in list(means)[:number]
     ]
-    _write_table(staging, names.brain_change_table(series.subject), rows, PBVC_COLUMNS)
+    _write_table(staging, names.brain_change_table(subject), rows, PBVC_COLUMNS)
 
 
 def _volumes_row(

@@ -110,7 +110,6 @@ def align_contrasts(
         )
         write_aligned(
             context.staging,
-            context.session,
             anchor.scan,
             contrast,
             other.source,

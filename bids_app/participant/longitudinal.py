@@ -173,7 +173,7 @@ def measure_series(task: Task) -> Outcome:
             for result, image in zip(segmentations, visits.aligned.images, strict=True)
         ]
         brain_volumes = parenchyma_volumes(visits.aligned.images, brains).tolist()
-        write_brain_change(staging, series, zip(series.anchors, brain_volumes, strict=True))
+        write_brain_change(staging, series.subject, zip(series.anchors, brain_volumes, strict=True))
     outputs = tuple(sorted(staging.names))
     return Outcome(name=series.name, status="done", reason=reason, stamp=stamp, outputs=outputs)
 

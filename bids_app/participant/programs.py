@@ -130,13 +130,12 @@ def _segment(
         thalami[contrast] = labelled.thalami
         write_segmentation(
             context.staging,
-            context.session,
             anchor.scan,
             name,
             (contrast,),
             labelled.thalami,
             anchor.image.affine,
-            labelled.provenance,
+            provenance=labelled.provenance,
         )
     return thalami
 

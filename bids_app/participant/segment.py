@@ -55,10 +55,10 @@ def segment_anchor(scan: Scan, context: SessionContext) -> SegmentedAnchor:
     ThalbidsError
         If the scan cannot be read, or thalnet finds no thalami in it.
     """
-    session, staging = context.session, context.staging
+    staging = context.staging
     context.progress(Stage.READ, scan.path.name)
     image = to_ras(read_volume(scan.path))
-    write_image(staging, session, scan, image)
+    write_image(staging, scan, image)
     segmentations: dict[str, Segmentation] = {}
     for method, segment in segmenters(context.options.methods).items():
         context.progress(Stage.SEGMENT, f"{scan.contrast} with {method}")
@@ -70,12 +70,10 @@ def segment_anchor(scan: Scan, context: SessionContext) -> SegmentedAnchor:
                 raise BadDataError(f"{scan.path}: {error}") from error
             context.notes.append(f"{scan.path.name} gives no mask by {method}: {error}")
             continue
-        write_segmentation(
-            staging, session, scan, method, (scan.contrast,), segmentation, image.affine
-        )
+        write_segmentation(staging, scan, method, (scan.contrast,), segmentation, image.affine)
         segmentations[method] = segmentation
     brain_mask = Volume(segmentations["thalnet"].brain_mask, image.affine)
-    write_brain_mask(staging, session, scan, brain_mask)
+    write_brain_mask(staging, scan, brain_mask)
     thickness = float(image.voxel_size.max())
     measurements = tuple(
         Measurement.of(method, scan.contrast, segmentation, image, thickness)
@@ -113,7 +111,7 @@ def _intensities(aligned: AlignedContrast, anchor: MeasuredScan, context: Sessio
         return aligned.image
     scaled = scaled_in_mask(aligned.image.data, anchor.brain_mask.data != 0)
     image = Volume(scaled, aligned.image.affine)
-    write_scaled(context.staging, context.session, anchor.scan, aligned.contrast, image)
+    write_scaled(context.staging, anchor.scan, aligned.contrast, image)
     return image
 
 
@@ -143,7 +141,6 @@ def measure_contrasts(
         for contrasts, thalami in others.items():
             write_segmentation(
                 context.staging,
-                context.session,
                 measured.scan,
                 method,
                 contrasts,
@@ -213,7 +210,7 @@ def fuse_and_measure(
         members = [segmentations[contrast] for contrast in ensemble.contrasts]
         fused = fuse(members, ensemble.rule, next(iter(segmentations.values())))
         labels = Volume(fused.dseg, anchor.image.affine)
-        write_ensemble(context.staging, context.session, anchor.scan, method, ensemble, labels)
+        write_ensemble(context.staging, anchor.scan, method, ensemble, labels)
         thickness = anchor.slice_thickness(ensemble.contrasts)
         measurements.append(Measurement.of(method, ensemble.name, fused, anchor.image, thickness))
     return measurements

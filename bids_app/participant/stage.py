@@ -180,7 +180,7 @@ def quantify_session(brain_mask: Volume, context: SessionContext) -> tuple[Quant
         unprocessed_field_maps(session, options.folders.bids_dir),
     )
     context.notes.extend(quantified.warnings)
-    write_maps(context.staging, session, quantified.maps)
+    write_maps(context.staging, quantified.maps)
     return quantified.maps
 
 

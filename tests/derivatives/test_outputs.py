@@ -60,11 +60,11 @@ def output(tmp_path: Path) -> Path:
     scan = MeasuredScan(_SCAN, _IMAGE, Volume(thalami.dseg, np.eye(4)), (measurement,), (aligned,))
     r1 = QuantitativeMap("R1map", _SCAN.name, _IMAGE, {"Units": "1/s"}, (Step.MPM, Step.GIBBS))
     with staged(tmp_path, "sub-1_ses-2") as staging:
-        write_image(staging, _SESSION, _SCAN, scan.image)
-        write_brain_mask(staging, _SESSION, _SCAN, scan.brain_mask)
-        write_segmentation(staging, _SESSION, _SCAN, "thalnet", ("T1w",), thalami, np.eye(4))
-        write_aligned(staging, _SESSION, _SCAN, aligned, "bids:raw:a.nii.gz", "#Insight\n")
-        write_maps(staging, _SESSION, [r1])
+        write_image(staging, _SCAN, scan.image)
+        write_brain_mask(staging, _SCAN, scan.brain_mask)
+        write_segmentation(staging, _SCAN, "thalnet", ("T1w",), thalami, np.eye(4))
+        write_aligned(staging, _SCAN, aligned, "bids:raw:a.nii.gz", "#Insight\n")
+        write_maps(staging, [r1])
         write_volumes(staging, _SESSION, [scan])
     return tmp_path
 

@@ -427,7 +427,7 @@ def test_maps_and_their_names_are_valid_bids(options: Options) -> None:
     result = _quantify(options)
     describe_dataset(options)
     with staged(options.folders.output_dir, _STEM) as staging:
-        write_maps(staging, _SESSION, result.maps)
+        write_maps(staging, result.maps)
     written = options.folders.output_dir / "sub-01" / "ses-01" / "anat" / f"{_STEM}_R1map.nii.gz"
     assert np.array_equal(read_volume(written).data, result.maps[0].volume.data)
     for folder in (options.folders.bids_dir, options.folders.output_dir):
