@@ -112,15 +112,3 @@ def test_headings_have_units() -> None:
     assert COLUMNS["total_ml"].heading == "Both thalami (mL)"
     assert COLUMNS["annual_percent"].heading == "Annual change (%/year)"
     assert COLUMNS["dice"].heading == "Dice"
-
-
-def test_limits_of_intervals_are_described_by_their_estimate() -> None:
-    described = describe_columns(["bias_ci_low", "ci_high"])
-    assert described["bias_ci_low"]["Description"] == (
-        "Mean of method minus reference: lower end of the confidence interval"
-    )
-    assert described["ci_high"]["Description"] == "Upper end of the confidence interval"
-
-
-def test_a_column_without_description_stops_nothing() -> None:
-    assert describe_columns(["unheard_of"]) == {"unheard_of": {"Description": ""}}

@@ -1,0 +1,85 @@
+"""What was written of a session is read as it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_app.dataset.index import Scan, Session
+from bids_app.derivatives import names
+from bids_app.derivatives.columns import VOLUME_COLUMNS
+from bids_app.derivatives.readback import (
+    on_scan_grid,
+    read_brain_changes,
+    read_measured_scan,
+    read_steps,
+)
+from bids_app.derivatives.steps import Step
+from bids_app.errors import BadDataError, MissingInputError
+from tests.derivatives.conftest import IMAGE, SCAN, SESSION, thalami
+
+_FOLDER = Path("sub-1", "ses-2")
+
+
+def test_a_scan_is_read_as_it_was_written(output: Path) -> None:
+    scan = read_measured_scan(output, SESSION, SCAN)
+    (measurement,), (aligned,) = scan.measurements, scan.aligned
+    assert np.array_equal(measurement.dseg.data, thalami().dseg)
+    assert measurement.volumes.total_ml == 0.016
+    assert aligned.attempts[0]["Verdict"] == "passed"
+    assert aligned.steps == (Step.ALIGNMENT,)
+    assert np.array_equal(aligned.image.data, IMAGE.data)
+
+
+def test_missing_results_and_those_of_an_earlier_version_are_reported(output: Path) -> None:
+    with pytest.raises(MissingInputError, match="There are no results yet"):
+        read_measured_scan(output, Session(subject="3", session=None, anchors=()), SCAN)
+    other = Scan(Path("sub-1_ses-2_run-2_T1w.nii.gz"), "T1w", (*SCAN.entities, ("run", "2")))
+    with pytest.raises(MissingInputError, match=r"has no row for sub-1_ses-2_run-2_T1w\.nii\.gz"):
+        read_measured_scan(output, SESSION, other)
+    path = output / names.volumes_table(SESSION)
+    table = pd.read_csv(path, sep="\t")
+    table.drop(columns=VOLUME_COLUMNS[-1]).to_csv(path, sep="\t", index=False)
+    with pytest.raises(MissingInputError, match="'qc_reason': it was written by"):
+        read_measured_scan(output, SESSION, SCAN)
+
+
+def test_steps_are_those_that_the_sidecars_list(output: Path) -> None:
+    assert set(read_steps(output, _FOLDER)) == {Step.ALIGNMENT, Step.MPM, Step.GIBBS}
+    assert read_steps(output, Path("sub-2")) == []
+    for name in (names.transform(SCAN, "FLAIR"), names.quantitative_map(SCAN.name, "R1map")):
+        sidecar = output / names.sidecar(name)
+        fields = json.loads(sidecar.read_text())
+        del fields["ProcessingSteps"]
+        sidecar.write_text(json.dumps(fields))
+    # As an earlier version wrote them.
+    assert read_steps(output, _FOLDER) == []
+
+
+def test_a_damaged_sidecar_is_reported(output: Path) -> None:
+    path = output / names.sidecar(names.quantitative_map(SCAN.name, "R1map"))
+    path.write_text("{")
+    with pytest.raises(BadDataError, match=r"R1map\.json is not readable JSON"):
+        read_steps(output, _FOLDER)
+
+
+def test_brain_volume_changes_are_read_in_both_directions(tmp_path: Path) -> None:
+    path = tmp_path / names.brain_change_table("1")
+    path.parent.mkdir()
+    header = "participant_id\tbaseline_session_id\tsession_id\tpbvc\n"
+    path.write_text(f"{header}sub-1\tses-1\tses-2\t-20.0\n")
+    changes = read_brain_changes(tmp_path)
+    assert changes["sub-1", "ses-1", "ses-2"] == -20
+    assert changes["sub-1", "ses-2", "ses-1"] == pytest.approx(25)
+    path.write_text(f"{header}sub-1\tses-1\tses-2\tn/a?\n")
+    with pytest.raises(BadDataError, match="has a row without brain volume change"):
+        read_brain_changes(tmp_path)
+
+
+def test_longitudinal_rows_are_not_on_the_grid_of_their_scan() -> None:
+    table = pd.DataFrame({"method": ["thalnet", "thalnetLongitudinal"]})
+    assert on_scan_grid(table)["method"].tolist() == ["thalnet"]
