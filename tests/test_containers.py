@@ -91,7 +91,7 @@ def test_the_image_runs_read_only_offline_and_as_any_user(
     assert "ses-02" in (out / "group" / "volumes.tsv").read_text()
 
 
-def test_the_wrapper_runs_it_and_returns_its_exit_code(
+def test_the_launcher_runs_it_and_returns_its_exit_code(
     image: str, cohort: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -105,7 +105,7 @@ def test_the_wrapper_runs_it_and_returns_its_exit_code(
     assert _run(*words, "nobody").returncode == 18
 
 
-def test_the_wrapper_passes_signals_on(image: str, cohort: Path, tmp_path: Path) -> None:
+def test_the_launcher_forwards_signals(image: str, cohort: Path, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "bids_app.launch.docker", str(cohort), str(tmp_path / "out")]
     process = subprocess.Popen(
         [*words, "participant", "--image", image, "--session-label", "01", "-v"],
@@ -124,7 +124,7 @@ def test_the_wrapper_passes_signals_on(image: str, cohort: Path, tmp_path: Path)
     assert not list((tmp_path / "out").rglob("*.nii.gz"))
 
 
-def test_the_wrapper_takes_the_code_of_a_developer(
+def test_the_launcher_takes_the_code_of_a_developer(
     image: str, cohort: Path, tmp_path: Path
 ) -> None:
     package = tmp_path / "bids_app"
@@ -227,7 +227,7 @@ def test_a_job_array_with_accidents_ends_like_an_undisturbed_run(
     # Both tasks have too little memory.
     slurm("--submit", "--task-mem", "100")
     _wait_until(lambda: not _queued())
-    assert slurm("--status").count("failed: killed for memory") == 2
+    assert slurm("--status").count("failed: killed, out of memory") == 2
 
     # One is cancelled; the other hangs until its time is up.
     job = slurm("--resubmit", "--task-mem", "2000").split("Submitted: ")[1].split()[0]

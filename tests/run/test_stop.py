@@ -1,4 +1,4 @@
-"""Runs that are told to stop, killed, or started twice."""
+"""Runs that are stopped by a signal, killed, or started twice."""
 
 from __future__ import annotations
 
