@@ -76,15 +76,8 @@ def _sections(heading: str, result: Result, svgs: Mapping[str, str]) -> Iterator
     for name, table in result.tables.items():
         if table.shown:
             caption = " ".join(filter(None, (table.caption, _more_rows(table.data, name))))
-            shown = _named(table.data.head(MOST_ROWS))
+            shown = table.data.head(MOST_ROWS)
             yield Section(table.title, caption=caption, table=shown, part=heading)
-
-
-def _named(rows: pd.DataFrame) -> pd.DataFrame:
-    """Replace names of columns among the values by their headings."""
-    headings = {name: column.heading for name, column in COLUMNS.items()}
-    named = {key: rows[key].replace(headings) for key in ("measure", "variable") if key in rows}
-    return rows.assign(**named)
 
 
 def _column_texts(study: Study) -> ColumnTexts:

@@ -76,15 +76,21 @@ class Heading:
 
 @dataclass(frozen=True)
 class Cell:
-    """Formatted value, and the number to sort it by (empty if missing, None for text)."""
+    """Cell of a table.
+
+    Attributes
+    ----------
+    text : str
+        Formatted value.
+    sort : str or None
+        Number to sort by, empty if missing; None for text.
+    is_label : bool
+        Whether the text must not be broken over lines.
+    """
 
     text: str
     sort: str | None
-
-    @property
-    def is_label(self) -> bool:
-        """Whether the text is one word with hyphens, such as ``sub-01_T1w``, not to be broken."""
-        return self.sort is None and "-" in self.text and " " not in self.text
+    is_label: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,8 +163,10 @@ def _heading(name: str, frame: pd.DataFrame, texts: ColumnTexts) -> Heading:
 def _cells(name: str, frame: pd.DataFrame, texts: ColumnTexts) -> list[Cell]:
     if not _is_numeric(frame[name]):
         words = [MISSING if pd.isna(value) else _text(value) for value in frame[name]]
-        names = texts.headings if name in _OF_NAMES else {}
-        return [Cell(names.get(word, word), None) for word in words]
+        if name in _OF_NAMES:
+            return [Cell(texts.heading(word), None, is_label=True) for word in words]
+        # A word with hyphens, such as sub-01_T1w.
+        return [Cell(word, None, is_label="-" in word and " " not in word) for word in words]
     values = _numbers(frame[name])
     ends = [_numbers(frame[end]) for end in _interval_ends(name, frame)]
     whole = pd.api.types.is_integer_dtype(frame[name]) or _WHOLE.search(name)

@@ -85,10 +85,11 @@ def test_headings_carry_units_and_hints() -> None:
 
 
 def test_names_of_columns_are_shown_as_headings() -> None:
-    frame = pd.DataFrame({"measure": ["annual_percent", "edss"], "annual_percent": [-0.5123, 1.0]})
+    names = ["annual_percent", "disease_duration"]
+    frame = pd.DataFrame({"measure": names, "annual_percent": [-0.5123, 1.0]})
     table = format_table(frame, ColumnTexts({"annual_percent": "Annual change (%/year)"}))
     rows = [[cell.text for cell in row.cells] for row in table.rows]
-    assert rows == [["Annual change (%/year)", "-0.51"], ["edss", "1.00"]]
+    assert rows == [["Annual change (%/year)", "-0.51"], ["disease duration", "1.00"]]
 
 
 def test_numbers_sort_by_value_and_text_by_text() -> None:
