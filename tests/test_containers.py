@@ -145,10 +145,10 @@ def test_another_programs_image_runs_beside_the_container(
     words += ["participant", "--image", image, "--session-label", "01", "--methods", "first"]
     done = _run(*words, "--tool-image", f"first={program}", "--work-dir", str(work))
     assert done.returncode == 0, done.stderr
-    assert "gets the engine's socket" in done.stderr
+    assert "has access to the Docker socket" in done.stderr
     # The stand-in knows other intensities as thalami; it did read this scan and write labels.
-    said = (out / "logs" / "sessions.tsv").read_text()
-    assert "T1w gives no mask by first: it holds no left thalamus" in said
+    table = (out / "logs" / "sessions.tsv").read_text()
+    assert "T1w gives no mask by first: it contains no left thalamus" in table
 
 
 @pytest.fixture(scope="module")
