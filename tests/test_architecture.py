@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pytest
 from radon.complexity import cc_rank, cc_visit
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -23,8 +22,6 @@ _P95_FUNCTION_LINES = 45
 _MOST_PARAMETERS = 6
 _FEW_PARAMETERS_IN = ("bids_app/participant/", "bids_app/group/", "bids_app/programs/")
 _MOST_POSITIONAL_FIELDS = 5
-# While modules are still being split.
-_LATER = pytest.mark.xfail(reason="modules are still being split", strict=False)
 # Modules that import declarations by computed names, which lint-imports cannot follow.
 _REGISTRIES = ("programs/registry.py", "group/registry.py", "segmentation/methods.py")
 _DYNAMIC_IMPORTS = {"import_module", "resolve_name", "__import__"}
@@ -86,7 +83,6 @@ def test_functions_are_short() -> None:
     )
 
 
-@_LATER
 def test_most_functions_are_shorter_still() -> None:
     lengths = {
         module.at(node): _lines(node)
@@ -146,7 +142,6 @@ def _public(parent: ast.Module | ast.ClassDef) -> Iterator[_FunctionNode | ast.C
                 yield from _public(node)
 
 
-@_LATER
 def test_large_dataclasses_are_built_with_keywords() -> None:
     _listed(
         f"{module.at(node)}: {_fields(node)} fields"

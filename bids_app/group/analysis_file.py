@@ -27,7 +27,7 @@ class Outcome:
     worse_above: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelSet:
     """Models that share type and covariates; the shipped analysis file explains the keys."""
 
@@ -109,7 +109,7 @@ class Stratification:
     folds: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Groups:
     """Columns whose levels are compared in percentage change, and the covariates.
 
@@ -133,7 +133,7 @@ class Normative:
     scanner_sd: Mapping[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AnalysisPlan:
     """Content of an analysis file; the shipped one explains the keys.
 
