@@ -1,18 +1,14 @@
-"""Workers, records, stamps, resources."""
+"""Sessions in processes of their own."""
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 from pathlib import Path
 
-import pytest
-
 from bids_app.dataset.index import Session
 from bids_app.errors import BadDataError, Cause, ExitCode, Problem
-from bids_app.run.outcome import Outcome, Stage, exit_code_of
-from bids_app.run.progress import Progress
+from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.resources import Allocation
 from bids_app.run.workers import Task, run_sessions
 from tests.conftest import options_of
@@ -72,55 +68,3 @@ def test_sessions_that_cannot_run_are_told_without_a_process(tmp_path: Path) -> 
     assert outcomes["sub-1"].status == "skipped"
     assert outcomes["sub-2"].status == "failed"
     assert outcomes["sub-2"].cause is Cause.NOT_IN_DATASET
-
-
-def _outcome(status: str, code: ExitCode = ExitCode.DONE) -> Outcome:
-    return Outcome(name="sub-1", status=status, exit_code=code)
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "code"),
-    [
-        ([_outcome("done"), _outcome("unchanged")], 0),
-        ([_outcome("done"), _outcome("skipped", ExitCode.MISSING_INPUT)], 0),
-        ([_outcome("done"), _outcome("failed", ExitCode.BAD_DATA)], 1),
-        ([_outcome("failed", ExitCode.BAD_DATA)] * 2, 65),
-        ([_outcome("failed", ExitCode.BAD_DATA), _outcome("failed", ExitCode.CANNOT_CREATE)], 1),
-        ([_outcome("failed", ExitCode.BAD_DATA), _outcome("skipped", ExitCode.MISSING_INPUT)], 65),
-        ([_outcome("skipped", ExitCode.MISSING_INPUT)], 66),
-    ],
-)
-def test_exit_code_follows_from_the_sessions(outcomes: list[Outcome], code: int) -> None:
-    assert exit_code_of(outcomes) == code
-
-
-def test_progress_is_plain_where_it_is_not_a_terminal(tmp_path: Path) -> None:
-    from bids_app.run.workers import Event
-
-    stream = io.StringIO()
-    progress = Progress(2, 0, stream)
-    progress.show(Event("sub-1", Stage.START))
-    progress.show(Event("sub-1", outcome=Outcome(name="sub-1", status="done", seconds=61)))
-    progress.show(Event("sub-2", outcome=Outcome(name="sub-2", status="skipped", reason="no T1w")))
-    progress.conclude(
-        [Outcome(name="sub-1", status="done"), Outcome(name="sub-2", status="skipped")], tmp_path
-    )
-    assert stream.getvalue().splitlines() == [
-        "[1/2] sub-1: done in 61 s",
-        "[2/2] sub-2: skipped: no T1w",
-        f"2 sessions: 1 done, 1 skipped. See {tmp_path}/logs/sessions.tsv and the pages "
-        "sub-*.html.",
-    ]
-
-
-class _Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_progress_has_a_live_line_on_a_terminal() -> None:
-    from bids_app.run.workers import Event
-
-    stream = _Terminal()
-    Progress(2, 0, stream).show(Event("sub-1", Stage.SEGMENT))
-    assert stream.getvalue() == "\r\x1b[K0 of 2 ended: sub-1 (segment)"
