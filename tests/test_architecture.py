@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import grimp
 import numpy as np
 from radon.complexity import cc_rank, cc_visit
 
@@ -166,6 +167,29 @@ def test_only_registries_import_by_computed_names() -> None:
         and ast.unparse(node.func).rpartition(".")[2] in _DYNAMIC_IMPORTS
         and not all(isinstance(argument, ast.Constant) for argument in node.args)
     )
+
+
+def test_declarations_do_not_import_their_registry() -> None:
+    graph = grimp.build_graph("bids_app")
+    chains = []
+    for module in _modules():
+        if not module.path.endswith(_REGISTRIES):
+            continue
+        registry = module.path.removesuffix(".py").replace("/", ".")
+        package = registry.rpartition(".")[0]
+        names = {
+            node.value.partition(":")[0]
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        declared = {
+            f"{folder}.{name}" for folder in (package, f"{package}.analyses") for name in names
+        }
+        assert declared & graph.modules
+        chains += [
+            graph.find_shortest_chain(name, registry) for name in sorted(declared & graph.modules)
+        ]
+    _listed(" -> ".join(chain) for chain in chains if chain)
 
 
 def test_the_architecture_page_lists_every_package_and_module_at_the_top() -> None:
