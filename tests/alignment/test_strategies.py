@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -17,9 +15,7 @@ from bids_app.alignment.strategies import (
     choose,
     coarsened,
 )
-from bids_app.alignment.transforms import itk_text
 from bids_app.contrasts import CONTRASTS
-from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 
 
@@ -153,33 +149,6 @@ def test_coarse_voxels_keep_the_field_of_view() -> None:
     faces = [v.affine @ (-0.5, -0.5, -0.5, 1.0) for v in (coarse, Volume(data, affine))]
     assert faces[0] == pytest.approx(faces[1])
     assert coarse.data[0, 0, 0] == pytest.approx(data[:2, :2, 0].mean(), rel=1e-5)
-
-
-def test_the_itk_file_does_what_was_applied(head: Head, tmp_path: Path) -> None:
-    """ANTs, reading the file, resamples as the app does."""
-    import ants
-
-    rng = np.random.default_rng(8)
-    displacement = draw_displacement(rng)
-    moving = coarsened(moved(head, "R1map", displacement, rng), 4.0)
-    fixed = coarsened(head.t1w, 4.0)
-    path = tmp_path / "xfm.txt"
-    path.write_text(itk_text(displacement))
-    images = []
-    for volume in (fixed, moving):
-        name = tmp_path / f"image{len(images)}.nii.gz"
-        _save(volume, name)
-        images.append(ants.image_read(str(name)))
-    ours = resample(moving, fixed.grid.transformed(displacement))
-    theirs = ants.apply_transforms(*images, [str(path)]).numpy()
-    inside = coarsened(head.brain, 4.0).data > 0.9
-    assert np.abs(ours - theirs)[inside].max() < 1e-3 * np.ptp(ours[inside])
-
-
-def _save(volume: Volume, path: Path) -> None:
-    from tests.conftest import save_image
-
-    save_image(path, volume.data, volume.affine)
 
 
 def _shifted(affine: np.ndarray, voxels: tuple[int, int, int]) -> np.ndarray:
