@@ -6,7 +6,7 @@ Every trial displaces a simulated head by up to 15 degrees and 20 mm and aligns 
 displaced images lack up to 30 % of the head at its top or bottom. T1w and FLAIR have voxels of
 0.8 mm, R1 maps of 1.6 mm. Prints the error in the brain, the mutual information, and the time.
 Wrong pairs (another subject; left and right swapped; noise) are aligned as well, 20 of each kind:
-the thresholds of `bids_app.alignment.strategies` lie between the two distributions.
+the thresholds of `bids_app.alignment.between_contrasts` lie between the two distributions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.spatial.transform import Rotation
 
-from bids_app.alignment.strategies import STRATEGIES, align
+from bids_app.alignment.between_contrasts import align
+from bids_app.alignment.strategies import STRATEGIES
 from bids_app.contrasts import CONTRASTS
 from bids_app.images.geometry import AffineArray, apply_affine
 from bids_app.images.volume import Volume

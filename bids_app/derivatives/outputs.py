@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import PurePosixPath
 
 from bids_app import __version__
+from bids_app.alignment.between_contrasts import Alignment
 from bids_app.alignment.brain_change import percentage_change
-from bids_app.alignment.strategies import Alignment
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.staging import Staging
 from bids_app.derivatives import names

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bids_app.alignment.strategies import STRATEGIES, Strategy, align
+from bids_app.alignment.between_contrasts import align
+from bids_app.alignment.strategies import STRATEGIES, Strategy
 from bids_app.alignment.transforms import itk_text
 from bids_app.contrasts import CONTRASTS, Role
 from bids_app.dataset.images import read_volume

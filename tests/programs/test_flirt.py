@@ -10,12 +10,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from benchmarks.alignment import Head, draw_head, error_mm, moved
-from bids_app.alignment.strategies import (
-    STRATEGIES,
-    THRESHOLD,
-    Alignment,
-    align,
-)
+from bids_app.alignment.between_contrasts import Alignment, align
+from bids_app.alignment.strategies import STRATEGIES, THRESHOLD
 from bids_app.dataset.staging import Staging
 from bids_app.images.volume import Volume
 from bids_app.programs.flirt import FlirtRuns, Step, flirt_strategies, world_transform

@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 
 from benchmarks.alignment import Head, draw_displacement, draw_head, error_mm, moved
-from bids_app.alignment import strategies
-from bids_app.alignment.strategies import (
-    STRATEGIES,
-    Attempt,
-    Strategy,
-    align,
-    choose,
-    coarsened,
-)
+from bids_app.alignment import between_contrasts
+from bids_app.alignment.between_contrasts import Attempt, align, choose, coarsened
+from bids_app.alignment.strategies import STRATEGIES, Strategy
 from bids_app.contrasts import CONTRASTS
 from bids_app.images.volume import Volume
 
@@ -92,7 +86,7 @@ def test_strategies_that_search_need_no_start(monkeypatch: pytest.MonkeyPatch) -
     def no_solution(*_: object) -> np.ndarray:
         raise ValueError("ANTs found no solution.")
 
-    monkeypatch.setattr(strategies, "register", no_solution)
+    monkeypatch.setattr(between_contrasts, "register", no_solution)
     data = np.random.default_rng(0).random((24, 24, 24)).astype(np.float32)
     image = Volume(data, np.diag([2.0, 2.0, 2.0, 1.0]))
     brain = Volume(np.ones(data.shape, dtype=np.uint8), image.affine)
