@@ -198,6 +198,7 @@ def _linked_volumes(report: CohortReport) -> Table:
 
 def _section_table(table: pd.DataFrame, report: CohortReport) -> Table:
     """Format a table of results, rows of single sessions linked to their pages."""
+    # Tables about the cohort have no pages to link to.
     if "participant_id" not in table or "session_id" not in table:
         return format_table(table, report.columns)
     subjects = table["participant_id"].str.removeprefix("sub-").tolist()
@@ -226,6 +227,7 @@ def _dictionary(report: CohortReport) -> Iterator[tuple[str, str, str]]:
 
 def _inline_svg(section: Section, prefix: str) -> Markup:
     """Return the SVG without prologue, with unique ids and a name for screen readers."""
+    # HTML has no XML declaration or document type inside.
     start = section.svg.find("<svg ")
     if start < 0:
         raise ValueError(f"section '{section.title}' holds no SVG")

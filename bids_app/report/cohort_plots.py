@@ -65,6 +65,7 @@ def flow_diagram(steps: Sequence[FlowStep]) -> Figure:
     """
     texts = [_box_text(step) for step in steps]
     sides = [_side_text(step) for step in steps]
+    # Inches, 0.2 per line of text.
     heights = [
         0.4 + 0.2 * max(text.count("\n"), side.count("\n"))
         for text, side in zip(texts, sides, strict=True)
@@ -72,6 +73,7 @@ def flow_diagram(steps: Sequence[FlowStep]) -> Figure:
     figure, axes = canvas("", width=8.5, height=sum(heights) + 0.55 * len(steps))
     axes.set_axis_off()
     style = {"boxstyle": "round,pad=0.4", "facecolor": "white", "edgecolor": GREY}
+    # Boxes from top to bottom; those of excluded participants next to the arrow above.
     y, before = 0.0, None
     for text, side, height in zip(texts, sides, heights, strict=True):
         middle = y - height / 2
@@ -114,6 +116,7 @@ def containment_heatmap(containment: pd.DataFrame, *, title: str = "") -> Figure
     axes.set(xlabel="is contained in", ylabel="mask")
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
+            # The lower part of the colour map is dark.
             colour = "white" if value < 0.6 else "black"
             axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
     figure.colorbar(image, label="mean containment (0 to 1)", shrink=0.8)
@@ -150,6 +153,7 @@ def grouped_boxplot(
         If a column is absent.
     """
     require_columns(values, ["method", column, *([by] if by else [])])
+    # Values, not rows: some have no change or volume.
     counts = values.groupby("method", sort=False)[column].count()
     figure, axes = strip_canvas(title, counts)
     if zero:

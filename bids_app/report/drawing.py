@@ -119,6 +119,7 @@ def draw_boxes(
         )
         for box in boxes["boxes"]:
             box.set(facecolor=colour, alpha=_BOX_ALPHA)
+            # Box plots have no entry in the legend of their own.
         axes.fill_between([], [], color=colour, alpha=_BOX_ALPHA, label=name)
 
 

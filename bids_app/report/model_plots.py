@@ -123,6 +123,7 @@ def _limits(rows: pd.DataFrame, none: float | None, *, log: bool) -> tuple[float
     """
     ends = rows[["estimate", "low", "high"]].to_numpy(dtype=np.float64)
     if log:
+        # An odds ratio may have an end of 0.
         with np.errstate(divide="ignore"):
             ends = np.log10(ends)
     estimate, low, high = ends.T
@@ -133,6 +134,7 @@ def _limits(rows: pd.DataFrame, none: float | None, *, log: bool) -> tuple[float
     shown += [estimate.min(), estimate.max()]
     shown += [end for end in low if end > estimate.min() - reach]
     shown += [end for end in high if end < estimate.max() + reach]
+    # Infinite ends are drawn as arrows.
     shown = [end for end in shown if np.isfinite(end)]
     margin = 0.05 * (max(shown) - min(shown)) or 0.5
     first, last = min(shown) - margin, max(shown) + margin
@@ -166,6 +168,7 @@ def _draw_estimate(axes: Axes, place: int, row: dict[str, float]) -> None:
 
 def _draw_fit(quantiles: Axes, residuals: Axes, fit: LinearFit) -> None:
     table = fit.diagnostics.quantiles
+    # Lines of several methods in one plot would be too heavy as vectors.
     quantiles.plot(
         table["theoretical"], table["studentised"], color=BLUE, alpha=0.5, rasterized=True
     )

@@ -128,6 +128,7 @@ def thalamus_overlay(
     layers = (left, right)
     bounds = _bounds(left.mask | right.mask)
     centre = bounds.mean(axis=1)
+    # The window is that of the region shown: fat and vessels elsewhere are brighter.
     half = THALAMUS_FIELD / 2 / spacing
     low, high = np.maximum(centre - half, 0).astype(int), np.ceil(centre + half).astype(int)
     window, notes = _window(image[tuple(map(slice, low, high))])
@@ -234,6 +235,7 @@ def alignment_overlay(
     scaled = []
     for part in (image, aligned):
         (low, high), _ = _window(part[brain] if brain.any() else part)
+        # Not 0, which counts as background when the window is computed.
         scaled.append(np.clip((part.astype(np.float32) - low) / (high - low), 0.01, 1))
     squares = [
         (np.arange(size) * side // CHECKER_MM).astype(int)
@@ -265,12 +267,14 @@ def _bounds(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
 
 def _spread(bound: npt.NDArray[np.intp], count: int) -> list[int]:
     """Return up to `count` evenly spaced slices strictly inside `bound` where there is room."""
+    # The outermost slices only graze the structure.
     positions = np.linspace(bound[0], bound[1], count + 2)[1:-1]
     return [int(position) for position in np.unique(np.rint(positions))]
 
 
 def _window(values: npt.NDArray[Any]) -> tuple[tuple[float, float], list[str]]:
     """Return the values to draw black and white, and the problems of the image."""
+    # Zero is background in images without a skull.
     tissue = values[np.isfinite(values) & (values != 0)]
     low, high = np.percentile(tissue, (0.5, 99.5)) if tissue.size else (0.0, 0.0)
     if high <= low:

@@ -131,6 +131,7 @@ def scatter_plot(
         _trend(axes, fit, pairs["reference"], "regression, slope")
     if concordance is not None:
         axes.plot([], [], linestyle="none", label=f"CCC {_describe(concordance)}")
+        # Otherwise the identity would not be the diagonal.
     axes.set_aspect("equal")
     _name_axes(axes, f"Reference: {quantity} ({unit})", f"Method: {quantity} ({unit})", len(pairs))
     return figure
@@ -208,6 +209,7 @@ def volume_stripplot(
         # Multiples of the golden ratio spread any number of subjects evenly over the strip.
         places = np.arange(len(subjects)) * 0.618034 % 1 - 0.5
         for place, (subject, values) in zip(places, subjects, strict=True):
+            # Sessions of a subject are shifted to the right, so that lines are visible.
             steps = strip + 0.6 * place + 0.04 * np.arange(len(values))
             axes.plot(steps, values, "o-", gid=_gid(subject), **_MARKS)
         label = "median" if strip == 0 else ""

@@ -33,6 +33,7 @@ def tissue_modes(values: npt.NDArray[np.floating]) -> dict[str, float]:
         by a Gaussian of 0.03 1/s, below and above 0.83 1/s, midway between the published ranges.
     """
     counts, centres = _smooth_histogram(values)
+    # The highest mode alone could be that of either tissue.
     sides = {"grey matter": centres < _BETWEEN, "white matter": centres >= _BETWEEN}
     return {
         name: round(float(centres[side][counts[side].argmax()]), 2) for name, side in sides.items()

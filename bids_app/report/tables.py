@@ -180,6 +180,7 @@ def _cells(name: str, frame: pd.DataFrame, texts: ColumnTexts) -> list[Cell]:
             text if np.isnan([low, high]).any() else f"{text} [{show(low)}, {show(high)}]"
             for text, low, high in zip(shown, *ends, strict=True)
         ]
+        # Sorting uses the values before rounding.
     keys = ["" if np.isnan(value) else repr(value) for value in values]
     return [Cell(text, key) for text, key in zip(shown, keys, strict=True)]
 

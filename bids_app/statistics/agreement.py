@@ -22,6 +22,7 @@ from bids_app.statistics.samples import (
     require_unique,
 )
 
+# The limits of agreement do not depend on the level of their intervals.
 LIMIT_FACTOR = 1.96
 _WITHOUT_INTERVAL = "residual_sd"
 _MEASURES = (
@@ -120,6 +121,7 @@ def concordance(
     x, y = _complete_pairs(reference, method)
     (var_x, cov), (_, var_y) = np.cov(x, y, ddof=ddof)
     denominator = var_x + var_y + (x.mean() - y.mean()) ** 2
+    # Rounding would give constant samples a variance, and a coefficient of noise.
     if is_constant(np.concatenate([x, y])):
         return Interval(np.nan, np.nan, np.nan)
     if is_constant(x) or is_constant(y):
@@ -150,6 +152,7 @@ def _concordance_variance(ccc: float, r: float, accuracy: float, shift: float) -
 
 def _fisher_interval(ccc: float, variance: float, confidence: float) -> Interval:
     """Return a concordance with its interval by Fisher's z; [1, 1] if it is perfect."""
+    # Fisher's z of ±1 is infinite.
     if 1 - abs(ccc) < 1e-14:
         return Interval(ccc, ccc, ccc)
     half = stats.norm.ppf((1 + confidence) / 2) * np.sqrt(variance) / (1 - ccc**2)
@@ -178,6 +181,7 @@ def fit_line(x: npt.ArrayLike, y: npt.ArrayLike, confidence: float = 0.95) -> Li
         If fewer than three pairs are complete.
     """
     x, y = _complete_pairs(x, y)
+    # The slope on a constant would be a ratio of rounding errors.
     if is_constant(x):
         undefined = Interval(np.nan, np.nan, np.nan)
         return LineFit(undefined, undefined, np.nan)
@@ -221,6 +225,7 @@ def bland_altman(
     difference = y - x
     n, bias, sd = x.size, difference.mean(), difference.std(ddof=1)
     quantile = stats.t.ppf((1 + confidence) / 2, n - 1)
+    # Bias and SD of normal differences are independent, so their variances add.
     half_limit = quantile * sd * np.sqrt(1 / n + LIMIT_FACTOR**2 / (2 * (n - 1)))
     spread = np.sqrt((n - 1) / stats.chi2.isf([(1 - confidence) / 2, (1 + confidence) / 2], n - 1))
     return BlandAltman(

@@ -114,6 +114,7 @@ def analyse_covariance(
     if not covariates:
         raise ModelError("an analysis of covariance needs a covariate")
     first, *others = covariates
+    # Repeated labels of rows would repeat the members of groups.
     data = data.reset_index(drop=True)
     design = build_design(
         data, Model(outcome=outcome, predictor=first, numeric=tuple(others), categorical=(group,))

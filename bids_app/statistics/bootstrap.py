@@ -55,6 +55,7 @@ def bootstrap_interval(
         return Interval(np.nan, np.nan, np.nan)
     compute = np.median if statistic == "median" else np.mean
     estimate = float(compute(values))
+    # All resamples of a constant are equal; a single value shows no variation.
     if is_constant(values):
         end = estimate if values.size > 1 else np.nan
         return Interval(estimate, end, end)
@@ -103,6 +104,7 @@ def _resample(values: FloatArray, statistic: Statistic, resamples: int, seed: in
     Places in the ordered sample are drawn. Samples of the same size thus share the draws, and
     the median of a draw is the value at its middle places, whatever the values are.
     """
+    # In order, the median of a resample is the value at its middle places.
     ordered = np.sort(values)
     rows = max(1, BATCH_VALUES // values.size)
     take = _middles if statistic == "median" else draw_places

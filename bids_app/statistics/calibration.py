@@ -116,6 +116,7 @@ def fit_mapping(
     """
     x, y, groups = _checked(method, reference, subjects)
     count = int(groups.max()) + 1
+    # Each subject has a total weight of 1, however many scans it has.
     weights = 1 / np.bincount(groups)[groups]
     intercept, slope = _coefficients(kind, _moments(x, y, groups).sum(0))
     if np.isnan(slope):
@@ -124,6 +125,7 @@ def fit_mapping(
     terms = np.stack([np.ones_like(x), x], axis=1)[:, free]
     residual = y - intercept - slope * x
     variance = float(weights @ residual**2) / (count - len(free))
+    # Rows and columns of coefficients that are not estimated remain 0.
     covariance = np.zeros((2, 2))
     inverse = np.linalg.inv(terms.T @ (weights[:, None] * terms))
     covariance[np.ix_(free, free)] = variance * inverse
@@ -244,9 +246,11 @@ def choose_threshold(
     curves = np.asarray(volumes, dtype=np.float64)
     _, y, groups = _checked(curves[:, 0], reference, subjects)
     counts = np.bincount(groups)
+    # Mean squared error of each subject at each threshold.
     squared = np.zeros((counts.size, len(thresholds)))
     np.add.at(squared, groups, (curves - y[:, None]) ** 2)
     squared /= counts[:, None]
+    # The sum of all subjects minus each of them is that of the others.
     cross_validated = (squared.sum(0) - squared).argmin(1)
     return Boundary(float(thresholds[squared.sum(0).argmin()]), cross_validated[groups])
 
@@ -272,10 +276,12 @@ def boundary_curve(
     dice : (t,) float64
         Dice coefficient with the reference; NaN where both are empty.
     """
+    # As stored: in float64, probabilities equal to a threshold could fall below it.
     values = np.asarray(probability, dtype=np.float32)
     inside = np.asarray(reference) != 0
     steps = np.asarray(thresholds, dtype=np.float32)
     some = values > 0
+    # One sort answers all thresholds.
     voxels, shared = (
         chosen.size - np.searchsorted(np.sort(chosen), steps)
         for chosen in (values[some], values[some & inside])

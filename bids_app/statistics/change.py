@@ -68,6 +68,7 @@ def change_table(
     later = _with_baseline(series, keys)
     later["interval"] = later["time"] - later["start"]
     later["change"] = later["value"] - later["baseline"]
+    # A percentage of nothing, or of a negative score, has no meaning.
     later["percent"] = 100 * later["change"] / later["baseline"].where(later["baseline"] > 0)
     later["annual_change"] = later["change"] / later["interval"]
     later["annual_percent"] = later["percent"] / later["interval"]
@@ -132,6 +133,7 @@ def sample_size(
     if not (0 < slowing <= 1 and 0 < power < 1 and 0 < alpha < 1):
         raise ValueError(f"slowing {slowing}, power {power} or alpha {alpha} is no fraction")
     quantiles = stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power)
+    # Growth counts as no atrophy, which makes the size infinite.
     loss = np.maximum(-np.asarray(effect_size, dtype=np.float64), 0)
     with np.errstate(divide="ignore"):
         return np.asarray(2 * quantiles**2 / (slowing * loss) ** 2)

@@ -101,6 +101,7 @@ def signed_rank(
     nonzero = int(np.count_nonzero(difference))
     if nonzero == 0:
         return SignedRank(n=x.size, n_nonzero=0, w=0.0, p=1.0, distribution="exact")
+        # The exact distribution assumes distinct magnitudes.
     distinct = nonzero == x.size == np.unique(np.abs(difference)).size
     method: Literal["exact", "approx"] = "exact" if distinct and x.size <= EXACT_LIMIT else "approx"
     test = stats.wilcoxon(difference, None, zero_method, correction, method=method)
@@ -216,6 +217,7 @@ def _levene_row(x: FloatArray, y: FloatArray) -> dict[str, object]:
         return row | {"reason": "both samples are constant"}
     for centre in CENTRES:
         compute = np.median if centre == "median" else np.mean
+        # The test statistic is a ratio of the variances of these deviations.
         if all(is_constant(np.abs(values - compute(values))) for values in (x, y)):
             # Two values always have equal deviations.
             row["reason"] = "deviations from the centre do not vary"

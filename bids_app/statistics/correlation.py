@@ -119,6 +119,7 @@ def williams_t(r_first: float, r_second: float, r_between: float, n: int) -> Dif
     determinant = _determinant(r_first, r_second, r_between, n)
     mean = (r_first + r_second) / 2
     spread = 2 * (n - 1) / (n - 3) * determinant + mean**2 * (1 - r_between) ** 3
+    # Two methods that are linear functions of each other leave nothing to test.
     if spread <= 0:
         return DifferenceTest(np.nan, np.nan)
     t = (r_first - r_second) * np.sqrt((n - 1) * (1 + r_between) / spread)
@@ -150,6 +151,7 @@ def steiger_z(r_first: float, r_second: float, r_between: float, n: int) -> Diff
     """
     _determinant(r_first, r_second, r_between, n)
     mean_squared = ((r_first + r_second) / 2) ** 2
+    # Fisher's z of ±1 is infinite.
     if max(abs(r_first), abs(r_second), abs(r_between)) >= 1:
         return DifferenceTest(np.nan, np.nan)
     covariance = (
@@ -273,4 +275,5 @@ def _determinant(r_first: float, r_second: float, r_between: float, n: int) -> f
     determinant = 1 - r_first**2 - r_second**2 - r_between**2 + 2 * r_first * r_second * r_between
     if max(abs(r_first), abs(r_second), abs(r_between)) > 1 or determinant < -1e-12:
         raise ValueError(f"{r_first}, {r_second}, {r_between} are not correlations of one sample")
+        # Rounding can make the determinant of a valid matrix negative.
     return max(determinant, 0.0)

@@ -48,6 +48,7 @@ def describe_sample(
         row |= {"median": median, "q1": q1, "q3": q3}
         rows.append(row | {"minimum": values.min(), "maximum": values.max()})
     for name in categorical:
+        # In order of the levels rather than of their counts, which differ between groups.
         counts = people[name].value_counts().sort_index()
         presence = _presence(people, name)
         for level, count in counts.items():

@@ -140,6 +140,7 @@ def _code_terms(
     """Return the terms of complete cases, categories as indicators of all but the first level."""
     terms = {name: cases[name] for name in (model.predictor, *model.numeric)}
     for name in model.categorical:
+        # Sorted levels make the reference level independent of the order of rows.
         for level in sorted(set(cases[name]))[1:]:
             terms[f"{name}_{level}"] = (cases[name] == level).astype(np.float64)
     return terms
@@ -148,6 +149,7 @@ def _code_terms(
 def _complete(cases: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
     """Return which cases have every value."""
     missing = {name: pd.isna(values) for name, values in cases.items()}
+    # A column without any value is the likelier mistake, and is reported by name.
     absent = [name for name, gaps in missing.items() if gaps.all()]
     if absent:
         raise ModelError(f"all values of {absent} are missing")
@@ -160,6 +162,7 @@ def _complete(cases: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
 def _require_full_rank(terms: pd.DataFrame) -> None:
     """Raise if a term is a linear combination of the others and a constant."""
     values = terms.to_numpy()
+    # Scaled, so that the tolerance holds for terms in any unit.
     scaled = (values - values.mean(axis=0)) / values.std(axis=0)
     _, triangle, order = linalg.qr(scaled, mode="economic", pivoting=True)
     dependent = np.abs(np.diag(triangle)) < 1e-10 * np.sqrt(len(terms))

@@ -173,6 +173,7 @@ def _best_ratio(solve: Callable[[float], _Solution]) -> float:
         method="bounded",
         options={"xatol": 1e-10},
     )
+    # The search is over logarithms, which exclude a ratio of 0.
     return min(0.0, float(np.exp(search.x)), key=lambda value: solve(value).deviance)
 
 
@@ -184,9 +185,11 @@ def _profile(
     columns = np.column_stack([outcome, terms])
     totals = np.zeros((sizes.size, columns.shape[1]))
     np.add.at(totals, groups, columns)
+    # Without this fraction of its mean, the residuals of a subject are uncorrelated.
     fraction = 1 - 1 / np.sqrt(1 + sizes * ratio)
     centred = columns - ((fraction / sizes)[:, np.newaxis] * totals)[groups]
     y, x = centred[:, 0], centred[:, 1:]
+    # Normal equations would square the condition number of nearly collinear terms.
     factor, triangle = np.linalg.qr(x)
     beta = np.linalg.solve(triangle, factor.T @ y)
     residual = y - x @ beta

@@ -46,6 +46,7 @@ def adjust(
     Benjamini & Hochberg 1995, J R Stat Soc B 57:289-300.
     """
     values = np.asarray(p_values, dtype=np.float64)
+    # multipletests returns NaN for all p-values if one is NaN.
     defined = ~np.isnan(values)
     if ((values[defined] < 0) | (values[defined] > 1)).any():
         raise ValueError("p-values must lie in [0, 1]")

@@ -90,6 +90,7 @@ def fit_normative(database: pd.DataFrame) -> NormativeModel:
     terms = _terms(tiv, age)
     residual = volume - terms @ _solve(terms, volume)
     q1, q3 = np.quantile(residual, [0.25, 0.75])
+    # Whiskers of Tukey's box plot.
     reach = 1.5 * (q3 - q1)
     kept = (residual >= q1 - reach) & (residual <= q3 + reach)
     coefficients = _solve(terms[kept], volume[kept])

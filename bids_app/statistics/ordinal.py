@@ -174,6 +174,7 @@ def _ordered_design(data: pd.DataFrame, model: Model) -> tuple[list[str], Design
     codes = values.cat.codes.astype(np.float64).where(values.notna())
     ranked = data.assign(**{model.outcome: codes})
     design = build_design(ranked, replace(model, transform="identity"))
+    # Categories without cases have no thresholds.
     present, ranks = np.unique(design.outcome.to_numpy(dtype=np.int64), return_inverse=True)
     levels = [str(values.dtype.categories[code]) for code in present]
     return levels, replace(design, outcome=pd.Series(ranks, index=design.outcome.index))
@@ -182,6 +183,7 @@ def _ordered_design(data: pd.DataFrame, model: Model) -> tuple[list[str], Design
 def _maximise(design: Design) -> tuple[FloatArray, FloatArray, float]:
     """Return thresholds, coefficients and log-likelihood at its maximum."""
     terms = design.terms.to_numpy()
+    # Standardised terms keep the Newton steps of coefficients and thresholds comparable.
     mean, sd = terms.mean(axis=0), terms.std(axis=0)
     outcome = pd.Series(pd.Categorical(design.outcome, ordered=True), index=design.terms.index)
     optimiser = OrderedModel(outcome, (design.terms - mean) / sd, distr="logit")

@@ -200,6 +200,7 @@ def compare_masks(reference: Mask, method: Mask, spacing: Sequence[float]) -> Ov
     """
     _require_spacing(spacing, reference.ndim)
     reference, method = _crop(reference, method)
+    # Distances to an empty mask do not exist; overlap has its own conventions.
     empty = _name_empty(reference, method)
     hd = hd95 = assd = np.nan
     if empty == "none":
@@ -273,6 +274,7 @@ def _name_empty(reference: Mask, method: Mask) -> str:
 
 
 def _boundary(mask: Mask) -> Mask:
+    # Outside the array counts as background, so its edge is part of the boundary.
     eroded = ndimage.binary_erosion(mask, ndimage.generate_binary_structure(mask.ndim, 1))
     return mask & ~np.asarray(eroded, dtype=np.bool_)
 
@@ -282,6 +284,7 @@ def _crop(*images: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
     shapes = {image.shape for image in images}
     if len(shapes) != 1:
         raise ValueError(f"masks must share one grid, got shapes {sorted(shapes)}")
+        # Empty margins change neither overlap nor the distances between boundaries.
     union = reduce(np.logical_or, (image != 0 for image in images))
     boxes = ndimage.find_objects(union.astype(np.uint8))
     return [image[boxes[0]] if boxes else image for image in images]

@@ -85,6 +85,7 @@ def rank_methods(
     values = np.column_stack(complete_cases(*(samples[column] for column in samples)))
     if len(values) == 0:
         raise ValueError("no subject is complete")
+        # Ranks are ascending.
     sign = -1 if higher_is_better else 1
     scores = statistic(values)
     if scores.shape != (len(methods),):
@@ -111,4 +112,5 @@ def _resample_scores(
     scores = np.array(
         [statistic(values[rng.integers(len(values), size=len(values))]) for _ in range(resamples)]
     )
+    # A resample of one subject only has no concordance.
     return np.asarray(scores[np.isfinite(scores).all(axis=1)])

@@ -17,6 +17,7 @@ from bids_app.statistics.design import Design, Model, ModelError, build_design
 from bids_app.statistics.multiplicity import Family, adjust_family
 from bids_app.statistics.samples import FloatArray
 
+# Royston's approximation of the p-value is not valid for larger samples.
 SHAPIRO_LIMIT = 5000
 
 
@@ -91,12 +92,14 @@ class LinearFit:
         residual = self.observations["residual"].to_numpy()
         theoretical, ordered = stats.probplot(self.observations["studentised"], fit=False)
         breusch_pagan = shapiro = (np.nan, np.nan)
+        # The residuals of a perfect fit are rounding errors.
         if np.ptp(residual) > 1e-12 * np.ptp(self.design.outcome):
             breusch_pagan = het_breuschpagan(residual, _with_constant(self.design.terms))[:2]
             if self.n <= SHAPIRO_LIMIT:
                 result = stats.shapiro(residual)
                 shapiro = (float(result.statistic), float(result.pvalue))
         correlation = np.corrcoef(self.design.terms.to_numpy(), rowvar=False)
+        # The diagonal of the inverse correlation matrix is 1 / (1 - R²) of each term.
         inflation = np.diag(linalg.inv(np.atleast_2d(correlation)))
         return Diagnostics(
             quantiles=pd.DataFrame({"theoretical": theoretical, "studentised": ordered}),
@@ -140,6 +143,7 @@ def fit_linear(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> Li
     leverage = influence.hat_matrix_diag
     fit = classical
     if model.covariance == "HC3":
+        # HC3 divides squared residuals by (1 - leverage)².
         if leverage.max() > 1 - 1e-10:
             raise ModelError("a case has a leverage of 1, HC3 is undefined")
         fit = classical.get_robustcov_results("HC3", use_t=True)

@@ -87,6 +87,7 @@ def measurement_error(
         raise ValueError("nothing was scanned twice")
     df = len(repeated) - grouped.ngroups
     squares = float(((repeated["value"] - grouped.transform("mean")) ** 2).sum())
+    # The upper quantile gives the lower end.
     tails = (stats.chi2.ppf((1 + side * confidence) / 2, df) for side in (1, -1))
     within_sd = Interval(*(float(np.sqrt(squares / divisor)) for divisor in (df, *tails)))
     mean = float(grouped.mean().mean())
@@ -253,10 +254,12 @@ def _calibrate(
     conditional = sm.OLS(predictor, fit.design.terms.assign(**{fit.model.predictor: 1.0})).fit()
     unreliable = measurements * error.within_sd.estimate**2 / conditional.scale
     reliability = 1 - unreliable
+    # Noise beyond the variance of the predictor cannot be corrected for.
     if reliability <= 0:
         raise ModelError(f"the error of '{fit.model.predictor}' exceeds its variance")
     beta = float(fit.coefficients["beta"][fit.model.predictor])
     se = float(fit.coefficients["se"][fit.model.predictor])
+    # The relative variance of an estimated variance is 2 / df.
     reliability_variance = unreliable**2 * (2 / error.df + 2 / conditional.df_resid)
     corrected = beta / reliability
     corrected_se = float(

@@ -136,6 +136,7 @@ def numeric_column(table: pd.DataFrame, column: str) -> pd.Series:
     values = table[column]
     if values.dtype != np.float64:
         values = pd.to_numeric(values, errors="coerce").astype(np.float64)
+        # Text would otherwise pass as missing.
         text = values.isna() & table[column].notna()
         if text.any():
             raise ValueError(f"column '{column}' holds text: {table.loc[text, column].iloc[0]!r}")

@@ -142,6 +142,7 @@ def cross_validate(
     """
     if patient not in data.columns:
         raise ModelError(f"columns {[patient]} are absent")
+        # The pipeline standardises within each training set instead.
     plain = Model(
         outcome=model.outcome,
         predictor=model.predictor,
@@ -171,6 +172,7 @@ def _predict(
     """Return the fold of each scan, and its probability by the model trained on the others."""
     probability, fold = np.empty(len(terms)), np.empty(len(terms), dtype=np.int64)
     for number, (train, test) in enumerate(splitter.split(terms, disabled, patients)):
+        # Newton's method converges to rounding error, so that results are reproducible.
         regression = LogisticRegression(
             C=1.0, class_weight="balanced", solver="newton-cholesky", tol=1e-10
         )
@@ -273,6 +275,7 @@ def _metrics(
     with one class only have NaN.
     """
     _, level = np.unique(probability, return_inverse=True)
+    # In order of probability, sums over its levels are sums over runs.
     order = np.argsort(level, kind="stable")
     starts = np.flatnonzero(np.diff(level[order], prepend=-1))
     weights, truth, called = weights[:, order], truth[order], (probability >= DECISION)[order]

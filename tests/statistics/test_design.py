@@ -1,0 +1,45 @@
+"""Design matrices: coding of terms and complete cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_app.statistics.design import Model, ModelError, build_design
+
+DATA = pd.DataFrame(
+    {
+        "edss": [1.0, 2.0, 3.0, 4.5, 6.0, np.nan],
+        "volume": [15.0, 14.2, 13.1, 14.0, 11.5, 12.0],
+        "age": [30.0, 50.0, 40.0, 20.0, 60.0, 45.0],
+        "sex": ["M", "F", "F", "M", "F", "F"],
+    },
+    index=list("abcdef"),
+)
+
+
+def test_categories_are_coded_from_their_first_level_and_covariates_standardised() -> None:
+    model = Model(
+        outcome="edss",
+        predictor="volume",
+        numeric=("age",),
+        categorical=("sex",),
+        standardised=("age",),
+        transform="log",
+    )
+    design = build_design(DATA, model)
+    assert list(design.terms) == ["volume", "age", "sex_M"]
+    assert design.terms.index.tolist() == list("abcde")
+    assert design.terms["sex_M"].tolist() == [1, 0, 0, 1, 0]
+    assert design.terms["age"].mean() == pytest.approx(0)
+    assert design.terms["age"].std() == pytest.approx(1)
+    np.testing.assert_allclose(design.outcome, np.log([1, 2, 3, 4.5, 6]))
+
+
+@pytest.mark.parametrize(
+    ("predictor", "message"), [("none", "are absent"), ("edss", "are used more than once")]
+)
+def test_columns_that_do_not_fit_are_named(predictor: str, message: str) -> None:
+    with pytest.raises(ModelError, match=rf"'{predictor}'.* {message}"):
+        build_design(DATA, Model(outcome="edss", predictor=predictor))
