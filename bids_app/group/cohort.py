@@ -22,7 +22,7 @@ from bids_app.group.clinical import (
     read_clinical_tables,
 )
 from bids_app.group.exclusion import Exclusion, Reason
-from bids_app.options import Options
+from bids_app.options import Folders, Selection
 
 SCAN = ["participant_id", "session_id", "scan"]
 SESSION = list(IDENTITY)
@@ -62,7 +62,8 @@ class Cohort:
 
 
 def read_cohort(
-    options: Options,
+    folders: Folders,
+    selection: Selection,
     aliases: Mapping[str, Sequence[str]],
     time: str = "auto",
     reasons: Mapping[str, Reason] | None = None,
@@ -71,8 +72,10 @@ def read_cohort(
 
     Parameters
     ----------
-    options : Options
-        Folders, and the participants and sessions to keep.
+    folders : Folders
+        Of dataset and results.
+    selection : Selection
+        Participants and sessions to keep.
     aliases : mapping of str to sequence of str
         Names that a column may have in the dataset, by its common name.
     time : str
@@ -96,9 +99,9 @@ def read_cohort(
         If the selected labels match no volume.
     """
     reasons = reasons or {}
-    tables, table_problems = read_clinical_tables(options.folders.bids_dir)
-    volumes, problems = read_volumes(options.folders.output_dir)
-    measured, selected = set(volumes["participant_id"]), _select(volumes, options)
+    tables, table_problems = read_clinical_tables(folders.bids_dir)
+    volumes, problems = read_volumes(folders.output_dir)
+    measured, selected = set(volumes["participant_id"]), _select(volumes, selection)
     participants = measured.union(*(table.values["participant_id"] for table in tables), reasons)
     excluded = Counter(
         Exclusion.NOT_SELECTED if name in measured else reasons.get(name, Exclusion.NOT_MEASURED)
@@ -111,7 +114,7 @@ def read_cohort(
     table["icv_ml"] = _filled(table, "icv_ml")
     table.insert(2, "segmentation", table["method"] + " " + table["contrast"])
     return Cohort(
-        table=_ordered(table, _scan_times(table, options.folders.bids_dir), time),
+        table=_ordered(table, _scan_times(table, folders.bids_dir), time),
         columns=columns,
         participants=len(participants),
         excluded=excluded,
@@ -176,27 +179,12 @@ def _read_volumes(path: Path) -> list[dict[str, object]]:
 
 
 def _checked(row: Mapping[str, str], path: Path) -> dict[str, object]:
+    """Convert the entries of a row, and check its volumes."""
     values: dict[str, object] = {name: row[name] for name in _KEYS}
     if row["session_id"] == "n/a":
         values["session_id"] = None
     for name in _ML:
-        text = row.get(name, "n/a")
-        try:
-            value = float("nan" if text == "n/a" else text)
-        except ValueError as error:
-            raise BadDataError(
-                f"{path}: column '{name}' holds the text '{text}'. Expected a volume in mL."
-            ) from error
-        most = _MOST_HEAD_ML if name in ("icv_ml", "brain_ml") else _MOST_THALAMUS_ML
-        if np.isinf(value) or value < 0:
-            kind = "an infinite" if np.isinf(value) else "a negative"
-            raise BadDataError(f"{path}: column '{name}' holds {kind} volume ({text}).")
-        if value > most:
-            raise BadDataError(
-                f"{path}: column '{name}' holds {text}, more than {most:g} mL. "
-                "It seems to be in µL (mm³); expected mL."
-            )
-        values[name] = value
+        values[name] = _volume(row.get(name, "n/a"), name, path)
     # Results of an earlier version have no such columns.
     values["confidence"] = pd.to_numeric(row.get("confidence", "n/a"), errors="coerce")
     for name in ("qc", "qc_reason"):
@@ -205,20 +193,38 @@ def _checked(row: Mapping[str, str], path: Path) -> dict[str, object]:
     return values
 
 
-def _select(volumes: pd.DataFrame, options: Options) -> pd.DataFrame:
+def _volume(text: str, column: str, path: Path) -> float:
+    """Convert an entry to mL, NaN if missing; raise BadDataError if it is implausible."""
+    try:
+        value = float("nan" if text == "n/a" else text)
+    except ValueError as error:
+        raise BadDataError(
+            f"{path}: column '{column}' holds the text '{text}'. Expected a volume in mL."
+        ) from error
+    if np.isinf(value) or value < 0:
+        kind = "an infinite" if np.isinf(value) else "a negative"
+        raise BadDataError(f"{path}: column '{column}' holds {kind} volume ({text}).")
+    most = _MOST_HEAD_ML if column in ("icv_ml", "brain_ml") else _MOST_THALAMUS_ML
+    if value > most:
+        raise BadDataError(
+            f"{path}: column '{column}' holds {text}, more than {most:g} mL. "
+            "It seems to be in µL (mm³); expected mL."
+        )
+    return value
+
+
+def _select(volumes: pd.DataFrame, selection: Selection) -> pd.DataFrame:
     """Keep the selected participants and sessions."""
     subjects = volumes["participant_id"].str.removeprefix("sub-")
-    keep = ~subjects.isin(options.selection.exclude_participant_labels)
-    if options.selection.participant_labels is not None:
-        keep &= subjects.isin(options.selection.participant_labels)
-    if options.selection.session_labels is not None:
-        keep &= (
-            volumes["session_id"].str.removeprefix("ses-").isin(options.selection.session_labels)
-        )
+    keep = ~subjects.isin(selection.exclude_participant_labels)
+    if selection.participant_labels is not None:
+        keep &= subjects.isin(selection.participant_labels)
+    if selection.session_labels is not None:
+        sessions = volumes["session_id"].str.removeprefix("ses-")
+        keep &= sessions.isin(selection.session_labels)
     if not keep.any():
         raise NothingSelectedError(
-            f"The selected labels match none of the {len(volumes)} volumes in "
-            f"{options.folders.output_dir}."
+            f"The selected labels match none of the {len(volumes)} volumes of the results."
         )
     return volumes[keep].reset_index(drop=True)
 

@@ -99,8 +99,11 @@ def read_study(options: Options, plan: AnalysisPlan, records: Sequence[Outcome])
     folders = options.folders
     stored = options.analysis.calibration_file
     calibration = read_calibration(stored, weights_label()) if stored else None
+    cohort = read_cohort(
+        folders, options.selection, plan.columns, plan.sessions.time, exclusions(records)
+    )
     study = Study(
-        cohort=read_cohort(options, plan.columns, plan.sessions.time, exclusions(records)),
+        cohort=cohort,
         plan=plan,
         output_dir=folders.output_dir,
         reference_dir=folders.derivatives.get(plan.reference),

@@ -48,7 +48,7 @@ def _study(folder: Path) -> Study:
     folders = simulate(folder, count=40, masks=8)
     plan = _plan()
     options = options_of(folders.bids, folders.out, "group")
-    cohort = read_cohort(options, plan.columns, plan.sessions.time)
+    cohort = read_cohort(options.folders, options.selection, plan.columns, plan.sessions.time)
     return Study(
         cohort=replace(cohort, table=_rich(cohort.table)),
         plan=plan,

@@ -46,7 +46,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 @pytest.fixture(scope="session")
 def study(folders: Folders, plan: AnalysisPlan) -> Study:
     options = options_of(folders.bids, folders.out, "group")
-    cohort = read_cohort(options, plan.columns, plan.sessions.time)
+    cohort = read_cohort(options.folders, options.selection, plan.columns, plan.sessions.time)
     return Study(cohort=cohort, plan=plan, output_dir=folders.out, reference_dir=folders.manual)
 
 

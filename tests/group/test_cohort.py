@@ -37,7 +37,8 @@ def out(tmp_path: Path) -> Path:
 
 def cohort(bids: Path, out: Path, **options: object) -> Cohort:
     time = str(options.pop("time", "auto"))
-    return read_cohort(options_of(bids, out, "group", **options), ALIASES, time)  # type: ignore[arg-type]
+    given = options_of(bids, out, "group", **options)  # type: ignore[arg-type]
+    return read_cohort(given.folders, given.selection, ALIASES, time)
 
 
 def write(path: Path, text: str, described: dict[str, object] | None = None) -> None:
@@ -150,7 +151,8 @@ def test_the_more_specific_table_keeps_its_name(bids: Path, out: Path) -> None:
 def test_those_without_volumes_are_counted_by_reason(bids: Path, out: Path) -> None:
     write(bids / "participants.tsv", "participant_id age\nsub-01 30\nsub-02 31\nsub-03 32")
     options = options_of(bids, out, "group", participant_labels=("01",))
-    result = read_cohort(options, ALIASES, reasons={"sub-04": Cause.BAD_DATA})
+    reasons = {"sub-04": Cause.BAD_DATA}
+    result = read_cohort(options.folders, options.selection, ALIASES, reasons=reasons)
     assert result.participants == 4
     assert result.excluded == {
         Exclusion.NOT_SELECTED: 1,

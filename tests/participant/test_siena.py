@@ -71,7 +71,7 @@ def _record(output: Path, name: str) -> dict[str, object]:
 def _study(bids: Path, output: Path) -> Study:
     options = parse([str(bids), str(output), "group"])
     plan = read_analysis_file(None)
-    cohort = read_cohort(options, plan.columns)
+    cohort = read_cohort(options.folders, options.selection, plan.columns)
     return Study(cohort=cohort, plan=plan, output_dir=output, siena_dir=folder_of_reports(output))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from bids_app.derivatives.columns import COLUMNS
 from bids_app.group.analysis import Analysis
 from bids_app.group.result import NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
@@ -84,16 +85,22 @@ def _is_category(study: Study, people: pd.DataFrame, name: str) -> bool:
     return declared or text or bool(column and column.levels)
 
 
+def _heading(variable: str) -> str:
+    """Name a column in a sentence, with the unit if thalbids defines it."""
+    return COLUMNS[variable].heading if variable in COLUMNS else variable.replace("_", " ")
+
+
 def _findings(table: pd.DataFrame) -> str:
     everyone = table[(table["population"] == "measured") & (table["diagnosis"] == "all")]
     number = everyone["level"].isna()
     texts = [
-        f"{row['variable']} {row['mean']:.2f} ± {row['sd']:.2f} (median {row['median']:.2f}, IQR "
-        f"{row['q1']:.2f} to {row['q3']:.2f}, n = {row['n']})"
+        f"{_heading(row['variable'])} {row['mean']:.2f} ± {row['sd']:.2f} (median "
+        f"{row['median']:.2f}, IQR {row['q1']:.2f} to {row['q3']:.2f}, n = {row['n']})"
         for row in everyone[number].to_dict("records")
     ]
     texts += [
-        f"{row['variable']} {row['level']} {row['count']:.0f} ({100 * row['share']:.0f} %)"
+        f"{_heading(row['variable'])} {row['level']} {row['count']:.0f} "
+        f"({100 * row['share']:.0f} %)"
         for row in everyone[~number].to_dict("records")
     ]
     return f"At the first session: {', '.join(texts)}."

@@ -187,7 +187,7 @@ def _findings(models: ModelSet, table: pd.DataFrame, confidence: float) -> str:
     best = fitted.sort_values("p").iloc[0]
     return (
         f"{models.name}: {significant} of {len(fitted)} models had an adjusted p below 0.05; the "
-        f"smallest belonged to {best['outcome']} and {best['segmentation']} "
+        f"smallest was that of {best['outcome']} and {best['segmentation']} "
         f"(beta = {best['beta']:.3g} per mL, {100 * confidence:g}% CI [{best['ci_low']:.3g}, "
         f"{best['ci_high']:.3g}], adjusted p = {best['p_adj']:.3g}, n = {int(best['n'])})."
     )

@@ -87,7 +87,7 @@ def analyse(study: Study) -> Result:
     return Result(
         tables={"flow": ResultTable("Participants", CAPTION, table)},
         figures={"flow": ResultFigure("Participants", CAPTION, flow_diagram(drawn))},
-        methods="The follow-up is the session closest in time to "
+        methods="The follow-up was the session closest in time to "
         f"{years:g} year{'' if years == 1 else 's'} after the first.",
         findings=f"Of {study.cohort.participants} participants, {measured.participants} had "
         f"thalamus volumes and {followup.participants} a follow-up.",

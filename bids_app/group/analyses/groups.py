@@ -64,7 +64,7 @@ def analyse(study: Study) -> Result:
         tables=tables,
         methods=f"Percentage change was compared between groups ({', '.join(kinds)}) by analysis "
         f"of covariance ({adjusted}), pairs of groups with Bonferroni adjustment.",
-        findings="Groups differed in adjusted volume change by "
+        findings="Adjusted volume change differed between groups for "
         + (", ".join(significant) or "no method")
         + f" (p < {SIGNIFICANT:g}, not adjusted for the number of methods).",
         references=("zivadinov2022",),

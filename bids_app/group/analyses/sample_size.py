@@ -22,7 +22,7 @@ def analyse(study: Study) -> Result:
     trial = study.plan.sample_size
     changes = study.changes.rename(columns={"segmentation": "method"})
     if changes["annual_percent"].isna().all():
-        raise NotApplicableError("no interval between sessions is known, so there are no rates")
+        raise NotApplicableError("no interval between sessions is known; rates need one")
     table = _sizes(study, changes)
     everyone = table[table["diagnosis"] == "all"]
     caption = (
