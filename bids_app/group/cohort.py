@@ -73,7 +73,7 @@ def read_cohort(
     Parameters
     ----------
     folders : Folders
-        Of dataset and results.
+        Folders of the dataset and of the results.
     selection : Selection
         Participants and sessions to keep.
     aliases : mapping of str to sequence of str
