@@ -1,0 +1,65 @@
+"""The page of a cohort: sections, status of sessions, columns and long tables."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from bids_app.group import page
+from bids_app.group.analysis import Analysis
+from bids_app.group.cohort_results import CohortResults
+from bids_app.group.result import Result, ResultTable
+from bids_app.group.study import Study
+from bids_app.run.outcome import Outcome
+
+
+@pytest.fixture
+def report(study: Study) -> CohortResults:
+    """One analysis with a table on the page and one in its file only; one not possible."""
+    table = pd.DataFrame({"n": range(5)})
+    tables = {
+        "shown": ResultTable("Shown", "Five rows.", table),
+        "hidden": ResultTable("Hidden", "", table, shown=False),
+    }
+    results = {
+        "a": Result(tables=tables, methods="Done.", impossible={"part": "too few"}),
+        "b": Result(reason="no data", methods="Not done.", references=("hall2009",)),
+    }
+    analyses = tuple(Analysis(name, name.upper(), lambda _: Result()) for name in results)
+    return CohortResults(study=study, records=(), steps=(), analyses=analyses, results=results)
+
+
+def test_sections_and_overview(report: CohortResults) -> None:
+    made = page.page_of(report, "A dataset", {})
+    assert [section.title for section in made.sections] == ["Shown", "Analyses"]
+    assert made.sections[0].part == "A"
+    overview = made.sections[-1].table
+    assert overview is not None
+    assert overview.to_numpy().tolist() == [
+        ["a", "done", ""],
+        ["a: part", "not possible", "too few"],
+        ["b", "not possible", "no data"],
+    ]
+    assert "Done." in made.methods
+    assert "Not done." not in made.methods
+    assert "Hall P" not in made.citation
+
+
+def test_long_tables_are_shortened(report: CohortResults, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "MOST_ROWS", 3)
+    made = page.page_of(report, "A dataset", {})
+    shown = made.sections[0]
+    assert shown.table is not None
+    assert len(shown.table) == len(made.volumes) == 3
+    assert shown.caption == "Five rows. 2 more rows are in group/shown.tsv."
+    assert made.note == f"{len(report.study.table) - 3} more rows are in group/volumes.tsv."
+
+
+def test_only_sessions_with_a_page_are_linked() -> None:
+    done = Outcome(name="sub-01_ses-02", status="unchanged", outputs=("sub-01_ses-02.html",))
+    status = page.session_status(done)
+    assert (status.subject, status.session, status.status) == ("01", "02", "done")
+    assert status.page == "sub-01_ses-02.html"
+    assert page.session_status(Outcome(name="sub-01", status="done")).page == ""
+    failed = Outcome(name="sub-01", status="failed", reason="damaged")
+    assert page.session_status(failed).reason == "damaged"
