@@ -1,0 +1,50 @@
+"""Notes: what was normalised, chosen or passed by while a dataset was read.
+
+A clean dataset leaves none. They are shown on the page of a session and kept in its record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class NoteKind(StrEnum):
+    """What a note is about."""
+
+    UNIT = "unit"
+    OFFSET = "offset"
+    SCALE = "scale"
+    NAN = "nan"
+    NOISE = "noise"
+    SIDES = "sides"
+    FIELD_OF_VIEW = "field_of_view"
+    LABELS = "labels"
+    CHOICE = "choice"
+    PASSED_BY = "passed_by"
+    TABLE = "table"
+    IDENTIFIER = "identifier"
+    CONTRAST_AGENT = "contrast_agent"
+
+    @property
+    def needs_review(self) -> bool:
+        """Whether results of the image should be reviewed, not only read with the note."""
+        return self in (NoteKind.SIDES, NoteKind.FIELD_OF_VIEW)
+
+
+@dataclass(frozen=True)
+class Note:
+    """One thing that a user should know about an input.
+
+    Attributes
+    ----------
+    kind : NoteKind
+    path : str
+        File or folder concerned.
+    text : str
+        One sentence, which names the file if it is read without ``path``.
+    """
+
+    kind: NoteKind
+    path: str
+    text: str
