@@ -199,6 +199,7 @@ class _Pair:
         box = _box(brain)
         spacing = max(SPACING_MM, float(moving.voxel_size.min()))
         near = fixed.crop(box)
+        # Voxels count as brain if half of them is.
         mask = coarsened(Volume(brain.data[box] != 0, near.affine), spacing)
         return cls(
             coarsened(near, spacing),
@@ -259,10 +260,12 @@ class _Pair:
         )
         centre = centroid(self.brain.data, self.brain.affine)
         best, start = -1.0, np.eye(4)
+        # Patients nod more than they turn or tilt the head.
         for nod, *shift in product(_NODS, _SHIFTS, _SHIFTS, _SHIFTS):
             candidate = _turned(nod, centre)
             candidate[:3, 3] += shift
             information, coverage = small.quality(candidate)
+            # Positions with little overlap can have high information by chance.
             if information * coverage > best:
                 best, start = information * coverage, candidate
         return start

@@ -54,6 +54,7 @@ def parenchyma_volumes(
         If fewer than two scans are given, or the masks do not overlap.
     """
     mask = shared_mask(brain_masks)
+    # In the brain of more than half of the scans.
     inside = np.asarray(mask.data, dtype=np.float32) > 0.5
     if not inside.any():
         raise BadDataError("the brain masks do not overlap: there is no brain to measure.")
@@ -81,6 +82,7 @@ def _tissue_share(image: FloatArray, brain: npt.NDArray[np.bool_]) -> FloatArray
     darkest and the next, the share of tissue is linear in the intensity (partial volume).
     """
     values = image[brain]
+    # Initial means of fluid, grey and white matter, from their typical shares of a brain.
     centres = np.percentile(values, [5, 50, 85])
     for _ in range(30):
         borders = (centres[1:] + centres[:-1]) / 2

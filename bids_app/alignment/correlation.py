@@ -79,11 +79,13 @@ def _step(
     voxels = apply_affine(np.linalg.inv(moving.affine), world)
     limits = np.array(moving.data.shape)[:, None] - 1
     inside = ((voxels >= 0) & (voxels <= limits)).all(0)
+    # Fewer points do not determine the eight coefficients.
     if np.count_nonzero(inside) < 100:
         raise ValueError("the images do not overlap")
     intensity, *slopes = (
         map_coordinates(part, voxels[:, inside], order=1) for part in (moving.data, *gradient)
     )
+    # A rotation by r about the centre moves a point by cross(r, arm).
     slope = np.array(slopes)
     arm = world[:, inside] - apply_affine(transform, centre)[:, None]
     turning = np.cross(arm.T, slope.T).T / _RADIUS
@@ -91,7 +93,9 @@ def _step(
     scale, _, *derivatives = np.linalg.lstsq(columns, values[inside], rcond=None)[0]
     if scale == 0 or np.ptp(intensity) == 0:
         raise ValueError("the image does not vary within the brain")
+    # The regression scales intensities, and the derivatives with them.
     step = np.array(derivatives) / scale
+    # Far from the optimum the linear model does not hold for long steps.
     return np.asarray(step * min(1.0, _LONGEST_STEP / max(np.abs(step).max(), 1e-9)))
 
 
@@ -127,5 +131,6 @@ def _points(
 def _world_gradient(volume: Volume) -> npt.NDArray[np.float32]:
     """Compute derivatives by the world axes, (3, X, Y, Z) per mm."""
     by_voxel = np.stack(np.gradient(np.asarray(volume.data, dtype=np.float32)))
+    # Gradients transform by the inverse transpose.
     to_world = np.linalg.inv(volume.affine[:3, :3]).T
     return np.asarray(np.tensordot(to_world, by_voxel, 1), dtype=np.float32)

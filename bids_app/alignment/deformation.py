@@ -103,6 +103,7 @@ def deform_to_mean(
     if len(images) < 2:
         raise BadDataError("a change over time needs two scans or more.")
     fields = [Volume(np.zeros((3, 2, 2, 2), dtype=np.float32), brain_mask.affine) for _ in images]
+    # Voxels finer than the scans would add no information.
     finest = max(_FINEST, float(brain_mask.voxel_size.mean()))
     for factor, iterations in _PYRAMID:
         level = _Level(images, brain_mask, low, high, factor * finest)
@@ -140,6 +141,7 @@ class _Level:
     ) -> None:
         from scipy.ndimage import binary_dilation, gaussian_filter
 
+        # Whole blocks: each has a node in its middle.
         nodes = np.ceil((high - low) / (spacing * _BLOCK)).astype(int)
         x, y, z = (int(count) for count in nodes * _BLOCK)
         self._spacing = spacing
@@ -182,6 +184,7 @@ class _Level:
                 )
                 for field, image in zip(moved, warped, strict=True)
             ]
+            # Only differences between the scans are defined: their mean stays put.
             common = np.mean(moved, axis=0)
             moved = [field - common for field in moved]
         return [Volume(field, self._nodes.affine) for field in moved]
@@ -237,6 +240,7 @@ class _Level:
                 normal[row, column] = window(gradient[row] * gradient[column])
                 normal[column, row] = normal[row, column]
         right = np.stack([window(part * difference) for part in gradient])
+        # Relative to the edges of the brain, hence independent of the intensities' scale.
         brain = _blocked(self._compared) > 0.5
         stiffness = _STIFFNESS * float(np.trace(normal)[brain].mean()) / 3
         for axis in range(3):

@@ -75,6 +75,7 @@ def block_matching_gain(
         Share of the variance not explained in place, 1 - r^2, that shifted blocks would explain;
         mean over the blocks. 1 if no block holds enough brain.
     """
+    # Correlation needs one contrast.
     moving = _recoloured(fixed, moving, mask)
     sides = np.maximum(2, np.round(_BLOCK_MM / voxel_size)).astype(int)
     counts = np.array(fixed.shape) // sides
@@ -94,6 +95,7 @@ def block_matching_gain(
     first = weight * fixed
     first_sum = block_sums(first)
     first_variance = block_sums(first * fixed) - first_sum**2 / number
+    # Blocks without structure have no correlation.
     least = 1e-6 * float(np.var(fixed[mask])) * float(np.var(moving[mask])) + 1e-30
 
     def explained(shifted: Array) -> npt.NDArray[np.float64]:
@@ -112,6 +114,7 @@ def block_matching_gain(
     for axis, size in enumerate(voxel_size):
         reach = max(1, int(_SEARCH_MM / size))
         for step in (*range(-reach, 0), *range(1, reach + 1)):
+            # Voxels that np.roll wraps around lie outside the brain, which has a margin.
             best = np.maximum(best, explained(np.roll(moving, -step, axis)))
     return float(((best - in_place) / np.maximum(1 - in_place, 1e-3)).mean())
 

@@ -140,6 +140,7 @@ def propagate(
         arguments += ["--smoothing-sigmas", _joined(_SYN_SMOOTHING)]
         warp = _run(arguments, Path(folder), "1Warp.nii.gz")
         propagated = [
+            # To the masks, the affine transform is applied first, then the warp.
             _ants().apply_transforms(images[0], _to_ants(mask), [str(warp), first], "linear")
             for mask in masks
         ]
@@ -211,6 +212,7 @@ def _to_ants(volume: Volume) -> ANTsImage:
     size = volume.voxel_size
     image: ANTsImage = _ants().from_numpy(
         np.asarray(volume.data, dtype=np.float32),
+        # In ITK's world; direction holds the unit vectors of the axes.
         origin=affine[:3, 3].tolist(),
         spacing=size.tolist(),
         direction=affine[:3, :3] / size,
@@ -221,6 +223,7 @@ def _to_ants(volume: Volume) -> ANTsImage:
 def _from_transform(transform: ANTsTransform) -> AffineArray:
     parameters = np.asarray(transform.parameters, dtype=np.float64)
     centre = np.asarray(transform.fixed_parameters, dtype=np.float64)
+    # ITK rotates about a centre: x -> L (x - c) + c + t.
     linear, translation = parameters[:9].reshape(3, 3), parameters[9:]
     lps = np.eye(4)
     lps[:3, :3] = linear

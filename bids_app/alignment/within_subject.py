@@ -186,6 +186,7 @@ def _align_level(
         mean = np.mean(images, axis=0)
         mean_gradient = _gradient(mean, inside, level.spacing)
         residuals = [(image - mean)[inside] for image in images]
+        # Median absolute deviation, scaled to the SD of normally distributed residuals.
         scale = 1.4826 * float(np.median(np.abs(residuals))) + 1e-9
         steps = []
         for image, residual in zip(images, residuals, strict=True):
@@ -212,6 +213,7 @@ def _align_level(
 
 def _centred(motions: list[npt.NDArray[np.float64]]) -> list[npt.NDArray[np.float64]]:
     """Shift the common space so that rotations and shifts of all motions sum to zero."""
+    # Rotation vectors are not additive: a few repetitions make their sum vanish.
     for _ in range(5):
         back = np.linalg.inv(_matrix(np.mean(motions, axis=0)))
         motions = [_parameters(_matrix(motion) @ back) for motion in motions]
@@ -310,12 +312,14 @@ def _on_common_grid(
         ],
         axis=1,
     )
+    # Side of a cube with the volume of the smallest voxel.
     spacing = min(image.voxel_volume ** (1 / 3) for image in images)
     grid = Grid.covering(corners.min(1), corners.max(1), spacing)
     local = [
         _sampled(field, grid.transformed(transform))
         for field, transform in zip(fields, transforms, strict=True)
     ]
+    # Geometric mean: gains of the scans are ratios.
     mean = np.exp(np.mean(np.log(local), axis=0))
     resampled = []
     for image, transform, field in zip(images, transforms, local, strict=True):

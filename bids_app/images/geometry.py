@@ -44,8 +44,13 @@ class Grid:
         shape : (3,) int
         spacing : float
             Side of a voxel in mm.
+
+        Returns
+        -------
+        Grid
         """
         affine = np.diag([spacing, spacing, spacing, 1.0])
+        # The affine's origin is the centre of the first voxel, not its corner.
         affine[:3, 3] = centre - spacing * (np.array(shape) - 1) / 2
         return cls(shape, affine)
 
@@ -59,7 +64,13 @@ class Grid:
             Opposite corners of the box, world coordinates in mm.
         spacing : float
             Side of a voxel in mm.
+
+        Returns
+        -------
+        Grid
+            Around the middle of the box.
         """
+        # Centres of the outermost voxels lie on or beyond the box.
         x, y, z = (int(np.ceil(side / spacing)) + 1 for side in high - low)
         return cls.around((low + high) / 2, (x, y, z), spacing)
 
@@ -80,6 +91,10 @@ class Grid:
         ----------
         box : sequence of 3 slices
             Without steps.
+
+        Returns
+        -------
+        Grid
 
         Examples
         --------
@@ -184,6 +199,7 @@ def bounding_box(mask: npt.NDArray[np.bool_], least: float = 0.0) -> Box:
 
 def _occupied(mask: npt.NDArray[np.bool_], axis: int, least: float) -> slice:
     others = tuple(other for other in range(3) if other != axis)
+    # Any voxel is enough in the usual case, which is faster than the share.
     filled = mask.mean(others) > least if least else mask.any(others)
     places = np.flatnonzero(filled)
     return slice(int(places[0]), int(places[-1]) + 1) if places.size else slice(0, mask.shape[axis])

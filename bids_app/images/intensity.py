@@ -31,6 +31,7 @@ def scaled_in_mask(
     ValueError
         If the mask is empty or the image constant in it.
     """
+    # Fat and vessels would determine the percentile of the whole image.
     inside = np.asarray(data[mask], dtype=np.float32)
     low, high = (inside.min(), np.percentile(inside, 99)) if inside.size else (0.0, 0.0)
     if not high > low:

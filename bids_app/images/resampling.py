@@ -40,8 +40,10 @@ def resample(
 
     data = np.asarray(source.data, dtype=np.float32)
     source_affine = source.affine
+    # Averages of labels would be other labels.
     if order > 0:
         data, source_affine = _averaged(data, source_affine, grid)
+    # Voxel indices of the target to those of the source.
     matrix = np.linalg.inv(source_affine) @ grid.affine
     if order == 1 and np.count_nonzero(matrix[:3, :3]) == 3 and matrix.diagonal().all():
         return _along_axes(data, matrix, grid.shape, fill)
@@ -61,17 +63,20 @@ def _averaged(
 ) -> tuple[FloatArray, AffineArray]:
     """Average blocks of voxels along the axes that are finer than the target's spacing."""
     ratio = target.voxel_size.min() / voxel_size(affine)
+    # Spacings are rounded in headers: 1.99 mm is twice 1 mm.
     factors = np.clip(np.floor(ratio + 0.05), 1, data.shape).astype(int)
     if (factors == 1).all():
         return data, affine
     for axis, factor in enumerate(factors):
         if factor == 1:
             continue
+        # The last block is completed by its last slice, so that none is lost.
         missing = -data.shape[axis] % factor
         widths = [(0, missing if other == axis else 0) for other in range(3)]
         padded = np.pad(data, widths, mode="edge")
         blocks = (*padded.shape[:axis], -1, factor, *padded.shape[axis + 1 :])
         data = padded.reshape(blocks).mean(axis + 1, dtype=np.float32)
+    # The first block's centre lies between its voxels.
     scale = np.diag([*factors, 1.0])
     scale[:3, 3] = (factors - 1) / 2
     return data, affine @ scale
@@ -92,6 +97,7 @@ def _along_axes(data: FloatArray, matrix: AffineArray, shape: Shape, fill: float
         below = np.clip(np.floor(position), 0, max(last - 1, 0)).astype(int)
         columns = [n if other == axis else 1 for other in range(3)]
         share = (position - below).astype(np.float32).reshape(columns)
+        # lower + share * (upper - lower), in place to spare memory.
         lower = np.take(data, below, axis)
         data = np.take(data, np.minimum(below + 1, last), axis)
         data -= lower

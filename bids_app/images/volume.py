@@ -64,6 +64,7 @@ def to_ras(volume: Volume) -> Volume:
     from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 
     orientation = io_orientation(volume.affine)
+    # Flipped views would slow down everything that follows.
     data = np.ascontiguousarray(apply_orientation(volume.data, orientation))
     affine = volume.affine @ inv_ornt_aff(orientation, volume.data.shape)
     return Volume(data, affine)

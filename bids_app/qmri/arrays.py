@@ -32,6 +32,7 @@ def within_limits(quantity: str, values: FloatArray) -> FloatArray:
     (X, Y, Z) float32
     """
     low, high = LIMITS[quantity]
+    # NaN, not a limit: clipped noise would look like a measurement.
     possible = np.isfinite(values) & (values > low) & (values < high)
     return np.where(possible, values, np.float32(np.nan))
 

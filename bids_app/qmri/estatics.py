@@ -76,6 +76,7 @@ def estatics(
             for intercept, times in zip(intercepts, echo_times, strict=True)
         ]
         rate, intercepts = _fit(logarithms, echo_times, weights)
+    # Amplitudes of background voxels may overflow; they become NaN.
     with np.errstate(over="ignore", invalid="ignore"):
         amplitudes = tuple(finite_or_nan(np.exp(intercept)) for intercept in intercepts)
     return Decay(finite_or_nan(rate), amplitudes)
@@ -105,6 +106,7 @@ def _fit(
     means = []
     for logs, seconds, weight in zip(logarithms, echo_times, weights, strict=True):
         times = [np.float32(time) for time in seconds]
+        # Deviations from weighted means are free of the series' intercept.
         mean_time, mean_log = _mean(times, weight), _mean(logs, weight)
         for w, t, y in zip(weight, times, logs, strict=True):
             lag = t - mean_time

@@ -109,6 +109,7 @@ def inversion_signals(
     between = recover(excite(centre_one, first, after), protocol.delays[1])
     centre_two = excite(between, second, before)
     a, b = recover(excite(centre_two, second, after), protocol.delays[2])
+    # In the steady state a cycle reproduces the magnetisation: M = a M + b.
     magnetisation = b / (1 - a)
     return (
         np.sin(first) * (centre_one[0] * magnetisation + centre_one[1]),
@@ -175,6 +176,7 @@ def r1_from_ratio(
     r1 = np.full(ratio.shape, np.nan, dtype=np.float32)
     place = (transmit_field - _FIELDS[0]) / (_FIELDS[1] - _FIELDS[0])
     covered = np.isfinite(place) & (place >= 0) & (place <= len(_FIELDS) - 1)
+    # The table is computed for the fields of the nodes, and interpolated between them.
     node = np.where(covered, place, -1.0).astype(np.int16)
     for index in np.unique(node[covered]):
         here = covered & (node == index)
@@ -210,12 +212,14 @@ def polarity_is_inverted(
     for sign in (1, -1):
         r1 = _looked_up(sign * ratio[brain], protocol, 1.0)
         usable = (r1 > 0) & (second[brain] > 0)
+        # A sign with which hardly any voxel has a T1 is wrong.
         if usable.mean() < 0.1:
             spreads.append(np.inf)
             continue
         t1 = 1 / r1[usable].astype(np.float64)
         expected = np.abs(inversion_signals(t1, protocol)[1])
         equilibrium = np.log(second[brain][usable] / expected)
+        # Coil sensitivities vary slowly; a wrong T1 spreads the values more.
         low, high = np.percentile(equilibrium, (10, 90))
         spreads.append(float(high - low))
     return spreads[1] < spreads[0]
@@ -224,6 +228,7 @@ def polarity_is_inverted(
 def _looked_up(ratio: FloatArray, protocol: MP2RAGEProtocol, transmit_field: float) -> FloatArray:
     """Look up R1 in the part of the table in which the ratio decreases with T1."""
     table = combine(*inversion_signals(_T1, protocol, transmit_field))
+    # For T1 shorter than at the maximum or longer than at the minimum the ratio is ambiguous.
     first = int(np.argmax(table))
     last = first + int(np.argmin(table[first:]))
     falling = slice(last, first - 1 if first else None, -1)

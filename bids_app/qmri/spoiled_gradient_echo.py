@@ -81,6 +81,7 @@ def r1_and_amplitude(
     t1, t2 = (tip(each, transmit_field, form) for each in excitations)
     tr1, tr2 = (each.repetition_time for each in excitations)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        # Both signals in the rational form, solved for R1 and then for A.
         r1 = 0.5 * (first * t1 / tr1 - second * t2 / tr2) / (second / t2 - first / t1)
         relaxation = r1 * tr1
         amplitude = first * (relaxation + t1 * t1 / 2) / (t1 * relaxation)
@@ -125,5 +126,6 @@ def mt_saturation(
     growth = transmit_field**2 * (1 - dependence * transmit_field) / (1 - dependence)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         relaxation = r1 * excitation.repetition_time
+        # At the local flip angle, then scaled to the nominal field.
         local = (amplitude * t / signal - 1) * relaxation - t * t / 2
         return finite_or_nan(np.asarray(100 * local / growth))

@@ -126,6 +126,7 @@ def correct_spoiling(
             f"The spoiling coefficients {name} hold for {_described(coefficients.excitations)}, "
             f"but the series have {_described(excitations)}."
         )
+    # T1 = a + b T1app with R1 = 1 / T1; a is given in ms.
     offset = _quadratic(coefficients.offset, transmit_field) / 1000
     slope = _quadratic(coefficients.slope, transmit_field)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -49,6 +49,7 @@ def smoothed(
     if not measured.any():
         raise ValueError("The transmit field map holds no positive value.")
     sigma = fwhm / _FWHM_PER_SIGMA / voxel_size
+    # Normalised convolution: voxels without a measurement have no weight.
     weight = gaussian_filter(measured.astype(np.float32), sigma)
     filtered = gaussian_filter(np.where(measured, field, 0).astype(np.float32), sigma)
     mean = filtered / np.where(measured, weight, np.float32(1.0))
@@ -86,6 +87,7 @@ def estimate_from_r1(
     """
     from scipy.ndimage import affine_transform, gaussian_filter
 
+    # A field this smooth needs no more voxels.
     steps = np.maximum(1, np.round(_ESTIMATE_SPACING_MM / voxel_size)).astype(int)
     coarse = tuple(slice(None, None, step) for step in steps)
     values = np.where(np.isfinite(r1) & (r1 > 0), r1, np.nan)[coarse]
@@ -99,10 +101,12 @@ def estimate_from_r1(
         slow, weight = np.zeros_like(bias), np.zeros_like(bias)
         slow[usable], weight[usable] = certainty * residual, certainty
         bias += gaussian_filter(slow, sigma) / np.maximum(gaussian_filter(weight, sigma), 1e-6)
+        # The mean of log R1 is indistinguishable from a constant field.
         bias -= bias[usable].mean()
     whole = affine_transform(
         bias, np.diag(1 / steps), output_shape=r1.shape, order=1, mode="nearest"
     )
+    # R1app = R1 / f², hence f = exp(-bias / 2).
     return np.asarray(np.exp(-whole / 2), dtype=np.float32)
 
 
@@ -131,6 +135,7 @@ class _Mixture:
         count = posterior.sum(0)
         self.means = posterior.T @ values / count
         spread = (posterior * (values[:, None] - self.means) ** 2).sum(0) / count
+        # A lower bound keeps a class from collapsing to one value.
         self.deviations = np.sqrt(np.maximum(spread, 1e-4))
         self.shares = count / count.sum()
         return residual.astype(np.float32), certainty.astype(np.float32)

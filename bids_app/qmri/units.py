@@ -116,9 +116,11 @@ def _unit(
     """Find the unit, and its factor, in which the median over the brain is plausible."""
     inside = values[brain]
     inside = inside[np.isfinite(inside)]
+    # Otherwise the map has another field of view or sign.
     if inside.size < 0.5 * np.count_nonzero(brain):
         share = 100 * inside.size / max(1, np.count_nonzero(brain))
         raise ValueError(f"{name} has positive values in only {share:.0f} % of the brain.")
+    # The median is robust to vessels, fluid and noise at the edge.
     median = float(np.median(inside))
     for unit, factor in candidates:
         if limits[0] <= median / factor <= limits[1]:

@@ -30,6 +30,7 @@ def unring(volume: FloatArray) -> FloatArray:
     """
     from scipy.fft import fftn, ifftn
 
+    # 1 + cos vanishes at the highest frequency of an axis.
     low_pass = np.meshgrid(
         *(1 + np.cos(2 * np.pi * np.fft.fftfreq(n)) for n in volume.shape), indexing="ij"
     )
@@ -58,6 +59,7 @@ def _unring_along(volume: FloatArray, axis: int) -> FloatArray:
         shifted = irfft(spectrum * phase, n)
         # Between each sample and the one before it.
         step = np.abs(shifted - np.roll(shifted, 1, -1))
+        # Variation on both sides of the voxel; the smoother side decides.
         near = range(_NEAREST, _FARTHEST + 1)
         before = sum(np.roll(step, distance, -1) for distance in near)
         after = sum(np.roll(step, -distance - 1, -1) for distance in near)
@@ -65,6 +67,7 @@ def _unring_along(volume: FloatArray, axis: int) -> FloatArray:
         neighbour = np.roll(shifted, 1 if shift > 0 else -1, -1)
         better = variation < least
         np.copyto(least, variation, where=better)
+        # Linear interpolation back to the voxel's centre.
         back = shifted + np.float32(abs(shift)) * (neighbour - shifted)
         np.copyto(unrung, back, where=better)
     return np.moveaxis(unrung, -1, axis)

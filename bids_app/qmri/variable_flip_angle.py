@@ -59,6 +59,7 @@ def r1_from_flip_angles(
         slope = _slope(signals, angles, None)
         for _ in range(_PASSES if weighted else 0):
             slope = _slope(signals, angles, slope)
+        # exp(-TR R1) of a positive rate lies between 0 and 1.
         slope = np.where((slope > 0) & (slope < 1), slope, np.float32(np.nan))
         return finite_or_nan(-np.log(slope) / np.float32(repetition_time))
 

@@ -1,1 +1,1 @@
-"""Segmentation methods, their registry, and what is measured in their masks."""
+"""Segmentation of the thalami: methods, fusion of contrasts, volumes, quality."""

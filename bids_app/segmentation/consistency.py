@@ -51,8 +51,10 @@ def make_consistent(
     """
     affine = images[0].affine
     brain = shared_mask([Volume(result.brain_mask, affine) for result in results])
+    # The deformation is computed around the thalami only.
     low, high = extent(np.any([result.dseg for result in results], axis=0), affine)
     deformed = deform_to_mean(images, brain, low - _AROUND, high + _AROUND)
+    # Probabilities are interpolated where any scan has some.
     box = bounding_box(np.any([result.probseg.any(-1) for result in results], axis=0))
     grid = images[0].grid.crop(box)
     shifts = [_in_voxels(field, grid) for field in deformed.displacements]

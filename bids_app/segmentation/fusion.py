@@ -246,6 +246,7 @@ def _expectation_maximisation(
     for _ in range(_STAPLE_STEPS):
         inside = prior * np.where(votes, sensitivity, 1 - sensitivity).prod(1)
         outside = (1 - prior) * np.where(votes, 1 - specificity, specificity).prod(1)
+        # Posterior probability of the structure, given the votes.
         before, weight = weight, inside / np.maximum(inside + outside, 1e-300)
         if np.abs(weight - before).max() < _STAPLE_TOLERANCE:
             break

@@ -64,6 +64,7 @@ def assess(segmentation: Thalami, slice_thickness: float) -> Quality:
         )
     counts = np.bincount(segmentation.dseg.ravel(), minlength=3)
     left, right = int(counts[LEFT]), int(counts[RIGHT])
+    # In percent of the mean of both sides; a missing side gives 200.
     asymmetry = 200 * (left - right) / max(left + right, 1)
     low, high = ASYMMETRY_RANGE
     if not low <= asymmetry <= high:

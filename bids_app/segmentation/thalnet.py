@@ -190,8 +190,13 @@ def infer_head(image: Volume, threads: int) -> Inference:
     Parameters
     ----------
     image : Volume
-        (X, Y, Z).
+        (X, Y, Z) with any axes and voxel size.
     threads : int
+        Processors that the network may use.
+
+    Returns
+    -------
+    Inference
     """
     low, high = _foreground_box(image)
     sides = [int(np.ceil(side / _HEAD_SPACING / _MULTIPLE)) * _MULTIPLE for side in high - low]
@@ -218,10 +223,12 @@ def _infer_region(
 
 def _foreground_box(image: Volume) -> tuple[Points, Points]:
     """Find the corners, in world mm, of the box that holds everything above the background."""
+    # Every voxel of about 2 mm is enough to find the head.
     strides = [max(1, int(2 // size)) for size in image.voxel_size]
     thinned = image.data[tuple(slice(None, None, stride) for stride in strides)]
     data = np.asarray(thinned, dtype=np.float32)
     low, high = np.percentile(data, [1, 99])
+    # A slice with hardly any bright voxel holds noise or an artefact.
     box = bounding_box(data > low + 0.1 * (high - low), least=0.01)
     whole = [
         slice(part.start * stride, (part.stop - 1) * stride + 1)
@@ -234,6 +241,7 @@ def _foreground_box(image: Volume) -> tuple[Points, Points]:
 def _centre_of_thalami(inference: Inference) -> Points:
     """Find the world coordinates (mm) of the middle of both thalami; without any, of the brain."""
     weight = inference.probabilities[_LEFT] + inference.probabilities[_RIGHT]
+    # Low probabilities are scattered over the head.
     weight = np.where(weight > 0.3, weight, 0.0)
     if weight.sum() < 1:
         weight = np.maximum(inference.probabilities[_BRAIN].sum(0), 1e-6)
@@ -263,8 +271,14 @@ def infer(
     grid : Grid
         Field of view, along the world axes if flips are averaged.
     threads : int
+        Processors that the network may use.
     flip_averaging : bool
         Average with the probabilities of the mirrored input.
+
+    Returns
+    -------
+    Inference
+        On ``grid``.
     """
     inputs = np.zeros((len(channels), *grid.shape), dtype=np.float32)
     for channel, image in enumerate(channels):
@@ -309,6 +323,7 @@ def _weights(name: str) -> Traversable:
 def _apply(network: str, inputs: FloatArray, threads: int) -> FloatArray:
     """Compute class probabilities (C, X, Y, Z) from normalised images (K, X, Y, Z)."""
     (logits,) = _network(network, threads).run(None, {"image": inputs[None]})
+    # Softmax; without the maximum, exp could overflow.
     logits = logits[0] - logits[0].max(0)
     np.exp(logits, out=logits)
     probabilities: FloatArray = logits / logits.sum(0)
@@ -354,6 +369,7 @@ def _brain_mask(head: Inference, image: Volume) -> npt.NDArray[np.uint8]:
 
     box = _covered(head.grid, image)
     brain_probability = head.probabilities[_BRAIN].sum(0)
+    # Sulci narrower than a voxel of the network belong to the brain.
     closed = grey_closing(brain_probability, footprint=generate_binary_structure(3, 2))
     probability = resample(Volume(closed, head.grid.affine), image.grid.crop(box))
     brain = largest_piece((probability >= _BRAIN_THRESHOLD) & (image.data[box] != 0))

@@ -60,6 +60,7 @@ def measure(segmentation: Thalami, voxel_volume: float) -> ThalamusVolumes:
     counts = np.bincount(segmentation.dseg.ravel(), minlength=3)
     left, right = (float(counts[side]) * voxel_volume / 1000 for side in (LEFT, RIGHT))
     left_soft, right_soft = (float(volume) / 1000 for volume in segmentation.soft_volumes)
+    # Half the width of the interval; NaN where the error is unknown.
     half = _QUANTILE * segmentation.volume_error / 1000
     volumes = ThalamusVolumes(
         left_ml=left,
