@@ -17,6 +17,10 @@ SignalForm = Literal["exact", "small-angle"]
 DecayFit = Literal["wls", "ols"]
 SpoilingCorrection = Literal["v2k", "v3star", "NHResFIL", "FIL_v3star", "FIL_7T"]
 
+# In filters: a value for every image that has the entity, and whether values are patterns.
+ANY_VALUE = "*"
+REGEX_SEARCH = "regex_search"
+
 
 @dataclass(frozen=True)
 class Folders:
@@ -48,7 +52,8 @@ class Selection:
     exclude_participant_labels : tuple of str
         Taken away from the selection.
     bids_filters : mapping
-        Query name (``t1w``) to pybids entities and the values they must have.
+        Query name (``t1w``) to pybids entities and the values they must have; None: they must not
+        be there, `ANY_VALUE`: they must.
     bids_database_dir : Path or None
         Where pybids keeps its index for later runs; None keeps none.
     skip_bids_validation : bool

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from bids_app.arguments.filters import read_filters
 from bids_app.arguments.parser import LEVELS, build_parser, normalized
 from bids_app.errors import (
-    BadDataError,
     MissingInputError,
     PermissionDeniedError,
     UnknownLevelError,
@@ -95,14 +94,25 @@ def _selection(values: argparse.Namespace) -> Selection:
         participant_labels=_labels(values.participant_label, "sub-"),
         session_labels=_labels(values.session_label, "ses-"),
         exclude_participant_labels=_labels(values.exclude_participant_label, "sub-") or (),
-        bids_filters=_read_filters(values.bids_filter_file),
-        bids_database_dir=_absolute(values.bids_database_dir),
+        bids_filters=read_filters(values.bids_filter_file, _derivatives(values.derivatives)),
+        bids_database_dir=_database(values.bids_database_dir),
         skip_bids_validation=values.skip_bids_validation,
     )
 
 
 def _absolute(path: Path | None) -> Path | None:
     return path.absolute() if path else None
+
+
+def _database(path: Path | None) -> Path | None:
+    """Refuse a folder for pybids' index whose name its database would take for something else."""
+    absolute = _absolute(path)
+    if absolute is not None and re.search("[?%]|::", str(absolute)):
+        raise UsageError(
+            f"The database folder {absolute} has '?', '%' or '::' in its path, which pybids' "
+            "database takes for something else. Choose another with --bids-database-dir."
+        )
+    return absolute
 
 
 def _reference(analysis_file: Path | None) -> str:
@@ -141,23 +151,6 @@ def _derivatives(values: Sequence[str]) -> dict[str, Path]:
             raise PermissionDeniedError(permission_denied(folder))
         folders[name] = folder
     return folders
-
-
-def _read_filters(path: Path | None) -> dict[str, dict[str, object]]:
-    """Read a filter file; the names of its queries are converted to lower case."""
-    if path is None:
-        return {}
-    try:
-        filters = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingInputError(f"Cannot read the filter file {path}: {error.strerror}.") from error
-    except ValueError as error:
-        raise BadDataError(f"The filter file {path} is not valid JSON: {error}.") from error
-    if not isinstance(filters, dict) or not all(isinstance(v, dict) for v in filters.values()):
-        raise BadDataError(
-            f'The filter file {path} is not an object of objects, such as {{"t1w": {{"run": 1}}}}.'
-        )
-    return {str(query).lower(): dict(entities) for query, entities in filters.items()}
 
 
 def _check_folders(bids_dir: Path, output_dir: Path, work_dir: Path | None) -> None:

@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from bids_app.contrasts import Role, suffixes
+from bids_app.dataset.inputs import Account, OfferKind
+from bids_app.dataset.layout import images_by_subject, is_readable, layouts_of
 from bids_app.dataset.names import LABEL_ENTITIES, parse_name
 from bids_app.dataset.tables import read_json
 from bids_app.errors import (
     BadDataError,
-    CannotCreateError,
     Cause,
     InvalidBIDSError,
     MissingInputError,
@@ -25,11 +25,12 @@ from bids_app.errors import (
 )
 from bids_app.options import Selection
 
-# The number of variables in an SQL query is limited; for more subjects, all are queried.
-_MOST_IN_QUERY = 500
-# Up to this many subjects' folders are indexed one by one, a tenth of a second each.
-_FEW = 10
-_IMAGE_EXTENSIONS = [".nii.gz", ".nii"]
+# Folders of a dataset and of a subject that hold no subject and no session.
+_OTHER_FOLDERS = ("code", "derivatives", "logs", "phenotype", "sourcedata", "stimuli", "subjects")
+_DATA_TYPES = (
+    *("anat", "beh", "dwi", "eeg", "emg", "fmap", "func", "ieeg", "meg", "micr", "motion", "mrs"),
+    *("nirs", "perf", "pet"),
+)
 # In their order: the first that a session has is measured, the others are aligned to it.
 _CONTRASTS = suffixes(Role.ANCHOR, Role.OTHER)
 _ANCHORS = suffixes(Role.ANCHOR)
@@ -136,7 +137,9 @@ def check_dataset(bids_dir: Path) -> None:
             raise InvalidBIDSError(f"{path} lacks the required field '{field}'. {advice}")
 
 
-def index_sessions(bids_dir: Path, selection: Selection) -> list[Session]:
+def index_sessions(
+    bids_dir: Path, selection: Selection, account: Account | None = None
+) -> list[Session]:
     """List the selected sessions; only the folders of their subjects are read.
 
     Parameters
@@ -144,6 +147,8 @@ def index_sessions(bids_dir: Path, selection: Selection) -> list[Session]:
     bids_dir : Path
     selection : Selection
         Labels, filters, and the folder of pybids' database.
+    account : Account, optional
+        Gets what is found, and what is passed by.
 
     Returns
     -------
@@ -159,13 +164,14 @@ def index_sessions(bids_dir: Path, selection: Selection) -> list[Session]:
     CannotCreateError
         If the folder of the database cannot be written.
     """
-    present = _subjects_in(bids_dir)
+    account = Account(bids_dir) if account is None else account
+    present = _subjects_in(selection, account)
     selected, absent = _select_subjects(bids_dir, present, selection)
     restricted = None if len(selected) == len(present) else selected
-    layouts = _layouts(bids_dir, restricted, selection.bids_database_dir)
-    every_image = _by_subject(layouts, selected, {})
+    layouts = layouts_of(account, restricted, selection.bids_database_dir)
+    account.images = images_by_subject(layouts, selected, {}, account)
     images = {
-        contrast: _by_subject(layouts, selected, {"suffix": contrast, **filters})
+        contrast: images_by_subject(layouts, selected, {"suffix": contrast, **filters})
         for contrast, filters in _filters(_CONTRASTS, selection).items()
     }
     sessions = [
@@ -173,9 +179,7 @@ def index_sessions(bids_dir: Path, selection: Selection) -> list[Session]:
     ]
     for subject in selected:
         of_subject = {contrast: paths.get(subject, []) for contrast, paths in images.items()}
-        sessions += _sessions_of(
-            bids_dir / f"sub-{subject}", every_image.get(subject, []), of_subject, selection
-        )
+        sessions += _sessions_of(account, bids_dir / f"sub-{subject}", of_subject, selection)
     if not sessions:
         raise NothingSelectedError(
             f"None of the requested session labels ({', '.join(selection.session_labels or ())}) "
@@ -201,14 +205,25 @@ def _select_subjects(
     return selected, [label for label in included if label not in present]
 
 
-def _subjects_in(bids_dir: Path) -> list[str]:
-    """List the labels of a dataset's subjects."""
-    with os.scandir(bids_dir) as entries:
-        return sorted(
-            entry.name.removeprefix("sub-")
-            for entry in entries
-            if re.fullmatch(r"sub-[0-9a-zA-Z]+", entry.name) and entry.is_dir()
-        )
+def _subjects_in(selection: Selection, account: Account) -> list[str]:
+    """List the labels of a dataset's subjects, and account for folders that look like others."""
+    labels = []
+    with os.scandir(account.root) as entries:
+        for entry in entries:
+            is_named = re.fullmatch(r"sub-[0-9a-zA-Z]+", entry.name) is not None
+            if is_named and entry.is_dir():
+                labels.append(entry.name.removeprefix("sub-"))
+            elif selection.participant_labels is None and (is_named or _resembles_subject(entry)):
+                reason = "not a folder" if is_named else "not named sub-<letters and digits>"
+                account.pass_by(entry.path, OfferKind.SUBJECT, reason)
+    return sorted(labels)
+
+
+def _resembles_subject(entry: os.DirEntry[str]) -> bool:
+    """Whether a folder is likely to be meant as that of a subject, by its name or content."""
+    if entry.name.startswith(".") or entry.name in _OTHER_FOLDERS or not entry.is_dir():
+        return False
+    return entry.name.lower().startswith("sub") or (Path(entry.path) / "anat").is_dir()
 
 
 def _filters(contrasts: Iterable[str], selection: Selection) -> dict[str, Mapping[str, object]]:
@@ -216,69 +231,9 @@ def _filters(contrasts: Iterable[str], selection: Selection) -> dict[str, Mappin
     return {contrast: selection.bids_filters.get(contrast.lower(), {}) for contrast in contrasts}
 
 
-def _layouts(bids_dir: Path, subjects: list[str] | None, database: Path | None) -> list[Any]:
-    """Index the folders of some subjects, or of all if None."""
-    # A database is for later runs as well, which may select other subjects.
-    if subjects is None or database is not None:
-        return [_layout(bids_dir, "[0-9a-zA-Z]+", database)]
-    if len(subjects) <= _FEW:
-        # With a pattern, pybids would visit the folder of every other subject to ignore it.
-        return [_layout(bids_dir / f"sub-{subject}") for subject in subjects]
-    return [_layout(bids_dir, "|".join(re.escape(subject) for subject in subjects))]
-
-
-def _layout(folder: Path, subjects: str | None = None, database: Path | None = None) -> Any:  # noqa: ANN401 (pybids is untyped)
-    """Index the images of a folder, if requested only of subjects whose labels match a pattern."""
-    from bids import BIDSLayout, BIDSLayoutIndexer
-
-    class Indexer(BIDSLayoutIndexer):  # type: ignore[misc]
-        """Skips folders without read permission, at which pybids would fail."""
-
-        def _index_dir(self, path: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-            return super()._index_dir(path, *args, **kwargs) if _is_readable(path) else ([], [])
-
-    ignored = [re.compile(r"/[^/.]+\.(?!nii(?:\.gz)?$)[^/]*$")]
-    if subjects is not None:
-        # pybids matches folders without a trailing slash; files of the root contain a full stop.
-        others = rf"^/(?!sub-(?:{subjects})(?:/|$))(?:[^/]+/|[^/.]+$)"
-        ignored.append(re.compile(others))
-    indexer = Indexer(validate=False, index_metadata=False, ignore=ignored)
-    try:
-        if database is not None:
-            database.mkdir(parents=True, exist_ok=True)
-        return BIDSLayout(
-            folder, validate=False, derivatives=False, indexer=indexer, database_path=database
-        )
-    except OSError as error:
-        if database is None:
-            raise
-        raise CannotCreateError(
-            f"Cannot write to the database folder {database}: {error.strerror}."
-        ) from error
-
-
-def _by_subject(
-    layouts: list[Any],
-    subjects: list[str],
-    filters: Mapping[str, object],
-) -> dict[str, list[Path]]:
-    """Collect the images that pass filters, by subject, in one query for all subjects."""
-    limited = {"subject": subjects} if len(subjects) <= _MOST_IN_QUERY else {}
-    query = {"extension": _IMAGE_EXTENSIONS, **limited, **filters}
-    images: dict[str, list[Path]] = {}
-    # Paths only: the entities of each image would be one more query, and are in its name.
-    for layout in layouts:
-        for path in map(Path, layout.get(**query, return_type="filename")):
-            subject = _entity(path, "sub") or ""
-            # An image in the folder of another subject than that of its name belongs to neither.
-            if f"sub-{subject}" in path.parts:
-                images.setdefault(subject, []).append(path)
-    return images
-
-
 def _sessions_of(
+    account: Account,
     folder: Path,
-    every_image: list[Path],
     images: Mapping[str, list[Path]],
     selection: Selection,
 ) -> list[Session]:
@@ -286,19 +241,21 @@ def _sessions_of(
 
     Parameters
     ----------
+    account : Account
+        Has every image of the subject.
     folder : Path
         Folder of the subject.
-    every_image : list of Path
-        Images of the subject.
     images : mapping of str to list of Path
         The images that pass the filters, by contrast.
     selection : Selection
     """
     subject = folder.name.removeprefix("sub-")
-    if not _is_readable(folder):
+    if not is_readable(folder):
         return [Session(subject=subject, problem=_denied(folder))]
-    subfolders = {path.name.removeprefix("ses-") for path in folder.glob("ses-*") if path.is_dir()}
-    labels = ({_entity(image, "ses") for image in every_image} | subfolders) or {None}
+    every_image = account.images.get(subject, [])
+    labels = ({_entity(image, "ses") for image in every_image} | _sessions_in(folder, account)) or {
+        None
+    }
     if selection.session_labels is not None:
         labels = {label for label in labels if label in selection.session_labels}
     candidates = sorted(images[_BASELINE], key=lambda path: (_entity(path, "ses") or "", path))
@@ -316,6 +273,23 @@ def _sessions_of(
             session = replace(session, problem=problem)
         sessions.append(session)
     return sessions
+
+
+def _sessions_in(folder: Path, account: Account) -> set[str | None]:
+    """List the labels of a subject's session folders, and account for other folders."""
+    labels: set[str | None] = set()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name in _DATA_TYPES or entry.name.startswith(".") or not entry.is_dir():
+                continue
+            if re.fullmatch(r"ses-[0-9a-zA-Z]+", entry.name):
+                labels.add(entry.name.removeprefix("ses-"))
+            elif entry.name.lower().startswith("ses"):
+                reason = "not named ses-<letters and digits>"
+                account.pass_by(entry.path, OfferKind.SESSION, reason)
+            else:
+                account.pass_by(entry.path, OfferKind.FOLDER, "not a data type of BIDS")
+    return labels
 
 
 def _session(
@@ -338,11 +312,6 @@ def _session(
         unused=tuple(scan for group in others for scan in group[1:]),
         baseline=baseline if is_later and measured == _BASELINE else None,
     )
-
-
-def _is_readable(folder: str | os.PathLike[str]) -> bool:
-    """Whether this user may list a folder and enter it."""
-    return os.access(folder, os.R_OK | os.X_OK)
 
 
 def _entity(path: Path, short: str) -> str | None:
@@ -369,7 +338,7 @@ def _no_anchor(
 ) -> Problem:
     """Describe why a session has no image to measure: permissions, or no file that matches."""
     for folder in (bids_dir / session.folder, bids_dir / session.folder / "anat"):
-        if folder.is_dir() and not _is_readable(folder):
+        if folder.is_dir() and not is_readable(folder):
             return _denied(folder)
     patterns = " and ".join(f"*_{contrast}.nii[.gz]" for contrast in _ANCHORS)
     text = f"No {' or '.join(_ANCHORS)} image: searched {session.folder}/anat/{patterns}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -60,6 +61,32 @@ class Offer:
     def status(self) -> str:
         """Entry of the table."""
         return "not used" if self.reason else "used"
+
+
+@dataclass
+class Account:
+    """Collects what the index of a dataset finds.
+
+    Attributes
+    ----------
+    root : Path
+        Folder of the dataset.
+    offers : list of Offer
+        What it passes by.
+    images : dict of str to list of Path
+        Images of each subject that are named for it, used or not.
+    """
+
+    root: Path
+    offers: list[Offer] = field(default_factory=list)
+    images: dict[str, list[Path]] = field(default_factory=dict)
+
+    def pass_by(
+        self, path: str | Path, kind: OfferKind, reason: str, *, expected: bool = False
+    ) -> None:
+        """Add something below the root that is not used."""
+        relative = os.path.relpath(path, self.root)
+        self.offers.append(Offer(relative, kind, reason, expected))
 
 
 def lines(offers: Iterable[Offer]) -> list[str]:

@@ -106,7 +106,7 @@ def test_some_subjects_are_found_as_among_all(
     asked = ("01", "03")
     whole = [session for session in _index(bids) if session.subject in asked]
     assert _index(bids, participant_labels=asked) == whole
-    monkeypatch.setattr("bids_app.dataset.index._FEW", 1)
+    monkeypatch.setattr("bids_app.dataset.layout._FEW", 1)
     assert _index(bids, participant_labels=asked) == whole
     assert len(whole) == 3
 
