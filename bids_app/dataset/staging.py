@@ -3,16 +3,21 @@
 A session's files are first written to a folder in ``OUTPUT_DIR/.partial``. When all of them are
 complete, they are renamed, each atomically. Whenever a process is killed, the files of the output
 folder are complete, and the next run removes the folder in ``.partial``.
+
+Nothing is written or removed outside the output folder: links in it that lead elsewhere, and
+whatever else stands where a folder belongs, are refused.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import json
 import os
 import shutil
 import socket
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -22,6 +27,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bids_app.dataset.checksums import Content, HashedFile
 from bids_app.errors import CannotCreateError
 from bids_app.images.volume import Volume
 
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARTIAL = ".partial"
+# nibabel's default: hardly larger than at the highest level, and much faster.
+_GZIP_LEVEL = 1
 # Age at which files of processes on other machines are considered abandoned.
 _ABANDONED_SECONDS = 86400
 
@@ -42,23 +50,39 @@ class Staging:
         Private staging folder on the same filesystem as the output.
     output_dir : Path
         Where the files go.
+
+    Attributes
+    ----------
+    outputs : dict of str to Content
+        What has been written so far, by paths relative to the output folder.
     """
 
     def __init__(self, folder: Path, output_dir: Path) -> None:
         self._folder = folder
         self._output_dir = output_dir
-        self.names: list[str] = []
+        self._checked: set[PurePosixPath] = set()
+        self.outputs: dict[str, Content] = {}
 
-    def _target(self, name: str | PurePosixPath) -> Path:
-        """Determine where a file is staged, and create its folder."""
+    @contextmanager
+    def _file(self, name: str | PurePosixPath) -> Iterator[HashedFile]:
+        """Open a file where it is staged, creating its folder; note its content at the end."""
         relative = PurePosixPath(name)
         if relative.is_absolute() or ".." in relative.parts:
             raise CannotCreateError(f"The output {name} would be outside of the output folder.")
+        # Before the work on it begins, rather than when all is published.
+        if relative.parent not in self._checked:
+            check_folder(self._output_dir, relative.parent)
+            self._checked.add(relative.parent)
+        target = self._output_dir / relative
+        if target.is_dir() and not target.is_symlink():
+            raise CannotCreateError(f"{target} is a folder. Expected a file; move it away.")
         path = self._folder / relative
         self._folder.stat()  # an output folder that has disappeared is not created again
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.names.append(str(relative))
-        return path
+        with path.open("wb") as stream:
+            file = HashedFile(stream)
+            yield file
+        self.outputs[str(relative)] = file.content
 
     def image(self, name: str | PurePosixPath, volume: Volume, **sidecar: object) -> None:
         """Write an image (``.nii.gz``) and, if any field is given, its JSON sidecar.
@@ -80,7 +104,12 @@ class Staging:
         # Some programs read the sform, others the qform.
         image.set_sform(volume.affine, code=1)
         image.set_qform(volume.affine, code=1)
-        nib.save(image, self._target(name))
+        # As nibabel compresses; without name and time, so that equal images are equal files.
+        with (
+            self._file(name) as file,
+            gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as stream,
+        ):
+            image.to_stream(stream)
         if sidecar:
             self.json(str(name).removesuffix(".nii.gz") + ".json", sidecar)
 
@@ -94,20 +123,26 @@ class Staging:
 
     def text(self, name: str | PurePosixPath, text: str) -> None:
         """Write a UTF-8 text file."""
-        self._target(name).write_text(text, encoding="utf-8", newline="\n")
+        self.binary(name, text.encode())
 
     def binary(self, name: str | PurePosixPath, content: bytes) -> None:
         """Write a binary file."""
-        self._target(name).write_bytes(content)
+        with self._file(name) as file:
+            file.write(content)
 
     def publish(self) -> None:
         """Move every file into place."""
-        for name in self.names:
+        for name in self.outputs:
             source, target = self._folder / name, self._output_dir / name
             with source.open("rb") as stream:
                 os.fsync(stream.fileno())
             target.parent.mkdir(parents=True, exist_ok=True)
-            source.replace(target)
+            try:
+                source.replace(target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                _replace_elsewhere(source, target)
 
 
 @contextmanager
@@ -147,12 +182,101 @@ def _private_folder(output_dir: Path, owner: str) -> Path:
     """Create a staging folder, but not the output folder itself, which may be unmounted."""
     while True:
         try:
-            (output_dir / PARTIAL).mkdir(exist_ok=True)
-            return Path(tempfile.mkdtemp(prefix=owner, dir=output_dir / PARTIAL))
+            return Path(tempfile.mkdtemp(prefix=owner, dir=partial_folder(output_dir)))
         except FileNotFoundError:
             # Another process may have removed the empty folder in between.
             if not output_dir.is_dir():
                 raise
+
+
+def partial_folder(output_dir: Path) -> Path:
+    """Return the folder of unfinished work, which is created if it is not there.
+
+    Raises
+    ------
+    CannotCreateError
+        If something else stands there: what it contains or leads to is not thalbids' to remove.
+    OSError
+        If it cannot be created, or another run has just removed it.
+    """
+    folder = output_dir / PARTIAL
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+    _check_own(folder)
+    return folder
+
+
+def _check_own(partial: Path) -> None:
+    """Refuse a folder of unfinished work that is a link or no folder; it must exist."""
+    if not stat.S_ISDIR(partial.lstat().st_mode):
+        raise CannotCreateError(
+            f"{partial} is a link or a file. Expected a folder of unfinished work, or nothing; "
+            "move it away and run the same command again."
+        )
+
+
+def _unfinished(output_dir: Path, pattern: str) -> list[Path]:
+    """Find unfinished work by its name.
+
+    Raises
+    ------
+    CannotCreateError
+        If the folder of such work is a link: what is behind it is not looked at.
+    """
+    folder = output_dir / PARTIAL
+    try:
+        _check_own(folder)
+    except FileNotFoundError:
+        return []
+    return sorted(folder.glob(pattern))
+
+
+def check_folder(output_dir: Path, folder: str | PurePosixPath) -> None:
+    """Refuse a folder of results that is not in the output folder, whatever its path.
+
+    Parameters
+    ----------
+    output_dir : Path
+        May be a link itself.
+    folder : str or PurePosixPath
+        Relative to the output folder; it need not exist.
+
+    Raises
+    ------
+    CannotCreateError
+        If it or a folder above is a link out of the output folder, or not a folder.
+    """
+    relative = PurePosixPath(folder)
+    for part in reversed((relative, *relative.parents)):
+        path = output_dir / part
+        if part.parts and path.is_symlink():
+            target = Path(os.path.realpath(path))
+            if not (target.is_dir() and target.is_relative_to(os.path.realpath(output_dir))):
+                raise CannotCreateError(
+                    f"{path} is a link to {target}. Results are written into the output folder "
+                    "only: replace the link by a folder (a mounted one may be on another disk)."
+                )
+        elif not path.is_dir() and os.path.lexists(path):
+            raise CannotCreateError(f"{path} is not a folder. Move it away, and run it again.")
+
+
+def _replace_elsewhere(source: Path, target: Path) -> None:
+    """Move a file to a folder that is mounted from another file system, atomically all the same."""
+    for left in target.parent.glob(f".*@*@*@*{PARTIAL}"):
+        if _abandoned(left):
+            left.unlink(missing_ok=True)
+    owner = f".{target.name}@{machine()}@{os.getpid()}@"
+    handle, partial = tempfile.mkstemp(prefix=owner, suffix=PARTIAL, dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as copy, source.open("rb") as stream:
+            shutil.copyfileobj(stream, copy)
+            copy.flush()
+            os.fsync(copy.fileno())
+        Path(partial).chmod(stat.S_IMODE(source.stat().st_mode))
+        Path(partial).replace(target)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
 
 
 # Errors for files in a folder that no longer exists, or on a file system that is disconnected.
@@ -167,7 +291,13 @@ _WRITE_ERRORS = {
     errno.EEXIST,
     errno.EFBIG,
     errno.EIO,
+    errno.EISDIR,
+    errno.ELOOP,
 }
+
+
+# Errors for a name that something else has.
+_IN_THE_WAY = {errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ELOOP}
 
 
 def cannot_write(output_dir: Path, error: OSError) -> str:
@@ -176,6 +306,9 @@ def cannot_write(output_dir: Path, error: OSError) -> str:
         advice = "Free some space (a session needs about 30 MB) and run the same command again."
     elif error.errno == errno.EROFS:
         advice = "Its file system is read-only: mount it writable or choose another folder."
+    elif error.errno in _IN_THE_WAY:
+        name = error.filename2 or error.filename
+        advice = f"Move away what is in the way: {name}."
     elif error.errno in _GONE_ERRORS:
         advice = "It disappeared during the run. Restore it and run the same command again."
     else:
@@ -183,17 +316,19 @@ def cannot_write(output_dir: Path, error: OSError) -> str:
     return f"Cannot write to {output_dir}: {error.strerror}. {advice}"
 
 
-def prepare_output(output_dir: Path) -> None:
+def prepare_output(output_dir: Path, *folders: str) -> None:
     """Create the output folder, check that it can be written, remove remains of killed runs.
 
     Parameters
     ----------
     output_dir : Path
+    *folders : str
+        Folders in it that will be written to, in addition to those that every run writes to.
 
     Raises
     ------
     CannotCreateError
-        If it cannot be created or written.
+        If it cannot be created or written, or links in it lead elsewhere.
     """
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
@@ -201,13 +336,16 @@ def prepare_output(output_dir: Path) -> None:
             probe.write(b"thalbids")
     except OSError as error:
         raise CannotCreateError(cannot_write(output_dir, error)) from error
-    for folder in (output_dir / PARTIAL).glob("*@*@*@*"):
-        if _abandoned(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+    for name in ("logs", *folders):
+        check_folder(output_dir, name)
+    for unfinished in _unfinished(output_dir, "*@*@*@*"):
+        if _abandoned(unfinished):
+            shutil.rmtree(unfinished, ignore_errors=True)
     for above in (output_dir, output_dir / "logs"):
         for file in above.glob(f".*@*@*@*{PARTIAL}"):
             if _abandoned(file):
-                file.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    file.unlink()
 
 
 def machine() -> str:
@@ -234,7 +372,7 @@ def clear_unit(output_dir: Path, name: str, host: str) -> None:
         `machine` of the processes. If it is another one, they are not visible and the caller
         guarantees that they have ended.
     """
-    for folder in (output_dir / PARTIAL).glob(f"{name}@{host}@*@*"):
+    for folder in _unfinished(output_dir, f"{name}@{host}@*@*"):
         if host != machine() or _abandoned(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -242,7 +380,9 @@ def clear_unit(output_dir: Path, name: str, host: str) -> None:
 def process_start(process: int | str) -> str:
     """Read when a visible process began, in clock ticks since boot; empty if it has ended."""
     try:
-        fields = Path(f"/proc/{process}/stat").read_text("ascii").rsplit(")", 1)[1].split()
+        fields = (
+            Path(f"/proc/{process}/stat").read_text("ascii", "replace").rsplit(")", 1)[1].split()
+        )
     except (OSError, IndexError):
         return ""
     # A killed process whose parent does not wait for it remains as a zombie, mostly in containers.
@@ -268,7 +408,7 @@ def write_if_different(path: Path, text: str) -> None:
         If it cannot be written.
     """
     try:
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
+        if path.is_file() and path.read_bytes() == text.encode():
             return
         # Without its parents: an output folder that has disappeared is not created again.
         path.parent.mkdir(exist_ok=True)

@@ -165,8 +165,8 @@ def _has_findings(citation: Path, without: str) -> bool:
     """Check whether the group stage has added its findings to the same methods."""
     methods = without.partition("\n## References")[0]
     try:
-        text = citation.read_text(encoding="utf-8")
-    except OSError:
+        text = citation.read_text(encoding="utf-8") if citation.is_file() else ""
+    except (OSError, ValueError):  # unreadable: written again
         return False
     return text.startswith(methods) and text != without
 
@@ -175,5 +175,5 @@ def _description_field(bids_dir: Path, field: str) -> str:
     try:
         description = json.loads((bids_dir / "dataset_description.json").read_text("utf-8-sig"))
         return str(description.get(field) or "")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return ""

@@ -57,7 +57,7 @@ def run(options: Options) -> ExitCode:
     records = read_records(options.folders.output_dir)
     study = read_study(options, plan, records)
     steps, unreadable = cohort_steps(study.cohort, study.output_dir)
-    prepare_output(study.output_dir)
+    prepare_output(study.output_dir, "group")
     if records:
         write_session_table(study.output_dir)
     # Rendering takes as long as computing, so another process does it meanwhile.

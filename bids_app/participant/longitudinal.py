@@ -174,8 +174,9 @@ def measure_series(task: Task) -> Outcome:
         ]
         brain_volumes = parenchyma_volumes(visits.aligned.images, brains).tolist()
         write_brain_change(staging, series.subject, zip(series.anchors, brain_volumes, strict=True))
-    outputs = tuple(sorted(staging.names))
-    return Outcome(name=series.name, status="done", reason=reason, stamp=stamp, outputs=outputs)
+    return Outcome(
+        name=series.name, status="done", reason=reason, stamp=stamp, outputs=staging.outputs
+    )
 
 
 def _align(series: Session, options: Options) -> Visits:

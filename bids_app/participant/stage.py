@@ -157,7 +157,7 @@ def measure_session(task: Task) -> Outcome:
         status="done",
         reason=reason,
         stamp=stamp,
-        outputs=tuple(sorted(staging.names)),
+        outputs=staging.outputs,
         warnings=tuple(context.notes),
     )
 
@@ -202,4 +202,6 @@ def redraw_session(session: Session, options: Options) -> Outcome:
     steps = read_steps(output_dir, session.folder)
     with staged(output_dir, session.name) as staging:
         write_session_page(staging, session, scans, steps, record.stamp, record.warnings)
+    # Otherwise the next run would find a page other than the one recorded.
+    write_record(output_dir, replace(record, outputs={**record.outputs, **staging.outputs}))
     return replace(record, reason="page redrawn")

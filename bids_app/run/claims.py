@@ -10,10 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from pathlib import Path
 
-from bids_app.dataset.staging import PARTIAL, cannot_write, clear_unit, machine, process_start
+from bids_app.dataset.staging import (
+    PARTIAL,
+    cannot_write,
+    clear_unit,
+    machine,
+    partial_folder,
+    process_start,
+)
 from bids_app.errors import CannotCreateError
 
 # Interval in seconds at which a run refreshes its claims.
@@ -47,25 +55,32 @@ class Claims:
             If the claim cannot be written.
         """
         path = self._path(name)
+        while True:
+            try:
+                if self._create(path):
+                    self._claimed.add(name)
+                    return True
+                with contextlib.suppress(FileNotFoundError):
+                    owner = _owner(path)
+                    if self._is_active(path, *owner):
+                        return False
+                    clear_unit(self._output_dir, name, owner[0])
+                path.unlink(missing_ok=True)
+            except FileNotFoundError as error:
+                # Another run may have removed the empty folder in between.
+                if not self._output_dir.is_dir():
+                    raise CannotCreateError(cannot_write(self._output_dir, error)) from error
+            except OSError as error:
+                raise CannotCreateError(cannot_write(self._output_dir, error)) from error
+
+    def _create(self, path: Path) -> bool:
+        """Create the file of a claim; False if it exists."""
+        partial_folder(self._output_dir)
         try:
-            path.parent.mkdir(exist_ok=True)
             with path.open("x", encoding="ascii") as stream:
                 stream.write(self._owner)
         except FileExistsError:
-            with contextlib.suppress(FileNotFoundError):
-                owner = _owner(path)
-                if self._is_active(path, *owner):
-                    return False
-                clear_unit(self._output_dir, name, owner[0])
-            path.unlink(missing_ok=True)
-            return self.take(name)
-        except FileNotFoundError as error:
-            if self._output_dir.is_dir():  # another run has removed the empty folder in between
-                return self.take(name)
-            raise CannotCreateError(cannot_write(self._output_dir, error)) from error
-        except OSError as error:
-            raise CannotCreateError(cannot_write(self._output_dir, error)) from error
-        self._claimed.add(name)
+            return False
         return True
 
     def beat(self) -> None:
@@ -110,6 +125,8 @@ class Claims:
 def _owner(path: Path) -> tuple[str, str, str, float]:
     """Read machine, process and its start from a claim, and when it was last refreshed."""
     try:
+        if not stat.S_ISREG(path.lstat().st_mode):  # no claim: a pipe would be waited for
+            return "", "", "", 0.0
         host, process, started = path.read_text(encoding="ascii").split(" ")
         return host, process, started, path.stat().st_mtime
     except FileNotFoundError:

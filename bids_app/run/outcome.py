@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from bids_app.dataset.checksums import Content
 from bids_app.errors import Cause, ExitCode
 from bids_app.run.stamps import Stamp
 
 Status = Literal["done", "unchanged", "skipped", "failed"]
+# The reason to run a session that has no results yet.
+NOT_RUN = "not run yet"
 
 
 class Stage(StrEnum):
@@ -69,8 +73,9 @@ class Outcome:
         Highest resident memory of its process.
     stamp : Stamp or None
         What the results were made from, if there are any.
-    outputs : tuple of str
-        Its files, relative to the output folder.
+    outputs : mapping of str to Content
+        Its files, relative to the output folder, and what was written to them; None in results of
+        earlier versions, which did not record it.
     warnings : tuple of str
         What could not be made or limits the results, though the session is done.
     stages : tuple of StageCost
@@ -85,7 +90,7 @@ class Outcome:
     seconds: float = 0.0
     peak_mib: float = 0.0
     stamp: Stamp | None = None
-    outputs: tuple[str, ...] = ()
+    outputs: Mapping[str, Content | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     stages: tuple[StageCost, ...] = ()
 

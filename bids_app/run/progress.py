@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO, get_args
 
-from bids_app.run.outcome import Outcome, Status
+from bids_app.run.outcome import NOT_RUN, Outcome, Status
 from bids_app.run.workers import Event
 
 _STATUSES: tuple[Status, ...] = get_args(Status)
@@ -76,7 +76,8 @@ class Progress:
 
 def _sentence(outcome: Outcome) -> str:
     if outcome.status == "done":
-        return f"{outcome.name}: done in {_duration(outcome.seconds)}"
+        why = f" ({outcome.reason})" if outcome.reason not in ("", NOT_RUN) else ""
+        return f"{outcome.name}: done in {_duration(outcome.seconds)}{why}"
     if outcome.status == "unchanged":
         return f"{outcome.name}: nothing to do, the results are up to date"
     return f"{outcome.name}: {outcome.status}: {outcome.reason}"

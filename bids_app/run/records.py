@@ -7,12 +7,24 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
+from bids_app.dataset.checksums import Content
 from bids_app.dataset.staging import write_if_different
 from bids_app.errors import Cause, ExitCode
-from bids_app.run.outcome import Outcome, Stage, StageCost
+from bids_app.run.outcome import NOT_RUN, Outcome, Stage, StageCost, Status
 from bids_app.run.stamps import Stamp
+
+# What reading and converting a damaged record raises: no JSON, or fields of another type.
+_NO_RECORD = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 
 
 def write_record(output_dir: Path, outcome: Outcome) -> None:
@@ -86,38 +98,85 @@ def reason_to_run(output_dir: Path, name: str, stamp: Stamp) -> str:
     """
     record = read_record(output_dir, name)
     if record is None or record.stamp is None:
-        return "not run yet"
+        return NOT_RUN
     if record.status != "done":
         return f"{record.status} before"
-    missing = [item for item in record.outputs if not (output_dir / item).is_file()]
-    return stamp.difference(record.stamp) or (f"{missing[0]} is missing" if missing else "")
+    return stamp.difference(record.stamp) or _damage(output_dir, record.outputs)
+
+
+def _damage(output_dir: Path, outputs: Mapping[str, Content | None]) -> str:
+    """Name the first output that is missing, or other than it was written; empty if none is."""
+    for name, content in outputs.items():
+        path = output_dir / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if content is not None and not content.is_in(path):
+            return f"{name} is damaged or was changed"
+    return ""
 
 
 def read_record(output_dir: Path, name: str) -> Outcome | None:
     """Read the outcome of one session; None if it was not run or its record is damaged."""
+    path = _path(output_dir, name)
     try:
-        record = json.loads(_path(output_dir, name).read_text(encoding="utf-8"))
-        return Outcome(
-            name=record["name"],
-            status=record["status"],
-            reason=record["reason"],
-            cause=Cause(record["cause"]) if record.get("cause") else None,
-            exit_code=ExitCode(record["exit_code"]),
-            seconds=float(record["seconds"]),
-            peak_mib=float(record["peak_mib"]),
-            stamp=Stamp(**record["stamp"]) if record["stamp"] else None,
-            outputs=tuple(record["outputs"]),
-            warnings=tuple(record.get("warnings", ())),
-            stages=_stages(record.get("stages", ())),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        if not path.is_file():  # a pipe would be waited for
+            return None
+        return _outcome(json.loads(path.read_text(encoding="utf-8")))
+    except _NO_RECORD:
         return None
+
+
+def _outcome(record: Mapping[str, Any]) -> Outcome:
+    """Convert a record; raise KeyError, TypeError or ValueError if a field is not what it was."""
+    status = _text(record["status"])
+    if status not in get_args(Status):
+        raise ValueError(status)
+    stamp = record["stamp"]
+    return Outcome(
+        name=_text(record["name"]),
+        status=cast("Status", status),
+        reason=_text(record["reason"]),
+        cause=Cause(record["cause"]) if record.get("cause") else None,
+        exit_code=ExitCode(record["exit_code"]),
+        seconds=float(record["seconds"]),
+        peak_mib=float(record["peak_mib"]),
+        stamp=Stamp(**{key: _texts(value) for key, value in stamp.items()}) if stamp else None,
+        outputs=_outputs(record["outputs"]),
+        warnings=tuple(_text(warning) for warning in _list(record.get("warnings", []))),
+        stages=_stages(_list(record.get("stages", []))),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _texts(value: Mapping[str, object]) -> dict[str, str]:
+    return {key: _text(text) for key, text in value.items()}
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return value
+
+
+def _outputs(outputs: object) -> dict[str, Content | None]:
+    """Convert the outputs; earlier versions listed their names only."""
+    if isinstance(outputs, dict):
+        return {
+            name: None if content is None else Content(int(content["size"]), str(content["sha256"]))
+            for name, content in outputs.items()
+        }
+    return dict.fromkeys(map(_text, _list(outputs)))
 
 
 def _stages(costs: Iterable[Mapping[str, Any]]) -> tuple[StageCost, ...]:
     """Convert the costs of stages, ignoring stages of earlier versions."""
     return tuple(
-        StageCost(Stage(cost["stage"]), cost["seconds"], cost["peak_mib"])
+        StageCost(Stage(cost["stage"]), float(cost["seconds"]), float(cost["peak_mib"]))
         for cost in costs
         if cost["stage"] in Stage.__members__.values()
     )

@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_app.dataset.checksums import Content, sha256
 from bids_app.dataset.staging import (
     PARTIAL,
+    check_folder,
     clear_unit,
     machine,
     prepare_output,
@@ -24,6 +26,7 @@ from bids_app.dataset.staging import (
 )
 from bids_app.errors import CannotCreateError
 from bids_app.images.volume import Volume
+from bids_app.run.claims import Claims
 
 
 @pytest.fixture
@@ -169,3 +172,151 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def test_what_was_written_is_known_without_reading_it_again(tmp_path: Path) -> None:
+    volume = Volume(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.diag([1.0, 2, 3, 1]))
+    with staged(tmp_path, "sub-01") as staging:
+        staging.image("a.nii.gz", volume, Manual=False)
+        staging.table("a.tsv", pd.DataFrame({"x": [1.5]}))
+        staging.text("a.html", "é")
+        staging.binary("a.bin", bytes(1000))
+    assert set(staging.outputs) == {"a.nii.gz", "a.json", "a.tsv", "a.html", "a.bin"}
+    for name, content in staging.outputs.items():
+        path = tmp_path / name
+        assert content == Content(path.stat().st_size, sha256(path))
+        assert content.is_in(path)
+    # The same file as nibabel writes.
+    nib.save(nib.load(tmp_path / "a.nii.gz"), tmp_path / "b.nii.gz")
+    assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+
+
+@pytest.mark.parametrize("folder", ["sub-01", "sub-01/ses-1", "sub-01/ses-1/anat"])
+def test_a_link_out_of_the_output_folder_is_refused_before_anything_is_made(
+    tmp_path: Path, folder: str
+) -> None:
+    output, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    (output / folder).parent.mkdir(parents=True)
+    elsewhere.mkdir()
+    (output / folder).symlink_to(elsewhere)
+    with (
+        pytest.raises(CannotCreateError, match=f"{folder} is a link to {elsewhere}") as caught,
+        staged(output, "sub-01_ses-1") as staging,
+    ):
+        staging.text("sub-01/ses-1/anat/a.txt", "a")
+    assert caught.value.exit_code == 73
+    assert list(elsewhere.iterdir()) == []
+    assert not (output / PARTIAL).exists()
+
+
+def test_links_within_the_output_folder_and_to_it_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "archive").mkdir(parents=True)
+    output = tmp_path / "out"
+    output.symlink_to(tmp_path / "disk")
+    (output / "sub-01").symlink_to("archive")
+    with staged(output, "sub-01") as staging:
+        staging.text("sub-01/a.txt", "a")
+    assert (tmp_path / "disk" / "archive" / "a.txt").read_text() == "a"
+
+
+def test_a_link_in_the_place_of_a_file_is_replaced(tmp_path: Path) -> None:
+    output, other = tmp_path / "out", tmp_path / "other.txt"
+    output.mkdir()
+    other.write_text("not ours")
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (output / name).symlink_to(other)
+    with staged(output, "sub-01") as staging:
+        staging.text("a.txt", "a")
+    write_if_different(output / "b.txt", "b")
+    write_if_different(output / "c.txt", "not ours")
+    assert other.read_text() == "not ours"
+    assert [(output / f"{name}.txt").read_text() for name in "ab"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["logs", "group"])
+def test_folders_of_the_run_that_lead_elsewhere_are_refused_first(
+    tmp_path: Path, name: str
+) -> None:
+    output = tmp_path / "out"
+    output.mkdir()
+    for target in (tmp_path, tmp_path / "nowhere", output / name):
+        (output / name).unlink(missing_ok=True)
+        (output / name).symlink_to(target)
+        with pytest.raises(CannotCreateError, match=f"{name} is a link to"):
+            prepare_output(output, "group")
+    (output / name).unlink()
+    os.mkfifo(output / name)
+    with pytest.raises(CannotCreateError, match=f"{name} is not a folder"):
+        check_folder(output, name)
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe", "link", "dangling link", "loop"])
+def test_unfinished_work_is_in_a_folder_of_its_own_or_refused(tmp_path: Path, kind: str) -> None:
+    output, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    output.mkdir()
+    # What a killed run would have left, if it were thalbids' own.
+    kept = elsewhere / f"sub-01@{machine()}@4194999@abc" / "kept.txt"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("not ours")
+    partial = output / PARTIAL
+    {
+        "file": lambda: partial.write_text("not ours"),
+        "pipe": lambda: os.mkfifo(partial),
+        "link": lambda: partial.symlink_to(elsewhere),
+        "dangling link": lambda: partial.symlink_to("nowhere"),
+        "loop": lambda: partial.symlink_to(PARTIAL),
+    }[kind]()
+    for work in (
+        lambda: prepare_output(output),
+        lambda: clear_unit(output, "sub-01", machine()),
+        lambda: Claims(output).take("sub-01"),
+        staged(output, "sub-01").__enter__,
+    ):
+        with pytest.raises(CannotCreateError, match=r"\.partial is a link or a file") as caught:
+            work()
+        assert caught.value.exit_code == 73
+    assert kept.read_text() == "not ours"
+    assert os.path.lexists(partial)
+
+
+def test_a_folder_where_a_file_belongs_is_refused_before_the_file_is_made(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").mkdir()
+    with (
+        pytest.raises(CannotCreateError, match=r"a\.txt is a folder"),
+        staged(tmp_path, "sub-01") as staging,
+    ):
+        staging.text("a.txt", "a")
+    with pytest.raises(CannotCreateError, match=r"in the way: .*a\.txt"):
+        write_if_different(tmp_path / "a.txt", "a")
+
+
+def test_results_on_another_disk_are_published_there(small_disk: Path) -> None:
+    """The folder of a subject is mounted: no file can be renamed into it."""
+    output = small_disk.parent
+    left = small_disk / f".old.txt@{machine()}@4194999@abc{PARTIAL}"
+    left.touch()
+    with staged(output, "sub-01") as staging:
+        staging.text("small/a.txt", "a")
+        staging.text("b.txt", "b")
+    assert [path.name for path in small_disk.iterdir()] == ["a.txt"]
+    assert (small_disk / "a.txt").read_text() == "a"
+    assert (small_disk / "a.txt").stat().st_mode == (output / "b.txt").stat().st_mode
+    with (
+        pytest.raises(CannotCreateError, match="No space left"),
+        staged(output, "sub-01") as staging,
+    ):
+        staging.binary("small/a.txt", bytes(500_000))
+    assert [path.name for path in small_disk.iterdir()] == ["a.txt"]
+    assert (small_disk / "a.txt").read_text() == "a"
+
+
+def test_a_shared_file_that_cannot_be_read_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    for content in (b"\xff\xfe\x00", b"", b"on", b"one\r\n"):
+        path.write_bytes(content)
+        write_if_different(path, "one\n")
+        assert path.read_bytes() == b"one\n"
+    path.unlink()
+    os.mkfifo(path)
+    write_if_different(path, "one\n")
+    assert path.read_bytes() == b"one\n"

@@ -56,7 +56,7 @@ def test_long_tables_are_shortened(report: CohortResults, monkeypatch: pytest.Mo
 
 
 def test_only_sessions_with_a_page_are_linked() -> None:
-    done = Outcome(name="sub-01_ses-02", status="unchanged", outputs=("sub-01_ses-02.html",))
+    done = Outcome(name="sub-01_ses-02", status="unchanged", outputs={"sub-01_ses-02.html": None})
     status = page.session_status(done)
     assert (status.subject, status.session, status.status) == ("01", "02", "done")
     assert status.page == "sub-01_ses-02.html"

@@ -195,11 +195,11 @@ def test_the_matrix_comes_back_as_a_transform_of_the_world(
     assert second["Command"][second["Command"].index("-init") + 1].endswith("Information.mat")
     assert "-refweight" in second["Command"]
     assert second["Log"] == "bids::logs/sub-01_flirtR1mapRefinement.log"
-    assert staging.names == [
+    assert list(staging.outputs) == [
         "logs/sub-01_flirtR1mapInformation.log",
         "logs/sub-01_flirtR1mapRefinement.log",
     ]
-    log = tmp_path / "staged" / staging.names[1]
+    log = tmp_path / "staged" / list(staging.outputs)[1]
     assert "Final result" in log.read_text()
 
 
@@ -224,7 +224,7 @@ def test_a_run_without_result_says_why(
     with pytest.raises(ValueError, match=words):
         flirt((INFORMATION,), *pair(), np.eye(4))
     assert flirt.programs == []
-    assert staging.names == ["logs/sub-01_flirtR1mapInformation.log"]
+    assert list(staging.outputs) == ["logs/sub-01_flirtR1mapInformation.log"]
 
 
 def test_a_program_that_has_gone_says_so(
@@ -233,7 +233,7 @@ def test_a_program_that_has_gone_says_so(
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ValueError, match="flirt is not on the PATH"):
         run()((INFORMATION,), *pair(), np.eye(4))
-    assert staging.names == []
+    assert list(staging.outputs) == []
 
 
 def _aligned(head: Head, moving: Volume, flirt: FlirtRuns) -> Alignment:

@@ -29,7 +29,7 @@ def work(task: Task) -> Outcome:
         staging.text(f"{session.name}_1.txt", "whole")
         time.sleep(60 if slow else 0.5)
         staging.text(f"{session.name}_2.txt", "whole")
-    return Outcome(name=session.name, status="done", stamp=Stamp(), outputs=tuple(staging.names))
+    return Outcome(name=session.name, status="done", stamp=Stamp(), outputs=staging.outputs)
 
 
 if __name__ == "__main__":
