@@ -101,8 +101,8 @@ def _check_query(path: Path, query: str) -> None:
         return
     raise BadDataError(
         f"The filter file {path} has a query '{query}', which names no image that is used"
-        f"{_similar(query.lower(), queries)}. Expected {', '.join(queries)}, or the name of a dataset "
-        "given with -d."
+        f"{_similar(query.lower(), queries)}. Expected {', '.join(queries)}, or the name of a "
+        "dataset given with -d."
     )
 
 
@@ -152,5 +152,6 @@ def _value(where: str, key: str, value: object, is_pattern: object) -> str | int
 
 def _similar(key: str, accepted: Iterable[str]) -> str:
     """Suggest what may be meant."""
-    similar = _SHORT.get(key) or next(iter(difflib.get_close_matches(key, list(accepted), 1, 0.5)), "")
+    close = difflib.get_close_matches(key, list(accepted), 1, 0.5)
+    similar = _SHORT.get(key) or next(iter(close), "")
     return f" (did you mean '{similar}'?)" if similar else ""

@@ -121,6 +121,15 @@ def _line(kind: OfferKind, reason: str, paths: Sequence[str]) -> str:
     return f"{len(paths)} {kind}{plural} not used ({reason}): {names}."
 
 
+def update_inputs(output_dir: Path, offers: Iterable[Offer]) -> None:
+    """Write the table at the start of a run, unless the run is one task of a SLURM array.
+
+    Each of many tasks would replace the table of all by one of its own sessions.
+    """
+    if not os.environ.get("SLURM_ARRAY_TASK_ID"):
+        write_inputs(output_dir, offers)
+
+
 def write_inputs(output_dir: Path, offers: Iterable[Offer]) -> None:
     """Write ``logs/inputs.tsv`` and its description.
 

@@ -135,11 +135,7 @@ def find_sources(session: Session, folders: Folders) -> tuple[SourceImage, ...]:
         paths = [path for kind in ("anat", "fmap") for path in (folder / kind).glob("*.nii*")]
         for path in sorted(paths):
             entities, suffix = parse_name(path.name)
-            if (
-                suffix in _SUFFIXES
-                and entities.get("part", "mag") == "mag"
-                and entities.get("space") in _SPACES
-            ):
+            if is_source(entities, suffix):
                 images.append(
                     SourceImage(
                         path=path,
@@ -151,6 +147,15 @@ def find_sources(session: Session, folders: Folders) -> tuple[SourceImage, ...]:
                     )
                 )
     return tuple(images)
+
+
+def is_source(entities: Mapping[str, str], suffix: str) -> bool:
+    """Whether an image, by its name, is one from which maps can be made."""
+    return (
+        suffix in _SUFFIXES
+        and entities.get("part", "mag") == "mag"
+        and entities.get("space") in _SPACES
+    )
 
 
 def unprocessed_field_maps(session: Session, bids_dir: Path) -> tuple[str, ...]:

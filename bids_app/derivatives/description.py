@@ -59,6 +59,7 @@ _README = """\
 | `*_desc-brain_mask` | brain mask, with ventricles and sulci |
 | `*_desc-thalamus_volumes.tsv` | volumes in mL; data dictionary in the JSON file |
 | `logs/sessions.tsv` | outcome of every session, with time and memory |
+| `logs/inputs.tsv` | what the dataset offers: used, or why not |
 
 For research use only. Not for clinical decisions.
 """

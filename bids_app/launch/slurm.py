@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bids_app.dataset.checksums import sha256
 from bids_app.dataset.index import check_dataset, index_sessions
+from bids_app.dataset.inputs import Account, lines, write_inputs
 from bids_app.dataset.staging import prepare_output
 from bids_app.errors import (
     ExitCode,
@@ -31,6 +32,7 @@ from bids_app.launch.job_array import Ending
 from bids_app.options import Options
 from bids_app.participant.cost import Cost, predict_series, predict_sessions
 from bids_app.participant.longitudinal import longitudinal_series
+from bids_app.participant.offers import offers_of
 from bids_app.run.records import write_session_table
 
 _LEVELS = ("participant", "group")
@@ -121,10 +123,16 @@ def _planned(options: Options) -> list[job_array.Labels]:
     """List every session that has an image to measure."""
     if not options.selection.skip_bids_validation:
         check_dataset(options.folders.bids_dir)
-    every = index_sessions(options.folders.bids_dir, options.selection)
+    account = Account(options.folders.bids_dir)
+    every = index_sessions(options.folders.bids_dir, options.selection, account)
+    offers = offers_of(every, account, options)
+    sys.stderr.write("".join(f"{line}\n" for line in lines(offers)))
     sessions = [session for session in every if session.problem is None]
     if not sessions:
         raise NothingSelectedError("No selected session has an image to measure.")
+    # The tasks of the array know their own sessions only.
+    prepare_output(options.folders.output_dir)
+    write_inputs(options.folders.output_dir, offers)
     planned: list[job_array.Labels] = []
     for subject, visits in groupby(sessions, key=lambda session: session.subject):
         labels = [session.session for session in visits]

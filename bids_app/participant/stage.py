@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from bids_app.dataset.index import Session, check_dataset, index_sessions
+from bids_app.dataset.inputs import Account, lines, update_inputs
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.staging import prepare_output, staged
 from bids_app.derivatives.description import describe_dataset, write_configuration
@@ -20,6 +21,7 @@ from bids_app.options import Options
 from bids_app.participant import longitudinal
 from bids_app.participant.align import align_contrasts, read_other_contrasts
 from bids_app.participant.context import SessionContext
+from bids_app.participant.offers import offers_of
 from bids_app.participant.page import write_session_page
 from bids_app.participant.plan import print_plan
 from bids_app.participant.programs import measure_programs
@@ -57,13 +59,17 @@ def run(options: Options) -> ExitCode:
     """
     if not options.selection.skip_bids_validation:
         check_dataset(options.folders.bids_dir)
-    sessions = index_sessions(options.folders.bids_dir, options.selection)
+    account = Account(options.folders.bids_dir)
+    sessions = index_sessions(options.folders.bids_dir, options.selection, account)
+    offers = offers_of(sessions, account, options)
+    sys.stderr.write("".join(f"{line}\n" for line in lines(offers)))
     measurable = [session for session in sessions if session.problem is None]
     resources = allocate(len(measurable), options.resources)
     if options.run.dry_run:
         print_plan(sessions, options, resources)
         return ExitCode.DONE
     _prepare(sessions, options)
+    update_inputs(options.folders.output_dir, offers)
     outcomes = []
     try:
         outcomes += _measure_sessions(sessions, options, resources)
