@@ -25,6 +25,7 @@ UNREADABLE = (
     OSError,
     EOFError,
     ValueError,
+    ArithmeticError,
     zlib.error,
     ImageFileError,
     HeaderDataError,
@@ -33,6 +34,9 @@ UNREADABLE = (
     WrapStructError,
     MGHError,
 )
+
+# nibabel's messages do not name the file; what matters of them is checked here.
+nib.imageglobals.logger.setLevel("CRITICAL")
 
 
 def read_volume(
@@ -137,8 +141,11 @@ def count_voxels(path: Path) -> int | None:
     int or None
         Voxels of one volume, even if there are several; None if the image cannot be read.
     """
+    if not path.is_file():  # a pipe would be waited for
+        return None
     try:
-        return int(np.prod(nib.Nifti1Image.from_filename(path).shape[:3]))
+        shape = nib.Nifti1Image.from_filename(path).shape[:3]
+        return int(np.prod([int(n) for n in shape], dtype=np.int64))
     except UNREADABLE:
         return None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bids_app.dataset.images import count_voxels
+from bids_app.dataset.images import MOST_VOXELS, count_voxels
 from bids_app.dataset.index import Session
 from bids_app.options import Options
 from bids_app.programs.method import AuxiliaryProgram, ExternalMethod, Workload
@@ -194,6 +194,6 @@ def _with_programs(
 
 
 def _voxels(path: Path) -> int:
-    """Count the voxels of an image, or assume a typical number where it cannot be read."""
+    """Count the voxels of an image, or assume a typical number where its header cannot be true."""
     count = count_voxels(path)
-    return _UNKNOWN_VOXELS if count is None else count
+    return count if count is not None and 0 < count <= MOST_VOXELS else _UNKNOWN_VOXELS
