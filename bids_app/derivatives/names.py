@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -89,7 +89,7 @@ def segmentation(scan: Scan, method: str, contrast: str) -> PurePosixPath:
     return _segmentation(scan.name, scan.contrast, method, contrast)
 
 
-def segmentation_of_row(row: Mapping[Hashable, Any]) -> PurePosixPath:
+def segmentation_of_row(row: Mapping[Any, Any]) -> PurePosixPath:
     """Name the labels that a row of a table of volumes was measured in.
 
     Examples

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from bids_app.alignment.brain_change import percentage_change
 from bids_app.contrasts import Role, suffixes
@@ -33,20 +33,18 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
     MissingInputError, BadDataError
         If a result is missing or damaged.
     """
-    import pandas as pd
-
     path = output_dir / names.volumes_table(session)
     if not path.is_file():
         raise MissingInputError(f"There are no results yet: {path} is missing.")
-    table = pd.read_csv(path, sep="\t")
-    absent = [name for name in VOLUME_COLUMNS if name not in table]
+    table = read_rows(path)
+    absent = [name for name in VOLUME_COLUMNS if table and name not in table[0]]
     if absent:
         raise MissingInputError(
             f"{path} lacks the column '{absent[0]}': it was written by an earlier version. "
             "Measure its session again."
         )
-    rows = table[table["scan"] == f"{scan.name}_{scan.contrast}"]
-    if rows.empty:
+    rows = [row for row in table if row["scan"] == f"{scan.name}_{scan.contrast}"]
+    if not rows:
         raise MissingInputError(f"{path} has no row for {scan.path.name}.")
     image, brain_mask = read_conformed(output_dir, scan)
     contrasts = (*(other.contrast for other in session.others), *suffixes(Role.MAP))
@@ -54,9 +52,9 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
         scan,
         image,
         brain_mask,
-        tuple(_read_measurement(output_dir, row) for row in rows.to_dict("records")),
+        tuple(_read_measurement(output_dir, path, row, image) for row in rows),
         tuple(
-            _read_aligned(output_dir, scan, contrast)
+            _read_aligned(output_dir, scan, contrast, image)
             for contrast in contrasts
             if (output_dir / names.aligned(scan, contrast)).is_file()
         ),
@@ -71,10 +69,8 @@ def read_conformed(output_dir: Path, scan: Scan) -> tuple[Volume, Volume]:
     MissingInputError, BadDataError
         If one is missing or damaged.
     """
-    return (
-        read_volume(output_dir / names.preprocessed(scan)),
-        read_volume(output_dir / names.brain_mask(scan)),
-    )
+    image = read_volume(output_dir / names.preprocessed(scan))
+    return image, _on_grid(output_dir / names.brain_mask(scan), image)
 
 
 def read_steps(output_dir: Path, session: Path) -> list[Step]:
@@ -147,29 +143,68 @@ def on_scan_grid(volumes: pd.DataFrame) -> pd.DataFrame:
     return volumes[~volumes["method"].str.endswith(names.LONGITUDINAL)]
 
 
-def _read_measurement(output_dir: Path, row: Mapping[Hashable, Any]) -> Measurement:
+def _read_measurement(
+    output_dir: Path, table: Path, row: Mapping[str, str], image: Volume
+) -> Measurement:
     reasons = row["qc_reason"]
+    volumes = {name: _number(table, row, name) for name in ThalamusVolumes.__dataclass_fields__}
     return Measurement(
-        str(row["method"]),
-        str(row["contrast"]),
-        read_volume(output_dir / names.segmentation_of_row(row), may_be_constant=True),
-        ThalamusVolumes(
-            **{name: float(row[name]) for name in ThalamusVolumes.__dataclass_fields__}
-        ),
+        row["method"],
+        row["contrast"],
+        _on_grid(output_dir / names.segmentation_of_row(row), image, most=2, may_be_empty=True),
+        ThalamusVolumes(**volumes),
         Quality(
-            float(row["confidence"]),
-            tuple(reasons.split("; ")) if isinstance(reasons, str) else (),
+            _number(table, row, "confidence"),
+            () if reasons == "n/a" else tuple(reasons.split("; ")),
         ),
     )
 
 
-def _read_aligned(output_dir: Path, scan: Scan, contrast: str) -> AlignedContrast:
+def _number(table: Path, row: Mapping[str, str], column: str) -> float:
+    """Convert an entry of a table, NaN if missing."""
+    text = row[column]
+    try:
+        return float("nan" if text == "n/a" else text)
+    except ValueError as error:
+        raise BadDataError(
+            f"{table}: column '{column}' holds the text '{text}'. Expected a number; measure its "
+            "session again."
+        ) from error
+
+
+def _on_grid(
+    path: Path, image: Volume, *, most: int | None = None, may_be_empty: bool = False
+) -> Volume:
+    """Read an image on the grid of another; ``most`` is the highest label if it is a mask."""
+    volume = read_volume(path, may_be_constant=may_be_empty)
+    if volume.data.shape != image.data.shape:
+        raise BadDataError(
+            f"{path} has {volume.data.shape} voxels, but its scan has {image.data.shape}: it was "
+            "changed since it was written. Measure its session again."
+        )
+    if most is not None and not (volume.data.dtype.kind in "iu" and volume.data.max() <= most):
+        raise BadDataError(f"{path} contains other values than labels. Measure its session again.")
+    return volume
+
+
+def _read_aligned(output_dir: Path, scan: Scan, contrast: str, image: Volume) -> AlignedContrast:
     path = names.aligned(scan, contrast)
-    fields = merged((output_dir / names.sidecar(path),))
+    sidecar = output_dir / names.sidecar(path)
+    fields = merged((sidecar,))
+    strategy, attempts = fields.get("Strategy"), fields.get("Attempts")
+    if not (
+        isinstance(strategy, str)
+        and isinstance(attempts, list)
+        and all(isinstance(attempt, dict) for attempt in attempts)
+    ):
+        raise BadDataError(
+            f"{sidecar} lacks the text Strategy or the list Attempts: how the image was aligned. "
+            "Measure its session again."
+        )
     return AlignedContrast(
         contrast=contrast,
-        image=read_volume(output_dir / path),
-        attempts=tuple(cast("list[Mapping[str, object]]", fields["Attempts"])),
-        strategy=str(fields["Strategy"]),
+        image=_on_grid(output_dir / path, image),
+        attempts=tuple(attempts),
+        strategy=strategy,
         steps=recorded_steps(fields),
     )

@@ -15,7 +15,7 @@ from bids_app.derivatives.description import describe_dataset, write_configurati
 from bids_app.derivatives.outputs import write_maps, write_volumes
 from bids_app.derivatives.readback import read_measured_scan, read_steps
 from bids_app.derivatives.results import QuantitativeMap
-from bids_app.errors import ExitCode, MissingInputError
+from bids_app.errors import ExitCode
 from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.participant import longitudinal
@@ -34,7 +34,7 @@ from bids_app.programs.selection import all_programs, check_programs
 from bids_app.programs.siena import SIENA
 from bids_app.run.outcome import Outcome, Stage, exit_code_of
 from bids_app.run.progress import Progress
-from bids_app.run.records import read_record, reason_to_run, update_session_table, write_record
+from bids_app.run.records import measured_record, reason_to_run, update_session_table, write_record
 from bids_app.run.resources import Allocation, allocate
 from bids_app.run.workers import Task, run_sessions
 from bids_app.segmentation import thalnet
@@ -202,12 +202,10 @@ def redraw_session(session: Session, options: Options) -> Outcome:
     """
     output_dir = options.folders.output_dir
     scans = [read_measured_scan(output_dir, session, scan) for scan in session.anchors]
-    record = read_record(output_dir, session.name)
-    if record is None or record.stamp is None:
-        raise MissingInputError(f"{session.name} has not been measured yet; run it first.")
+    record, stamp = measured_record(output_dir, session.name)
     steps = read_steps(output_dir, session.folder)
     with staged(output_dir, session.name) as staging:
-        write_session_page(staging, session, scans, steps, record.stamp, record.warnings)
+        write_session_page(staging, session, scans, steps, stamp, record.warnings)
     # Otherwise the next run would find a page other than the one recorded.
     write_record(output_dir, replace(record, outputs={**record.outputs, **staging.outputs}))
     return replace(record, reason="page redrawn")

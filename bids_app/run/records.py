@@ -11,7 +11,7 @@ from typing import Any, cast, get_args
 
 from bids_app.dataset.checksums import Content
 from bids_app.dataset.staging import write_if_different
-from bids_app.errors import Cause, ExitCode
+from bids_app.errors import BadDataError, Cause, ExitCode, MissingInputError
 from bids_app.run.outcome import NOT_RUN, Outcome, Stage, StageCost, Status
 from bids_app.run.stamps import Stamp
 
@@ -124,6 +124,27 @@ def read_record(output_dir: Path, name: str) -> Outcome | None:
         return _outcome(json.loads(path.read_text(encoding="utf-8")))
     except _NO_RECORD:
         return None
+
+
+def measured_record(output_dir: Path, name: str) -> tuple[Outcome, Stamp]:
+    """Read how a session that has results ended, and what they were made from.
+
+    Raises
+    ------
+    MissingInputError
+        If it has not been measured yet.
+    BadDataError
+        If its record is damaged.
+    """
+    record = read_record(output_dir, name)
+    if record is None and _path(output_dir, name).exists():
+        raise BadDataError(
+            f"{_path(output_dir, name)} is damaged: it is no record of a session. Measure "
+            f"{name} again."
+        )
+    if record is None or record.stamp is None:
+        raise MissingInputError(f"{name} has not been measured yet; run it first.")
+    return record, record.stamp
 
 
 def _outcome(record: Mapping[str, Any]) -> Outcome:

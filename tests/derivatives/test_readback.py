@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from bids_app.derivatives.readback import (
 )
 from bids_app.derivatives.steps import Step
 from bids_app.errors import BadDataError, MissingInputError
+from tests.conftest import save_image
 from tests.derivatives.conftest import IMAGE, SCAN, SESSION, thalami
 
 _FOLDER = Path("sub-1", "ses-2")
@@ -83,3 +85,52 @@ def test_brain_volume_changes_are_read_in_both_directions(tmp_path: Path) -> Non
 def test_longitudinal_rows_are_not_on_the_grid_of_their_scan() -> None:
     table = pd.DataFrame({"method": ["thalnet", "thalnetLongitudinal"]})
     assert on_scan_grid(table)["method"].tolist() == ["thalnet"]
+
+
+_TABLE = names.volumes_table(SESSION)
+_MASK = names.segmentation(SCAN, "thalnet", "T1w")
+_ALIGNED = names.sidecar(names.aligned(SCAN, "FLAIR"))
+
+
+def _with_entry(path: Path, column: str, entry: str) -> None:
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    table[column] = entry
+    table.to_csv(path, sep="\t", index=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "sentence"),
+    [
+        (_TABLE, lambda path: path.write_text(""), "volumes.tsv is empty"),
+        (_TABLE, lambda path: path.write_bytes(b"\xff\xfe\x00"), "not a readable TSV table"),
+        (_TABLE, lambda path: path.write_text("scan\tmethod\na\n"), "row 2: 1 fields"),
+        (_TABLE, lambda path: _with_entry(path, "left_ml", "large"), "'left_ml' holds the text"),
+        (_TABLE, lambda path: _with_entry(path, "confidence", "high"), "'confidence' holds the"),
+        (_TABLE, lambda path: _with_entry(path, "method", "a\0b"), "damaged or not a NIfTI"),
+        (_MASK, lambda path: path.write_bytes(b""), "dseg.nii.gz is empty"),
+        (_MASK, lambda path: path.write_bytes(path.read_bytes()[:60]), "dseg.nii.gz is damaged"),
+        (_MASK, lambda path: _save(path, np.eye(9, dtype=np.uint8)), "not three-dimensional"),
+        (_MASK, lambda path: _save(path, np.ones((9, 9, 8), np.uint8)), r"has \(9, 9, 8\) voxels"),
+        (_MASK, lambda path: _save(path, np.full((9, 9, 9), 49, np.uint8)), "other values than"),
+        (_MASK, lambda path: _save(path, np.ones((9, 9, 9), np.float32)), "other values than"),
+        (_ALIGNED, lambda path: path.write_text(""), "not readable JSON"),
+        (_ALIGNED, lambda path: path.write_text("[]"), "does not contain a JSON object"),
+        (_ALIGNED, lambda path: path.write_text("{}"), "lacks the text Strategy or the list"),
+        (
+            _ALIGNED,
+            lambda path: path.write_text('{"Strategy": "a", "Attempts": [1]}'),
+            "lacks the text Strategy or the list",
+        ),
+    ],
+)
+def test_a_damaged_result_is_named(
+    output: Path, name: Path, change: Callable[[Path], object], sentence: str
+) -> None:
+    change(output / name)
+    with pytest.raises(BadDataError, match=sentence) as caught:
+        read_measured_scan(output, SESSION, SCAN)
+    assert caught.value.exit_code == 65
+
+
+def _save(path: Path, data: np.ndarray) -> None:
+    save_image(path, data)
