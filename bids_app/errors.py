@@ -93,6 +93,20 @@ class BadDataError(ThalbidsError):
     cause = Cause.BAD_DATA
 
 
+class BadImageError(BadDataError):
+    """One of several images cannot be used, and the others could without it.
+
+    Attributes
+    ----------
+    index : int
+        Which of them.
+    """
+
+    def __init__(self, message: str, index: int) -> None:
+        super().__init__(message)
+        self.index = index
+
+
 class MissingInputError(ThalbidsError):
     """A file or folder that is needed is not there."""
 

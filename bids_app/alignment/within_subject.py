@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bids_app.errors import BadDataError
+from bids_app.errors import BadDataError, BadImageError
 from bids_app.images.geometry import (
     AffineArray,
     Grid,
@@ -92,7 +92,8 @@ def align_within_subject(images: Sequence[Volume], brain_masks: Sequence[Volume]
     Raises
     ------
     BadDataError
-        If fewer than two scans are given, a mask is empty, or a scan cannot be aligned.
+        If fewer than two scans are given, a mask is empty, or a scan cannot be aligned
+        (BadImageError, with its index).
     """
     if len(images) < 2:
         raise BadDataError("a within-subject space needs two scans or more.")
@@ -106,10 +107,11 @@ def align_within_subject(images: Sequence[Volume], brain_masks: Sequence[Volume]
         motions, correlations = _align_level(level, motions, iterations)
     worst = int(np.argmin(correlations))
     if correlations[worst] < _LEAST_CORRELATION:
-        raise BadDataError(
+        raise BadImageError(
             f"scan {worst + 1} of {len(images)} cannot be aligned with the others: correlation "
             f"{correlations[worst]:.2f}, expected at least {_LEAST_CORRELATION}. Do all show the "
-            "same person in the same contrast?"
+            "same person in the same contrast?",
+            worst,
         )
     middle = np.mean(centres, axis=0)
     transforms = tuple(

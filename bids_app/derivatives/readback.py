@@ -18,11 +18,25 @@ from bids_app.derivatives.results import AlignedContrast, MeasuredScan, Measurem
 from bids_app.derivatives.steps import Step, recorded_steps
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.images.volume import Volume
+from bids_app.run.outcome import Outcome
 from bids_app.segmentation.quality import Quality
 from bids_app.segmentation.volumes import ThalamusVolumes
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def measured_anchors(session: Session, record: Outcome | None) -> tuple[Scan, ...]:
+    """Select the scans of a session that have results, by the record of its last run.
+
+    Parameters
+    ----------
+    session : Session
+    record : Outcome or None
+        Without one, no scan has results.
+    """
+    outputs = record.outputs if record else ()
+    return tuple(scan for scan in session.anchors if str(names.preprocessed(scan)) in outputs)
 
 
 def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> MeasuredScan:

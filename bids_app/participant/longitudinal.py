@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from bids_app import __version__
 from bids_app.alignment.brain_change import parenchyma_volumes
 from bids_app.alignment.within_subject import WithinSubject, align_within_subject
 from bids_app.dataset.checksums import sha256
-from bids_app.dataset.index import Session
+from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.staging import staged
 from bids_app.derivatives.outputs import (
     write_brain_change,
@@ -26,14 +26,14 @@ from bids_app.derivatives.outputs import (
     write_within_subject_segmentation,
     write_within_subject_volumes,
 )
-from bids_app.derivatives.readback import read_conformed
-from bids_app.errors import BadDataError, Cause, Problem
+from bids_app.derivatives.readback import measured_anchors, read_conformed
+from bids_app.errors import BadDataError, BadImageError, Cause, MissingInputError, Problem
 from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.participant.context import SessionContext
 from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.progress import Progress
-from bids_app.run.records import reason_to_run, write_record
+from bids_app.run.records import read_record, reason_to_run, write_record
 from bids_app.run.resources import allocate
 from bids_app.run.stamps import Stamp
 from bids_app.run.workers import Task, run_sessions
@@ -52,11 +52,13 @@ class Visits:
 
     Attributes
     ----------
+    scans : tuple of Scan
     acquired : tuple of Volume
         RAS, each on its own grid.
     aligned : WithinSubject
     """
 
+    scans: tuple[Scan, ...]
     acquired: tuple[Volume, ...]
     aligned: WithinSubject
 
@@ -79,8 +81,13 @@ def run(
     list of Outcome
         One for each subject, by its name. Those without two measured sessions are skipped.
     """
+    output_dir = options.folders.output_dir
     measured = {item.name for item in outcomes if item.status in ("done", "unchanged")}
-    series = longitudinal_series(sessions, measured)
+    with_results = [
+        replace(session, anchors=measured_anchors(session, read_record(output_dir, session.name)))
+        for session in sessions
+    ]
+    series = longitudinal_series(with_results, measured)
     measurable = [each for each in series if each.problem is None]
     resources = allocate(len(measurable), options.resources)
     progress = Progress(len(series), options.run.verbosity)
@@ -92,7 +99,7 @@ def run(
                 ended.append(event.outcome)
                 # Nothing to compare is no result, and has no record that could hide a session's.
                 if event.outcome.status in ("done", "failed"):
-                    write_record(options.folders.output_dir, event.outcome)
+                    write_record(output_dir, event.outcome)
     return ended
 
 
@@ -146,21 +153,19 @@ def measure_series(task: Task) -> Outcome:
     reason = reason_to_run(options.folders.output_dir, series.name, stamp)
     if not reason:
         return Outcome(name=series.name, status="unchanged", stamp=stamp)
-    task.progress(Stage.ALIGN, "all scans")
-    visits = _align(series, options)
     with staged(options.folders.output_dir, series.name) as staging:
         context = SessionContext.of(task, staging)
+        visits, segmented = _segmented_visits(context)
         for scan, image, transform in zip(
-            series.anchors, visits.aligned.images, visits.aligned.transforms, strict=True
+            visits.scans, visits.aligned.images, visits.aligned.transforms, strict=True
         ):
             write_within_subject(staging, scan, image, transform)
         measurements = []
-        for method, segment in segmenters(options.methods).items():
-            segmentations = _segment(method, segment, visits, context)
+        for method, segmentations in segmented.items():
             context.progress(Stage.PROPAGATE, f"the segmentation by {method} to all scans")
             consistent = make_consistent(segmentations, visits.aligned.images)
             for scan, acquired, image, result in zip(
-                series.anchors, visits.acquired, visits.aligned.images, consistent, strict=True
+                visits.scans, visits.acquired, visits.aligned.images, consistent, strict=True
             ):
                 write_within_subject_segmentation(staging, scan, method, result, image.affine)
                 volumes = measure(result, image.voxel_volume)
@@ -170,24 +175,72 @@ def measure_series(task: Task) -> Outcome:
         context.progress(Stage.BRAIN_CHANGE, "")
         brains = [
             Volume(result.brain_mask, image.affine)  # thalnet's for all methods
-            for result, image in zip(segmentations, visits.aligned.images, strict=True)
+            for result, image in zip(segmented["thalnet"], visits.aligned.images, strict=True)
         ]
         brain_volumes = parenchyma_volumes(visits.aligned.images, brains).tolist()
-        write_brain_change(staging, series.subject, zip(series.anchors, brain_volumes, strict=True))
+        write_brain_change(staging, series.subject, zip(visits.scans, brain_volumes, strict=True))
     return Outcome(
-        name=series.name, status="done", reason=reason, stamp=stamp, outputs=staging.outputs
+        name=series.name,
+        status="done",
+        reason=reason,
+        stamp=stamp,
+        outputs=staging.outputs,
+        warnings=tuple(context.notes),
     )
 
 
-def _align(series: Session, options: Options) -> Visits:
+def _segmented_visits(context: SessionContext) -> tuple[Visits, dict[str, list[Segmentation]]]:
+    """Align the scans and segment them in their common space, all but those that cannot be.
+
+    Parameters
+    ----------
+    context : SessionContext
+        Gets a note for each scan that cannot.
+
+    Returns
+    -------
+    visits : Visits
+    segmentations : dict of str to list of Segmentation
+        Of each scan in the common space, by method.
+
+    Raises
+    ------
+    BadDataError
+        If not two sessions are left to compare, with all reasons.
+    """
+    series, methods = context.session, segmenters(context.options.methods)
+    scans = list(series.anchors)
+    while True:
+        try:
+            context.progress(Stage.ALIGN, "all scans")
+            visits = _align(scans, context.options)
+            return visits, {
+                method: _segment(method, segment, visits, context)
+                for method, segment in methods.items()
+            }
+        except BadImageError as error:
+            bad = scans.pop(error.index)
+            if len({dict(scan.entities).get("ses") for scan in scans}) < 2:
+                reasons = " ".join((*context.notes, str(error)))
+                raise BadDataError(f"{series.name}: {reasons}") from error
+            context.notes.append(f"{bad.path.name} is not compared with the other visits: {error}")
+
+
+def _align(scans: Sequence[Scan], options: Options) -> Visits:
     """Read the scans of all visits and move them half-way between one another."""
-    output_dir = options.folders.output_dir
-    images, masks = zip(*(read_conformed(output_dir, scan) for scan in series.anchors), strict=True)
+    images, masks = [], []
+    for index, scan in enumerate(scans):
+        try:
+            image, mask = read_conformed(options.folders.output_dir, scan)
+        except (MissingInputError, BadDataError) as error:
+            raise BadImageError(str(error), index) from error
+        images.append(image)
+        masks.append(mask)
     try:
-        return Visits(images, align_within_subject(images, masks))
-    except BadDataError as error:
-        names = ", ".join(scan.path.name for scan in series.anchors)
-        raise BadDataError(f"{series.name}: {error} Scans in order: {names}.") from error
+        return Visits(tuple(scans), tuple(images), align_within_subject(images, masks))
+    except BadImageError as error:
+        names = ", ".join(scan.path.name for scan in scans)
+        raise BadImageError(f"{error} Scans in order: {names}.", error.index) from error
 
 
 def _segment(
@@ -195,12 +248,12 @@ def _segment(
 ) -> list[Segmentation]:
     """Segment every scan in the common space."""
     segmentations = []
-    for scan, image in zip(context.session.anchors, visits.aligned.images, strict=True):
+    for index, (scan, image) in enumerate(zip(visits.scans, visits.aligned.images, strict=True)):
         context.progress(Stage.SEGMENT, f"{scan.path.name} with {method}")
         try:
             segmentations.append(segment({scan.contrast: image}, context.threads))
         except BadDataError as error:
-            raise BadDataError(f"{scan.path}, aligned: {error}") from error
+            raise BadImageError(f"{scan.path}, aligned: {error}", index) from error
     return segmentations
 
 

@@ -17,7 +17,7 @@ from bids_app.derivatives.outputs import (
     write_segmentation,
 )
 from bids_app.derivatives.results import AlignedContrast, MeasuredScan, Measurement
-from bids_app.errors import BadDataError
+from bids_app.errors import BadDataError, MissingInputError, ThalbidsError
 from bids_app.images.intensity import scaled_in_mask
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Rule
@@ -35,6 +35,39 @@ class SegmentedAnchor:
 
     measured: MeasuredScan
     segmentations: Mapping[str, Segmentation]
+
+
+def segment_anchors(context: SessionContext) -> list[SegmentedAnchor]:
+    """Segment every scan of the session that can be measured, with every built-in method.
+
+    Parameters
+    ----------
+    context : SessionContext
+        Gets a note for each scan that cannot.
+
+    Returns
+    -------
+    list of SegmentedAnchor
+        At least one.
+
+    Raises
+    ------
+    MissingInputError, BadDataError
+        If no scan can be measured, with the reasons of all.
+    """
+    anchors: list[SegmentedAnchor] = []
+    errors: list[ThalbidsError] = []
+    for scan in context.session.anchors:
+        try:
+            anchors.append(segment_anchor(scan, context))
+        except (MissingInputError, BadDataError) as error:
+            errors.append(error)
+            note = f"{scan.path.name} is not measured, the session's other scans are: {error}"
+            context.notes.append(note)
+    if not anchors:
+        first, *more = errors
+        raise type(first)(" ".join(map(str, errors))) if more else first
+    return anchors
 
 
 def segment_anchor(scan: Scan, context: SessionContext) -> SegmentedAnchor:
@@ -58,7 +91,6 @@ def segment_anchor(scan: Scan, context: SessionContext) -> SegmentedAnchor:
     staging = context.staging
     context.progress(Stage.READ, scan.path.name)
     image = to_ras(read_volume(scan.path))
-    write_image(staging, scan, image)
     segmentations: dict[str, Segmentation] = {}
     for method, segment in segmenters(context.options.methods).items():
         context.progress(Stage.SEGMENT, f"{scan.contrast} with {method}")
@@ -72,6 +104,7 @@ def segment_anchor(scan: Scan, context: SessionContext) -> SegmentedAnchor:
             continue
         write_segmentation(staging, scan, method, (scan.contrast,), segmentation, image.affine)
         segmentations[method] = segmentation
+    write_image(staging, scan, image)
     brain_mask = Volume(segmentations["thalnet"].brain_mask, image.affine)
     write_brain_mask(staging, scan, brain_mask)
     thickness = float(image.voxel_size.max())

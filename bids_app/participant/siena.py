@@ -23,7 +23,7 @@ from bids_app.run.outcome import Stage
 from bids_app.tools.choice import runner_of
 
 
-def measure_brain_change(context: SessionContext) -> None:
+def measure_brain_change(scan: Scan, context: SessionContext) -> None:
     """Measure the change since the subject's first session and keep SIENA's report.
 
     A report that was made from the very same scans, in the same way, is reused. Any other is
@@ -31,13 +31,15 @@ def measure_brain_change(context: SessionContext) -> None:
 
     Parameters
     ----------
+    scan : Scan
+        The first scan of the session that could be measured.
     context : SessionContext
         Gets a note where there is no report though one is requested.
     """
     session, options = context.session, context.options
     requested = SIENA in all_programs(options)
     if session.baseline is None:
-        if requested and session.anchors[0].contrast != "T1w":
+        if requested and scan.contrast != "T1w":
             _fail(context, "SIENA is not run: the session has no T1w.")
         return
     name = _report_name(session, session.baseline)
@@ -45,7 +47,7 @@ def measure_brain_change(context: SessionContext) -> None:
     if not requested and not path.is_file():
         return
     try:
-        _keep_or_run(name, (session.baseline, session.anchors[0]), requested, context)
+        _keep_or_run(name, (session.baseline, scan), requested, context)
     except ThalbidsError as error:
         _fail(context, f"There is no brain volume change by SIENA: {error}")
 

@@ -13,7 +13,7 @@ from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.staging import prepare_output, staged
 from bids_app.derivatives.description import describe_dataset, write_configuration
 from bids_app.derivatives.outputs import write_maps, write_volumes
-from bids_app.derivatives.readback import read_measured_scan, read_steps
+from bids_app.derivatives.readback import measured_anchors, read_measured_scan, read_steps
 from bids_app.derivatives.results import QuantitativeMap
 from bids_app.errors import ExitCode
 from bids_app.images.volume import Volume
@@ -26,7 +26,7 @@ from bids_app.participant.page import write_session_page
 from bids_app.participant.plan import print_plan
 from bids_app.participant.programs import measure_programs
 from bids_app.participant.quantify import quantify
-from bids_app.participant.segment import images_to_segment, measure_contrasts, segment_anchor
+from bids_app.participant.segment import images_to_segment, measure_contrasts, segment_anchors
 from bids_app.participant.siena import measure_brain_change
 from bids_app.participant.stamp import stamp_of, without
 from bids_app.programs.finished import write_match_table
@@ -138,7 +138,7 @@ def measure_session(task: Task) -> Outcome:
 
     with staged(options.folders.output_dir, session.name) as staging:
         context = SessionContext.of(task, staging)
-        anchors = [segment_anchor(scan, context) for scan in session.anchors]
+        anchors = segment_anchors(context)
         maps = quantify_session(anchors[0].measured.brain_mask, context)
         others = read_other_contrasts(maps, context)
         scans = []
@@ -152,7 +152,7 @@ def measure_session(task: Task) -> Outcome:
                 *measure_programs(scan, images, context),
             )
             scans.append(replace(scan, measurements=measurements))
-        measure_brain_change(context)
+        measure_brain_change(anchors[0].measured.scan, context)
         stamp = without(stamp, context.failed)
         context.progress(Stage.REPORT, "")
         write_volumes(staging, session, scans)
@@ -201,8 +201,10 @@ def redraw_session(session: Session, options: Options) -> Outcome:
         If a result is damaged.
     """
     output_dir = options.folders.output_dir
-    scans = [read_measured_scan(output_dir, session, scan) for scan in session.anchors]
     record, stamp = measured_record(output_dir, session.name)
+    scans = [
+        read_measured_scan(output_dir, session, scan) for scan in measured_anchors(session, record)
+    ]
     steps = read_steps(output_dir, session.folder)
     with staged(output_dir, session.name) as staging:
         write_session_page(staging, session, scans, steps, stamp, record.warnings)

@@ -23,8 +23,8 @@ from bids_app.segmentation import thalnet
 def stamp_of(session: Session, options: Options) -> Stamp:
     """Collect the inputs, parameters and software that the results of a session depend on."""
     bids_dir, methods = options.folders.bids_dir, options.methods
-    inputs = {str(scan.path.relative_to(bids_dir)): sha256(scan.path) for scan in session.anchors}
-    for scan in session.others:
+    inputs = {}
+    for scan in (*session.anchors, *session.others):
         inputs[str(scan.path.relative_to(bids_dir))] = _sha256_if_readable(scan.path)
     parameters = {"methods": " ".join(methods.names), "ensembles": " ".join(methods.ensembles)}
     parameters["flip averaging"] = str(methods.flip_averaging)
