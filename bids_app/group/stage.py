@@ -25,6 +25,7 @@ from bids_app.programs.siena import folder_of_reports
 from bids_app.report.plots import figure_files
 from bids_app.run.outcome import Outcome
 from bids_app.run.records import read_records, write_session_table
+from bids_app.run.spawning import settle, shielded
 
 MOST_PROBLEMS = 20
 
@@ -62,6 +63,8 @@ def run(options: Options) -> ExitCode:
         write_session_table(study.output_dir)
     # Rendering takes as long as computing, so another process does it meanwhile.
     with ProcessPoolExecutor(1, get_context("spawn")) as renderer:
+        with shielded():
+            renderer.submit(settle)
         results, figures = analyse(analyses, study, renderer)
         cohort_results = CohortResults(
             study=study,

@@ -25,6 +25,7 @@ from bids_app.run.claims import BEAT, Claims
 from bids_app.run.meter import Meter
 from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.resources import Allocation
+from bids_app.run.spawning import settle, shielded
 
 # Seconds in which a session clears up after SIGTERM.
 _GRACE = 10.0
@@ -122,7 +123,8 @@ def run_sessions(
                     args=(sender, work, session, options, resources.threads, os.getpid()),
                     daemon=True,
                 )
-                process.start()
+                with shielded():
+                    process.start()
                 sender.close()
                 running[receiver] = (session, process, time.monotonic())
                 yield Event(session.name, Stage.START)
@@ -213,7 +215,7 @@ def _run_one(
 ) -> None:
     """Entry point of a session's process."""
     _die_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    settle()
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     # A polite kill unwinds: what is staged is removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.STOPPED))

@@ -23,7 +23,7 @@ def guarded(kind: str, name: str) -> Iterator[None]:
     name : str
         Number of the process group, or identifier of the container.
     """
-    command = [sys.executable, "-m", "bids_app.tools.guard", kind, name]
+    command = [sys.executable, "-P", "-m", "bids_app.tools.guard", kind, name]
     guard = subprocess.Popen(  # noqa: S603 - a list, no shell
         command,
         stdin=subprocess.PIPE,
