@@ -134,7 +134,7 @@ def to_head(label_map: LabelMap) -> Head:
     Head
     """
     kept = [_MERGED.get(name, name) for name in TISSUE_NAMES]
-    # The thalamus stands for both sides there; the classes tell them apart.
+    # Both thalami are one tissue; the classes distinguish them.
     table = np.array([NAMES.index(name) if name in NAMES else 0 for name in kept], dtype=np.uint8)
     tissues = table[label_map.tissues]
     left, right = (label_map.classes == CLASSES.index(NAMES[k]) for k in (_LEFT, _RIGHT))
@@ -146,7 +146,7 @@ def to_head(label_map: LabelMap) -> Head:
 def common_space(heads: list[Head], workers: int = 2) -> list[Array]:
     """Bring all heads into one unbiased and mirror symmetric space.
 
-    The mean image is symmetric, so a mirrored head needs no registration of its own: its map is
+    The mean image is symmetric, so a mirrored head needs no further registration: its map is
     the mirrored map.
 
     Parameters
@@ -240,7 +240,7 @@ def write_anatomy(tissues: Labels, folder: Path, heads: list[Head]) -> None:
     folder : Path
         Made if absent.
     heads : list of Head
-        Those behind the average; their number and mean thalamic volume are told.
+        Those behind the average; their number and mean thalamic volume are documented.
     """
     folder.mkdir(parents=True, exist_ok=True)
     occupied = np.argwhere(tissues > 0)
@@ -392,7 +392,7 @@ def _tissue_shares(heads: list[Head], maps: list[Array]) -> Array:
     swapped = list(range(len(NAMES)))
     swapped[_LEFT], swapped[_RIGHT] = _RIGHT, _LEFT
     both = (count + count[swapped][:, ::-1]) / (2 * len(heads))
-    # The maps' own voxels are 1 mm: a little smoothing removes their staircase.
+    # Voxels of the maps are 1 mm: a little smoothing removes their staircase.
     return np.stack([gaussian_filter(part, 0.6) for part in both])
 
 

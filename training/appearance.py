@@ -1,9 +1,9 @@
 """Measure how bright each part of the thalamus is: ``python -m training.appearance IMAGES``.
 
-IMAGES is a BIDS folder of T1w scans. On T1w the thalamus is as dark as grey matter beside the third
-ventricle and as bright as white matter at the internal capsule, where its end cannot be seen but
-has to be known from what lies around. The synthetic images of ``training.synthesis`` follow the
-measured pattern, which is kept beside this module.
+IMAGES is a BIDS folder of T1w scans. On T1w the thalamus is as dark as grey matter next to the
+third ventricle and as bright as white matter at the internal capsule, where its end is invisible
+and has to be inferred from the surroundings. The synthetic images of ``training.synthesis`` follow
+the measured pattern, which is kept next to this module.
 
 Every scan is brought to the average anatomy by what surrounds the thalami; they, and the white
 matter next to them, are hidden from the registration, so that their brightness does not decide
@@ -30,7 +30,7 @@ Moments = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 PATTERN = Path(__file__).with_name("thalamus-appearance.nii.gz")
 
 _ANATOMY = Path(__file__).parents[1] / "bids_app" / "assets" / "anatomy"
-# What is hidden around the thalami, and what is still shown of it beside CSF (mm).
+# Tissue hidden around the thalami, and the part of it still shown next to CSF (mm).
 _HIDDEN_MM, _SHOWN_BESIDE_CSF_MM = 4.0, 1.5
 # White matter that tells the local brightness: away from the thalami, smoothed (mm).
 _WHITE_FROM_MM, _WHITE_SMOOTHING_MM = 5.0, 15.0
@@ -81,15 +81,15 @@ def frames(label_map: LabelMap) -> tuple[Moments, Moments]:
     """
     reference = pattern()
     root = np.real(sqrtm(reference.covariance))
-    found = []
+    sides = []
     for name, handed in (("left thalamus", -1.0), ("right thalamus", 1.0)):
         mirror = np.diag([handed, 1.0, 1.0]) * label_map.spacing
         mean, covariance = moments(label_map.classes == CLASSES.index(name))
         covariance = mirror @ covariance @ mirror
         middle = np.linalg.inv(np.real(sqrtm(root @ covariance @ root)))
         matrix = root @ middle @ root @ np.diag([handed, 1.0, 1.0])
-        found.append((matrix, reference.mean - matrix @ (mean * label_map.spacing)))
-    return found[0], found[1]
+        sides.append((matrix, reference.mean - matrix @ (mean * label_map.spacing)))
+    return sides[0], sides[1]
 
 
 def relative_brightness(
@@ -126,10 +126,10 @@ def _brought_over(path: Path, fixed: object, visible: object) -> Array:
     from bids_app.segmentation import thalnet
 
     image = to_ras(read_volume(path))
-    found = thalnet.segment({"T1w": image}, threads=2)
-    centre = image.affine @ np.r_[np.argwhere(found.dseg > 0).mean(0), 1]
+    segmentation = thalnet.segment({"T1w": image}, threads=2)
+    centre = image.affine @ np.r_[np.argwhere(segmentation.dseg > 0).mean(0), 1]
     size = image.voxel_size
-    brain = np.where(found.brain_mask != 0, image.data, 0).astype(np.float32)
+    brain = np.where(segmentation.brain_mask != 0, image.data, 0).astype(np.float32)
     moving = ants.from_numpy(
         brain,
         origin=tuple(image.affine[:3, 3] - centre[:3]),
@@ -172,7 +172,7 @@ def measure(paths: list[Path]) -> nib.Nifti1Image:
     import ants
 
     from training.anatomy import FILE_STEM, NAMES
-    from training.synthesis import MEANS
+    from training.tissues import MEANS
 
     anatomy = nib.Nifti1Image.from_filename(_ANATOMY / f"{FILE_STEM}.nii.gz")
     labels = np.asarray(anatomy.dataobj).astype(np.uint8)
@@ -206,9 +206,9 @@ def measure(paths: list[Path]) -> nib.Nifti1Image:
         count += tissue
         print(path.name, flush=True)
     total, count = total + total[::-1], count + count[::-1]
-    # Where most scans show CSF the nearest tissue stands in.
-    known = count > len(paths)
-    nearest = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    # Where most scans show CSF the nearest tissue is substituted.
+    covered = count > len(paths)
+    nearest = distance_transform_edt(~covered, return_distances=False, return_indices=True)
     mean = (total / np.maximum(count, 1))[tuple(nearest)]
     right = named("right thalamus")
     box = np.argwhere(right)

@@ -14,34 +14,53 @@ import onnx
 import torch
 from onnx import helper, numpy_helper
 
-from training.labels import CLASSES
+from training.blend import blend
+from training.labels import CLASSES, Scan
 from training.network import ResidualUNet
-from training.train import VIEWS
+from training.storage import read_all
+from training.views import VIEWS
 
 # Smaller tensors (norms, biases) stay in single precision: they weigh nothing.
 _SMALL = 512
 
 
-def export(checkpoint: Path, view: str, output: Path) -> None:
-    """Export the averaged weights of a checkpoint.
+def load_network(path: Path, view: str) -> ResidualUNet:
+    """Read the weights of an exported network, or the averaged ones of a checkpoint.
 
     Parameters
     ----------
-    checkpoint : Path
-        Written by ``training.train``.
+    path : Path
+        ``.onnx`` written by `export`, else a checkpoint of ``training.train``.
     view : {'region', 'head'}
-        Which network.
+    """
+    network = ResidualUNet(len(VIEWS[view].channels), len(CLASSES))
+    if path.suffix == ".onnx":
+        weights = {
+            item.name.removesuffix(".half"): torch.from_numpy(
+                numpy_helper.to_array(item).astype(np.float32)
+            )
+            for item in onnx.load(path).graph.initializer
+        }
+        expected = network.state_dict()
+        network.load_state_dict({name: weights[name] for name in expected})
+        return network
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    network.load_state_dict(state["average"])
+    return network
+
+
+def export(network: ResidualUNet, view: str, output: Path, step: int) -> None:
+    """Export a network.
+
+    Parameters
+    ----------
+    network : ResidualUNet
+    view : {'region', 'head'}
     output : Path
         ``.onnx`` file; input ``image`` (1, K, X, Y, Z), output ``logits`` (1, C, X, Y, Z).
+    step : int
+        Steps of the training, for the record.
     """
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    network = ResidualUNet(len(VIEWS[view].channels), len(CLASSES))
-    average = {
-        name.removeprefix("module."): value
-        for name, value in state["average"].items()
-        if name.startswith("module.")
-    }
-    network.load_state_dict(average)
     sides = {2: "x", 3: "y", 4: "z"}
     output.parent.mkdir(parents=True, exist_ok=True)
     torch.onnx.export(
@@ -59,7 +78,7 @@ def export(checkpoint: Path, view: str, output: Path) -> None:
     helper.set_model_props(
         model,
         {
-            "step": str(state["step"]),
+            "step": str(step),
             "channels": ", ".join(VIEWS[view].channels),
             "classes": ", ".join(CLASSES),
         },
@@ -91,8 +110,17 @@ def main() -> None:
     parser.add_argument("view", choices=sorted(VIEWS))
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("output", type=Path)
+    parser.add_argument("--start", type=Path, help="network to average the weights with")
+    parser.add_argument("--share", type=float, default=0.4, help="its weight in the mean")
+    parser.add_argument("--scans", type=Path, help="written by training.scans; their volumes stay")
     arguments = parser.parse_args()
-    export(arguments.checkpoint, arguments.view, arguments.output)
+    network = load_network(arguments.checkpoint, arguments.view)
+    if arguments.start:
+        scans = read_all(Scan, arguments.scans) if arguments.scans else []
+        start = load_network(arguments.start, arguments.view)
+        network = blend(start, network, arguments.share, scans)
+    state = torch.load(arguments.checkpoint, map_location="cpu", weights_only=True)
+    export(network, arguments.view, arguments.output, state["step"])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ above 500. Left and right share a tissue; the networks' classes keep the two tha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import nibabel as nib
@@ -70,7 +71,7 @@ _CLASS_OF_TISSUE = {
     "cerebrospinal fluid": 6,
 }
 _PARENCHYMA = 5
-# Class of each tissue; the thalamus counts as parenchyma until its side is known.
+# Class of each tissue; the thalamus counts as parenchyma until its side is determined.
 CLASS_OF_TISSUE = np.array(
     [_CLASS_OF_TISSUE.get(tissue, _PARENCHYMA) for tissue in TISSUES], dtype=np.uint8
 )
@@ -98,6 +99,33 @@ class LabelMap:
     classes: npt.NDArray[np.uint8]
     thalamus: npt.NDArray[np.float64]
     spacing: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """One scan around the thalami, RAS.
+
+    Attributes
+    ----------
+    image : (X, Y, Z) float32
+        From 0 to 1.
+    shares : (C, X, Y, Z) float16
+        Probability of each class; all of them are 0 where the labels do not reach.
+    thalamus : (3,) float
+        Centre of both thalami, in voxels.
+    spacing : float
+        Voxel side in mm.
+    """
+
+    image: npt.NDArray[np.float32]
+    shares: npt.NDArray[np.float16]
+    thalamus: npt.NDArray[np.float64]
+    spacing: float = 0.8
+
+    @cached_property
+    def classes(self) -> npt.NDArray[np.uint8]:
+        """Most probable class (X, Y, Z)."""
+        return np.asarray(self.shares.argmax(0), dtype=np.uint8)
 
 
 def _lookup_tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:

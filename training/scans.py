@@ -1,112 +1,145 @@
-"""Training examples from real T1w scans: ``python -m training.scans IMAGES OUTPUT``.
+"""Training examples from real T1w scans: ``python -m training.scans NETWORK OUTPUT IMAGES...``.
 
-No hand has labelled these scans. Their labels are what the network of a first training finds,
-averaged over many placements of its field of view and over mirror images. Deformed by a known
-amount, scan and labels teach what synthetic images cannot: how real tissue looks when a thalamus is
-larger or smaller than its surroundings suggest.
+No hand has labelled these scans. Their labels are the segmentations of an earlier network, averaged
+over many placements of its field of view and over mirror images. Deformed by the same
+amount, scan and labels teach what synthetic images cannot: the appearance of real tissue when a
+thalamus is larger or smaller than its surroundings suggest.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
-from functools import cached_property
+import math
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy.ndimage import affine_transform
-from scipy.spatial.transform import Rotation
+from torch.nn import functional
 
-from training.labels import CLASSES
+from training.acquisition import normalise
+from training.draws import Draws
+from training.export import load_network
+from training.geometry import rotations
+from training.labels import CLASSES, Scan
+from training.network import ResidualUNet
 from training.storage import save
-
-Array = npt.NDArray[np.float32]
+from training.synthesis import MIRRORED
+from training.views import REGION
 
 # Half the sides of the box around the thalami that is kept, and its voxels, in mm.
 _REACH = np.array([50.0, 44.0, 40.0])
 _SPACING = 0.8
-# Placements of the field of view; SD of their turns (degrees) and shifts (mm).
-_PLACEMENTS, _TURN, _SHIFT = 16, 6.0, 3.0
+# Placements of the field of view; SD of their turns (radians) and shifts (mm).
+_PLACEMENTS, _TURN, _SHIFT = 16, math.radians(6.0), 3.0
 
 
-@dataclass(frozen=True, eq=False)
-class Scan:
-    """One scan around the thalami, RAS.
-
-    Attributes
-    ----------
-    image : (X, Y, Z) float32
-        From 0 to 1.
-    shares : (C, X, Y, Z) float16
-        Probability of each class; all of them are 0 where the labels do not reach.
-    thalamus : (3,) float
-        Centre of both thalami, in voxels.
-    spacing : float
-        Voxel side in mm.
-    """
-
-    image: Array
-    shares: npt.NDArray[np.float16]
-    thalamus: npt.NDArray[np.float64]
-    spacing: float = _SPACING
-
-    @cached_property
-    def classes(self) -> npt.NDArray[np.uint8]:
-        """Most probable class (X, Y, Z)."""
-        return np.asarray(self.shares.argmax(0), dtype=np.uint8)
-
-
-def label(path: Path, seed: int) -> Scan:
-    """Outline the thalami of one T1w scan with the released networks."""
+def crop(path: Path) -> npt.NDArray[np.float32]:
+    """Read a T1w scan around the thalami that the released networks find, from 0 to 1."""
     from bids_app.dataset.images import read_volume
     from bids_app.images.geometry import Grid
-    from bids_app.images.resampling import resample
-    from bids_app.images.volume import Volume, to_ras
+    from bids_app.images.volume import to_ras
     from bids_app.segmentation import thalnet
-    from training.synthesis import REGION
 
     scan = to_ras(read_volume(path))
-    found = thalnet.segment({"T1w": scan}, threads=2)
-    centre = (scan.affine @ [*np.argwhere(found.dseg > 0).mean(0), 1])[:3]
+    dseg = thalnet.segment({"T1w": scan}, threads=2, flip_averaging=False).dseg
+    centre = (scan.affine @ [*np.argwhere(dseg > 0).mean(0), 1])[:3]
     nx, ny, nz = (int(n) for n in 2 * np.ceil(_REACH / _SPACING))
-    shape = (nx, ny, nz)
-    grid = Grid.around(centre, shape, _SPACING)
-    affine = grid.affine
+    affine = Grid.around(centre, (nx, ny, nz), _SPACING).affine
     # Cubic, so that the linear interpolation of training blurs only once.
     matrix = np.linalg.inv(scan.affine) @ affine
-    image = affine_transform(scan.data.astype(np.float32), matrix[:3, :3], matrix[:3, 3], shape)
+    image = affine_transform(
+        scan.data.astype(np.float32), matrix[:3, :3], matrix[:3, 3], (nx, ny, nz)
+    )
     low, high = np.percentile(image, [0.5, 99.5])
-    image = np.clip((image - low) / (high - low), 0, 1).astype(np.float32)
-    rng = np.random.default_rng(seed)
-    total = np.zeros((len(CLASSES), *shape), dtype=np.float32)
-    reached = np.zeros(shape, dtype=np.float32)
-    for _ in range(_PLACEMENTS):
-        turn = Rotation.from_euler("xyz", rng.normal(0, _TURN, 3), degrees=True).as_matrix()
-        placed = Grid.around(np.zeros(3), REGION.shape, REGION.spacing).affine
-        placed[:3] = turn @ placed[:3]
-        placed[:3, 3] += centre + rng.normal(0, _SHIFT, 3)
-        look = thalnet.infer(
-            "region", [scan, None, None, None], Grid(REGION.shape, placed), 2, flip_averaging=True
+    return np.clip((image - low) / (high - low), 0, 1).astype(np.float32)
+
+
+def label(
+    image: npt.NDArray[np.float32], network: ResidualUNet, seed: int, device: str = "cpu"
+) -> Scan:
+    """Segment the surroundings of the thalami in a cropped T1w scan.
+
+    Parameters
+    ----------
+    image : (X, Y, Z) float32
+        Made by `crop`, with the thalami in the middle.
+    network : ResidualUNet
+        On ``device``.
+    seed : int
+    device : str
+    """
+    with torch.no_grad():
+        shares = _averaged(image, network, Draws((seed,), device))
+    return Scan(image, shares, (np.array(image.shape) - 1) / 2, _SPACING)
+
+
+def _averaged(
+    image: npt.NDArray[np.float32], network: ResidualUNet, draws: Draws
+) -> npt.NDArray[np.float16]:
+    """Average the probabilities (C, X, Y, Z) of many placements of the field of view."""
+    device = draws.device
+    volume = torch.from_numpy(image).to(device)[None, None]
+    sides = torch.tensor(image.shape, dtype=torch.float32, device=device) * _SPACING
+    region = torch.tensor(REGION.extent, device=device)
+    turns = rotations(draws.normal(_TURN, _PLACEMENTS, 3))
+    shifts = draws.normal(_SHIFT, _PLACEMENTS, 3)
+    total = torch.zeros(len(CLASSES), *image.shape, device=device)
+    reached = torch.zeros(image.shape, device=device)
+    for turn, shift in zip(turns, shifts, strict=True):
+        # Rows of a sampling matrix for unit coordinates, the last axis first.
+        there = torch.cat([turn * region / sides[:, None], 2 * (shift / sides)[:, None]], 1)
+        sampled = functional.grid_sample(
+            volume, _unit_grid(there, REGION.shape), padding_mode="border", align_corners=False
         )
-        for channel, probability in enumerate(look.probabilities):
-            total[channel] += resample(Volume(probability, placed), grid)
-        reached += resample(Volume(np.ones(REGION.shape, np.float32), placed), grid)
-    shares = np.where(reached >= 1, total / np.maximum(reached, 1), 0).astype(np.float16)
-    middle = (np.linalg.inv(affine) @ [*centre, 1])[:3]
-    return Scan(image, shares, middle)
+        images = torch.zeros(1, len(REGION.channels), *REGION.shape, device=device)
+        images[0, :1] = normalise(sampled[:, 0])
+        probability = network(images).softmax(1)
+        mirrored = network(images.flip(2)).softmax(1).flip(2)[:, MIRRORED]
+        probability = (probability + mirrored) / 2
+        back = torch.cat(
+            [turn.T * sides / region[:, None], -2 * (turn.T @ shift / region)[:, None]], 1
+        )
+        grid = _unit_grid(back, image.shape)
+        ones = torch.ones_like(probability[:, :1])
+        values = functional.grid_sample(
+            torch.cat([probability, ones], 1), grid, align_corners=False
+        )[0]
+        total += values[:-1]
+        reached += values[-1]
+    shares = torch.where(reached > 0.99, total / reached.clamp(min=0.99), 0.0)
+    return np.asarray(shares.half().cpu().numpy())
+
+
+def _unit_grid(matrix: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """Sampling grid (1, X, Y, Z, 3) of an affine map (3, 4) between unit coordinates."""
+    # affine_grid orders coordinates from the last axis to the first.
+    turned = torch.cat([matrix[:, :3].flip(0, 1), matrix[:, 3:].flip(0)], 1)
+    return functional.affine_grid(turned[None], [1, 1, *shape], align_corners=False)
 
 
 def main() -> None:
-    """Read the arguments, label every scan, write one file for each."""
+    """Read the arguments, label every scan that has no file yet."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("images", type=Path, help="BIDS folder with T1w scans")
+    parser.add_argument("network", type=Path, help="ONNX or checkpoint of an earlier training")
     parser.add_argument("output", type=Path)
+    parser.add_argument("images", type=Path, nargs="+", help="BIDS folders with T1w scans")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    for seed, path in enumerate(sorted(arguments.images.glob("sub-*/anat/*_T1w.nii.gz"))):
-        save(label(path, seed), arguments.output / f"{path.name.split('_')[0]}.npz")
-        print(path.name, flush=True)
+    network = load_network(arguments.network, "region").to(arguments.device).eval()
+    paths = [
+        path
+        for folder in arguments.images
+        for path in sorted(folder.glob("sub-*/anat/*_T1w.nii.gz"))
+    ]
+    for seed, path in enumerate(paths):
+        # Datasets number their subjects alike.
+        output = arguments.output / f"{seed:03}_{path.name.split('_')[0]}.npz"
+        if not output.exists():
+            save(label(crop(path), network, seed, arguments.device), output)
+            print(path.name, flush=True)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ _MANUAL = {
     "cerebellar cortex": (29, 30),
     "cerebellar white matter": (31, 32),
 }
-# What the registration sees. Everything that the manual maps lack looks alike.
+# Brightness in the registration. Everything that the manual maps lack has the same.
 BRIGHTNESS = {
     "ventricle": 5,
     "accumbens": 40,

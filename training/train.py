@@ -1,44 +1,69 @@
 """Train one of the two networks: ``python -m training.train region|head ANATOMIES CHECKPOINT``.
 
-Runs on the CPU or a GPU, writes a checkpoint every few hundred steps and continues from it when
-started again. The random state of step n depends on the seed and n alone, so an interrupted run
-sees the same images as an undisturbed one. The learning rate stays constant and falls in the last
-``DECAY`` of the steps only, so that a longer run can continue from a shorter one's last checkpoint
-before the decay.
+Runs on the CPU or a GPU, on which the images are drawn too. A checkpoint is written every few
+hundred steps, and a training started again continues from it. The random state of step n depends
+on the seed and n alone, so an interrupted run trains on the same images as an undisturbed one. The
+learning rate stays constant and falls in the last ``DECAY`` of the steps only, so that a longer run
+can continue from a shorter one's last checkpoint before the decay.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import time
-from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional
 
-from training.labels import CLASSES, LabelMap, read_label_maps
+from training.anatomies import Anatomies, Scans
+from training.draws import Draws
+from training.export import load_network
+from training.labels import CLASSES, LabelMap, Scan, read_label_maps
+from training.loss import loss_of
 from training.network import ResidualUNet
-from training.scans import Scan
+from training.real import deform_scans
 from training.storage import read_all
-from training.synthesis import HEAD, REGION, FieldOfView, deform_scan, synthesise
+from training.synthesis import synthesise
+from training.views import VIEWS, FieldOfView
 
-VIEWS = {"region": REGION, "head": HEAD}
-DECAY = 0.3
+DECAY = 0.4
 # One anatomy in so many is never trained on: it judges simulated images of other contrasts.
 HELD_OUT = 12
-# So many steps see the easier images that a training begins with.
+# So many steps of a training from nothing draw the easier images that it begins with.
 _EARLY_STEPS = 1000
-_SCORED = slice(1, 5)  # thalami, deep grey matter, ventricles
-_THALAMI = slice(1, 3)
-# Voxels within reach of a thalamus count more: the rest is context.
-_NEAR, _NEAR_WEIGHT = 9, 4.0
-# Thalami of fewer voxels are cut off, or none: their volume teaches nothing.
-_FEWEST_VOXELS = 100
-# So often an image is a real scan, where there are any.
-_REAL = 0.4
+# Share of the pairs of a batch that are real scans, where there are any.
+_REAL = 0.35
+_WARM_UP = 100
+_DECAY_OF_AVERAGE = 0.998
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Length of a training and size of its steps.
+
+    Attributes
+    ----------
+    steps, seed : int
+    pairs : int
+        Heads in a batch; each is there twice.
+    rate : float
+        Learning rate before it falls.
+    save_every : int
+        Steps between checkpoints.
+    """
+
+    steps: int
+    seed: int
+    pairs: int = 1
+    rate: float = 1e-3
+    save_every: int = 200
+
+    def remaining(self, step: int) -> float:
+        """Factor of the learning rate: 1, falling to 0 in the last steps."""
+        return min(1.0, (1 - step / self.steps) / DECAY)
 
 
 def split(anatomies: list[LabelMap]) -> tuple[list[LabelMap], list[LabelMap]]:
@@ -47,129 +72,136 @@ def split(anatomies: list[LabelMap]) -> tuple[list[LabelMap], list[LabelMap]]:
     return [anatomy for anatomy in anatomies if anatomy not in held_out], held_out
 
 
-def loss_of(logits: torch.Tensor, truth: torch.Tensor, dice_weight: float) -> torch.Tensor:
-    """Cross-entropy with partial-volume targets plus a weighted soft Dice loss.
+class _Training:
+    """Network, average and optimiser, as they are kept in a checkpoint."""
 
-    Cross-entropy is a proper score: its optimum is the true share of each class in a voxel, so
-    that summed probabilities are volumes. The squared relative error of the volume of each
-    thalamus says so again, of all voxels together: errors that are small in each voxel, and the
-    same in all, weigh little otherwise. Dice speeds the start up and is faded out.
+    def __init__(self, network: ResidualUNet, rate: float, device: str) -> None:
+        self.network = network.to(device)
+        self.average = deepcopy(self.network).requires_grad_(False)
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), rate, weight_decay=1e-4)
+        self.step = 0
+        self.device = device
 
-    Parameters
-    ----------
-    logits : (N, C, X, Y, Z) float32
-    truth : (N, C, X, Y, Z) float32
-        Shares of the classes; voxels in which all are 0 do not count.
-    dice_weight : float
-        0 at the end of training.
-    """
-    log_probability = functional.log_softmax(logits, dim=1)
-    # Both sides of the border weigh the same, so that the optimum stays the true share.
-    thalami = truth[:, _THALAMI].sum(1, keepdim=True)
-    near = thalami
-    for axis in range(3):
-        size = [1, 1, 1]
-        size[axis] = _NEAR
-        near = functional.max_pool3d(near, size, 1, [side // 2 for side in size])
-    known = truth.sum(1)
-    weight = known * (1 + (_NEAR_WEIGHT - 1) * (near[:, 0] > 0).float())
-    entropy = -(weight * (truth * log_probability).sum(1)).sum() / weight.sum()
-    probability = log_probability.exp() * (known[:, None] > 0)
-    true_volume = truth[:, _THALAMI].sum((2, 3, 4))
-    error = probability[:, _THALAMI].sum((2, 3, 4)) / true_volume.clamp(min=_FEWEST_VOXELS) - 1
-    volume = (error.square() * (true_volume >= _FEWEST_VOXELS)).mean()
-    if dice_weight == 0:
-        return entropy + volume
-    probability = probability[:, _SCORED]
-    target = truth[:, _SCORED]
-    axes = (0, 2, 3, 4)
-    overlap = 2 * (probability * target).sum(axes)
-    size = probability.sum(axes) + target.sum(axes)
-    return entropy + volume + dice_weight * (1 - (overlap / (size + 1.0)).mean())
+    def load(self, checkpoint: Path) -> None:
+        state = torch.load(checkpoint, map_location=self.device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = int(state["step"])
 
+    def save(self, checkpoint: Path) -> None:
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+        }
+        partial = checkpoint.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(checkpoint)
 
-def _moving_average(
-    average: torch.Tensor, current: torch.Tensor, count: torch.Tensor | int
-) -> torch.Tensor:
-    """Exponential moving average that forgets the random start: the decay grows to 0.998."""
-    decay = min(0.998, (1 + float(count)) / (10 + float(count)))
-    return average.lerp(current, 1 - decay)
+    def learn(
+        self, images: torch.Tensor, truth: torch.Tensor, rate: float, dice_weight: float
+    ) -> torch.Tensor:
+        """Take one step; return the loss, still on the device."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
+            logits = self.network(images)
+        loss = loss_of(logits.float(), truth, dice_weight, pairs=True)
+        self.optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
+        self.optimiser.step()
+        self.step += 1
+        # The start is forgotten: the decay grows.
+        decay = min(_DECAY_OF_AVERAGE, self.step / (9 + self.step))
+        with torch.no_grad():
+            for mean, current in zip(
+                self.average.parameters(), self.network.parameters(), strict=True
+            ):
+                mean.lerp_(current, 1 - decay)
+        return loss.detach()
 
 
 def train(
     maps: list[LabelMap],
     view: FieldOfView,
     checkpoint: Path,
+    schedule: Schedule,
     *,
-    steps: int,
-    seed: int,
-    scans: Sequence[Scan] = (),
-    rate: float = 1e-3,
-    batch: int = 1,
+    scans: list[Scan] | None = None,
+    start: ResidualUNet | None = None,
     device: str = "cpu",
-    save_every: int = 200,
 ) -> ResidualUNet:
     """Train a network, continuing from ``checkpoint`` where it exists.
 
-    With ``scans`` some of the images are real.
+    Parameters
+    ----------
+    maps : list of LabelMap
+    view : FieldOfView
+    checkpoint : Path
+    schedule : Schedule
+    scans : list of Scan, optional
+        Real scans, for some of the images.
+    start : ResidualUNet, optional
+        Trained before; its training goes on. Otherwise the weights are random.
+    device : str
 
     Returns
     -------
     ResidualUNet
         The exponential moving average of the weights, which is what is released.
     """
-    torch.manual_seed(seed)
-    network = ResidualUNet(len(view.channels), len(CLASSES)).to(
-        device, memory_format=torch.channels_last_3d
-    )
-    average = torch.optim.swa_utils.AveragedModel(network, avg_fn=_moving_average)
-    optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-4)
-    start = 0
+    torch.manual_seed(schedule.seed)
+    network = start or ResidualUNet(len(view.channels), len(CLASSES))
+    training = _Training(network, schedule.rate, device)
     if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        start = int(state["step"])
-    losses: list[float] = []
-    began = time.monotonic()
-    for step in range(start, steps):
-        remaining = min(1.0, (1 - step / steps) / DECAY)
-        for group in optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / 50) * max(0.01, remaining)
-        rng = np.random.default_rng((seed, step))
-        pairs = [
-            deform_scan(scans[int(rng.integers(len(scans)))], view, rng)
-            if scans and rng.random() < _REAL
-            else synthesise(maps[rng.integers(len(maps))], view, rng, early=step < _EARLY_STEPS)
-            for _ in range(batch)
-        ]
-        images = torch.cat([image for image, _ in pairs])
-        truth = torch.cat([share for _, share in pairs])
-        images = images.to(device, memory_format=torch.channels_last_3d)
-        loss = loss_of(network(images), truth.to(device), max(0.0, 2 * remaining - 1) / 2)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
-        optimiser.step()
-        average.update_parameters(network)
-        losses.append(float(loss.detach()))
-        if (step + 1) % save_every == 0 or step + 1 == steps:
-            pace = (time.monotonic() - began) / (step + 1 - start)
-            mean = float(np.mean(losses[-save_every:]))
-            print(f"step {step + 1}/{steps}  loss {mean:.4f}  {pace:.2f} s/step", flush=True)
-            state = {
-                "network": network.state_dict(),
-                "average": average.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "step": step + 1,
-            }
-            partial = checkpoint.with_suffix(".partial")
-            torch.save(state, partial)
-            partial.replace(checkpoint)
-    released = average.module
-    assert isinstance(released, ResidualUNet)
-    return released.eval()
+        training.load(checkpoint)
+    anatomies = Anatomies(maps, device)
+    real = Scans(scans, device) if scans else None
+    torch.backends.cudnn.benchmark = True
+    losses: list[torch.Tensor] = []
+    began, first = time.monotonic(), training.step
+    while training.step < schedule.steps:
+        step = training.step
+        draws = Draws((schedule.seed, step), device)
+        with torch.no_grad():
+            images, truth = _batch(
+                anatomies, real, view, schedule.pairs, draws, not start and step < _EARLY_STEPS
+            )
+        remaining = schedule.remaining(step)
+        rate = schedule.rate * min(1.0, (step + 1) / _WARM_UP) * max(0.01, remaining)
+        dice_weight = 0.0 if start else max(0.0, 2 * remaining - 1) / 2
+        losses.append(training.learn(images, truth, rate, dice_weight))
+        if training.step % schedule.save_every == 0 or training.step == schedule.steps:
+            mean = float(torch.stack(losses).mean())
+            losses.clear()
+            pace = (time.monotonic() - began) / (training.step - first)
+            print(
+                f"step {training.step}/{schedule.steps}  loss {mean:.4f}  {pace:.3f} s/step",
+                flush=True,
+            )
+            training.save(checkpoint)
+    return training.average.eval()
+
+
+def _batch(
+    anatomies: Anatomies,
+    scans: Scans | None,
+    view: FieldOfView,
+    pairs: int,
+    draws: Draws,
+    early: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw the images and the truth of one step."""
+    real = int(np.floor(_REAL * pairs + draws.host.random())) if scans else 0
+    parts = []
+    if real < pairs:
+        parts.append(synthesise(anatomies, pairs - real, view, draws, early=early))
+    if scans and real:
+        parts.append(deform_scans(scans, real, view, draws))
+    return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
 
 
 def main() -> None:
@@ -179,13 +211,16 @@ def main() -> None:
     parser.add_argument("anatomies", type=Path, help="head: label maps; region: training.shapes")
     parser.add_argument("checkpoint", type=Path, help="file to write or continue")
     parser.add_argument("--scans", type=Path, help="folder written by training.scans")
+    parser.add_argument("--start", type=Path, help="network (.onnx or checkpoint) to go on from")
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--pairs", type=int, default=1, help="heads in a batch, each taken twice")
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--threads", type=int, help="processors; default: all")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
     arguments.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     if arguments.view == "head":
         anatomies = read_label_maps(arguments.anatomies)
@@ -195,10 +230,9 @@ def main() -> None:
         anatomies,
         VIEWS[arguments.view],
         arguments.checkpoint,
-        steps=arguments.steps,
-        seed=arguments.seed,
-        scans=read_all(Scan, arguments.scans) if arguments.scans else (),
-        batch=arguments.batch,
+        Schedule(arguments.steps, arguments.seed, arguments.pairs, arguments.rate),
+        scans=read_all(Scan, arguments.scans) if arguments.scans else None,
+        start=load_network(arguments.start, arguments.view) if arguments.start else None,
         device=arguments.device,
     )
 

@@ -17,28 +17,30 @@ from examples.contrast import t1w_contrast  # noqa: E402
 from examples.simulation import draw_subject  # noqa: E402
 from examples.simulation import scan as simulate_scan  # noqa: E402
 from tests.conftest import save_image  # noqa: E402
-from training.export import export  # noqa: E402
+from training.anatomies import Anatomies, Scans  # noqa: E402
+from training.blend import blend  # noqa: E402
+from training.draws import Draws  # noqa: E402
+from training.export import export, load_network  # noqa: E402
 from training.labels import (  # noqa: E402
     CLASSES,
     LabelMap,
+    Scan,
     read_label_maps,
 )
-from training.scans import Scan, label  # noqa: E402
+from training.loss import loss_of  # noqa: E402
+from training.real import deform_scans  # noqa: E402
+from training.scans import crop, label  # noqa: E402
 from training.storage import read_all, save  # noqa: E402
-from training.synthesis import (  # noqa: E402
-    CONTRASTS,
-    HEAD,
-    FieldOfView,
-    deform_scan,
-    synthesise,
-)
-from training.train import HELD_OUT, VIEWS, loss_of, split, train  # noqa: E402
+from training.synthesis import synthesise  # noqa: E402
+from training.train import HELD_OUT, Schedule, split, train  # noqa: E402
+from training.views import CONTRASTS, HEAD, VIEWS, FieldOfView  # noqa: E402
 
 # On a shared machine several threads wait for one another more than they work.
 torch.set_num_threads(1)
 
 VIEW = FieldOfView(CONTRASTS, (24, 16, 16), 2.0, 1.0, whole_head=False)
 HEAD_LIKE = FieldOfView(HEAD.channels, (16, 24, 16), 3.0, 1.0, whole_head=True)
+WEIGHTS = Path(__file__).parents[2] / "bids_app" / "assets" / "thalnet" / "thalnet-region.onnx"
 THALAMI = [CLASSES.index("left thalamus"), CLASSES.index("right thalamus")]
 
 
@@ -62,48 +64,74 @@ def head(folder: Path) -> LabelMap:
     return read_label_maps(folder)[0]
 
 
-def test_images_of_a_session(head: LabelMap) -> None:
-    counts = []
-    for seed in range(30):
-        images, truth = synthesise(head, VIEW, np.random.default_rng(seed))
-        assert images.shape == (1, 4, *VIEW.shape)
-        assert truth.shape == (1, len(CLASSES), *VIEW.shape)
-        assert torch.allclose(truth.sum(1), torch.ones(1), atol=1e-5)
-        assert torch.isfinite(images).all()
-        present = images.flatten(2).std(2)[0] > 0
-        # A contrast is there and normalised, or zero throughout.
-        assert torch.allclose(images[0, present].flatten(1).std(1), torch.ones(1), atol=1e-2)
-        assert not images[0, ~present].any()
-        counts.append(int(present.sum()))
-    assert min(counts) == 1
-    assert max(counts) > 1
+@pytest.fixture(scope="module")
+def anatomies(head: LabelMap) -> Anatomies:
+    return Anatomies([head], "cpu")
 
 
-def test_the_same_seed_draws_the_same_session(head: LabelMap) -> None:
-    first, second = (synthesise(head, VIEW, np.random.default_rng(3)) for _ in range(2))
+def centres(truth: torch.Tensor) -> torch.Tensor:
+    """Mean x of the left and the right thalamus (N, 2)."""
+    x = torch.arange(truth.shape[2], dtype=torch.float32)[:, None, None]
+    shares = truth[:, THALAMI]
+    return (shares * x).sum((2, 3, 4)) / shares.sum((2, 3, 4))
+
+
+def test_images_of_sessions(anatomies: Anatomies) -> None:
+    images, truth = synthesise(anatomies, 20, VIEW, Draws((1,)))
+    assert images.shape == (40, 4, *VIEW.shape)
+    assert truth.shape == (40, len(CLASSES), *VIEW.shape)
+    assert torch.allclose(truth.sum(1), torch.ones(1), atol=1e-5)
+    assert torch.isfinite(images).all()
+    spread = images.flatten(2).std(2)
+    # A contrast is there and normalised, or zero throughout.
+    present = spread > 0
+    assert torch.allclose(spread[present], torch.ones(1), atol=1e-2)
+    assert present.sum(1).min() == 1
+    assert present.sum(1).max() > 1
+
+
+def test_the_same_seed_draws_the_same_session(anatomies: Anatomies) -> None:
+    first, second = (synthesise(anatomies, 1, VIEW, Draws((3,))) for _ in range(2))
     assert torch.equal(first[0], second[0])
     assert torch.equal(first[1], second[1])
 
 
-def test_sides_keep_their_names_when_mirrored(head: LabelMap) -> None:
+def test_sides_keep_their_names_when_mirrored(anatomies: Anatomies) -> None:
     """Whatever is drawn, the left thalamus lies to the left: at lower x, in RAS order."""
-    for seed in range(10):
-        _, truth = synthesise(head, VIEW, np.random.default_rng(seed))
-        x = torch.arange(VIEW.shape[0], dtype=torch.float32)
-        left, right = ((truth[0, k].sum((1, 2)) * x).sum() / truth[0, k].sum() for k in THALAMI)
-        assert left < right
+    _, truth = synthesise(anatomies, 10, VIEW, Draws((4,)))
+    left, right = centres(truth).unbind(1)
+    assert (left < right).all()
 
 
-def test_volumes_spread_around_that_of_the_anatomy(head: LabelMap) -> None:
+def test_volumes_spread_around_that_of_the_anatomy(head: LabelMap, anatomies: Anatomies) -> None:
     """Growth and atrophy: neither is all there is, and the middle stays near the anatomy's."""
     true = float(np.isin(head.classes, THALAMI).sum())
-    drawn = []
-    for seed in range(40):
-        _, truth = synthesise(head, VIEW, np.random.default_rng(seed))
-        drawn.append(float(truth[0, THALAMI].sum()) * VIEW.spacing**3 / true)
-    assert min(drawn) < 0.85
-    assert max(drawn) > 1.1
-    assert 0.85 < float(np.median(drawn)) < 1.2
+    _, truth = synthesise(anatomies, 40, VIEW, Draws((5,)))
+    drawn = truth[0::2, THALAMI].sum((1, 2, 3, 4)) * VIEW.spacing**3 / true
+    assert drawn.min() < 0.8
+    assert drawn.max() > 1.1
+    assert 0.7 < float(drawn.median()) < 1.2
+
+
+def test_the_two_images_of_a_pair_show_one_head(anatomies: Anatomies) -> None:
+    """Alike but for a small change of volume in some; noise is never shared."""
+    images, truth = synthesise(anatomies, 30, VIEW, Draws((6,)))
+    volumes = truth[:, THALAMI].sum((1, 2, 3, 4))
+    ratio = volumes[1::2] / volumes[0::2]
+    assert (ratio == 1).any()
+    assert (ratio != 1).any()
+    assert float((ratio - 1).abs().median()) < 0.15
+    assert float(volumes[0::2].std() / volumes.mean()) > 2 * float((ratio - 1).std())
+    assert not (images[0::2] == images[1::2]).flatten(1).all(1).any()
+
+
+def test_whole_heads_are_stripped_in_part(head: LabelMap) -> None:
+    images, truth = synthesise(Anatomies([head], "cpu"), 10, HEAD_LIKE, Draws((7,)))
+    assert images.shape == (20, 1, *HEAD_LIKE.shape)
+    outside = [image[0][share[0] > 0.99] for image, share in zip(images, truth, strict=True)]
+    flat = [float(values.std()) < 1e-4 for values in outside]
+    assert any(flat)
+    assert not all(flat)
 
 
 @pytest.fixture(scope="module")
@@ -117,24 +145,26 @@ def scan(head: LabelMap) -> Scan:
 
 
 def test_a_real_scan_is_deformed_with_its_labels(scan: Scan) -> None:
-    sizes = []
-    for seed in range(20):
-        images, truth = deform_scan(scan, VIEW, np.random.default_rng(seed))
-        assert images.shape == (1, 4, *VIEW.shape)
-        assert not images[0, 1:].any()
-        known = truth.sum(1)
-        assert known.max() <= 1 + 1e-5
-        assert known.min() == 0
-        x = torch.arange(VIEW.shape[0], dtype=torch.float32)
-        left, right = ((truth[0, k].sum((1, 2)) * x).sum() / truth[0, k].sum() for k in THALAMI)
-        assert left < right
-        # The brighter half follows its thalamus to the other side when mirrored.
-        bright, dark = ((truth[0, k] * images[0, 0]).sum() / truth[0, k].sum() for k in THALAMI)
-        sizes.append((float(truth[0, THALAMI].sum()), float(bright - dark)))
-    volumes, contrast = np.array(sizes).T
-    assert volumes.std() / volumes.mean() > 0.1
+    images, truth = deform_scans(Scans([scan], "cpu"), 30, VIEW, Draws((8,)))
+    assert images.shape == (60, 4, *VIEW.shape)
+    # One contrast each: T1w, or what was made of it.
+    present = images.flatten(2).std(2) > 0
+    assert (present.sum(1) == 1).all()
+    assert present[:, 0].sum() > present[:, 1:].sum()
+    labelled = truth.sum(1)
+    assert labelled.max() <= 1 + 1e-2
+    assert labelled.min() == 0
+    left, right = centres(truth).unbind(1)
+    assert (left < right).all()
+    # The brighter half follows its thalamus to the other side when mirrored.
+    t1w = images[:, :1][present[:, 0]]
+    shares = truth[present[:, 0]][:, THALAMI]
+    brightness = (shares * t1w).sum((2, 3, 4)) / shares.sum((2, 3, 4))
+    contrast = brightness[:, 0] - brightness[:, 1]
     assert (contrast > 0.2).any()
     assert (contrast < -0.2).any()
+    volumes = truth[:, THALAMI].sum((1, 2, 3, 4))
+    assert volumes.std() / volumes.mean() > 0.1
 
 
 def test_a_scan_is_labelled_by_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,18 +173,19 @@ def test_a_scan_is_labelled_by_the_network(tmp_path: Path, monkeypatch: pytest.M
     simulated = simulate_scan(anatomy, draw_subject(anatomy, rng), t1w_contrast(), rng)
     path = save_image(tmp_path / "sub-01_T1w.nii.gz", simulated.image, simulated.affine)
     monkeypatch.setattr("training.scans._PLACEMENTS", 2)
-    found = label(path, seed=1)
-    assert found.shares.shape == (len(CLASSES), *found.image.shape)
-    known = found.shares.sum(0, dtype=np.float32)
-    assert set(np.unique(known.round(1))) == {0.0, 1.0}
+    network = load_network(WEIGHTS, "region").eval()
+    labelled = label(crop(path), network, seed=1)
+    assert labelled.shares.shape == (len(CLASSES), *labelled.image.shape)
+    total = labelled.shares.sum(0, dtype=np.float32)
+    assert set(np.unique(total.round(1))) == {0.0, 1.0}
     # Every thalamus is there, on its side of the middle, and as large as it is.
     true = [np.count_nonzero(simulated.thalamus == side) for side in (1, 2)]
     voxel = abs(np.linalg.det(simulated.affine[:3, :3]))
     for name, side in zip(("left thalamus", "right thalamus"), true, strict=True):
-        share = found.shares[CLASSES.index(name)].astype(np.float32)
-        assert share.sum() * found.spacing**3 == pytest.approx(side * voxel, rel=0.1)
+        share = labelled.shares[CLASSES.index(name)].astype(np.float32)
+        assert share.sum() * labelled.spacing**3 == pytest.approx(side * voxel, rel=0.1)
         at = (share.sum((1, 2)) * np.arange(len(share))).sum() / share.sum()
-        assert (at < found.thalamus[0]) == (name == "left thalamus")
+        assert (at < labelled.thalamus[0]) == (name == "left thalamus")
 
 
 def test_voxels_without_labels_do_not_count() -> None:
@@ -201,32 +232,46 @@ def test_the_loss_is_least_at_the_true_shares() -> None:
     assert int(np.argmin(losses)) == 2
 
 
+def test_the_pair_loss_is_about_the_difference() -> None:
+    """Both volumes wrong by the same factor cost nothing more; by different ones they do."""
+    truth = torch.zeros(2, len(CLASSES), 8, 8, 8)
+    truth[:, 0], truth[:, 1] = 0.5, 0.5
+
+    def extra(first: float, second: float) -> float:
+        share = torch.tensor([first, second]).view(2, 1, 1, 1, 1).expand(2, 1, 8, 8, 8)
+        others = torch.full((2, len(CLASSES) - 2, 8, 8, 8), 1e-9)
+        logits = torch.log(torch.cat([1 - share, share, others], 1))
+        return float(loss_of(logits, truth, 0.0, pairs=True) - loss_of(logits, truth, 0.0))
+
+    assert extra(0.6, 0.6) == pytest.approx(0.0, abs=1e-6)
+    assert extra(0.55, 0.45) > 0.01
+
+
 def test_an_interrupted_training_ends_where_an_undisturbed_one_does(
     head: LabelMap, scan: Scan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = train([head], VIEW, tmp_path / "whole.pt", steps=4, seed=1, scans=[scan])
+    schedule = Schedule(4, seed=1, pairs=2, save_every=2)
+    whole = train([head], VIEW, tmp_path / "whole.pt", schedule, scans=[scan])
 
-    def power_cut(
-        label_map: LabelMap, view: FieldOfView, rng: np.random.Generator, *, early: bool
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def power_cut(*arguments: object, **options: object) -> tuple[torch.Tensor, torch.Tensor]:
         if (tmp_path / "cut.pt").exists():
             raise KeyboardInterrupt
-        return synthesise(label_map, view, rng, early=early)
+        return synthesise(*arguments, **options)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("training.train.synthesise", power_cut)
-        train([head], VIEW, tmp_path / "cut.pt", steps=4, seed=1, scans=[scan], save_every=2)
-    resumed = train([head], VIEW, tmp_path / "cut.pt", steps=4, seed=1, scans=[scan])
+        train([head], VIEW, tmp_path / "cut.pt", schedule, scans=[scan])
+    resumed = train([head], VIEW, tmp_path / "cut.pt", schedule, scans=[scan])
     for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
         assert torch.equal(one, other)
 
 
-def test_training_learns(head: LabelMap, tmp_path: Path) -> None:
-    """Within a few dozen steps the loss on an image never seen falls clearly."""
-    images, truth = synthesise(head, VIEW, np.random.default_rng(99))
+def test_training_learns(head: LabelMap, anatomies: Anatomies, tmp_path: Path) -> None:
+    """Within a few dozen steps the loss on images never used for training falls clearly."""
+    images, truth = synthesise(anatomies, 1, VIEW, Draws((99,)))
     losses = []
     for steps in (1, 40):
-        network = train([head], VIEW, tmp_path / f"{steps}.pt", steps=steps, seed=2)
+        network = train([head], VIEW, tmp_path / f"{steps}.pt", Schedule(steps, seed=2))
         with torch.no_grad():
             losses.append(float(loss_of(network(images), truth, 0.0)))
     assert losses[1] < 0.7 * losses[0]
@@ -235,15 +280,43 @@ def test_training_learns(head: LabelMap, tmp_path: Path) -> None:
 def test_an_exported_network_answers_as_the_trained_one(head: LabelMap, tmp_path: Path) -> None:
     import onnxruntime
 
-    network = train([head], HEAD_LIKE, tmp_path / "head.pt", steps=2, seed=3)
-    export(tmp_path / "head.pt", "head", tmp_path / "head.onnx")
-    images, _ = synthesise(head, HEAD_LIKE, np.random.default_rng(5))
+    network = train([head], HEAD_LIKE, tmp_path / "head.pt", Schedule(2, seed=3))
+    export(network, "head", tmp_path / "head.onnx", 2)
+    images, _ = synthesise(Anatomies([head], "cpu"), 1, HEAD_LIKE, Draws((5,)))
     session = onnxruntime.InferenceSession((tmp_path / "head.onnx").read_bytes())
-    (logits,) = session.run(None, {"image": images.numpy()})
+    (logits,) = session.run(None, {"image": images[:1].numpy()})
     with torch.no_grad():
-        expected = network(images).numpy()
+        expected = network(images[:1]).numpy()
     # Weights lose three digits when they are stored in half precision.
     assert np.abs(logits - expected).max() < 0.02 * np.abs(expected).max()
+    # Read back, the weights are those that were stored; from the checkpoint, too.
+    stored, kept = (
+        load_network(tmp_path / name, "head").state_dict() for name in ("head.onnx", "head.pt")
+    )
+    for name, values in network.state_dict().items():
+        assert torch.allclose(stored[name], values, rtol=1e-3, atol=1e-6)
+        assert torch.equal(kept[name], values)
+
+
+def test_the_mean_of_two_networks_keeps_the_volumes(scan: Scan) -> None:
+    start, other = (load_network(WEIGHTS, "region") for _ in range(2))
+    with torch.no_grad():
+        other.head.bias[1:3] += 0.2
+    for share, expected in ((0.0, 0.2), (1.0, 0.0), (0.5, 0.1)):
+        mean = blend(start, other, share)
+        moved = mean.head.bias - start.head.bias
+        assert torch.allclose(moved[1:3], torch.tensor(expected), atol=1e-6)
+        # With scans to hold on to, the thalami are as large as before.
+        held = blend(start, other, share, [scan])
+        assert torch.allclose(held.head.bias, start.head.bias, atol=1e-3)
+
+
+def test_a_training_goes_on_from_released_weights(head: LabelMap, tmp_path: Path) -> None:
+    start = load_network(WEIGHTS, "region")
+    before = {name: values.clone() for name, values in start.state_dict().items()}
+    network = train([head], VIEW, tmp_path / "more.pt", Schedule(1, seed=3, rate=1e-5), start=start)
+    for name, values in network.state_dict().items():
+        assert torch.allclose(values, before[name], atol=1e-4)
 
 
 def test_some_anatomies_are_held_out(head: LabelMap) -> None:
