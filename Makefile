@@ -43,20 +43,19 @@ test: $(VENV)/test
 	$(BIN)/python -m tests.language.check
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
-# Train the networks again, from two folders of label maps and one of scans (training/README.md).
+# Train the region network further, from START (training/README.md). Interrupted, it resumes.
+START ?= bids_app/assets/thalnet/thalnet-region.onnx
+STEPS ?= 7000
 weights: $(VENV)/app
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training]'
+	mkdir -p weights
+	cp -n $(START) weights/start.onnx || true
 	$(BIN)/python -m training.shapes $(SHAPES) $(MAPS) weights/anatomies
-	$(BIN)/python -m training.train head $(MAPS) weights/head.pt --steps 800 --seed 7
-	$(BIN)/python -m training.train region weights/anatomies weights/region.pt --steps 3600
-	$(BIN)/python -m training.export head weights/head.pt bids_app/assets/thalnet/thalnet-head.onnx
+	$(BIN)/python -m training.scans weights/start.onnx weights/scans $(SCANS)
+	$(BIN)/python -m training.train region weights/anatomies weights/region.pt \
+		--start weights/start.onnx --scans weights/scans --pairs 16 --steps $(STEPS)
 	$(BIN)/python -m training.export region weights/region.pt \
-		bids_app/assets/thalnet/thalnet-region.onnx
-	$(BIN)/python -m training.scans $(SCANS) weights/scans
-	$(BIN)/python -m training.train region weights/anatomies weights/region.pt --steps 5800 \
-		--scans weights/scans
-	$(BIN)/python -m training.export region weights/region.pt \
-		bids_app/assets/thalnet/thalnet-region.onnx
+		bids_app/assets/thalnet/thalnet-region.onnx --start weights/start.onnx --scans weights/scans
 
 clean:
 	rm -rf $(VENV) $(DEMO)

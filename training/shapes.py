@@ -166,16 +166,18 @@ def _composed(
 
 
 def _write(shape_path: Path, filler: LabelMap, output: Path) -> None:
-    save(complete(shape_path, filler), output / f"{shape_path.name.split('_')[0]}.npz")
+    path = output / f"{shape_path.name.split('_')[0]}.npz"
+    if not path.exists():
+        save(complete(shape_path, filler), path)
 
 
 def main() -> None:
-    """Read the arguments, complete every manual map, write one file for each."""
+    """Read the arguments, complete every manual map that has no file yet."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("shapes", type=Path, help="folder dseg of the manual maps")
     parser.add_argument("labelmaps", type=Path, help="folder of whole-head label maps")
     parser.add_argument("output", type=Path)
-    parser.add_argument("--maps", type=int, default=48, help="how many, in the order of names")
+    parser.add_argument("--maps", type=int, help="how many, in the order of names; default: all")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)

@@ -15,9 +15,12 @@ Example = TypeVar("Example", bound="DataclassInstance")
 
 
 def save(example: DataclassInstance, path: Path) -> None:
-    """Write the arrays and numbers of one example, compressed."""
+    """Write the arrays and numbers of one example, compressed: the whole file or none."""
     arrays = {field.name: getattr(example, field.name) for field in fields(example)}
-    np.savez_compressed(path, **arrays)
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+    partial.replace(path)
 
 
 def read_all(kind: type[Example], folder: Path) -> list[Example]:
