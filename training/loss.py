@@ -39,15 +39,8 @@ def loss_of(
         Whether every two samples that follow one another are a pair.
     """
     log_probability = functional.log_softmax(logits, dim=1)
-    # Both sides of the border weigh the same, so that the optimum stays the true share.
-    thalami = truth[:, _THALAMI].sum(1, keepdim=True)
-    near = thalami
-    for axis in range(3):
-        size = [1, 1, 1]
-        size[axis] = _NEAR
-        near = functional.max_pool3d(near, size, 1, [side // 2 for side in size])
     labelled = truth.sum(1)
-    weight = labelled * (1 + (_NEAR_WEIGHT - 1) * (near[:, 0] > 0).float())
+    weight = labelled * _nearness(truth)
     entropy = -(weight * (truth * log_probability).sum(1)).sum() / weight.sum()
     probability = log_probability.exp() * (labelled[:, None] > 0)
     true_volume = truth[:, _THALAMI].sum((2, 3, 4))
@@ -64,9 +57,25 @@ def loss_of(
         loss = loss + _PAIR_WEIGHT * (cost * (counted[0::2] & counted[1::2])).mean()
     if dice_weight == 0:
         return loss
-    probability = probability[:, _SCORED]
-    target = truth[:, _SCORED]
+    return loss + dice_weight * (1 - _soft_dice(probability[:, _SCORED], truth[:, _SCORED]))
+
+
+def _nearness(truth: torch.Tensor) -> torch.Tensor:
+    """Weight (N, X, Y, Z) of each voxel: more within reach of a thalamus.
+
+    Both sides of the border weigh the same, so that the optimum stays the true share.
+    """
+    near = truth[:, _THALAMI].sum(1, keepdim=True)
+    for axis in range(3):
+        size = [1, 1, 1]
+        size[axis] = _NEAR
+        near = functional.max_pool3d(near, size, 1, [side // 2 for side in size])
+    return 1 + (_NEAR_WEIGHT - 1) * (near[:, 0] > 0).float()
+
+
+def _soft_dice(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Mean overlap of classes, over the whole batch."""
     axes = (0, 2, 3, 4)
     overlap = 2 * (probability * target).sum(axes)
     size = probability.sum(axes) + target.sum(axes)
-    return loss + dice_weight * (1 - (overlap / (size + 1.0)).mean())
+    return (overlap / (size + 1.0)).mean()
