@@ -97,7 +97,7 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
     (N, X, Y, Z) float32
     """
     flat = images.flatten(1)
-    # A part of the voxels tells the percentiles as well.
+    # A part of the voxels gives the percentiles as well.
     ordered = flat[:, ::_SAMPLED].sort(1).values
     last = ordered.shape[1] - 1
     low, high = (ordered[:, [round(share * last)]] for share in (_CLIPPED, 1 - _CLIPPED))

@@ -180,7 +180,7 @@ class Scans:
 
 
 def codes_of(label_map: LabelMap) -> npt.NDArray[np.uint8]:
-    """Number the tissues (X, Y, Z) of a map, the two thalami differently."""
+    """Assign a number to each tissue (X, Y, Z) of a map, to the two thalami different ones."""
     codes = label_map.tissues.copy()
     codes[label_map.classes == 1] = LEFT_CODE
     codes[label_map.classes == 2] = RIGHT_CODE

@@ -87,7 +87,7 @@ _README = """\
 # Average anatomy
 
 `{stem}.nii.gz` names the most probable of {count} tissues
-in every 1 mm voxel of an average head. The `.tsv` beside it lists them, the `.json` describes it.
+in every 1 mm voxel of an average head. The `.tsv` lists them, the `.json` describes the image.
 1 is the left thalamus, 2 the right one; the other tissues do not distinguish the sides. The array
 is in RAS order, the world's origin is the midpoint of both thalami, and the two sides mirror each
 other.
@@ -222,7 +222,7 @@ def mean_volumes(heads: list[Head]) -> npt.NDArray[np.float64]:
     """
     counts = []
     for head in heads:
-        # The box leaves out the neck, where the maps have fluid too.
+        # The box excludes the neck, where the maps have fluid too.
         low = np.maximum(np.round(head.centre + _LOW), 0).astype(int)
         high = np.round(head.centre + _HIGH).astype(int)
         part = head.tissues[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]

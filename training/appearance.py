@@ -31,8 +31,8 @@ PATTERN = Path(__file__).with_name("thalamus-appearance.nii.gz")
 
 _ANATOMY = Path(__file__).parents[1] / "bids_app" / "assets" / "anatomy"
 # Tissue hidden around the thalami, and the part of it still shown next to CSF (mm).
-_HIDDEN_MM, _SHOWN_BESIDE_CSF_MM = 4.0, 1.5
-# White matter that tells the local brightness: away from the thalami, smoothed (mm).
+_HIDDEN_MM, _SHOWN_NEXT_TO_CSF_MM = 4.0, 1.5
+# White matter that gives the local brightness: away from the thalami, smoothed (mm).
 _WHITE_FROM_MM, _WHITE_SMOOTHING_MM = 5.0, 15.0
 # Darker than grey matter by more than this share of the contrast: CSF, where folds do not match.
 _CSF_BELOW = -0.6
@@ -49,7 +49,7 @@ class Pattern:
     brightness : (X, Y, Z) float32
         0 as the caudate and putamen, 1 as white matter; 1 mm voxels, RAS.
     mean, covariance : (3,), (3, 3) float64
-        Of the right thalamus, in voxels.
+        Moments of the right thalamus, in voxels.
     """
 
     brightness: Array
@@ -191,7 +191,7 @@ def measure(paths: list[Path]) -> nib.Nifti1Image:
     thalami = named("left thalamus", "right thalamus")
     far = distance_transform_edt(~thalami)
     fluid = named("ventricle", "cerebrospinal fluid", "choroid plexus", *outside)
-    hidden = (far <= _HIDDEN_MM) & (distance_transform_edt(~fluid) > _SHOWN_BESIDE_CSF_MM)
+    hidden = (far <= _HIDDEN_MM) & (distance_transform_edt(~fluid) > _SHOWN_NEXT_TO_CSF_MM)
     shades = [0.0 if name in outside else MEANS["T1w"].get(name, 0.78) for name in NAMES]
     fixed = ants.from_numpy(np.array(shades, dtype=np.float32)[labels], **place)
     visible = ants.from_numpy((~hidden).astype(np.float32), **place)

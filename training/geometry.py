@@ -28,7 +28,7 @@ _STEPS = 3
 _UNEVEN = 0.35
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Geometry:
     """Shape of every image of a batch.
 
@@ -100,7 +100,14 @@ def draw_geometry(
     step = (amounts[:, :, None, None, None] * uneven / _STEPS)[:, :, None]
     for _ in range(_STEPS):
         position = position + (step * placement.pull_at(heads, position)).sum(1)
-    return Geometry(heads, matrix, centre, position - start, mirrored, old)
+    return Geometry(
+        heads=heads,
+        matrix=matrix,
+        centre=centre,
+        displacement=position - start,
+        mirrored=mirrored,
+        old=old,
+    )
 
 
 def _affine(count: int, mirrored: torch.Tensor, draws: Draws) -> torch.Tensor:

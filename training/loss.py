@@ -23,7 +23,7 @@ def loss_of(
 
     Cross-entropy is a proper score: its optimum is the true share of each class in a voxel, so
     that summed probabilities are volumes. The squared relative error of the volume of each
-    thalamus says so again, of all voxels together: errors that are small in each voxel, and the
+    thalamus adds the same for all voxels together: errors that are small in each voxel, and the
     same in all, weigh little otherwise. The difference of volume between the two images of a pair
     is given, often nil, whatever the contrast, noise and resolution of either. Dice speeds the
     start up and is faded out.

@@ -115,7 +115,7 @@ def redraw(tissues: npt.NDArray[np.uint8], thalami: Array) -> npt.NDArray[np.uin
 
 
 def _mirror_symmetric(tissues: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The left half and its mirror image; the midline belongs to neither thalamus."""
+    """Join the left half and its mirror image; the midline belongs to neither thalamus."""
     half = tissues.shape[0] // 2
     swap = np.arange(len(NAMES), dtype=np.uint8)
     swap[_LEFT] = _RIGHT
@@ -152,7 +152,7 @@ def main() -> None:
 
 
 def describe(thalami: Array, maps: int, folder: Path) -> None:
-    """Tell the new source of the thalami in the description and the README."""
+    """Name the new source of the thalami in the description and the README."""
     path = folder / f"{FILE_STEM}.json"
     description = json.loads(path.read_text(encoding="utf-8"))
     description["Source"] += "; thalami: HOA-2 subcortical maps, doi:10.3389/fnana.2022.894606"

@@ -113,7 +113,7 @@ def _averaged(
 
 
 def _unit_grid(matrix: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """Sampling grid (1, X, Y, Z, 3) of an affine map (3, 4) between unit coordinates."""
+    """Make the sampling grid (1, X, Y, Z, 3) of an affine map (3, 4) between unit coordinates."""
     # affine_grid orders coordinates from the last axis to the first.
     turned = torch.cat([matrix[:, :3].flip(0, 1), matrix[:, 3:].flip(0)], 1)
     return functional.affine_grid(turned[None], [1, 1, *shape], align_corners=False)

@@ -118,7 +118,7 @@ def _warped(
     centre: npt.NDArray[np.float64],
     spacing: float,
 ) -> npt.NDArray[np.uint8]:
-    """The filler's tissues on the grid of the manual map."""
+    """Bring the filler's tissues onto the grid of the manual map."""
     fixed = ants.from_numpy(
         _painted(drawn, labelled), origin=tuple(-centre * spacing), spacing=(spacing,) * 3
     )

@@ -77,16 +77,16 @@ class Session:
     same: torch.Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Scene:
     """Tissue of a batch (N sessions) before acquisition.
 
     Attributes
     ----------
     shares : (N, CODES, X, Y, Z) float32
-        Of each tissue in each voxel.
+        Share of each tissue in each voxel.
     truth : (N, C, X, Y, Z) float32
-        Of each class.
+        Share of each class.
     thalamus : (N, X, Y, Z) float32
     pattern : (N, X, Y, Z) float32
         Measured brightness, 0 where there is none.
@@ -220,14 +220,14 @@ def _scene(
         for length in (5.0, 9.0)
     )
     return _Scene(
-        shares,
-        truth,
-        thalamus,
-        pattern,
-        paired(_lesions(truth, shares[:, _WHITE], geometry.old, view, draws), session.same),
-        paired(veins(truth, view, draws), session.same),
-        nuclei,
-        regions,
+        shares=shares,
+        truth=truth,
+        thalamus=thalamus,
+        pattern=pattern,
+        lesions=paired(_lesions(truth, shares[:, _WHITE], geometry.old, view, draws), session.same),
+        veins=paired(veins(truth, view, draws), session.same),
+        nuclei=nuclei,
+        regions=regions,
     )
 
 
