@@ -279,19 +279,42 @@ def largest_array() -> int:
     return int(size[1]) - 1 if size else 1000
 
 
-def read_submissions(output_dir: Path) -> list[Submission]:
-    """Read every submission of an output folder, in order."""
-    folders = (output_dir / "logs" / "slurm").glob("[0-9]*")
-    submissions = []
-    for folder in sorted(folders, key=lambda path: int(path.name)):
-        try:
-            kept = json.loads((folder / "submission.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        request = Request(**{**kept["request"], "extra": tuple(kept["request"]["extra"])})
-        sessions = tuple((subject, session) for subject, session in kept["sessions"])
-        submissions.append(Submission(folder, sessions, request, kept["job"]))
-    return submissions
+def read_submissions(output_dir: Path) -> tuple[list[Submission], list[Path]]:
+    """Read every submission of an output folder.
+
+    Returns
+    -------
+    submissions : list of Submission
+        In the order of their numbers.
+    unreadable : list of Path
+        Folders that hold none, or a damaged one.
+    """
+    folders = [path for path in (output_dir / "logs" / "slurm").glob("*") if path.is_dir()]
+    kept = {path: _read(path) if path.name.isdecimal() else None for path in folders}
+    submissions = [submission for submission in kept.values() if submission is not None]
+    return (
+        sorted(submissions, key=lambda submission: int(submission.folder.name)),
+        sorted(path for path, submission in kept.items() if submission is None),
+    )
+
+
+def _read(folder: Path) -> Submission | None:
+    """Read one submission; None if it is damaged."""
+    try:
+        content = json.loads((folder / "submission.json").read_text(encoding="utf-8"))
+        request = Request(**{**content["request"], "extra": tuple(content["request"]["extra"])})
+        sessions = tuple((subject, session) for subject, session in content["sessions"])
+        job = content["job"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    numbers = (request.chunk, request.cpus, request.mib, request.minutes, request.throttle)
+    is_sound = (
+        all(type(number) is int and number > 0 for number in numbers)
+        and all(isinstance(subject, str) for subject, _ in sessions)
+        and all(session is None or isinstance(session, str) for _, session in sessions)
+        and isinstance(job, str)
+    )
+    return Submission(folder, sessions, request, job) if is_sound else None
 
 
 def states(output_dir: Path, submissions: Sequence[Submission]) -> dict[Labels, SessionState]:
@@ -339,7 +362,8 @@ def _queue(jobs: Sequence[str]) -> dict[str, str]:
     if not jobs:
         return {}
     answer = _slurm("squeue", "--noheader", "--array", "--me", "--format=%i %T")
-    return dict(line.split() for line in answer.splitlines() if line.partition("_")[0] in jobs)
+    lines = [line.split() for line in answer.splitlines() if line.partition("_")[0] in jobs]
+    return {words[0]: words[1] for words in lines if len(words) == 2}
 
 
 def _store(submission: Submission) -> None:

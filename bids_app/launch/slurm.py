@@ -268,7 +268,9 @@ def _print_states(options: Options) -> int:
 
 def _submissions(options: Options) -> list[job_array.Submission]:
     """Read the submissions of an output folder, of which there must be one."""
-    submissions = job_array.read_submissions(options.folders.output_dir)
+    submissions, unreadable = job_array.read_submissions(options.folders.output_dir)
+    for folder in unreadable:
+        sys.stderr.write(f"thalbids-slurm: {folder} holds no readable submission; not used.\n")
     if not submissions:
         raise MissingInputError(f"No job has been submitted for {options.folders.output_dir} yet.")
     return submissions

@@ -22,7 +22,7 @@ from tests.conftest import save_image
 def _script(bids: Path, *words: str) -> Path:
     out = bids.parent / "out"
     assert slurm_main([str(bids), str(out), *words]) == 0
-    return job_array.read_submissions(out)[-1].folder
+    return job_array.read_submissions(out)[0][-1].folder
 
 
 def test_the_array_script_covers_every_session_once(bids: Path) -> None:
@@ -68,10 +68,10 @@ def test_sessions_that_are_compared_are_measured_by_one_task(
     monkeypatch.setattr("bids_app.launch.slurm.predict_series", lambda _: Cost(7200, 9000))
     folder = _script(bids)
     assert len((folder / "sessions.txt").read_text().splitlines()) == 5
-    assert job_array.read_submissions(bids.parent / "out")[-1].request.mib < 9000
+    assert job_array.read_submissions(bids.parent / "out")[0][-1].request.mib < 9000
     folder = _script(bids, "--longitudinal")
     assert (folder / "sessions.txt").read_text() == "01 a\n02 -\n03 a\n"
-    request = job_array.read_submissions(bids.parent / "out")[-1].request
+    request = job_array.read_submissions(bids.parent / "out")[0][-1].request
     assert request.mib >= 9000
     # The three sessions themselves take their time, too.
     assert request.minutes > 120
@@ -80,7 +80,7 @@ def test_sessions_that_are_compared_are_measured_by_one_task(
 def test_there_is_no_group_job_unless_requested(bids: Path) -> None:
     out = bids.parent / "out"
     assert slurm_main([str(bids), str(out), "participant"]) == 0
-    assert not (job_array.read_submissions(out)[-1].folder / "group.sh").exists()
+    assert not (job_array.read_submissions(out)[0][-1].folder / "group.sh").exists()
 
 
 def test_in_an_image_everything_it_needs_is_bound(bids: Path) -> None:
@@ -109,7 +109,7 @@ def test_resubmission_takes_only_what_failed_and_gives_it_more(
     assert slurm_main([*words, "--status"]) == 66
     assert slurm_main([*words, "--submit", "--task-mem", "5000"]) == 0
     assert asked[-1][2] == "--dependency=afterany:7"
-    first = job_array.read_submissions(out)[0]
+    first = job_array.read_submissions(out)[0][0]
     write_record(out, Outcome(name="sub-01_ses-a", status="done"))
     write_record(
         out,
@@ -127,7 +127,7 @@ def test_resubmission_takes_only_what_failed_and_gives_it_more(
     assert "sub-03_ses-a failed: killed, out of memory" in told
     assert "3 sessions: 1 done, 2 failed\n" in told
     assert slurm_main([*words, "--resubmit"]) == 0
-    second = job_array.read_submissions(out)[1]
+    second = job_array.read_submissions(out)[0][1]
     assert second.sessions == (("02", "a"), ("03", "a"))
     assert second.request.mib == 10_000
     for subject in ("02", "03"):
