@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
+from bids_app.dataset.annex import fetch_advice
 from bids_app.errors import MissingInputError
 
 if TYPE_CHECKING:
@@ -85,6 +86,5 @@ def sha256(path: Path) -> str:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        # An annexed file whose content was not fetched is a link that leads nowhere.
-        advice = "Fetch its content (datalad get) and start again." if path.is_symlink() else ""
-        raise MissingInputError(f"Cannot read {path}: {error.strerror}. {advice}") from error
+        text = f"Cannot read {path}: {error.strerror}. {fetch_advice(path)}"
+        raise MissingInputError(text.rstrip()) from error

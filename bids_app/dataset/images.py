@@ -13,7 +13,8 @@ from nibabel.freesurfer.mghformat import MGHError
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError, ImageDataError, SpatialImage
 from nibabel.wrapstruct import WrapStructError
 
-from bids_app.errors import BadDataError, MissingInputError
+from bids_app.dataset.annex import fetch_advice
+from bids_app.errors import BadDataError, MissingInputError, ThalbidsError
 from bids_app.images.volume import Volume
 
 # A head at 0.4 mm has about 2e8 voxels; a larger number implies a damaged header.
@@ -76,7 +77,7 @@ def read_volume(
     try:
         data = np.asanyarray(image.dataobj)
     except UNREADABLE as error:
-        raise BadDataError(_damaged(path, error)) from error
+        raise _unreadable(path, error) from error
     except MemoryError as error:
         raise BadDataError(f"{path} does not fit into memory.") from error
     data = data.reshape(data.shape[:3] if volumes == 1 else (*data.shape[:3], volumes))
@@ -101,14 +102,21 @@ def _open(path: Path, volumes: int) -> SpatialImage:
             raise BadDataError(f"{path} is not a volume. Expected a NIfTI image.")
         _check_header(path, image.shape, image.affine, volumes)
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        raise MissingInputError(f"Cannot read {path}: {error.strerror or error}.") from error
+        text = f"Cannot read {path}: {error.strerror or error}. {fetch_advice(path)}"
+        raise MissingInputError(text.rstrip()) from error
     except UNREADABLE as error:
-        raise BadDataError(_damaged(path, error)) from error
+        raise _unreadable(path, error) from error
     return image
 
 
-def _damaged(path: Path, error: Exception) -> str:
-    return f"{path} is damaged or not a NIfTI image ({error}). Copy it again from its source."
+def _unreadable(path: Path, error: Exception) -> ThalbidsError:
+    """Tell a damaged file from one that was not fetched."""
+    advice = fetch_advice(path)
+    if advice:
+        return MissingInputError(f"{path} is not an image but points to one. {advice}")
+    return BadDataError(
+        f"{path} is damaged or not a NIfTI image ({error}). Copy it again from its source."
+    )
 
 
 def _check_varies(path: Path, data: npt.NDArray[np.generic]) -> None:
