@@ -11,6 +11,7 @@ from typing import cast
 
 from bids_app.arguments.filters import read_filters
 from bids_app.arguments.parser import LEVELS, build_parser, normalized
+from bids_app.dataset.names import LABEL
 from bids_app.errors import (
     MissingInputError,
     PermissionDeniedError,
@@ -128,8 +129,8 @@ def _labels(values: Sequence[str] | None, prefix: str) -> tuple[str, ...] | None
         return None
     labels = tuple(dict.fromkeys(value.removeprefix(prefix) for value in values))
     for label in labels:
-        if not re.fullmatch(r"[0-9a-zA-Z]+", label):
-            raise UsageError(f"'{label}' is not a BIDS label: letters and digits only.")
+        if not re.fullmatch(LABEL, label):
+            raise UsageError(f"'{label}' is not a BIDS label: letters, digits and plus signs only.")
     return labels
 
 

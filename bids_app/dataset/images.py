@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -20,6 +21,8 @@ from bids_app.images.volume import Volume
 # A head at 0.4 mm has about 2e8 voxels; a larger number implies a damaged header.
 MOST_VOXELS = 1_000_000_000
 _FEWEST_VOXELS_PER_AXIS = 8
+# Units of space in NIfTI headers, in mm.
+_MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
 
 # What nibabel and the decompression raise for an image that cannot be read.
 UNREADABLE = (
@@ -156,6 +159,23 @@ def count_voxels(path: Path) -> int | None:
         return int(np.prod([int(n) for n in shape], dtype=np.int64))
     except UNREADABLE:
         return None
+
+
+def voxel_size(path: Path) -> tuple[float, float, float] | None:
+    """Read the sides of a voxel in mm from the header of an image, without reading its data.
+
+    Returns
+    -------
+    tuple of float or None
+        None if the image cannot be read.
+    """
+    try:
+        header: Any = nib.load(path).header
+        scale = _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
+        x, y, z = (float(side) * scale for side in header.get_zooms()[:3])
+    except (*UNREADABLE, AttributeError, KeyError):
+        return None
+    return x, y, z
 
 
 def _check_header(path: Path, shape: tuple[int, ...], affine: object, expected: int) -> None:

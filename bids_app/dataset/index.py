@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bids_app.contrasts import Role, suffixes
+from bids_app.dataset.choice import Candidate, Choice, choose, usable
 from bids_app.dataset.inputs import Account, OfferKind
 from bids_app.dataset.layout import images_by_subject, is_readable, layouts_of
-from bids_app.dataset.names import LABEL_ENTITIES, parse_name
-from bids_app.dataset.tables import read_json
+from bids_app.dataset.names import LABEL, entities_of, ordered, parse_name
+from bids_app.dataset.notes import Note, NoteKind
 from bids_app.errors import (
-    BadDataError,
     Cause,
-    InvalidBIDSError,
     MissingInputError,
     NothingSelectedError,
     Problem,
@@ -49,7 +48,8 @@ class Scan:
     contrast : str
         BIDS suffix, for example ``T1w``.
     entities : tuple of (str, str)
-        Short entity names and values, ``sub`` and ``ses`` included, in BIDS order.
+        Short entity names and values, ``sub`` and ``ses`` included, in BIDS order: all of them, so
+        that the results of two images never have the same name.
     """
 
     path: Path
@@ -60,6 +60,16 @@ class Scan:
     def name(self) -> str:
         """Entities as in file names, ``sub-01_ses-01_run-1``."""
         return "_".join(f"{key}-{value}" for key, value in self.entities)
+
+    @property
+    def session(self) -> str | None:
+        """Label of ``ses-``; None without session."""
+        return dict(self.entities).get("ses")
+
+    @property
+    def contrast_agent(self) -> str | None:
+        """Label of ``ce-``; None without contrast agent."""
+        return dict(self.entities).get("ce")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +94,10 @@ class Session:
     baseline : Scan or None
         The T1w of the subject's first session (by the order of labels) that has one, which need
         not be selected. None for that session itself, and for those measured on another contrast.
+    baseline_choice : str
+        Why it was chosen among several; empty if there was one.
+    notes : tuple of Note
+        What was chosen by `bids_app.dataset.choice`, and images that cannot be measured.
     """
 
     subject: str
@@ -93,6 +107,8 @@ class Session:
     others: tuple[Scan, ...] = ()
     unused: tuple[Scan, ...] = ()
     baseline: Scan | None = None
+    baseline_choice: str = ""
+    notes: tuple[Note, ...] = ()
 
     @property
     def name(self) -> str:
@@ -104,37 +120,6 @@ class Session:
         """Folder of the session below the dataset, ``sub-01/ses-01``."""
         subject = Path(f"sub-{self.subject}")
         return subject / f"ses-{self.session}" if self.session else subject
-
-
-def check_dataset(bids_dir: Path) -> None:
-    """Refuse a folder that is not a BIDS dataset.
-
-    Only what every use of the dataset depends on is checked: a readable
-    ``dataset_description.json`` with a name and a BIDS version. A flaw elsewhere affects only the
-    sessions concerned.
-
-    Raises
-    ------
-    MissingInputError
-        If the folder is empty.
-    InvalidBIDSError
-        If the description is absent, not JSON or without its required fields.
-    """
-    if not any(bids_dir.iterdir()):
-        raise MissingInputError(
-            f"The dataset {bids_dir} is empty. Give the path of a BIDS dataset."
-        )
-    path = bids_dir / "dataset_description.json"
-    advice = "Add it (see bids.neuroimaging.io) or use --skip-bids-validation."
-    if not path.is_file():
-        raise InvalidBIDSError(f"{path} is missing: not a BIDS dataset. {advice}")
-    try:
-        description = read_json(path)
-    except BadDataError as error:
-        raise InvalidBIDSError(f"{error} {advice}") from error
-    for field in ("Name", "BIDSVersion"):
-        if not isinstance(description, dict) or not description.get(field):
-            raise InvalidBIDSError(f"{path} lacks the required field '{field}'. {advice}")
 
 
 def index_sessions(
@@ -210,11 +195,11 @@ def _subjects_in(selection: Selection, account: Account) -> list[str]:
     labels = []
     with os.scandir(account.root) as entries:
         for entry in entries:
-            is_named = re.fullmatch(r"sub-[0-9a-zA-Z]+", entry.name) is not None
+            is_named = re.fullmatch(rf"sub-{LABEL}", entry.name) is not None
             if is_named and entry.is_dir():
                 labels.append(entry.name.removeprefix("sub-"))
             elif selection.participant_labels is None and (is_named or _resembles_subject(entry)):
-                reason = "not a folder" if is_named else "not named sub-<letters and digits>"
+                reason = "not a folder" if is_named else "not named sub-<letters, digits, +>"
                 account.pass_by(entry.path, OfferKind.SUBJECT, reason)
     return sorted(labels)
 
@@ -253,22 +238,23 @@ def _sessions_of(
     if not is_readable(folder):
         return [Session(subject=subject, problem=_denied(folder))]
     every_image = account.images.get(subject, [])
-    labels = ({_entity(image, "ses") for image in every_image} | _sessions_in(folder, account)) or {
-        None
-    }
+    named = {_session_of(image, folder) for image in every_image}
+    labels = (named | _sessions_in(folder, account)) or {None}
     if selection.session_labels is not None:
         labels = {label for label in labels if label in selection.session_labels}
-    candidates = sorted(images[_BASELINE], key=lambda path: (_entity(path, "ses") or "", path))
-    baseline = _scan(candidates[0]) if candidates else None
+    scans, notes = _scans_of(images, folder.parent)
+    baseline = _baseline(scans[_BASELINE])
     sessions = []
     for label in sorted(labels, key=lambda value: value or ""):
-        scans = {
-            contrast: tuple(_scan(path) for path in sorted(paths) if _entity(path, "ses") == label)
-            for contrast, paths in images.items()
+        of_session = {
+            contrast: [scan for scan in group if scan.session == label]
+            for contrast, group in scans.items()
         }
-        session = _session(subject, label, scans, baseline)
+        session = _session(subject, label, of_session, baseline)
+        about = (note for note in notes if _session_of(Path(note.path), folder) == label)
+        session = replace(session, notes=(*about, *session.notes))
         if not session.anchors:
-            present = [image for image in every_image if _entity(image, "ses") == label]
+            present = [image for image in every_image if _session_of(image, folder) == label]
             problem = _no_anchor(folder.parent, session, present, selection)
             session = replace(session, problem=problem)
         sessions.append(session)
@@ -282,47 +268,95 @@ def _sessions_in(folder: Path, account: Account) -> set[str | None]:
         for entry in entries:
             if entry.name in _DATA_TYPES or entry.name.startswith(".") or not entry.is_dir():
                 continue
-            if re.fullmatch(r"ses-[0-9a-zA-Z]+", entry.name):
+            if re.fullmatch(rf"ses-{LABEL}", entry.name):
                 labels.add(entry.name.removeprefix("ses-"))
             elif entry.name.lower().startswith("ses"):
-                reason = "not named ses-<letters and digits>"
+                reason = "not named ses-<letters, digits, +>"
                 account.pass_by(entry.path, OfferKind.SESSION, reason)
             else:
                 account.pass_by(entry.path, OfferKind.FOLDER, "not a data type of BIDS")
     return labels
 
 
+def _scans_of(
+    images: Mapping[str, list[Path]], bids_dir: Path
+) -> tuple[dict[str, list[Scan]], list[Note]]:
+    """Describe the images that can be used, by contrast, and why others cannot."""
+    scans, notes = {}, []
+    for contrast, paths in images.items():
+        kept, passed_by = usable(paths)
+        scans[contrast] = [_scan(path, bids_dir) for path in kept]
+        notes += passed_by
+    return scans, notes
+
+
+def _baseline(scans: Sequence[Scan]) -> Choice[Scan] | None:
+    """Choose among the scans of the first session that has one."""
+    if not scans:
+        return None
+    first = min(scan.session or "" for scan in scans)
+    candidates = [scan for scan in scans if (scan.session or "") == first]
+    return choose_scan(candidates, f"{_BASELINE} images of the first session")
+
+
+def choose_scan(scans: Iterable[Scan], what: str) -> Choice[Scan]:
+    """Choose among scans by the rule of `bids_app.dataset.choice`."""
+    return choose((Candidate(item=scan, path=scan.path) for scan in scans), what)
+
+
 def _session(
     subject: str,
     label: str | None,
-    scans: Mapping[str, tuple[Scan, ...]],
-    baseline: Scan | None,
+    scans: Mapping[str, Sequence[Scan]],
+    baseline: Choice[Scan] | None,
 ) -> Session:
     """Divide the scans of a session, by contrast, into those to measure and those to align."""
     measured = next((contrast for contrast in _ANCHORS if scans[contrast]), None)
     if measured is None:
         return Session(subject=subject, session=label)
-    others = [group for contrast, group in scans.items() if contrast != measured and group]
-    is_later = baseline is not None and label not in (None, dict(baseline.entities).get("ses"))
+    others = [
+        choose_scan(group, f"{contrast} images")
+        for contrast, group in scans.items()
+        if contrast != measured and group
+    ]
+    is_later = baseline is not None and label not in (None, baseline.chosen.session)
+    earlier = baseline if is_later and measured == _BASELINE else None
+    used = [*scans[measured], *(choice.chosen for choice in others)]
     return Session(
         subject=subject,
         session=label,
-        anchors=scans[measured],
-        others=tuple(group[0] for group in others),
-        unused=tuple(scan for group in others for scan in group[1:]),
-        baseline=baseline if is_later and measured == _BASELINE else None,
+        anchors=tuple(scans[measured]),
+        others=tuple(choice.chosen for choice in others),
+        unused=tuple(scan for choice in others for scan in choice.ranked[1:]),
+        baseline=earlier.chosen if earlier else None,
+        baseline_choice=earlier.sentence if earlier else "",
+        notes=(
+            *(
+                Note(NoteKind.CHOICE, str(choice.chosen.path), choice.sentence)
+                for choice in others
+                if choice.sentence
+            ),
+            *(_agent_note(scan) for scan in used if scan.contrast_agent),
+        ),
     )
 
 
-def _entity(path: Path, short: str) -> str | None:
-    """Look up the label of an entity in a file's name; pybids turns ``run-01`` into a number."""
-    return parse_name(path.name).entities.get(short)
+def _agent_note(scan: Scan) -> Note:
+    text = f"{scan.path.name} was acquired with contrast agent (ce-{scan.contrast_agent})."
+    return Note(NoteKind.CONTRAST_AGENT, str(scan.path), text)
 
 
-def _scan(path: Path) -> Scan:
+def _session_of(path: Path, folder: Path) -> str | None:
+    """Look up the session of an image, which its folder tells if its name does not."""
+    return entities_of(path, folder).get("ses")
+
+
+def _scan(path: Path, bids_dir: Path) -> Scan:
     entities, suffix = parse_name(path.name)
-    present = tuple((key, entities[key]) for key in LABEL_ENTITIES if key in entities)
-    return Scan(path, suffix, present)
+    session = _session_of(path, bids_dir)
+    if session is not None:
+        entities["ses"] = session
+    return Scan(path, suffix, ordered(entities))
 
 
 def _absent(folder: Path) -> Problem:

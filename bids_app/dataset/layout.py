@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bids_app.dataset.inputs import Account, OfferKind
-from bids_app.dataset.names import parse_name
+from bids_app.dataset.names import LABEL, parse_name
 from bids_app.errors import CannotCreateError
 from bids_app.options import ANY_VALUE, REGEX_SEARCH
 
@@ -45,7 +45,7 @@ def layouts_of(account: Account, subjects: list[str] | None, database: Path | No
     """
     # A database is for later runs as well, which may select other subjects.
     if subjects is None or database is not None:
-        return [_layout(account, account.root, "[0-9a-zA-Z]+", database)]
+        return [_layout(account, account.root, LABEL, database)]
     if len(subjects) <= _FEW:
         # With a pattern, pybids would visit the folder of every other subject to ignore it.
         return [_layout(account, account.root / f"sub-{subject}") for subject in subjects]
@@ -160,7 +160,7 @@ def images_by_subject(
             # An image in the folder of another subject than that of its name belongs to neither.
             if f"sub-{subject}" not in path.parts:
                 reason = "not named for the subject of its folder"
-            elif folder.startswith("ses-") and folder != f"ses-{session}":
+            elif folder.startswith("ses-") and session not in (None, folder.removeprefix("ses-")):
                 reason = "not named for the session of its folder"
             else:
                 images.setdefault(subject, []).append(path)

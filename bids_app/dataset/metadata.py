@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bids_app.dataset.names import parse_name
+from bids_app.dataset.names import comparable, parse_name
 from bids_app.dataset.tables import read_json
 from bids_app.errors import BadDataError
 
@@ -41,13 +41,13 @@ class Sidecars:
             Files in the folders from the root to that of the image that have its suffix and no
             entity that it lacks.
         """
-        entities, suffix = parse_name(image.name)
+        entities, suffix = _parsed(image)
         sidecars: list[Path] = []
         above = [folder for folder in image.parents if folder.is_relative_to(self._root)]
         for folder in reversed(above):
             applicable = []
             for path in self._in(folder):
-                others, other_suffix = parse_name(path.name)
+                others, other_suffix = _parsed(path)
                 if other_suffix == suffix and others.items() <= entities.items():
                     applicable.append((len(others), path))
             sidecars += [path for _, path in sorted(applicable)]
@@ -57,6 +57,11 @@ class Sidecars:
         if folder not in self._listed:
             self._listed[folder] = sorted(folder.glob("*.json"))
         return self._listed[folder]
+
+
+def _parsed(path: Path) -> tuple[Mapping[str, str], str]:
+    name = parse_name(path.name)
+    return comparable(name.entities), name.suffix
 
 
 def merged(sidecars: tuple[Path, ...]) -> Mapping[str, object]:

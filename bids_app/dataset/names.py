@@ -8,11 +8,25 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 # Entities that distinguish the scans of one session, in the order of BIDS names.
-SCAN_ENTITIES = ("acq", "ce", "rec", "run")
+SCAN_ENTITIES = (
+    *("sample", "task", "tracksys", "acq", "nuc", "voi", "ce", "trc", "stain", "rec", "dir", "run"),
+    *("mod", "echo", "flip", "inv", "mt", "part", "proc", "chunk"),
+)
 # All entities by which a label image names its scan.
 LABEL_ENTITIES = ("sub", "ses", *SCAN_ENTITIES)
+# A label, as a regular expression; a plus sign joins its parts since BIDS 1.11.
+LABEL = "[0-9a-zA-Z+]+"
 
-_ENTITY = re.compile(r"(?:^|_)([a-z]+)-([0-9a-zA-Z+]+)")
+# All entities in the order of names; others follow them.
+_ORDER = (
+    *LABEL_ENTITIES[:-1],
+    *("hemi", "space", "split", "recording", "chunk"),
+    *("atlas", "seg", "scale", "res", "den", "label", "desc"),
+)
+_PLACES = {key: place for place, key in enumerate(_ORDER)}
+# Their labels are numbers, with or without leading zeros.
+_INDICES = frozenset({"run", "echo", "flip", "inv", "split", "chunk"})
+_ENTITY = re.compile(rf"(?:^|_)([a-z]+)-({LABEL})")
 
 T = TypeVar("T")
 
@@ -52,6 +66,53 @@ def parse_name(name: str) -> BIDSName:
     stem = name.partition(".")[0]
     last = stem.rpartition("_")[2]
     return BIDSName(dict(_ENTITY.findall(stem)), "" if "-" in last else last)
+
+
+def in_order(name: str) -> str:
+    """Put the entities of a name into the order of BIDS.
+
+    Parameters
+    ----------
+    name : str
+        Parts joined by underscores, the last one a suffix. Parts that are no entities of BIDS
+        follow those that are.
+
+    Examples
+    --------
+    >>> in_order("sub-01_run-1_chunk-2_echo-1_space-T1w_T1w.nii.gz")
+    'sub-01_run-1_echo-1_space-T1w_chunk-2_T1w.nii.gz'
+    """
+    *parts, last = name.split("_")
+    return "_".join([*sorted(parts, key=_place), last])
+
+
+def ordered(entities: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Put entities into the order of BIDS.
+
+    Examples
+    --------
+    >>> ordered({"sub": "01", "run": "1", "ses": "02"})
+    (('sub', '01'), ('ses', '02'), ('run', '1'))
+    """
+    return tuple(sorted(entities.items(), key=lambda item: _place(item[0])))
+
+
+def _place(part: str) -> int:
+    return _PLACES.get(part.partition("-")[0], len(_ORDER))
+
+
+def comparable(entities: Mapping[str, str]) -> dict[str, str]:
+    """Write indices without leading zeros, so that ``inv-01`` equals ``inv-1``.
+
+    Examples
+    --------
+    >>> comparable({"acq": "01", "inv": "01", "run": "0"})
+    {'acq': '01', 'inv': '1', 'run': '0'}
+    """
+    return {
+        key: str(int(label)) if key in _INDICES and label.isdecimal() else label
+        for key, label in entities.items()
+    }
 
 
 def entities_of(path: Path, root: Path) -> dict[str, str]:
@@ -104,8 +165,9 @@ def agreement(
     >>> agreement(parse_name("sub-01_ses-01_run-1_dseg").entities, scan) is None
     True
     """
-    shared = [key for key in keys if key in labels]
-    if any(labels[key] != scan.get(key) for key in shared):
+    named, present = comparable(labels), comparable(scan)
+    shared = [key for key in keys if key in named]
+    if any(named[key] != present.get(key) for key in shared):
         return None
     return len(shared)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from bids_app.dataset.choice import usable
 from bids_app.dataset.index import Session
 from bids_app.dataset.metadata import Sidecars, merged
 from bids_app.dataset.names import parse_name
@@ -132,8 +133,9 @@ def find_sources(session: Session, folders: Folders) -> tuple[SourceImage, ...]:
     for dataset, root in roots.items():
         sidecars = Sidecars(root)
         folder = root / session.folder
-        paths = [path for kind in ("anat", "fmap") for path in (folder / kind).glob("*.nii*")]
-        for path in sorted(paths):
+        found = [path for kind in ("anat", "fmap") for path in (folder / kind).glob("*.nii*")]
+        paths, _ = usable(path for path in found if parse_name(path.name).suffix in _SUFFIXES)
+        for path in paths:
             entities, suffix = parse_name(path.name)
             if is_source(entities, suffix):
                 images.append(

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.names import in_order
 
 # Space half-way between all scans of a participant.
 WITHIN_SUBJECT = "withinSubject"
@@ -179,4 +180,4 @@ def _segmentation(name: str, anchor: str, method: str, contrast: str) -> PurePos
 def _anat(name: str, ending: str) -> PurePosixPath:
     """Place a file by the subject and session among its entities."""
     folders = [part for part in name.split("_") if part.startswith(("sub-", "ses-"))]
-    return PurePosixPath(*folders, "anat", f"{name}_{ending}")
+    return PurePosixPath(*folders, "anat", in_order(f"{name}_{ending}"))

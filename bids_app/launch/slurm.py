@@ -16,9 +16,10 @@ from itertools import groupby
 from pathlib import Path
 
 from bids_app.dataset.checksums import sha256
-from bids_app.dataset.index import check_dataset, index_sessions
+from bids_app.dataset.index import index_sessions
 from bids_app.dataset.inputs import Account, lines, write_inputs
 from bids_app.dataset.staging import prepare_output
+from bids_app.dataset.validity import check_dataset
 from bids_app.errors import (
     ExitCode,
     MissingInputError,

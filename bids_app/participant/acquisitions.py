@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
+from bids_app.dataset.choice import ANOTHER, MEANT, UNKNOWN, Candidate, Choice, choose
+from bids_app.dataset.names import comparable
 from bids_app.dataset.sources import DERIVATIVE, SourceImage
 from bids_app.errors import BadDataError, MissingInputError, ThalbidsError
 from bids_app.qmri.mp2rage import MP2RAGEProtocol
@@ -14,6 +16,8 @@ from bids_app.qmri.spoiled_gradient_echo import Excitation
 
 # Entities that distinguish the images of one acquisition.
 _WITHIN = ("echo", "flip", "inv", "mt", "part")
+# Entities that may distinguish images of one acquisition, or acquisitions (see `_split`).
+_AMBIGUOUS = {"MPM": ("acq",), "VFA": ("acq",), "MP2RAGE": ("acq", "rec")}
 # The longest plausible times, in s; larger values are milliseconds.
 _LONGEST_ECHO = 0.2
 _LONGEST_EXCITATION = 1.0
@@ -40,9 +44,18 @@ class EchoSeries:
 
 @dataclass(frozen=True)
 class _Named:
-    """An acquisition with the entities that all its images share."""
+    """An acquisition with the entities that all its images share.
+
+    Attributes
+    ----------
+    name : str
+        These entities, as in file names.
+    choices : tuple of str
+        Which images were chosen among several, and why.
+    """
 
     name: str
+    choices: tuple[str, ...] = field(default=(), kw_only=True)
     kind: ClassVar[str]
 
     @property
@@ -122,13 +135,17 @@ def acquisitions_of(sources: Iterable[SourceImage]) -> tuple[list[Acquisition], 
             candidates = [
                 image for image in sources if (image.dataset, _kind(image)) == (dataset, kind)
             ]
-            for images in _split(candidates):
-                name = _common_name(images)
+            sets = _by_preference(_split(candidates), kind)
+            for images in sets.ranked:
                 try:
-                    field = _transmit_field(sources, images)
-                    acquisitions.append(_BUILDERS[kind](name, images, field))
+                    fields = _transmit_field(sources, images)
+                    acquisition = _BUILDERS[kind](_common_name(images), images, fields.first)
                 except ThalbidsError as error:
                     problems.append(f"{kind} cannot be used: {error}")
+                    continue
+                first = sets.sentence if images is sets.ranked[0] else ""
+                said = (first, *acquisition.choices, fields.sentence)
+                acquisitions.append(replace(acquisition, choices=tuple(filter(None, said))))
     return acquisitions, problems
 
 
@@ -136,54 +153,105 @@ def _kind(image: SourceImage) -> str:
     return "MP2RAGE" if image.suffix == "UNIT1" else image.suffix
 
 
+def _by_preference(
+    sets: Sequence[Sequence[SourceImage]], kind: str
+) -> Choice[Sequence[SourceImage]]:
+    """Sort the acquisitions of one kind, each known by its first image."""
+    if not sets:
+        return Choice(())
+    candidates = [
+        Candidate(item=images, path=images[0].path, label=f"{_common_name(images)}_{kind}")
+        for images in sets
+    ]
+    return choose(candidates, f"{kind} acquisitions")
+
+
 def _split(images: Sequence[SourceImage]) -> list[list[SourceImage]]:
     """Sort the images of one kind into acquisitions.
 
     ``acq`` is in use both for the contrasts of one acquisition (acq-PDw, acq-T1w) and to
-    distinguish two acquisitions. It does the latter where each of its values is complete by itself.
+    distinguish two acquisitions, as is ``rec`` for the images of an MP2RAGE. They do the latter
+    where each of their values is complete by itself.
     """
     groups: dict[tuple[tuple[str, str], ...], list[SourceImage]] = defaultdict(list)
     for image in images:
-        shared = {key: value for key, value in image.entities.items() if key not in _WITHIN}
-        if image.suffix not in ("R1map", "T1map"):
-            shared.pop("acq", None)
+        entities = comparable(image.entities)
+        within = {*_WITHIN, *_AMBIGUOUS.get(_kind(image), ())}
+        shared = {key: label for key, label in entities.items() if key not in within}
         groups[tuple(shared.items())].append(image)
     acquisitions = []
     for group in groups.values():
-        by_label: dict[str, list[SourceImage]] = defaultdict(list)
+        by_label: dict[tuple[str, ...], list[SourceImage]] = defaultdict(list)
         for image in group:
-            by_label[image.entities.get("acq", "")].append(image)
+            by_label[tuple(image.entities.get(key, "") for key in ("acq", "rec"))].append(image)
         whole = all(_is_complete(part) for part in by_label.values())
         acquisitions += list(by_label.values()) if whole else [group]
     return acquisitions
 
 
 def _is_complete(images: Sequence[SourceImage]) -> bool:
-    if any(image.suffix == "UNIT1" for image in images):
-        return True
-    flips = {image.entities.get("flip") for image in images if image.entities.get("mt") != "on"}
+    entities = [comparable(image.entities) for image in images]
+    if _kind(images[0]) == "MP2RAGE":
+        inversions = {each.get("inv") for each in entities}
+        return inversions >= {"1", "2"} and any(image.suffix == "UNIT1" for image in images)
+    flips = {each.get("flip") for each in entities if each.get("mt") != "on"}
     return len(flips) > 1
 
 
 def _common_name(images: Sequence[SourceImage]) -> str:
     """Join the entities that all images share, as in file names."""
+    entities = _shared(images).items()
+    return "_".join(f"{key}-{label}" for key, label in entities if key not in (*_WITHIN, "space"))
+
+
+def _shared(images: Sequence[SourceImage]) -> dict[str, str]:
     first, *others = (image.entities for image in images)
-    shared = {
-        key: value
-        for key, value in first.items()
-        if key != "space" and all(other.get(key) == value for other in others)
+    return {
+        key: label
+        for key, label in first.items()
+        if all(other.get(key) == label for other in others)
     }
-    return "_".join(f"{key}-{value}" for key, value in shared.items() if key not in _WITHIN)
 
 
 def _transmit_field(
     sources: Iterable[SourceImage], images: Sequence[SourceImage]
-) -> SourceImage | None:
-    """Choose the B1+ map of the same run, or else the first of the session."""
+) -> Choice[SourceImage]:
+    """Choose the B1+ map of some images, preferably one that was given as a derivative."""
     fields = [image for image in sources if image.suffix == "TB1map"]
-    run = images[0].entities.get("run")
-    same_run = [field for field in fields if run is not None and field.entities.get("run") == run]
-    return next(iter(same_run or fields), None)
+    given = [image for image in fields if image.dataset == DERIVATIVE]
+    target = _shared(images)
+    candidates = [
+        Candidate(item=image, path=image.path, intent=_intent(image, images), target=target)
+        for image in given or fields
+    ]
+    if not candidates:
+        return Choice(())
+    choice = choose(candidates, "transmit field maps")
+    if choice.sentence or candidates[0].intent < ANOTHER:
+        return choice
+    return Choice(
+        choice.ranked,
+        f"{candidates[0].path.name} is intended for other images by its JSON file, but used: it is "
+        "the only transmit field map.",
+    )
+
+
+def _intent(source: SourceImage, images: Sequence[SourceImage]) -> int:
+    """Tell from the JSON files whether an image is intended for any of some images."""
+    intended = {name.rpartition("/")[2].partition(".")[0] for name in _texts(source, "IntendedFor")}
+    identifiers = _texts(source, "B0FieldIdentifier")
+    wanted = {name for image in images for name in _texts(image, "B0FieldSource")}
+    names = {image.path.name.partition(".")[0] for image in images}
+    if intended & names or identifiers & wanted:
+        return MEANT
+    return ANOTHER if intended or (identifiers and wanted) else UNKNOWN
+
+
+def _texts(image: SourceImage, field_name: str) -> set[str]:
+    """Read a field that holds one text or a list of them."""
+    value = image.metadata.get(field_name)
+    values = value if isinstance(value, list) else [value]
+    return {text for text in values if isinstance(text, str)}
 
 
 def _multi_parameter_mapping(
@@ -232,7 +300,8 @@ def _echo_series(images: Iterable[SourceImage]) -> list[EchoSeries]:
     """Series of the same excitation, each with its echoes in order."""
     groups: dict[tuple[str, str], list[SourceImage]] = defaultdict(list)
     for image in images:
-        groups[image.entities.get("acq", ""), image.entities.get("flip", "")].append(image)
+        entities = comparable(image.entities)
+        groups[entities.get("acq", ""), entities.get("flip", "")].append(image)
     series = []
     for group in groups.values():
         excitations = {_excitation(image) for image in group}
@@ -259,7 +328,10 @@ def _excitation(image: SourceImage) -> Excitation:
 
 def _mp2rage(name: str, images: Sequence[SourceImage], field: SourceImage | None) -> MP2RAGE:
     ratios = [image for image in images if image.suffix == "UNIT1"]
-    inversions = {image.entities.get("inv"): image for image in images if image not in ratios}
+    inversions: dict[str | None, list[SourceImage]] = defaultdict(list)
+    for image in images:
+        if image not in ratios:
+            inversions[comparable(image.entities).get("inv")].append(image)
     if not ratios:
         raise MissingInputError(
             f"{name} has no UNIT1 image; the polarity is lost in the magnitudes alone."
@@ -268,7 +340,19 @@ def _mp2rage(name: str, images: Sequence[SourceImage], field: SourceImage | None
         raise MissingInputError(
             f"{name} has a UNIT1 image, but not both inv-1 and inv-2 MP2RAGE images."
         )
-    first, second = inversions["1"], inversions["2"]
+    one, two = (
+        choose(
+            [Candidate(item=image, path=image.path) for image in inversions[label]],
+            f"inv-{label} images",
+        )
+        for label in ("1", "2")
+    )
+    first, second = one.chosen, two.chosen
+    target = _shared([first, second])
+    ratio = choose(
+        [Candidate(item=each, path=each.path, target=target) for each in ratios], "UNIT1 images"
+    )
+    said = tuple(choice.sentence for choice in (ratio, one, two) if choice.sentence)
     longest = _LONGEST_PREPARATION
     times = [image.seconds("InversionTime", at_most=longest) for image in (first, second)]
     try:
@@ -285,7 +369,7 @@ def _mp2rage(name: str, images: Sequence[SourceImage], field: SourceImage | None
         )
     except ValueError as error:
         raise BadDataError(f"{name}: {error}") from error
-    return MP2RAGE(name, ratios[0], second, protocol, field)
+    return MP2RAGE(name, ratio.chosen, second, protocol, field, choices=said)
 
 
 def _shots(image: SourceImage) -> tuple[int, int]:

@@ -49,10 +49,6 @@ def read_other_contrasts(
     tuple of OtherContrast
     """
     session = context.session
-    context.notes.extend(
-        f"{scan.path.name} is not used: the session has another {scan.contrast}."
-        for scan in session.unused
-    )
     others = []
     for scan in session.others:
         try:

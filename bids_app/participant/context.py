@@ -29,5 +29,6 @@ class SessionContext(Task):
 
     @classmethod
     def of(cls, task: Task, staging: Staging) -> Self:
-        """Open the context of a task."""
-        return cls(task.session, task.options, task.threads, task.progress, staging)
+        """Open the context of a task, with the notes of its session."""
+        notes = [note.text for note in task.session.notes]
+        return cls(task.session, task.options, task.threads, task.progress, staging, notes)

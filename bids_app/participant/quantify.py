@@ -101,6 +101,7 @@ def quantify(
         others = [other.title for other in acquisitions[number + 1 :]]
         if others:
             warnings.append(f"R1 is from {acquisition.title}; not used: {', '.join(others)}.")
+        warnings += acquisition.choices
         maps = _prepared(acquisition, computed)
         warnings += [*computed.warnings, *_limitations(computed, maps[0], unprocessed_fields)]
         return Quantification(maps, tuple(warnings))

@@ -7,11 +7,13 @@ one task each.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from bids_app.dataset.checksums import sha256
+from bids_app.dataset.choice import Choice
 from bids_app.dataset.images import read_volume
-from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.index import Scan, Session, choose_scan
 from bids_app.errors import ThalbidsError
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
@@ -23,7 +25,7 @@ from bids_app.run.outcome import Stage
 from bids_app.tools.choice import runner_of
 
 
-def measure_brain_change(scan: Scan, context: SessionContext) -> None:
+def measure_brain_change(scans: Sequence[Scan], context: SessionContext) -> None:
     """Measure the change since the subject's first session and keep SIENA's report.
 
     A report that was made from the very same scans, in the same way, is reused. Any other is
@@ -31,25 +33,39 @@ def measure_brain_change(scan: Scan, context: SessionContext) -> None:
 
     Parameters
     ----------
-    scan : Scan
-        The first scan of the session that could be measured.
+    scans : sequence of Scan
+        Those of the session that could be measured.
     context : SessionContext
         Gets a note where there is no report though one is requested.
     """
     session, options = context.session, context.options
     requested = SIENA in all_programs(options)
     if session.baseline is None:
-        if requested and scan.contrast != "T1w":
+        if requested and scans[0].contrast != "T1w":
             _fail(context, "SIENA is not run: the session has no T1w.")
         return
     name = _report_name(session, session.baseline)
     path = options.folders.output_dir / name
     if not requested and not path.is_file():
         return
+    later = choose_scan(scans, "T1w images of the session")
+    if requested:
+        context.notes.extend(_limits(session, session.baseline, later))
     try:
-        _keep_or_run(name, (session.baseline, scan), requested, context)
+        _keep_or_run(name, (session.baseline, later.chosen), requested, context)
     except ThalbidsError as error:
         _fail(context, f"There is no brain volume change by SIENA: {error}")
+
+
+def _limits(session: Session, baseline: Scan, later: Choice[Scan]) -> list[str]:
+    """Say which scans SIENA compares where there are several, and whether agent differs."""
+    notes = [f"SIENA: {text}" for text in (session.baseline_choice, later.sentence) if text]
+    if baseline.contrast_agent != later.chosen.contrast_agent:
+        notes.append(
+            f"SIENA compares {baseline.path.name} with {later.chosen.path.name}, which "
+            "differ in contrast agent: their change is not one of volume alone."
+        )
+    return notes
 
 
 def _fail(context: SessionContext, note: str) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from bids_app.dataset.index import Session, check_dataset, index_sessions
+from bids_app.dataset.index import Session, index_sessions
 from bids_app.dataset.inputs import Account, lines, update_inputs
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.staging import prepare_output, staged
+from bids_app.dataset.validity import check_dataset
 from bids_app.derivatives.description import describe_dataset, write_configuration
 from bids_app.derivatives.outputs import write_maps, write_volumes
 from bids_app.derivatives.readback import measured_anchors, read_measured_scan, read_steps
@@ -152,7 +153,7 @@ def measure_session(task: Task) -> Outcome:
                 *measure_programs(scan, images, context),
             )
             scans.append(replace(scan, measurements=measurements))
-        measure_brain_change(anchors[0].measured.scan, context)
+        measure_brain_change([scan.scan for scan in scans], context)
         stamp = without(stamp, context.failed)
         context.progress(Stage.REPORT, "")
         write_volumes(staging, session, scans)

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bids_app.dataset.names import LABEL
 from bids_app.errors import BadDataError
 from bids_app.programs.method import AuxiliaryProgram
 from bids_app.tools.call import Bind, Call, Limits, Runner, ToolRun, failure
@@ -37,7 +38,7 @@ FOLDER = "siena"
 
 _REPORT = "report.siena"
 _FINAL = re.compile(r"^finalPBVC\s+(\S+)", re.MULTILINE)
-_LABELS = re.compile(r"(?:sub|ses)-[0-9a-zA-Z]+")
+_LABELS = re.compile(rf"(?:sub|ses)-{LABEL}")
 
 
 def run_siena(

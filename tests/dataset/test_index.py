@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bids_app.dataset.index import Session, check_dataset, index_sessions
+from bids_app.dataset.index import Scan, Session, index_sessions
+from bids_app.dataset.notes import NoteKind
+from bids_app.dataset.validity import check_dataset
 from bids_app.errors import (
     CannotCreateError,
     InvalidBIDSError,
@@ -227,3 +229,78 @@ def test_folders_of_other_subjects_are_not_read(
     assert session.name == "sub-01"
     assert any("sub-01/anat" in path for path in seen)
     assert not [path for path in seen if "sub-02" in path or "sub-010" in path]
+
+
+def _names(scans: tuple[Scan, ...]) -> list[str]:
+    return [scan.name for scan in scans]
+
+
+def _texts(session: Session) -> str:
+    return " ".join(note.text for note in session.notes)
+
+
+def test_names_of_scans_keep_all_entities(tmp_path: Path, noise: np.ndarray) -> None:
+    bids = describe(tmp_path / "bids")
+    labels = ["acq-mpr+norm", "acq-mpr", "chunk-1", "chunk-2", "echo-1", "echo-2", "part-mag"]
+    for label in (*labels, "part-phase", "part-real"):
+        save_image(bids / f"sub-a+b/ses-1+2/anat/sub-a+b_ses-1+2_{label}_T1w.nii.gz", noise)
+    (session,) = _index(bids, participant_labels=("a+b",), session_labels=("1+2",))
+    assert _names(session.anchors) == [f"sub-a+b_ses-1+2_{label}" for label in labels]
+    assert [note.kind for note in session.notes] == [NoteKind.PASSED_BY] * 2
+    (again,) = _index(bids)
+    assert again == session
+
+
+def test_phase_images_alone_are_no_scans(tmp_path: Path, noise: np.ndarray) -> None:
+    bids = describe(tmp_path / "bids")
+    save_image(bids / "sub-01/anat/sub-01_part-phase_T1w.nii.gz", noise)
+    save_image(bids / "sub-02/anat/sub-02_T1w.nii.gz", noise)
+    save_image(bids / "sub-02/anat/sub-02_part-imag_FLAIR.nii.gz", noise)
+    first, second = _index(bids)
+    assert "No T1w" in _text(first)
+    assert "part-phase" in _texts(first)
+    assert second.others == ()
+
+
+def test_of_two_images_with_one_name_one_is_measured(tmp_path: Path, noise: np.ndarray) -> None:
+    bids = describe(tmp_path / "bids")
+    for name in ("anat/sub-01_T1w.nii", "anat/sub-01_T1w.nii.gz", "fmap/sub-01_T1w.nii.gz"):
+        save_image(bids / "sub-01" / name, noise)
+    for session in ("01", "02"):
+        save_image(bids / f"sub-02/ses-{session}/anat/sub-02_T1w.nii.gz", noise)
+    one, *two = _index(bids)
+    assert [scan.path for scan in one.anchors] == [bids / "sub-01/anat/sub-01_T1w.nii.gz"]
+    assert _texts(one).count("has the same name") == 2
+    assert [_names(session.anchors) for session in two] == [["sub-02_ses-01"], ["sub-02_ses-02"]]
+    assert [session.folder for session in two] == [Path("sub-02/ses-01"), Path("sub-02/ses-02")]
+
+
+def test_the_image_of_another_contrast_is_chosen_by_the_rule(
+    tmp_path: Path, noise: np.ndarray
+) -> None:
+    bids = describe(tmp_path / "bids")
+    folder = bids / "sub-01/anat"
+    save_image(folder / "sub-01_T1w.nii.gz", noise)
+    save_image(folder / "sub-01_acq-2D_FLAIR.nii.gz", noise, np.diag([0.5, 0.5, 5, 1]))
+    save_image(folder / "sub-01_acq-3D_FLAIR.nii.gz", noise)
+    save_image(folder / "sub-01_ce-gad_run-1_T2w.nii.gz", noise)
+    save_image(folder / "sub-01_run-2_T2w.nii.gz", noise)
+    (session,) = _index(bids)
+    assert _names(session.others) == ["sub-01_acq-3D", "sub-01_run-2"]
+    assert _names(session.unused) == ["sub-01_acq-2D", "sub-01_ce-gad_run-1"]
+    assert [note.kind for note in session.notes] == [NoteKind.CHOICE] * 2
+
+
+def test_the_baseline_is_chosen_by_the_rule_and_contrast_agent_is_noted(
+    tmp_path: Path, noise: np.ndarray
+) -> None:
+    bids = describe(tmp_path / "bids")
+    for name in ("a_ce-gad", "a_rec-norm", "a_run-1", "a_run-2", "b_ce-gad", "c"):
+        save_image(bids / f"sub-01/ses-{name[0]}/anat/sub-01_ses-{name}_T1w.nii.gz", noise)
+    first, second, third = _index(bids)
+    assert first.baseline is None
+    assert second.baseline == third.baseline == first.anchors[2]
+    assert "first run" in third.baseline_choice
+    assert [scan.contrast_agent for scan in first.anchors] == ["gad", None, None, None]
+    assert [note.kind for note in second.notes] == [NoteKind.CONTRAST_AGENT]
+    assert third.notes == ()

@@ -51,10 +51,10 @@ def test_folders_that_are_no_subjects_and_no_sessions(bids: Path) -> None:
     index_sessions(bids, Selection(), account)
     account.offers.sort(key=lambda offer: offer.path)
     assert lines(account.offers) == [
-        "4 subject folders are not used (not named sub-<letters and digits>): "
+        "4 subject folders are not used (not named sub-<letters, digits, +>): "
         "05, Sub-03, sub-WMH_01, sub04.",
         "2 folders are not used (not a data type of BIDS): sub-01/scans, sub-02/Anat.",
-        "2 session folders are not used (not named ses-<letters and digits>): "
+        "2 session folders are not used (not named ses-<letters, digits, +>): "
         "sub-01/ses-1_b, sub-02/session2.",
         "1 subject folder is not used (not a folder): sub-06.",
     ]
