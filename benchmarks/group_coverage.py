@@ -173,7 +173,9 @@ def analyse(data: tuple[pd.DataFrame, pd.DataFrame], plan: AnalysisPlan) -> Iter
     """Yield every estimate of a cohort with its true value."""
     visits, people = data
     columns = {name: Column("participants.tsv", name) for name in CLINICAL}
-    cohort = Cohort(visits, columns, PARTICIPANTS, {}, ())
+    cohort = Cohort(
+        table=visits, columns=columns, participants=PARTICIPANTS, excluded={}, problems=()
+    )
     study = Study(cohort=cohort, plan=plan, output_dir=Path())
     planted = {"edss": EDSS, "t25fw": LOG_WALK, "sdmt": SDMT, "sdmt_change": SDMT_CHANGE}
     for models in plan.model:

@@ -1,15 +1,26 @@
-"""Reading TSV tables and JSON files as they are."""
+"""Reading tables, ours and other people's, and JSON files."""
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from bids_app.dataset.notes import Note, NoteKind
 from bids_app.errors import BadDataError
+
+_SEPARATORS = ("\t", ";", ",")
+_SEPARATOR_NAMES = {";": "semicolons", ",": "commas"}
+_MOST_LISTED = 5
+_FETCH = "Fetch its content (datalad get) and start again."
+# The largest pointer that git-annex writes in place of a file that it holds elsewhere.
+_MOST_POINTER_BYTES = 32_768
+_UTF_8 = "UTF-8"
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,30 @@ class Column:
     levels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
+@dataclass
+class Remarks:
+    """What is to be reported of tables.
+
+    Attributes
+    ----------
+    notes : list of Note
+        What was read although it is not as BIDS has it.
+    problems : list of Note
+        What could not be used.
+    """
+
+    notes: list[Note] = field(default_factory=list)
+    problems: list[Note] = field(default_factory=list)
+
+    def note(self, path: Path | str, text: str, kind: NoteKind = NoteKind.TABLE) -> None:
+        """Add a note."""
+        self.notes.append(Note(kind, str(path), text))
+
+    def problem(self, path: Path | str, text: str, kind: NoteKind = NoteKind.TABLE) -> None:
+        """Add a problem."""
+        self.problems.append(Note(kind, str(path), text))
+
+
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Read a TSV file as text.
 
@@ -58,7 +93,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
             lines = list(csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
     except (OSError, ValueError, csv.Error) as error:
         raise BadDataError(f"{path} is not a readable TSV table ({error}).") from error
-    lines = [[entry.strip() for entry in line] for line in lines if any(map(str.strip, line))]
+    lines = _not_empty(lines)
     if not lines:
         raise BadDataError(f"{path} is empty. Expected a header and one row per entry.")
     header = lines[0]
@@ -74,6 +109,47 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return [dict(zip(header, line, strict=True)) for line in lines[1:]]
 
 
+def read_table(path: Path, remarks: Remarks) -> list[dict[str, str]]:
+    """Read a table as people and their programs write it.
+
+    Tabs, semicolons or commas separate the fields, which may be quoted; lines end in any of the
+    three ways; the text is UTF-8, UTF-16 or Latin-1.
+
+    Parameters
+    ----------
+    path : Path
+        Empty lines in it are ignored, as is white space around entries.
+    remarks : Remarks
+        Whatever is not as BIDS has it is added: another encoding or separator as a note; rows
+        that do not fit the header and columns of the same name, which are excluded, as problems.
+
+    Returns
+    -------
+    list of dict of str to str
+        One per row: the name of each column to its entry.
+
+    Raises
+    ------
+    BadDataError
+        If it cannot be read, is no text or has no header.
+    """
+    text, encoding = _text(path)
+    if encoding != _UTF_8:
+        remarks.note(path, f"{path} is read as {encoding}. Save it as UTF-8, as BIDS requires.")
+    separator, lines = _split(text)
+    if not lines:
+        raise BadDataError(f"{path} is empty. Expected a header and one row per entry.")
+    if separator in _SEPARATOR_NAMES:
+        name = _SEPARATOR_NAMES[separator]
+        remarks.note(path, f"{path}: the fields are separated by {name}; BIDS requires tabs.")
+    header, rows = _without_row_names(lines[0], lines[1:])
+    fitting = [cut for cut in (_cut(row, len(header)) for row in rows) if len(cut) == len(header)]
+    if len(fitting) < len(rows):
+        _name_ragged(path, len(header), rows, remarks)
+    used = _distinct_columns(path, header, fitting, remarks)
+    return [{name: row[position] for name, position in used.items()} for row in fitting]
+
+
 def read_json(path: Path) -> object:
     """Read a JSON file, with or without a byte order mark.
 
@@ -84,6 +160,164 @@ def read_json(path: Path) -> object:
     """
     try:
         content: object = json.loads(path.read_text(encoding="utf-8-sig"))
+    except RecursionError as error:
+        raise BadDataError(
+            f"{path} is not readable JSON (brackets are nested too deep)."
+        ) from error
     except (OSError, ValueError) as error:
         raise BadDataError(f"{path} is not readable JSON ({error}).") from error
     return content
+
+
+def listed(items: Sequence[object]) -> str:
+    """List the first items in words.
+
+    Examples
+    --------
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    >>> listed(range(9))
+    '0, 1, 2, 3, 4 and 4 others'
+    """
+    texts = [str(item) for item in items[:_MOST_LISTED]]
+    more = len(items) - _MOST_LISTED
+    if more > 0:
+        texts.append(f"{more} {'other' if more == 1 else 'others'}")
+    return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]])) if texts else ""
+
+
+def _text(path: Path) -> tuple[str, str]:
+    """Read a text file, and name its encoding."""
+    if not path.is_file():
+        if path.is_symlink():
+            raise BadDataError(f"{path} is a link to a file that is not there. {_FETCH}")
+        raise BadDataError(f"{path} is not a readable table: it is no regular file.")
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BadDataError(f"{path} is not a readable table ({error.strerror}).") from error
+    if raw.startswith(b"/annex/objects/") and len(raw) < _MOST_POINTER_BYTES:
+        raise BadDataError(f"{path} is a pointer to an annexed file that is not there. {_FETCH}")
+    for codec, name in _encodings(raw).items():
+        try:
+            text = raw.decode(codec)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text, name
+    raise BadDataError(f"{path} is not a readable table: it holds no text.")
+
+
+def _encodings(raw: bytes) -> dict[str, str]:
+    """List the codecs that may decode a text, the likeliest first, and their names.
+
+    >>> _encodings("a".encode("utf-16-le")), list(_encodings(b"a"))
+    ({'utf-16-le': 'UTF-16'}, ['utf-8-sig', 'cp1252', 'latin-1'])
+    """
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return {"utf-16": "UTF-16"}
+    # Every other byte of western text in UTF-16 is 0.
+    for codec, zeros in (("utf-16-le", raw[1::2]), ("utf-16-be", raw[::2])):
+        if zeros.count(0) > len(zeros) / 2:
+            return {codec: "UTF-16"}
+    return {"utf-8-sig": _UTF_8, "cp1252": "Latin-1", "latin-1": "Latin-1"}
+
+
+def _split(text: str) -> tuple[str, list[list[str]]]:
+    """Split a text into lines of fields; empty lines are dropped.
+
+    Returns
+    -------
+    separator : str
+    lines : list of list of str
+        The header and the rows.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\n")
+    first, _, later = text.partition("\n")
+    if first.lower().startswith("sep=") and len(first.strip()) <= len("sep=;"):
+        # Excel writes and reads such a line.
+        text = later
+    header = next((line for line in text.split("\n") if line.strip()), "")
+    separator = next((mark for mark in _SEPARATORS if mark in header), "\t")
+    plain = _not_empty([line.split(separator) for line in text.split("\n")])
+    if '"' not in text:
+        return separator, plain
+    try:
+        stream = io.StringIO(text, newline="")
+        rows = csv.reader(stream, delimiter=separator, strict=True)
+        quoted = _not_empty([[" ".join(entry.split("\n")) for entry in row] for row in rows])
+    except csv.Error:
+        return separator, plain
+    # A single quotation mark may swallow lines: then the plain lines fit the header better.
+    return separator, min(quoted, plain, key=_ragged_rows)
+
+
+def _ragged_rows(lines: list[list[str]]) -> int:
+    width = len(lines[0]) if lines else 0
+    return sum(len(_cut(line, width)) != width for line in lines)
+
+
+def _not_empty(lines: list[list[str]]) -> list[list[str]]:
+    """Strip white space around entries, and drop lines without any."""
+    return [[entry.strip() for entry in line] for line in lines if any(map(str.strip, line))]
+
+
+def _cut(row: list[str], width: int) -> list[str]:
+    """Cut empty fields after the last column, which spreadsheets write."""
+    return row if any(row[width:]) else row[:width]
+
+
+def _without_row_names(
+    header: list[str], rows: list[list[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Drop the numbers of rows that R writes in front of them, without a header."""
+    numbered = all(row[0] == str(number) for number, row in enumerate(rows, start=1))
+    if rows and numbered and {len(row) for row in rows} == {len(header) + 1}:
+        return header, [row[1:] for row in rows]
+    return header, rows
+
+
+def _name_ragged(path: Path, width: int, rows: list[list[str]], remarks: Remarks) -> None:
+    ragged = [
+        (number, len(row))
+        for number, row in enumerate(rows, start=2)
+        if len(_cut(row, width)) != width
+    ]
+    number, fields = ragged[0]
+    others = [number for number, _ in ragged[1:]]
+    like = f" (likewise rows {listed(others)})" if others else ""
+    remarks.problem(
+        path,
+        f"{path}, row {number}: {fields} fields, but the header has {width}{like}. "
+        "Excluded; give each row one field for each column.",
+    )
+
+
+def _distinct_columns(
+    path: Path, header: list[str], rows: list[list[str]], remarks: Remarks
+) -> dict[str, int]:
+    """Choose the columns to use: those with a name that no column of other content shares.
+
+    Returns
+    -------
+    dict of str to int
+        Position of each column by its name.
+    """
+    used: dict[str, int] = {}
+    for position, name in enumerate(header):
+        if not name:
+            continue
+        if name not in used:
+            used[name] = position
+    for name in [name for name in used if header.count(name) > 1]:
+        positions = [position for position, other in enumerate(header) if other == name]
+        if len({tuple(row[position] for row in rows) for position in positions}) == 1:
+            remarks.note(path, f"{path} has two identical columns '{name}'; one is used.")
+        else:
+            del used[name]
+            remarks.problem(
+                path,
+                f"{path} has two columns '{name}' of different content; none of them is used. "
+                "Rename one of them.",
+            )
+    return used

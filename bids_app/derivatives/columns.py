@@ -214,7 +214,8 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "n": Column("n", "Complete cases or pairs"),
         "missing": Column("Missing", "Missing values"),
         "reason": Column("Reason", "Why there is no result, or why participants were excluded"),
-        "problem": Column("Problem", "Input that could not be used, and why"),
+        "problem": Column("Problem", "Input that could not be used, or how it was read, and why"),
+        "severity": Column("Severity", "problem: not used; note: used, though not as BIDS has it"),
         "analysis": Column("Analysis", "Analysis"),
         "status": Column("Status", "done, or not possible"),
         # Description of a sample

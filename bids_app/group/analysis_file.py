@@ -15,6 +15,9 @@ from bids_app.errors import BadDataError, MissingInputError
 
 Schema = TypeVar("Schema")
 
+# Whole numbers of TOML have 64 bits.
+_LARGEST = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -209,6 +212,10 @@ def read_analysis_file(path: Path | None = None) -> AnalysisPlan:
         raise MissingInputError(
             f"Cannot read the analysis file {path}: {error.strerror}."
         ) from error
+    except RecursionError as error:
+        raise BadDataError(
+            f"The analysis file {path} is not valid TOML: brackets are nested too deep."
+        ) from error
     except ValueError as error:
         raise BadDataError(f"The analysis file {path} is not valid TOML: {error}.") from error
     for key, value in changes.items():
@@ -322,6 +329,8 @@ def _value(kind: Any, value: object, where: str) -> Any:  # noqa: ANN401 (any ty
     accepted = (int, float) if kind is float else (kind,)
     if isinstance(value, bool) or not isinstance(value, accepted):
         raise _wrong(where, expected, value)
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise BadDataError(f"{where} is beyond ±{_LARGEST}. Expected {expected}.")
     return kind(value)
 
 

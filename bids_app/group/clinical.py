@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from bids_app.dataset.tables import Column, read_json, read_rows
+from bids_app.dataset.entries import Interpreted, Unclear, interpret, is_missing
+from bids_app.dataset.notes import NoteKind
+from bids_app.dataset.tables import Column, Remarks, listed, read_table
 from bids_app.errors import BadDataError
+from bids_app.group.declarations import declared_column, read_declarations
+from bids_app.group.identifiers import Known, Matches, match
 
 IDENTITY = ("participant_id", "session_id")
 
-_MISSING = ("n/a", "N/A", "nan", "NaN", "")
-_MISSING_LEVEL = re.compile(
-    r"^(missing|unknown|refused|not (available|applicable|done|assessed|known|recorded|tested))\b",
-    re.IGNORECASE,
-)
+_PREFIXES = {"participant_id": "sub-", "session_id": "ses-"}
 _PER_YEAR = {"month": 12.0, "week": 365.25 / 7, "day": 365.25}
 
 
@@ -30,7 +30,7 @@ class ClinicalTable:
     ----------
     values : DataFrame
         ``participant_id`` and, in a table of sessions, ``session_id``, with their prefixes;
-        then the columns: float64 where all entries are numbers, otherwise text.
+        then the columns: float64 where they hold numbers, otherwise text.
     columns : mapping of str to Column
         All but the identifiers.
     """
@@ -39,7 +39,7 @@ class ClinicalTable:
     columns: Mapping[str, Column]
 
 
-def read_clinical_tables(bids_dir: Path) -> tuple[list[ClinicalTable], list[str]]:
+def read_clinical_tables(bids_dir: Path, known: Known, remarks: Remarks) -> list[ClinicalTable]:
     """Read every clinical table of a dataset.
 
     ``sub-*/sub-*_sessions.tsv`` count as one table, as does a ``sessions.tsv`` next to
@@ -48,41 +48,36 @@ def read_clinical_tables(bids_dir: Path) -> tuple[list[ClinicalTable], list[str]
     Parameters
     ----------
     bids_dir : Path
+    known : Known
+        Participants and sessions that identifiers are matched with.
+    remarks : Remarks
+        Tables, rows and entries that cannot be used are added as problems; what is read
+        although it is not as BIDS has it, as notes.
 
     Returns
     -------
-    tables : list of ClinicalTable
+    list of ClinicalTable
         Tables of sessions before those of participants: the more specific value comes first.
-    problems : list of str
-        Phenotype tables that could not be used, and why.
 
     Raises
     ------
     BadDataError
-        If a table cannot be read, lacks its identifiers, or lists a participant or a session
-        twice.
+        If no identifier of ``participants.tsv`` or ``sessions.tsv`` is one of the dataset.
     """
-    tables, problems = [], []
-    sessions = [*sorted(bids_dir.glob("sub-*/sub-*_sessions.tsv"))]
-    root = bids_dir / "sessions.tsv"
-    if sessions or root.is_file():
-        tables.append(_read_sessions(bids_dir, [*([root] if root.is_file() else []), *sessions]))
-    for path in sorted(bids_dir.glob("phenotype/*.tsv")):
-        try:
-            tables.append(_read_one(bids_dir, path))
-        except BadDataError as error:
-            problems.append(str(error))
-    participants = bids_dir / "participants.tsv"
-    if participants.is_file():
-        tables.append(_read_one(bids_dir, participants))
+    root, participants = bids_dir / "sessions.tsv", bids_dir / "participants.tsv"
+    groups = [[root, *sorted(bids_dir.glob("sub-*/sub-*_sessions.tsv"))]]
+    groups += [[path] for path in (*sorted(bids_dir.glob("phenotype/*.tsv")), participants)]
+    tables = []
+    for paths in groups:
+        reader = _Reader(bids_dir, known, remarks, required=paths[0] in (root, participants))
+        # A link that leads nowhere is there, too.
+        present = [path for path in paths if path.exists() or path.is_symlink()]
+        table = reader.read(present) if present else None
+        if table is not None:
+            tables.append(table)
     # A stable sort keeps sessions.tsv before phenotype, and participants.tsv last.
     tables.sort(key=lambda table: "session_id" not in table.values)
-    return tables, problems
-
-
-def _with_prefix(labels: pd.Series, prefix: str) -> pd.Series:
-    """Write labels as ``sub-01`` and ``ses-01`` whether or not the prefix was given."""
-    return prefix + labels.str.removeprefix(prefix)
+    return tables
 
 
 def in_years(values: pd.Series, column: Column) -> tuple[pd.Series, Column]:
@@ -107,119 +102,246 @@ def in_years(values: pd.Series, column: Column) -> tuple[pd.Series, Column]:
     return values / _PER_YEAR[unit], replace(column, units="years")
 
 
-def _read_one(bids_dir: Path, path: Path) -> ClinicalTable:
-    """Read a table of participants or of sessions."""
-    described = _read_json(path.with_suffix(".json"))
-    source = path.relative_to(bids_dir).as_posix()
-    table = _tidy(pd.DataFrame(read_rows(path)), path, described, source)
-    keys = [key for key in IDENTITY if key in table.values]
-    _require_single(table.values, keys, path)
-    return table
+@dataclass(frozen=True)
+class _Reader:
+    """Reading of one clinical table, which may consist of several files.
 
-
-def _read_sessions(bids_dir: Path, paths: Sequence[Path]) -> ClinicalTable:
-    """Join the session tables of all participants; they share their columns."""
-    rows: list[dict[str, str]] = []
-    described = _read_json(bids_dir / "sessions.json")
-    for path in paths:
-        added = read_rows(path)
-        if added and "session_id" not in added[0]:
-            raise BadDataError(f"{path} lacks the column 'session_id'.")
-        if path.parent != bids_dir:
-            added = [{"participant_id": path.parent.name, **row} for row in added]
-            described = {**_read_json(path.with_suffix(".json")), **described}
-        _require_distinct(added, path)
-        rows += added
-    source = "sessions.tsv" if len(paths) == 1 else "sub-*_sessions.tsv"
-    joined = pd.DataFrame(rows, columns=None if rows else list(IDENTITY))
-    table = _tidy(joined, paths[0], described, source)
-    _require_single(table.values, list(IDENTITY), paths[0])
-    return table
-
-
-def _require_distinct(rows: Sequence[Mapping[str, str]], path: Path) -> None:
-    labels = [(row.get("participant_id"), row["session_id"]) for row in rows]
-    if len(set(labels)) < len(labels):
-        subject, session = next(label for label in labels if labels.count(label) > 1)
-        raise BadDataError(f"{path} lists {session} of {subject} twice. Keep one row of it.")
-
-
-def _tidy(
-    rows: pd.DataFrame, path: Path, described: Mapping[str, object], source: str
-) -> ClinicalTable:
-    """Prefix the identifiers, remove missing codes, and attach the descriptions.
-
-    Parameters
+    Attributes
     ----------
-    rows : DataFrame
-        As in the file.
-    path : Path
-        File that errors name.
-    described : mapping of str to object
-        Content of its JSON.
-    source : str
-        File that the columns name as their origin.
+    bids_dir : Path
+    known : Known
+    remarks : Remarks
+    required : bool
+        Whether identifiers of which none is one of the dataset are an error.
     """
-    if "participant_id" not in rows:
-        raise BadDataError(f"{path} lacks the column 'participant_id'.")
-    rows = rows.mask(rows.isin(_MISSING))
-    if rows["participant_id"].isna().any():
-        raise BadDataError(f"{path} has a row without participant_id.")
-    values = pd.DataFrame({"participant_id": _with_prefix(rows["participant_id"], "sub-")})
-    if "session_id" in rows:
-        values["session_id"] = _with_prefix(rows["session_id"], "ses-")
-    columns = {}
-    for name in rows.columns.difference(list(IDENTITY), sort=False):
-        entry = described.get(name)
-        entry = entry if isinstance(entry, dict) else {}
-        levels = entry.get("Levels")
-        levels = {str(k): str(v) for k, v in levels.items()} if isinstance(levels, dict) else {}
-        description, units = (str(entry.get(key, "")) for key in ("Description", "Units"))
-        columns[name] = Column(source, name, description, units, levels)
-        values[name] = _values(rows[name], _missing_codes(entry, levels), levels)
-    return ClinicalTable(values, columns)
+
+    bids_dir: Path
+    known: Known
+    remarks: Remarks
+    required: bool
+
+    def read(self, paths: Sequence[Path]) -> ClinicalTable | None:
+        """Read and join the files; None if nothing of them can be used."""
+        sessions = paths[0].name.endswith("sessions.tsv")
+        first = self.bids_dir / "sessions.json" if sessions else paths[0].with_suffix(".json")
+        described = read_declarations(first, self.remarks)
+        rows: list[dict[str, str]] = []
+        for path in paths:
+            added = self._identified(path, sessions)
+            if added and sessions and path.parent != self.bids_dir:
+                own = read_declarations(path.with_suffix(".json"), self.remarks)
+                described = {**own, **described}
+            rows += self._single(path, added)
+        if len(paths) == 1:
+            source = paths[0].name if sessions else self._relative(paths[0])
+        else:
+            source = "sub-*_sessions.tsv"
+        if not rows:
+            return None
+        place = str(paths[0]) if len(paths) == 1 else f"{self.bids_dir}/{source}"
+        return self._typed(self._single(paths[0], rows), described, source, place)
+
+    def _relative(self, path: Path) -> str:
+        return path.relative_to(self.bids_dir).as_posix()
+
+    def _identified(self, path: Path, sessions: bool) -> list[dict[str, str]]:
+        """Read the rows of a file, with the identifiers of the dataset."""
+        expected = IDENTITY if sessions else IDENTITY[:1]
+        try:
+            rows = _named(read_table(path, self.remarks))
+            if sessions and path.parent != self.bids_dir:
+                rows = [{**row, "participant_id": path.parent.name} for row in rows]
+            absent = [key for key in expected if rows and key not in rows[0]]
+            if absent:
+                raise BadDataError(f"{path} lacks the column '{absent[0]}'.")
+        except BadDataError as error:
+            self.remarks.problem(path, str(error))
+            return []
+        keys = [key for key in IDENTITY if rows and key in rows[0]]
+        complete = [row for row in rows if not any(is_missing(row[key]) for key in keys)]
+        if len(complete) < len(rows):
+            what = " or ".join(keys)
+            count = len(rows) - len(complete)
+            self.remarks.problem(
+                path, f"{path} has {count} {_plural(count, 'row')} without {what}, excluded."
+            )
+        return self._matched(path, complete) if complete else []
+
+    def _matched(self, path: Path, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+        """Replace the identifiers by those of the dataset, and report those that are none."""
+        names = [row["participant_id"] for row in rows]
+        subjects = match(names, self.known.subjects, "sub-")
+        if not subjects.matched and self.known.subjects:
+            example = min(self.known.subjects)
+            text = (
+                f"{path}: none of the {len(set(names))} participants (such as '{names[0]}') is one "
+                f"of the dataset (such as {example}). Correct the column participant_id."
+            )
+            if self.required:
+                raise BadDataError(text)
+            self.remarks.problem(path, text, NoteKind.IDENTIFIER)
+            return []
+        self._report(path, subjects, "participant")
+        full = {name: subjects.matched.get(name, _prefixed(name, "sub-")) for name in names}
+        rows = [{**row, "participant_id": full[row["participant_id"]]} for row in rows]
+        return self._with_sessions(path, rows) if "session_id" in rows[0] else rows
+
+    def _with_sessions(self, path: Path, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+        by_subject: dict[str, list[str]] = {}
+        for row in rows:
+            by_subject.setdefault(row["participant_id"], []).append(row["session_id"])
+        matches = {
+            subject: match(labels, self.known.sessions(subject, labels), "ses-")
+            for subject, labels in by_subject.items()
+            if subject in self.known.subjects
+        }
+        joined = Matches(
+            {},
+            {
+                f"{label} of {subject}": name
+                for subject, found in matches.items()
+                for label, name in found.corrected.items()
+            },
+            tuple(
+                f"{label} of {subject}"
+                for subject, found in matches.items()
+                for label in found.unmatched
+            ),
+        )
+        self._report(path, joined, "session")
+        none = Matches({}, {}, ())
+        return [
+            {
+                **row,
+                "session_id": matches.get(row["participant_id"], none).matched.get(
+                    row["session_id"], _prefixed(row["session_id"], "ses-")
+                ),
+            }
+            for row in rows
+        ]
+
+    def _report(self, path: Path, matches: Matches, what: str) -> None:
+        """Report identifiers that are spelled otherwise or match nothing."""
+        if matches.corrected:
+            pairs = [f"'{name}' as {full}" for name, full in matches.corrected.items()]
+            count = len(pairs)
+            text = f"{path}: {count} {_plural(count, what)} matched by spelling: {listed(pairs)}."
+            self.remarks.note(path, text, NoteKind.IDENTIFIER)
+        if matches.unmatched:
+            count = len(matches.unmatched)
+            self.remarks.note(
+                path,
+                f"{path}: {count} {_plural(count, what)} not in the dataset, or not clearly one "
+                f"of it: {listed(matches.unmatched)}.",
+                NoteKind.IDENTIFIER,
+            )
+
+    def _single(self, path: Path, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+        """Keep one of identical rows, and none of those that contradict each other."""
+        groups: dict[tuple[str | None, ...], list[dict[str, str]]] = {}
+        for row in rows:
+            groups.setdefault(tuple(row.get(key) for key in IDENTITY), []).append(row)
+        if len(groups) == len(rows):
+            return rows
+        equal, different, kept = [], [], []
+        for key, group in groups.items():
+            name = " ".join(filter(None, key))
+            if all(row == group[0] for row in group):
+                kept.append(group[0])
+                equal += [name] if len(group) > 1 else []
+            else:
+                different.append(name)
+        if equal:
+            self.remarks.note(path, f"{path} lists {listed(equal)} twice; the rows are identical.")
+        if different:
+            self.remarks.problem(
+                path,
+                f"{path} lists {listed(different)} twice with different values, which count as "
+                "missing. Keep one row of each.",
+            )
+        return kept
+
+    def _typed(
+        self, rows: list[dict[str, str]], described: Mapping[str, object], source: str, place: str
+    ) -> ClinicalTable:
+        """Convert the entries of each column, and attach the descriptions."""
+        texts = pd.DataFrame(rows).astype("str")
+        keys = [key for key in IDENTITY if key in texts]
+        series: dict[str, pd.Series] = {key: texts[key] for key in keys}
+        columns: dict[str, Column] = {}
+        codes: dict[str, Mapping[str, int]] = {}
+        for name in texts.columns.difference(keys, sort=False):
+            columns[name], declared = declared_column(described.get(name), source, name)
+            read = interpret(texts[name], declared)
+            series[name] = read.values
+            if read.read or read.unclear:
+                self._report_column(place, name, read, texts)
+            elif read.missing:
+                codes[name] = read.missing
+            if read.suspected:
+                self.remarks.note(
+                    place,
+                    f"{place}, column '{name}': {listed(read.suspected)} looks like a code of "
+                    "missing values but is not declared as one, so it is taken as a number. "
+                    "Declare it in the column's MissingValues or Levels.",
+                )
+        if codes:
+            texts_of_codes = sorted({_shown(code) for found in codes.values() for code in found})
+            count = sum(sum(found.values()) for found in codes.values())
+            self.remarks.note(
+                place,
+                f"{place}: {count} {_plural(count, 'entry')} in {listed(list(codes))} "
+                f"({listed(texts_of_codes)}) count as missing; BIDS writes n/a.",
+            )
+        return ClinicalTable(pd.DataFrame(series), columns)
+
+    def _report_column(self, place: str, name: str, read: Interpreted, texts: pd.DataFrame) -> None:
+        """Report how the odd entries of a column were read, and those that count as missing."""
+        parts = [f"{_shown(text)} is read as {value}" for text, value in read.read.items()]
+        said = [listed(parts)] if parts else []
+        if read.missing:
+            codes = [_shown(code) for code in sorted(read.missing)]
+            said.append(f"{listed(codes)} {'counts' if len(codes) == 1 else 'count'} as missing")
+        if said:
+            self.remarks.note(place, f"{place}, column '{name}': {'; '.join(said)}.")
+        for why in Unclear:
+            entries = [text for text, reason in read.unclear.items() if reason is why]
+            if entries:
+                of = listed(texts.loc[texts[name].isin(entries), "participant_id"].tolist())
+                quoted = listed([f"'{text}'" for text in entries])
+                self.remarks.problem(
+                    place,
+                    f"{place}, column '{name}': {quoted} ({of}) "
+                    f"{'counts' if len(entries) == 1 else 'count'} as missing: {why.value}. "
+                    "Correct the entries; if they are categories, declare them in Levels.",
+                )
 
 
-def _values(texts: pd.Series, codes: set[str], levels: Mapping[str, str]) -> pd.Series:
-    """Remove missing codes; convert to numbers if all are numbers, else unify the levels."""
-    texts = texts.mask(texts.isin(codes))
-    numbers = pd.to_numeric(texts, errors="coerce").astype("float64")
-    numeric_codes = {float(code) for code in codes if _is_number(code)}
-    if not (numbers.isna() & texts.notna()).any():
-        return numbers.mask(numbers.isin(numeric_codes))
-    texts = texts.mask(numbers.isin(numeric_codes))
-    spelling = {level.casefold(): level for level in levels}
-    for text in texts.dropna().unique():
-        spelling.setdefault(text.casefold(), text)
-    return texts.map(lambda text: spelling[text.casefold()], na_action="ignore")
+def _named(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Give the identifiers the names that BIDS has for them, whatever their case and blanks."""
+    columns = list(rows[0]) if rows else []
+    names = {name: re.sub(r"[\s_-]+", "_", name.casefold()) for name in columns}
+    names = {old: new for old, new in names.items() if new in IDENTITY and new not in columns}
+    if not names:
+        return rows
+    return [{names.get(name, name): entry for name, entry in row.items()} for row in rows]
 
 
-def _missing_codes(entry: Mapping[str, object], levels: Mapping[str, str]) -> set[str]:
-    """Collect the codes of missing values: ``MissingValues``, and levels described as missing."""
-    declared = entry.get("MissingValues", ())
-    if isinstance(declared, (str, int, float)):
-        declared = [declared]
-    codes = {str(code) for code in declared} if isinstance(declared, (list, dict)) else set()
-    return codes | {code for code, meaning in levels.items() if _MISSING_LEVEL.match(meaning)}
+def _prefixed(label: str, prefix: str) -> str:
+    """Write a label as ``sub-01`` or ``ses-01`` whether or not the prefix was given."""
+    return prefix + label.removeprefix(prefix)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _shown(text: str) -> str:
+    return text or "empty"
 
 
-def _read_json(path: Path) -> dict[str, object]:
-    if not path.is_file():
-        return {}
-    content = read_json(path)
-    return content if isinstance(content, dict) else {}
+def _plural(count: int, word: str) -> str:
+    """Write a word for one or more.
 
-
-def _require_single(values: pd.DataFrame, keys: list[str], path: Path) -> None:
-    repeated = values.duplicated(keys)
-    if repeated.any():
-        twice = " ".join(values.loc[repeated, keys].iloc[0].astype(str))
-        raise BadDataError(f"{path} lists {twice} twice. Keep one row of it.")
+    >>> _plural(1, "row"), _plural(2, "entry")
+    ('row', 'entries')
+    """
+    if count == 1:
+        return word
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

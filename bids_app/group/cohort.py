@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from bids_app.dataset.tables import Column, read_rows
+from bids_app.dataset.notes import Note
+from bids_app.dataset.tables import Column, Remarks, read_rows
 from bids_app.derivatives.columns import VOLUME_COLUMNS
 from bids_app.derivatives.names import volumes_tables
 from bids_app.errors import BadDataError, MissingInputError, NothingSelectedError
@@ -22,6 +23,8 @@ from bids_app.group.clinical import (
     read_clinical_tables,
 )
 from bids_app.group.exclusion import Exclusion, Reason
+from bids_app.group.identifiers import known_of
+from bids_app.group.visits import acquisition_times, order_visits
 from bids_app.options import Folders, Selection
 
 SCAN = ["participant_id", "session_id", "scan"]
@@ -33,7 +36,7 @@ _MOST_THALAMUS_ML, _MOST_HEAD_ML = 100.0, 10_000.0
 _DURATIONS = ("age", "disease_duration")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cohort:
     """Measurements and clinical data of all sessions.
 
@@ -51,7 +54,9 @@ class Cohort:
     excluded : mapping of Exclusion or Cause to int
         Number of participants without any volume, by reason.
     problems : tuple of str
-        Files that could not be used, and why.
+        Files, rows and entries that could not be used, and why.
+    notes : tuple of Note
+        How tables were read that are not as BIDS has them.
     """
 
     table: pd.DataFrame
@@ -59,6 +64,7 @@ class Cohort:
     participants: int
     excluded: Mapping[Reason, int]
     problems: tuple[str, ...]
+    notes: tuple[Note, ...] = ()
 
 
 def read_cohort(
@@ -93,32 +99,38 @@ def read_cohort(
     MissingInputError
         If there are no volumes.
     BadDataError
-        If no volume can be used, a measurement is duplicated, or a clinical table cannot be
-        read.
+        If no volume can be used, a measurement is duplicated, or no participant of a clinical
+        table is one of the dataset.
     NothingSelectedError
         If the selected labels match no volume.
     """
     reasons = reasons or {}
-    tables, table_problems = read_clinical_tables(folders.bids_dir)
     volumes, problems = read_volumes(folders.output_dir)
+    remarks = Remarks()
+    known = known_of(
+        folders.bids_dir,
+        [*zip(volumes["participant_id"], volumes["session_id"], strict=True)],
+    )
+    tables = read_clinical_tables(folders.bids_dir, known, remarks)
     measured, selected = set(volumes["participant_id"]), _select(volumes, selection)
     participants = measured.union(*(table.values["participant_id"] for table in tables), reasons)
     excluded = Counter(
         Exclusion.NOT_SELECTED if name in measured else reasons.get(name, Exclusion.NOT_MEASURED)
         for name in sorted(participants - set(selected["participant_id"]))
     )
-    table, columns = _join(selected, tables, aliases)
+    table, columns = _join(selected, tables, aliases, remarks)
     for name in _DURATIONS:
         if name in columns:
             table[name], columns[name] = in_years(table[name], columns[name])
     table["icv_ml"] = _filled(table, "icv_ml")
     table.insert(2, "segmentation", table["method"] + " " + table["contrast"])
     return Cohort(
-        table=_ordered(table, _scan_times(table, folders.bids_dir), time),
+        table=order_visits(table, acquisition_times(table, folders.bids_dir, remarks), time),
         columns=columns,
         participants=len(participants),
         excluded=excluded,
-        problems=(*table_problems, *problems),
+        problems=(*(problem.text for problem in remarks.problems), *problems),
+        notes=tuple(remarks.notes),
     )
 
 
@@ -230,31 +242,47 @@ def _select(volumes: pd.DataFrame, selection: Selection) -> pd.DataFrame:
 
 
 def _join(
-    volumes: pd.DataFrame, tables: Sequence[ClinicalTable], aliases: Mapping[str, Sequence[str]]
+    volumes: pd.DataFrame,
+    tables: Sequence[ClinicalTable],
+    aliases: Mapping[str, Sequence[str]],
+    remarks: Remarks,
 ) -> tuple[pd.DataFrame, dict[str, Column]]:
     """Add the clinical columns to the volumes, and repeat some under their common names.
 
     A column whose name an earlier table has already used is prefixed with the name of its file.
     """
-    taken = {*VOLUME_COLUMNS, "segmentation", "visit", "interval"}
+    ours = {*VOLUME_COLUMNS, "segmentation", "visit", "interval"}
     columns: dict[str, Column] = {}
     joined = volumes
     for table in tables:
-        names = {
-            name: f"{Path(column.source).stem.split('_')[-1]}_{name}" if name in taken else name
-            for name, column in table.columns.items()
-        }
+        names: dict[str, str] = {}
+        for name, column in table.columns.items():
+            taken = {*ours, *columns, *names.values(), *(table.columns.keys() - {name})}
+            names[name] = _free_name(name, Path(column.source), taken)
+            if name in ours:
+                text = f"{column.source}: the column '{name}' is used as '{names[name]}'"
+                remarks.note(column.source, f"{text}; thalbids has a column '{name}' of its own.")
         keys = [key for key in SESSION if key in table.values]
         values = table.values.rename(columns=names)
         joined = joined.merge(values, on=keys, how="left", validate="many_to_one")
         columns |= {names[name]: column for name, column in table.columns.items()}
-        taken |= columns.keys()
     present = {name.casefold(): name for name in reversed(list(columns))}
     for common, spellings in aliases.items():
         matches = [present[s.casefold()] for s in spellings if s.casefold() in present]
         if matches and common not in columns:
             joined[common], columns[common] = joined[matches[0]], columns[matches[0]]
     return joined, columns
+
+
+def _free_name(name: str, source: Path, taken: Collection[str]) -> str:
+    """Prefix a name that is taken with that of its file, and number it if need be.
+
+    >>> _free_name("age", Path("participants.tsv"), ["age", "participants_age"])
+    'participants_age_2'
+    """
+    prefixed = f"{source.stem.split('_')[-1]}_{name}"
+    numbered = (f"{prefixed}_{number}" for number in count(2))
+    return next(each for each in chain([name, prefixed], numbered) if each not in taken)
 
 
 def _filled(table: pd.DataFrame, column: str) -> pd.Series:
@@ -264,75 +292,3 @@ def _filled(table: pd.DataFrame, column: str) -> pd.Series:
         measured = values.groupby([table[key] for key in keys], dropna=False).transform("first")
         values = values.fillna(measured)
     return values
-
-
-def _scan_times(table: pd.DataFrame, bids_dir: Path) -> pd.Series:
-    """Look up the acquisition time of each row's session: its session table, else scans table."""
-    times = table["acq_time"] if "acq_time" in table else pd.Series(None, index=table.index)
-    times = times.astype(object)
-    absent = table.loc[times.isna(), SESSION].dropna().drop_duplicates()
-    earliest: dict[tuple[str, str], str | None] = {}
-    for row in absent.itertuples():
-        subject, session = str(row.participant_id), str(row.session_id)
-        path = bids_dir / subject / session / f"{subject}_{session}_scans.tsv"
-        if not path.is_file():
-            continue
-        anatomical = [
-            scan.get("acq_time", "n/a")
-            for scan in read_rows(path)
-            if scan.get("filename", "").startswith("anat/")
-        ]
-        available = [time for time in anatomical if time != "n/a"]
-        earliest[subject, session] = min(available, default=None)
-    keys = zip(table["participant_id"], table["session_id"], strict=True)
-    scan_times = pd.Series([earliest.get(key) for key in keys], index=table.index, dtype=object)
-    return times.where(times.notna(), scan_times)
-
-
-def _ordered(table: pd.DataFrame, acquired: pd.Series, time: str) -> pd.DataFrame:
-    """Add ``visit`` and ``interval``, and sort by participant and visit."""
-    if time not in ("auto", *table.columns):
-        raise BadDataError(f"The column '{time}', named as time of the sessions, is in no table.")
-    candidates = [_dates(acquired), table.get("age")] if time == "auto" else [table[time]]
-    sessions = table[SESSION].assign(
-        **{f"time{i}": values for i, values in enumerate(candidates) if values is not None}
-    )
-    sessions = sessions.drop_duplicates(SESSION)
-    subject = sessions["participant_id"]
-    clock = pd.Series(np.nan, index=sessions.index)
-    for name in sessions.columns.difference(SESSION):
-        values = pd.to_numeric(sessions[name], errors="coerce").astype("float64")
-        # A clock is used for a participant only if it distinguishes all sessions.
-        usable = values.groupby(subject).transform("nunique") == subject.groupby(subject).transform(
-            "size"
-        )
-        clock = clock.fillna(values.where(usable))
-    labels = sessions["session_id"].fillna("").map(_natural)
-    sessions = sessions.assign(clock=clock, label=labels)
-    sessions = sessions.sort_values(["participant_id", "clock", "label"], kind="stable")
-    by_participant = sessions.groupby("participant_id", sort=False)
-    sessions["visit"] = by_participant.cumcount()
-    interval = sessions["clock"] - by_participant["clock"].transform("first")
-    # To half a minute: equal intervals must not differ by rounding.
-    sessions["interval"] = interval.round(6)
-    sessions.loc[sessions["visit"] == 0, "interval"] = 0.0
-    ordered = table.merge(sessions[[*SESSION, "visit", "interval"]], on=SESSION, how="left")
-    ordered = ordered.sort_values(["participant_id", "visit"], kind="stable", ignore_index=True)
-    front = [*SESSION, "visit", "interval"]
-    return ordered[[*front, *ordered.columns.difference(front, sort=False)]]
-
-
-def _dates(acquired: pd.Series) -> pd.Series:
-    """Convert dates to years of any origin; NaN for anything else."""
-    dates = pd.to_datetime(acquired, format="ISO8601", errors="coerce", utc=True)
-    return (dates - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=365.25)
-
-
-def _natural(label: str) -> tuple[tuple[int, str], ...]:
-    """Make a sort key by which ses-2 comes before ses-10.
-
-    >>> sorted(["ses-10", "ses-2"], key=_natural)
-    ['ses-2', 'ses-10']
-    """
-    parts = re.findall(r"\d+|\D+", label)
-    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)

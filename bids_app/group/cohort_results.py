@@ -68,6 +68,11 @@ class CohortResults:
         return list(dict.fromkeys([*self.study.cohort.problems, *self.unreadable, *met]))
 
     @property
+    def notes(self) -> list[str]:
+        """How tables were read that are not as BIDS has them, each once."""
+        return list(dict.fromkeys(note.text for note in self.study.cohort.notes))
+
+    @property
     def software(self) -> list[str]:
         """Names of the segmentation methods, and of other programs that were used."""
         stamps = [record.stamp for record in self.records if record.stamp]

@@ -41,7 +41,9 @@ def write_outputs(
     CannotCreateError
         If a file cannot be written.
     """
-    problems = pd.DataFrame({"problem": report.problems}, dtype="str")
+    reported = [("problem", text) for text in report.problems]
+    reported += [("note", text) for text in report.notes]
+    problems = pd.DataFrame(reported, columns=["severity", "problem"], dtype="str")
     with staged(report.study.output_dir, "group") as staging:
         for name, frame in {"analyses": report.overview, "problems": problems}.items():
             staging.table(f"group/{name}.tsv", frame)

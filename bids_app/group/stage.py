@@ -75,7 +75,7 @@ def run(options: Options) -> ExitCode:
             unreadable=tuple(unreadable),
         )
         write_outputs(cohort_results, figures, options.folders.bids_dir)
-    _report(cohort_results.problems, options)
+    _report([*cohort_results.problems, *cohort_results.notes], options)
     return ExitCode.SOME_SESSIONS_FAILED if cohort_results.problems else ExitCode.DONE
 
 
@@ -96,8 +96,8 @@ def read_study(options: Options, plan: AnalysisPlan, records: Sequence[Outcome])
     Raises
     ------
     ThalbidsError
-        If there are no volumes, a clinical table cannot be read, or calibrated volumes are
-        requested and there is no calibration.
+        If there are no volumes, no participant of a clinical table is one of the dataset, or
+        calibrated volumes are requested and there is no calibration.
     """
     folders = options.folders
     stored = options.analysis.calibration_file
@@ -165,10 +165,10 @@ def analyse(
 
 
 def _report(problems: Sequence[str], options: Options) -> None:
-    """Print the first problems, and where the report is."""
+    """Print the first problems and notes, and where the report is."""
     lines = list(problems[:MOST_PROBLEMS])
     if len(problems) > MOST_PROBLEMS:
         more = len(problems) - MOST_PROBLEMS
-        lines.append(f"{more} more problems are listed in group/problems.tsv.")
+        lines.append(f"{more} more problems and notes are listed in group/problems.tsv.")
     lines.append(f"See {options.folders.output_dir / 'group.html'}.")
     sys.stderr.write("".join(f"{line}\n" for line in lines))

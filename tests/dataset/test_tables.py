@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from bids_app.dataset.tables import read_json, read_rows
+from bids_app.dataset.tables import Remarks, read_json, read_rows, read_table
 from bids_app.errors import BadDataError
 
 
@@ -45,3 +50,139 @@ def test_json(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(BadDataError, match=r"a\.json is not readable JSON"):
         read_json(path)
+
+
+def test_json_nested_too_deep(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(BadDataError, match="nested too deep"):
+        read_json(path)
+    path.write_text('{"a": ' + "1" * 5000 + "}")
+    with pytest.raises(BadDataError, match=r"a\.json is not readable JSON"):
+        read_json(path)
+
+
+ROWS = [{"participant_id": "sub-01", "note": "müde"}, {"participant_id": "sub-02", "note": "n/a"}]
+TIDY = "participant_id\tnote\nsub-01\tmüde\nsub-02\tn/a\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (TIDY.encode(), ""),
+        (TIDY.encode("utf-8-sig"), ""),
+        (TIDY.replace("\n", "\r\n").encode(), ""),
+        (TIDY.replace("\n", "\r").encode(), ""),
+        (TIDY.replace("\n", "\t\t\n").encode(), ""),
+        (TIDY.encode("utf-16"), "UTF-16"),
+        (TIDY.encode("utf-16-le"), "UTF-16"),
+        (TIDY.encode("utf-16-be"), "UTF-16"),
+        (TIDY.encode("latin-1"), "Latin-1"),
+        (TIDY.replace("\t", ";").encode(), "semicolons"),
+        (("sep=;\n" + TIDY.replace("\t", ";")).encode(), "semicolons"),
+        (TIDY.replace("\t", ",").encode(), "commas"),
+        ('"participant_id"\t"note"\n"sub-01"\t"müde"\n"sub-02"\t"n/a"\n'.encode(), ""),
+        ("participant_id\tnote\n1\tsub-01\tmüde\n2\tsub-02\tn/a\n".encode(), ""),
+        ("\tparticipant_id\tnote\n1\tsub-01\tmüde\n2\tsub-02\tn/a\n".encode(), ""),
+    ],
+)
+def test_a_table_as_people_keep_it(tmp_path: Path, content: bytes, words: str) -> None:
+    path, remarks = tmp_path / "a.tsv", Remarks()
+    path.write_bytes(content)
+    assert read_table(path, remarks) == ROWS
+    assert [words in note.text for note in remarks.notes] == [True] * bool(words)
+    assert not remarks.problems
+
+
+def test_a_quotation_mark_that_is_none_swallows_nothing(tmp_path: Path) -> None:
+    path, remarks = tmp_path / "a.tsv", Remarks()
+    path.write_text('a\tb\n"1\tx\n2\ty"\n3\t5"\n')
+    assert [row["a"] for row in read_table(path, remarks)] == ['"1', "2", "3"]
+    assert not remarks.problems
+
+
+def test_rows_that_do_not_fit_are_excluded_and_named(tmp_path: Path) -> None:
+    path, remarks = tmp_path / "a.tsv", Remarks()
+    path.write_text("a\tb\n1\t2\n3\n4\t5\t6\n7\t8\n")
+    assert [row["a"] for row in read_table(path, remarks)] == ["1", "7"]
+    (problem,) = remarks.problems
+    assert "row 3: 1 fields, but the header has 2 (likewise rows 4)" in problem.text
+
+
+def test_columns_of_one_name(tmp_path: Path) -> None:
+    path, remarks = tmp_path / "a.tsv", Remarks()
+    path.write_text("a\tb\tb\tc\tc\n1\t2\t2\t3\t4\n")
+    assert read_table(path, remarks) == [{"a": "1", "b": "2"}]
+    assert "two identical columns 'b'" in remarks.notes[0].text
+    assert "two columns 'c' of different content" in remarks.problems[0].text
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("link", "is a link to a file that is not there. Fetch its content (datalad get)"),
+        ("pointer", "is a pointer to an annexed file that is not there"),
+        ("folder", "is no regular file"),
+        ("binary", "holds no text"),
+        ("empty", "is empty"),
+    ],
+)
+def test_a_table_without_content(tmp_path: Path, kind: str, words: str) -> None:
+    path = tmp_path / "participants.tsv"
+    if kind == "link":
+        path.symlink_to(".git/annex/objects/aa/participants.tsv")
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        content = {
+            "pointer": b"/annex/objects/MD5E-s1--0.tsv\n",
+            "binary": b"\x89PNG\0\0\1",
+            "empty": b"",
+        }
+        path.write_bytes(content[kind])
+    with pytest.raises(BadDataError) as caught:
+        read_table(path, Remarks())
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+ENTRY = st.text(
+    st.characters(codec="latin-1", categories=("L", "N", "P", "S")), min_size=1, max_size=6
+)
+CONTENT = st.integers(2, 4).flatmap(
+    lambda width: st.lists(st.lists(ENTRY, min_size=width, max_size=width), min_size=1, max_size=5)
+)
+SEEDED = settings(max_examples=60, deadline=None, derandomize=True)
+
+
+@SEEDED
+@given(
+    CONTENT,
+    st.sampled_from("\t;,"),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_whatever_is_written_is_read(
+    rows: list[list[str]], separator: str, newline: str, encoding: str
+) -> None:
+    names = [f"column {number}" for number in range(len(rows[0]))]
+    stream = io.StringIO()
+    writer = csv.writer(stream, delimiter=separator, lineterminator=newline, quoting=csv.QUOTE_ALL)
+    writer.writerows([names, *rows])
+    with tempfile.TemporaryDirectory() as folder:
+        path, remarks = Path(folder) / "a.tsv", Remarks()
+        path.write_bytes(stream.getvalue().encode(encoding))
+        assert read_table(path, remarks) == [dict(zip(names, row, strict=True)) for row in rows]
+    assert not remarks.problems
+
+
+@SEEDED
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_table_or_a_sentence(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.tsv"
+        path.write_bytes(content)
+        try:
+            read_table(path, Remarks())
+        except BadDataError as error:
+            assert str(path) in str(error)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bids_app.dataset.tables import Column
+from bids_app.dataset.tables import Column, Remarks
 from bids_app.group.clinical import in_years, read_clinical_tables
+from bids_app.group.identifiers import known_of
 
 
 def test_tables_of_sessions_come_first(tmp_path: Path) -> None:
@@ -23,13 +24,15 @@ def test_tables_of_sessions_come_first(tmp_path: Path) -> None:
         (folder / f"{subject}_sessions.tsv").write_text("session_id\tsdmt\nses-1\t50\n2\t51\n")
     (tmp_path / "phenotype").mkdir()
     (tmp_path / "phenotype" / "items.tsv").write_text("participant_id\titem\n01\t1\n01\t2\n")
-    (sessions, participants), problems = read_clinical_tables(tmp_path)
+    remarks = Remarks()
+    known = known_of(tmp_path, [])
+    sessions, participants = read_clinical_tables(tmp_path, known, remarks)
     assert list(sessions.values["session_id"]) == ["ses-1", "ses-2"] * 2
     assert sessions.columns["sdmt"] == Column("sub-*_sessions.tsv", "sdmt")
     assert list(participants.values["participant_id"]) == ["sub-01", "sub-02"]
     assert participants.columns["edss"] == Column("participants.tsv", "edss", "EDSS", "points")
     assert participants.values["edss"].isna().tolist() == [False, True]
-    assert ["items.tsv" in problem for problem in problems] == [True]
+    assert ["items.tsv" in problem.text for problem in remarks.problems] == [True]
 
 
 @pytest.mark.parametrize(

@@ -224,23 +224,25 @@ def test_no_results(bids: Path, tmp_path: Path) -> None:
         ("participants.tsv", "participant_id age\nsub-01", "row 2: 1 fields, but the header has 2"),
         ("participants.tsv", "participant_id age age\nsub-01 1 2", "two columns 'age'"),
         ("participants.tsv", "", "is empty"),
-        ("sub-01/sub-01_sessions.tsv", "session_id\nses-1\nses-1", "lists ses-1 of sub-01 twice"),
         ("sub-01/sub-01_sessions.tsv", "visit\nses-1", "lacks the column 'session_id'"),
     ],
 )
-def test_clinical_tables_that_cannot_be_read(
+def test_clinical_tables_that_cannot_be_used(
     bids: Path, out: Path, name: str, text: str, sentence: str
 ) -> None:
     write(bids / name, text)
-    with pytest.raises(BadDataError, match=sentence):
-        cohort(bids, out)
+    result = cohort(bids, out)
+    assert len(result.table) == 5
+    assert "age" not in result.table
+    assert [sentence in problem and name in problem for problem in result.problems] == [True]
 
 
 def test_json_that_is_none(bids: Path, out: Path) -> None:
     write(bids / "participants.tsv", "participant_id age\nsub-01 1")
     (bids / "participants.json").write_text("{")
-    with pytest.raises(BadDataError, match="not readable JSON"):
-        cohort(bids, out)
+    result = cohort(bids, out)
+    assert row_of(result, "sub-01", "ses-1")["age"] == 1
+    assert "participants.json is not readable JSON" in result.problems[0]
 
 
 def test_a_long_phenotype_table_is_not_used_but_named(bids: Path, out: Path) -> None:

@@ -214,7 +214,8 @@ def test_unusable_inputs_are_reported_and_the_others_used(
     assert "sub-002_ses-01_T1w: Cannot read" in errors
     assert "is damaged" in errors
     problems = read(folders.out / "group" / "problems.tsv")
-    assert len(problems) == 4
+    assert problems["severity"].tolist() == [*4 * ["problem"], "note"]
+    assert "not in the dataset" in problems["problem"].iloc[-1]
     assert problems["problem"].str.contains("R1map.json is not readable JSON").any()
     overlap = read(folders.out / "group" / "overlap.tsv")
     assert set(overlap["method"]) == {"thalnet T1w"}
