@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -152,3 +152,32 @@ def write_inputs(output_dir: Path, offers: Iterable[Offer]) -> None:
     write_if_different(table, "".join("\t".join(row) + "\n" for row in rows))
     described = {name: {"Description": text} for name, text in _COLUMNS.items()}
     write_if_different(table.with_suffix(".json"), json.dumps(described, indent=2) + "\n")
+
+
+def replace_inputs(output_dir: Path, offers: Iterable[Offer], kinds: Collection[OfferKind]) -> None:
+    """Write the table again, with the rows of some kinds replaced.
+
+    Parameters
+    ----------
+    output_dir : Path
+    offers : iterable of Offer
+    kinds : collection of OfferKind
+        Rows of these kinds are dropped, all others are kept.
+
+    Raises
+    ------
+    CannotCreateError
+        If it cannot be written.
+    """
+    path = output_dir / "logs" / "inputs.tsv"
+    try:
+        rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+    except (OSError, ValueError):
+        rows = []
+    others = [row for row in rows if len(row) == len(_COLUMNS) and row[1] not in kinds]
+    kept = [
+        Offer(name, OfferKind(kind), "" if reason == "n/a" else reason)
+        for name, kind, _, reason in others
+        if kind in list(OfferKind)
+    ]
+    write_inputs(output_dir, [*kept, *offers])

@@ -6,11 +6,12 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from bids_app.dataset.inputs import Offer, OfferKind
 from bids_app.dataset.notes import Note, NoteKind
 from bids_app.errors import BadDataError
 
@@ -56,10 +57,13 @@ class Remarks:
         What was read although it is not as BIDS has it.
     problems : list of Note
         What could not be used.
+    offers : list of Offer
+        Tables, rows and columns, and whether they are used.
     """
 
     notes: list[Note] = field(default_factory=list)
     problems: list[Note] = field(default_factory=list)
+    offers: list[Offer] = field(default_factory=list)
 
     def note(self, path: Path | str, text: str, kind: NoteKind = NoteKind.TABLE) -> None:
         """Add a note."""
@@ -68,6 +72,10 @@ class Remarks:
     def problem(self, path: Path | str, text: str, kind: NoteKind = NoteKind.TABLE) -> None:
         """Add a problem."""
         self.problems.append(Note(kind, str(path), text))
+
+    def offer(self, source: str, kind: OfferKind, names: Iterable[str], reason: str = "") -> None:
+        """Add rows or columns of a table, with the reason why they are not used."""
+        self.offers.extend(Offer(f"{source}: {name}", kind, reason) for name in names)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
@@ -151,7 +159,7 @@ def read_table(path: Path, remarks: Remarks) -> list[dict[str, str]]:
 
 
 def read_json(path: Path) -> object:
-    """Read a JSON file, with or without a byte order mark.
+    """Read a JSON file in UTF-8, UTF-16 or Latin-1, with or without a byte order mark.
 
     Raises
     ------
@@ -159,7 +167,8 @@ def read_json(path: Path) -> object:
         If it cannot be read or is not JSON.
     """
     try:
-        content: object = json.loads(path.read_text(encoding="utf-8-sig"))
+        text, _ = _decoded(path.read_bytes()) or ("", "")
+        content: object = json.loads(text)
     except RecursionError as error:
         raise BadDataError(
             f"{path} is not readable JSON (brackets are nested too deep)."
@@ -198,6 +207,14 @@ def _text(path: Path) -> tuple[str, str]:
         raise BadDataError(f"{path} is not a readable table ({error.strerror}).") from error
     if raw.startswith(b"/annex/objects/") and len(raw) < _MOST_POINTER_BYTES:
         raise BadDataError(f"{path} is a pointer to an annexed file that is not there. {_FETCH}")
+    decoded = _decoded(raw)
+    if decoded is None:
+        raise BadDataError(f"{path} is not a readable table: it holds no text.")
+    return decoded
+
+
+def _decoded(raw: bytes) -> tuple[str, str] | None:
+    """Decode a text, and name its encoding; None if it is none."""
     for codec, name in _encodings(raw).items():
         try:
             text = raw.decode(codec)
@@ -205,7 +222,7 @@ def _text(path: Path) -> tuple[str, str]:
             continue
         if "\0" not in text:
             return text, name
-    raise BadDataError(f"{path} is not a readable table: it holds no text.")
+    return None
 
 
 def _encodings(raw: bytes) -> dict[str, str]:
@@ -284,6 +301,8 @@ def _name_ragged(path: Path, width: int, rows: list[list[str]], remarks: Remarks
         if len(_cut(row, width)) != width
     ]
     number, fields = ragged[0]
+    names = [f"row {number}" for number, _ in ragged]
+    remarks.offer(path.name, OfferKind.ROW, names, "its fields do not fit the header")
     others = [number for number, _ in ragged[1:]]
     like = f" (likewise rows {listed(others)})" if others else ""
     remarks.problem(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from bids_app.dataset.entries import Interpreted, Unclear, interpret, is_missing
+from bids_app.dataset.inputs import Offer, OfferKind
 from bids_app.dataset.notes import NoteKind
 from bids_app.dataset.tables import Column, Remarks, listed, read_table
 from bids_app.errors import BadDataError
@@ -144,6 +145,9 @@ class _Reader:
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.bids_dir).as_posix()
 
+    def _offer_table(self, path: Path, reason: str = "") -> None:
+        self.remarks.offers.append(Offer(self._relative(path), OfferKind.TABLE, reason))
+
     def _identified(self, path: Path, sessions: bool) -> list[dict[str, str]]:
         """Read the rows of a file, with the identifiers of the dataset."""
         expected = IDENTITY if sessions else IDENTITY[:1]
@@ -156,7 +160,9 @@ class _Reader:
                 raise BadDataError(f"{path} lacks the column '{absent[0]}'.")
         except BadDataError as error:
             self.remarks.problem(path, str(error))
+            self._offer_table(path, "it cannot be read or lacks its identifiers")
             return []
+        self._offer_table(path)
         keys = [key for key in IDENTITY if rows and key in rows[0]]
         complete = [row for row in rows if not any(is_missing(row[key]) for key in keys)]
         if len(complete) < len(rows):
@@ -228,6 +234,9 @@ class _Reader:
             text = f"{path}: {count} {_plural(count, what)} matched by spelling: {listed(pairs)}."
             self.remarks.note(path, text, NoteKind.IDENTIFIER)
         if matches.unmatched:
+            self.remarks.offer(
+                self._relative(path), OfferKind.ROW, matches.unmatched, f"{what} not in the dataset"
+            )
             count = len(matches.unmatched)
             self.remarks.note(
                 path,
@@ -254,6 +263,9 @@ class _Reader:
         if equal:
             self.remarks.note(path, f"{path} lists {listed(equal)} twice; the rows are identical.")
         if different:
+            self.remarks.offer(
+                self._relative(path), OfferKind.ROW, different, "rows contradict each other"
+            )
             self.remarks.problem(
                 path,
                 f"{path} lists {listed(different)} twice with different values, which count as "
@@ -269,6 +281,7 @@ class _Reader:
         keys = [key for key in IDENTITY if key in texts]
         series: dict[str, pd.Series] = {key: texts[key] for key in keys}
         columns: dict[str, Column] = {}
+        self.remarks.offer(source, OfferKind.COLUMN, texts.columns.difference(keys, sort=False))
         codes: dict[str, Mapping[str, int]] = {}
         for name in texts.columns.difference(keys, sort=False):
             columns[name], declared = declared_column(described.get(name), source, name)

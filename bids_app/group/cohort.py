@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bids_app.dataset.inputs import Offer
 from bids_app.dataset.notes import Note
 from bids_app.dataset.tables import Column, Remarks, read_rows
 from bids_app.derivatives.columns import VOLUME_COLUMNS
@@ -57,6 +58,8 @@ class Cohort:
         Files, rows and entries that could not be used, and why.
     notes : tuple of Note
         How tables were read that are not as BIDS has them.
+    offers : tuple of Offer
+        Clinical tables, their rows and columns, and whether they are used.
     """
 
     table: pd.DataFrame
@@ -65,6 +68,7 @@ class Cohort:
     excluded: Mapping[Reason, int]
     problems: tuple[str, ...]
     notes: tuple[Note, ...] = ()
+    offers: tuple[Offer, ...] = ()
 
 
 def read_cohort(
@@ -131,6 +135,7 @@ def read_cohort(
         excluded=excluded,
         problems=(*(problem.text for problem in remarks.problems), *problems),
         notes=tuple(remarks.notes),
+        offers=tuple(remarks.offers),
     )
 
 

@@ -52,6 +52,13 @@ def test_json(tmp_path: Path) -> None:
         read_json(path)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_json_in_other_encodings(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"Description": "Größe"}', encoding=encoding)
+    assert read_json(path) == {"Description": "Größe"}
+
+
 def test_json_nested_too_deep(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("[" * 100_000)

@@ -102,3 +102,18 @@ def test_errors_name_file_key_and_what_was_expected(
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(MissingInputError, match="Cannot read the analysis file"):
         read_analysis_file(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = " + "[" * 100_000, "nested too deep"),
+        ("resamples = " + "9" * 400, "'resamples' is beyond"),
+        ("confidence = " + "9" * 400, "'confidence' is beyond"),
+        ("seed = " + "9" * 5000, "is not valid TOML"),
+    ],
+)
+def test_values_that_no_program_can_hold(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(BadDataError, match=words) as caught:
+        plan(tmp_path, f"{text}\n")
+    assert len(str(caught.value)) < 500

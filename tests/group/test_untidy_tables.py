@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bids_app.dataset.inputs import Offer, OfferKind, replace_inputs, write_inputs
 from bids_app.errors import BadDataError
 from bids_app.group.analyses.clinical import fit_set
 from bids_app.group.analysis_file import AnalysisPlan
@@ -295,3 +296,23 @@ def test_a_link_that_leads_nowhere_is_named(bids: Path, read: Callable[[Path], C
     cohort = read(bids)
     assert ["participants.tsv is a link" in problem for problem in cohort.problems] == [True]
     assert "edss" in cohort.table
+
+
+def test_tables_rows_and_columns_are_accounted_for(
+    bids: Path, read: Callable[[Path], Cohort], tmp_path: Path
+) -> None:
+    extra = {"participant_id": ["sub-099", "sub-001"], "age": ["40", "99"]}
+    spoil(bids, lambda t: pd.concat([t, pd.DataFrame(extra)]).fillna("n/a"))
+    cohort = read(bids)
+    reasons = {offer.path: offer.reason for offer in cohort.offers}
+    assert reasons["participants.tsv"] == ""
+    assert reasons["participants.tsv: age"] == ""
+    assert reasons["participants.tsv: sub-099"] == "participant not in the dataset"
+    assert reasons["participants.tsv: sub-001"] == "rows contradict each other"
+    scan = Offer("sub-001/anat/sub-001_T1w.nii.gz", OfferKind.SCAN)
+    write_inputs(tmp_path, [scan, Offer("old.tsv", OfferKind.TABLE)])
+    replace_inputs(tmp_path, cohort.offers, [OfferKind.TABLE, OfferKind.ROW, OfferKind.COLUMN])
+    table = pd.read_csv(tmp_path / "logs" / "inputs.tsv", sep="\t").set_index("path")
+    assert table.loc[scan.path, "status"] == "used"
+    assert "old.tsv" not in table.index
+    assert table.loc["participants.tsv: sub-099", "status"] == "not used"
