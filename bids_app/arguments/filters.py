@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bids_app.contrasts import CONTRASTS
+from bids_app.contrasts import Role, suffixes
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.options import ANY_VALUE, REGEX_SEARCH
 
@@ -89,14 +89,9 @@ def read_filters(path: Path | None, datasets: Iterable[str] = ()) -> dict[str, d
     return checked
 
 
-def is_of_others(query: str) -> bool:
-    """Whether a query is for images that thalbids does not use."""
-    return query in _OF_OTHERS
-
-
 def _check_query(path: Path, query: str) -> None:
     """Refuse a query for an image that no program knows."""
-    queries = [contrast.lower() for contrast in CONTRASTS]
+    queries = [contrast.lower() for contrast in suffixes(Role.ANCHOR, Role.OTHER)]
     if query.lower() in (*queries, *_OF_OTHERS):
         return
     raise BadDataError(

@@ -101,9 +101,9 @@ def _reason_to_skip(folder: str) -> str:
     """Explain why a folder is not searched for images; empty if it is."""
     if not is_readable(folder):
         return "permission denied"
-    path = Path(folder)
-    if not path.is_symlink():
+    if not os.path.islink(folder):  # noqa: PTH114 (every folder of the dataset passes here)
         return ""
+    path = Path(folder)
     target, parent = path.resolve(), path.parent.resolve()
     subject = next((above for above in path.parents if above.name.startswith("sub-")), path)
     # Its images have been found already, or are found elsewhere in the folder of the subject.

@@ -36,14 +36,16 @@ def offers_of(sessions: Sequence[Session], account: Account, options: Options) -
     offers = [*account.offers, *_filters(options)]
     others: Counter[str] = Counter()
     used, unused = _scans_of(sessions)
+    length = len(str(account.root)) + 1
     selected = {(session.subject, session.session) for session in sessions}
     for subject, images in account.images.items():
         for image in images:
             entities, suffix = parse_name(image.name)
-            folder = image.parent.name
-            if (subject, entities.get("ses")) not in selected:
+            path = str(image)[length:]
+            folder, above = image.parent.name, path.split("/")[1]
+            session = entities.get("ses", above[4:] if above.startswith("ses-") else None)
+            if (subject, session) not in selected:
                 continue
-            path = image.relative_to(account.root).as_posix()
             kind = OfferKind.FIELD_MAP if folder == "fmap" else OfferKind.SCAN
             if image in used:
                 offers.append(Offer(path, OfferKind.SCAN))

@@ -1,4 +1,4 @@
-"""Files whose content was not fetched are told from damaged ones."""
+"""Files whose content was not fetched are distinguished from damaged ones."""
 
 from __future__ import annotations
 
