@@ -16,7 +16,7 @@ _MOST_NAMES = 5
 _COLUMNS = {
     "path": "Folder or file relative to the dataset, or name of a row, column or filter key",
     "kind": "What is offered",
-    "status": "used, or not used",
+    "status": "used; not used; or considered: warnings in sessions.tsv name what is not chosen",
     "reason": "Why it is not used; n/a if it is",
 }
 
@@ -50,16 +50,21 @@ class Offer:
         Why it is not used, as a phrase without full stop; empty if it is.
     expected : bool
         Whether that is so in every proper dataset: it is in the table only, as functional images.
+    considered : bool
+        Whether it is among the images of which its session chooses, as the notes of that show.
     """
 
     path: str
     kind: OfferKind
     reason: str = ""
     expected: bool = False
+    considered: bool = False
 
     @property
     def status(self) -> str:
         """Entry of the table."""
+        if self.considered:
+            return "considered"
         return "not used" if self.reason else "used"
 
 

@@ -10,10 +10,16 @@ from bids_app.contrasts import Role, suffixes
 from bids_app.dataset.index import Session
 from bids_app.dataset.inputs import Account, Offer, OfferKind
 from bids_app.dataset.names import parse_name
+from bids_app.dataset.notes import NoteKind
 from bids_app.dataset.sources import is_source
 from bids_app.options import Options, Selection
 
 _MEASURED = suffixes(Role.ANCHOR, Role.OTHER)
+# Why an image is not used, by the kind of the note that its session has about it.
+_REASONS = {
+    NoteKind.PASSED_BY: "not a magnitude image",
+    NoteKind.CHOICE: "another image has the same name",
+}
 
 
 def offers_of(sessions: Sequence[Session], account: Account, options: Options) -> list[Offer]:
@@ -37,6 +43,12 @@ def offers_of(sessions: Sequence[Session], account: Account, options: Options) -
     others: Counter[str] = Counter()
     used, unused = _scans_of(sessions)
     length = len(str(account.root)) + 1
+    notes = {
+        note.path: note.kind
+        for session in sessions
+        for note in session.notes
+        if note.kind in _REASONS
+    }
     selected = {(session.subject, session.session) for session in sessions}
     for subject, images in account.images.items():
         for image in images:
@@ -51,9 +63,11 @@ def offers_of(sessions: Sequence[Session], account: Account, options: Options) -
                 offers.append(Offer(path, OfferKind.SCAN))
             elif image in unused:
                 offers.append(Offer(path, kind, "another image of its contrast is"))
+            elif str(image) in notes:
+                offers.append(Offer(path, kind, _REASONS[notes[str(image)]]))
             elif is_source(entities, suffix):
                 kind = OfferKind.MAP if folder == "anat" else kind
-                offers.append(Offer(path, kind))
+                offers.append(Offer(path, kind, considered=True))
             elif folder in ("anat", "fmap"):
                 offers.append(Offer(path, kind, _reason(suffix, options.selection), expected=True))
             else:

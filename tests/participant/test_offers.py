@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_app.cli import main
 from bids_app.dataset.index import index_sessions
 from bids_app.dataset.inputs import Account, Offer, lines, write_inputs
 from bids_app.options import Selection
 from bids_app.participant import stage
 from bids_app.participant.offers import offers_of
 from tests.conftest import describe, options_of, save_image
+
+_LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 4\n"
 
 
 @pytest.fixture
@@ -47,8 +50,8 @@ def test_a_clean_dataset_has_rows_and_no_line(bids: Path) -> None:
         "sub-01/anat/sub-01_T1w.nii.gz": ("scan", "used"),
         "sub-01/anat/sub-01_FLAIR.nii.gz": ("scan", "used"),
         "sub-01/anat/sub-01_PDw.nii.gz": ("scan", "not used"),
-        "sub-01/anat/sub-01_UNIT1.nii.gz": ("map", "used"),
-        "sub-01/fmap/sub-01_TB1map.nii.gz": ("field map", "used"),
+        "sub-01/anat/sub-01_UNIT1.nii.gz": ("map", "considered"),
+        "sub-01/fmap/sub-01_TB1map.nii.gz": ("field map", "considered"),
         "sub-01/fmap/sub-01_dir-AP_epi.nii.gz": ("field map", "not used"),
         "func/*_bold": ("data type", "not used"),
     }
@@ -67,6 +70,38 @@ def test_every_image_and_key_that_is_passed_by_has_its_reason(
     assert offers["bold.task"].status == "not used"
     (line,) = lines(offers.values())
     assert line.startswith("1 scan is not used (another image of its contrast is): sub-01/anat/")
+
+
+def test_phase_images_and_second_copies_have_their_reasons(bids: Path, noise: np.ndarray) -> None:
+    for name in ("part-phase_T1w.nii.gz", "T1w.nii", "part-real_FLAIR.nii.gz"):
+        save_image(bids / "sub-01" / "anat" / f"sub-01_{name}", noise)
+    offers = _offers(bids)
+    assert {path: offer.reason for path, offer in offers.items() if not offer.expected} == {
+        "sub-01/anat/sub-01_T1w.nii.gz": "",
+        "sub-01/anat/sub-01_FLAIR.nii.gz": "",
+        "sub-01/anat/sub-01_UNIT1.nii.gz": "",
+        "sub-01/fmap/sub-01_TB1map.nii.gz": "",
+        "sub-01/anat/sub-01_T1w.nii": "another image has the same name",
+        "sub-01/anat/sub-01_part-phase_T1w.nii.gz": "not a magnitude image",
+        "sub-01/anat/sub-01_part-real_FLAIR.nii.gz": "not a magnitude image",
+    }
+    assert len(lines(offers.values())) == 2
+
+
+@pytest.mark.parametrize("pointer", ["annex", "lfs"])
+def test_scans_that_were_not_fetched_fail_with_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], pointer: str
+) -> None:
+    bids = describe(tmp_path / "annexed")
+    texts = {"annex": "/annex/objects/MD5E-s1--0.nii.gz\n", "lfs": _LFS}
+    for label in ("link", "pointer"):
+        (bids / f"sub-{label}" / "anat").mkdir(parents=True)
+    (bids / "sub-link/anat/sub-link_T1w.nii.gz").symlink_to("../../.git/annex/objects/a.nii.gz")
+    (bids / "sub-pointer/anat/sub-pointer_T1w.nii.gz").write_text(texts[pointer])
+    assert main([str(bids), str(tmp_path / "out"), "participant"]) == 66
+    shown = capsys.readouterr().err
+    assert shown.count("datalad get") == 2
+    assert "Traceback" not in shown
 
 
 def test_only_what_was_requested_is_listed(bids: Path, noise: np.ndarray) -> None:
