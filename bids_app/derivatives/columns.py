@@ -13,7 +13,7 @@ from bids_app.segmentation.volumes import ThalamusVolumes
 
 # Of the volumes of a session, in this order.
 VOLUME_COLUMNS = (
-    *("participant_id", "session_id", "scan", "method", "contrast"),
+    *("participant_id", "session_id", "scan", "method", "contrast", "contrast_agent"),
     *(field.name for field in fields(ThalamusVolumes)),
     *("confidence", "qc", "qc_reason"),
 )
@@ -71,6 +71,14 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         ),
         "contrast": Column(
             "Contrast", "Segmented contrast (BIDS suffix), or the contrasts that were fused"
+        ),
+        "contrast_agent": Column(
+            "Contrast agent",
+            "Label of the contrast agent (ce-) of the segmented images; n/a without. In changes, "
+            "those of the first session and of the follow-up",
+        ),
+        "counted": Column(
+            "Counted", "Whether the scan counts for its session, no for its other repeat scans"
         ),
         "segmentation": Column(
             "Segmentation", "Segmentation method and the contrast it was applied to"

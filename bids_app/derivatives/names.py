@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bids_app.dataset.index import Scan, Session
-from bids_app.dataset.names import in_order
+from bids_app.dataset.names import in_order, parse_name
 
 # Space half-way between all scans of a participant.
 WITHIN_SUBJECT = "withinSubject"
@@ -103,6 +103,18 @@ def segmentation_of_row(row: Mapping[Any, Any]) -> PurePosixPath:
     return _segmentation(scan, anchor, str(row["method"]), str(row["contrast"]))
 
 
+def image_of_scan(scan: str) -> PurePosixPath:
+    """Name the image that a row of a table of volumes was measured in.
+
+    Examples
+    --------
+    >>> str(image_of_scan("sub-01_ses-1_T1w"))
+    'sub-01/ses-1/anat/sub-01_ses-1_desc-preproc_T1w.nii.gz'
+    """
+    name, _, contrast = scan.rpartition("_")
+    return _anat(name, f"desc-preproc_{contrast}.nii.gz")
+
+
 def probabilities(labels: PurePosixPath) -> PurePosixPath:
     """Name the probabilities that belong to labels; fused labels have none.
 
@@ -170,6 +182,18 @@ def uri(path: PurePosixPath) -> str:
 def raw_uri(scan: Scan) -> str:
     """Return the BIDS URI of a raw scan."""
     return f"bids:raw:{_anat(scan.name, scan.contrast).with_name(scan.path.name)}"
+
+
+def contrast_agent_of(source: object) -> str | None:
+    """Read the label of ``ce-`` in the BIDS URI of an image, or in the first of a list.
+
+    Examples
+    --------
+    >>> contrast_agent_of(["bids:raw:sub-01/anat/sub-01_ce-gad_FLAIR.nii.gz"])
+    'gad'
+    """
+    first = source[0] if isinstance(source, list) and source else source
+    return parse_name(str(first).rpartition("/")[2]).entities.get("ce")
 
 
 def _segmentation(name: str, anchor: str, method: str, contrast: str) -> PurePosixPath:

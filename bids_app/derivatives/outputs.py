@@ -195,6 +195,7 @@ def write_volumes(staging: Staging, session: Session, scans: list[MeasuredScan])
     """Write the volumes of a session, one row per scan, method and contrast."""
     rows = [
         _volumes_row(measured.scan, item.method, item.contrast, item.volumes, item.quality)
+        | {"contrast_agent": measured.contrast_agent(item.contrast) or "n/a"}
         for measured in scans
         for item in measured.measurements
     ]
@@ -286,6 +287,7 @@ def _volumes_row(
         "scan": f"{scan.name}_{scan.contrast}",
         "method": method,
         "contrast": contrast,
+        "contrast_agent": scan.contrast_agent or "n/a",
         **asdict(volumes),
         "confidence": quality.confidence,
         "qc": quality.verdict,

@@ -51,7 +51,8 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
     if not path.is_file():
         raise MissingInputError(f"There are no results yet: {path} is missing.")
     table = read_rows(path)
-    absent = [name for name in VOLUME_COLUMNS if table and name not in table[0]]
+    needed = [name for name in VOLUME_COLUMNS if name != "contrast_agent"]
+    absent = [name for name in needed if table and name not in table[0]]
     if absent:
         raise MissingInputError(
             f"{path} lacks the column '{absent[0]}': it was written by an earlier version. "
@@ -221,4 +222,5 @@ def _read_aligned(output_dir: Path, scan: Scan, contrast: str, image: Volume) ->
         attempts=tuple(attempts),
         strategy=strategy,
         steps=recorded_steps(fields),
+        contrast_agent=names.contrast_agent_of(fields.get("Sources")),
     )

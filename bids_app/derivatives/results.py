@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bids_app.contrasts import split_name
 from bids_app.dataset.index import Scan
 from bids_app.derivatives.steps import Step
 from bids_app.images.geometry import AffineArray
@@ -60,6 +61,8 @@ class AlignedContrast:
         The selected one.
     steps : tuple of Step
         By which the image was aligned.
+    contrast_agent : str or None
+        Label of ``ce-`` of the image.
     transform : (4, 4) float64 or None
         World coordinates of the anchor to those of the image before alignment; None when read
         back.
@@ -72,6 +75,7 @@ class AlignedContrast:
     attempts: tuple[Mapping[str, object], ...]
     strategy: str
     steps: tuple[Step, ...] = ()
+    contrast_agent: str | None = None
     transform: AffineArray | None = None
     slice_thickness: float = float("nan")
 
@@ -102,6 +106,13 @@ class MeasuredScan:
         of_anchor = float(self.image.voxel_size.max())
         others = {item.contrast: item.slice_thickness for item in self.aligned}
         return max(others.get(contrast, of_anchor) for contrast in contrasts)
+
+    def contrast_agent(self, contrast: str) -> str | None:
+        """Return the contrast agents of the images that a contrast or ensemble was made from."""
+        agents = {item.contrast: item.contrast_agent for item in self.aligned}
+        agents[self.scan.contrast] = self.scan.contrast_agent
+        found = {agents.get(name) for name in split_name(contrast)} - {None}
+        return "+".join(sorted(filter(None, found))) or None
 
 
 @dataclass(frozen=True)

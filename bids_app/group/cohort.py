@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bids_app.dataset.inputs import Offer
+from bids_app.dataset.names import parse_name
 from bids_app.dataset.notes import Note
 from bids_app.dataset.tables import Column, Remarks, read_rows
 from bids_app.derivatives.columns import VOLUME_COLUMNS
@@ -204,9 +205,10 @@ def _checked(row: Mapping[str, str], path: Path) -> dict[str, object]:
         values[name] = _volume(row.get(name, "n/a"), name, path)
     # Results of an earlier version have no such columns.
     values["confidence"] = pd.to_numeric(row.get("confidence", "n/a"), errors="coerce")
-    for name in ("qc", "qc_reason"):
-        text = row.get(name, "n/a")
-        values[name] = None if text == "n/a" else text
+    agent = parse_name(row["scan"]).entities.get("ce", "n/a")
+    texts = {"contrast_agent": agent, "qc": "n/a", "qc_reason": "n/a"} | dict(row)
+    for name in ("contrast_agent", "qc", "qc_reason"):
+        values[name] = None if texts[name] == "n/a" else texts[name]
     return values
 
 

@@ -14,6 +14,7 @@ from bids_app.group.analysis_file import AnalysisPlan
 from bids_app.group.cohort import SESSION, Cohort
 from bids_app.group.mapping import calibrated, calibration_table
 from bids_app.group.masks import LabelledScans, labelled_scans, overlap_with_reference
+from bids_app.group.repeats import places
 from bids_app.group.result import NotApplicableError
 from bids_app.statistics.change import change_table
 from bids_app.statistics.description import summary_table
@@ -94,8 +95,10 @@ class Study:
 
     @cached_property
     def volumes(self) -> pd.DataFrame:
-        """One row per session and segmentation: that of the first scan, without repeat scans."""
-        return self.scans.sort_values([*SESSION, "visit", "scan"], kind="stable").drop_duplicates(
+        """One row per session and segmentation: that of the scan that counts among repeats."""
+        ranked = self.scans.assign(place=places(self.scans, self.output_dir))
+        ranked = ranked.sort_values([*SESSION, "visit", "place"], kind="stable")
+        return ranked.drop(columns="place").drop_duplicates(
             [*SESSION, "segmentation"], ignore_index=True
         )
 
@@ -141,8 +144,9 @@ class Study:
     def changes(self) -> pd.DataFrame:
         """One row per participant and segmentation: change of volume from first to follow-up.
 
-        The columns of `SERIES`, ``interval`` (years, NaN if unknown), ``baseline_ml``,
-        ``followup_ml``, the columns of `CHANGES`, and the clinical columns of the first session.
+        The columns of `SERIES`, ``contrast_agent`` of both sessions, ``interval`` (years, NaN if
+        unknown), ``baseline_ml``, ``followup_ml``, the columns of `CHANGES`, and the clinical
+        columns of the first session.
 
         Raises
         ------
@@ -169,16 +173,30 @@ class Study:
             }
         ).drop(columns=["followup", "interval"])
         table = table.merge(chosen[["participant_id", "interval"]], on="participant_id")
+        table = table.merge(_agents(visits), on=SERIES)
         unknown = table["interval"].isna()
         table.loc[unknown, ["annual_change_ml", "annual_percent"]] = np.nan
         clinical = self.baseline[["participant_id", *self.cohort.columns]]
-        ordered = [*SERIES, "interval", "baseline_ml", "followup_ml", *CHANGES]
+        ordered = [*SERIES, "contrast_agent", "interval", "baseline_ml", "followup_ml", *CHANGES]
         order = {name: place for place, name in enumerate(self.segmentations)}
         table = table.sort_values(
             ["participant_id", "segmentation"],
             key=lambda column: column.map(order) if column.name == "segmentation" else column,
         )
         return table[ordered].merge(clinical, on="participant_id", how="left")
+
+    @cached_property
+    def agent_changes(self) -> list[str]:
+        """Sentences on participants whose sessions differ in contrast agent."""
+        table = self.changes
+        differing = table[table["contrast_agent"].str.contains(",", na=False)]
+        return [
+            f"{name}: the first session and the follow-up differ in contrast agent "
+            f"({agents}); their change is not one of volume alone."
+            for name, agents in differing.groupby("participant_id")["contrast_agent"]
+            .first()
+            .items()
+        ]
 
     @cached_property
     def overlap(self) -> tuple[pd.DataFrame, list[str]]:
@@ -315,6 +333,14 @@ class Study:
                 f"no reference was given (-d {self.plan.reference}=PATH names one)"
             )
         return self.reference_dir
+
+
+def _agents(visits: pd.DataFrame) -> pd.DataFrame:
+    """Describe the contrast agents of two visits of each series; missing where there is none."""
+    ordered = visits.sort_values("visit", kind="stable")
+    texts = ordered["contrast_agent"].fillna("none").groupby([ordered[key] for key in SERIES])
+    agents = texts.agg(lambda pair: ", ".join(dict.fromkeys(pair))).reset_index()
+    return agents.assign(contrast_agent=agents["contrast_agent"].where(lambda t: t != "none"))
 
 
 def level_name(value: object) -> str:

@@ -102,6 +102,7 @@ def align_contrasts(
             attempts=attempts_of(alignment),
             strategy=alignment.chosen.strategy,
             steps=steps_of_alignment(alignment.chosen.strategy),
+            contrast_agent=names.contrast_agent_of(other.source),
             transform=transform,
             slice_thickness=float(other.image.voxel_size.max()),
         )

@@ -9,7 +9,7 @@ neither that of the interpolation nor that of independent segmentations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -19,6 +19,7 @@ from bids_app.alignment.brain_change import parenchyma_volumes
 from bids_app.alignment.within_subject import WithinSubject, align_within_subject
 from bids_app.dataset.checksums import sha256
 from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.notes import Note, NoteKind
 from bids_app.dataset.staging import staged
 from bids_app.derivatives.outputs import (
     write_brain_change,
@@ -127,7 +128,9 @@ def longitudinal_series(sessions: Sequence[Session], measured: set[str]) -> list
         contrasts = [session.anchors[0].contrast for session in ended]
         contrast = max(contrasts, key=lambda name: (contrasts.count(name), name), default="")
         usable = [session for session in ended if session.anchors[0].contrast == contrast]
-        scans = tuple(scan for session in usable for scan in session.anchors)
+        scans = tuple(scan for session in usable for scan in _without_agent(session.anchors))
+        agents = dict.fromkeys(scan.contrast_agent or "none" for scan in scans)
+        notes = _agent_notes(subject, agents) if len(agents) > 1 else ()
         problem = None
         if len(usable) < 2:
             problem = Problem(
@@ -135,8 +138,21 @@ def longitudinal_series(sessions: Sequence[Session], measured: set[str]) -> list
                 f"{len(usable)} of its sessions could be measured on one contrast: no "
                 "change over time to measure (--longitudinal needs two).",
             )
-        series.append(Session(subject=subject, anchors=scans, problem=problem))
+        series.append(Session(subject=subject, anchors=scans, problem=problem, notes=notes))
     return series
+
+
+def _without_agent(scans: Sequence[Scan]) -> Sequence[Scan]:
+    """Select the scans of a session without contrast agent, or all if all have one."""
+    return [scan for scan in scans if scan.contrast_agent is None] or scans
+
+
+def _agent_notes(subject: str, agents: Iterable[str]) -> tuple[Note]:
+    text = (
+        f"The sessions of sub-{subject} differ in contrast agent ({', '.join(agents)}): their "
+        "change is not one of volume alone."
+    )
+    return (Note(NoteKind.CONTRAST_AGENT, f"sub-{subject}", text),)
 
 
 def measure_series(task: Task) -> Outcome:

@@ -67,6 +67,7 @@ def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
         shape=image.data.shape,
         voxel_size=tuple(float(side) for side in size),
         orientation=axis_codes(measured.scan.path),
+        contrast_agent=measured.scan.contrast_agent or "",
         volumes=tuple(
             Volumes(
                 method=item.method,

@@ -112,6 +112,8 @@ class Anchor:
         Size of a voxel along each axis, mm.
     orientation : str
         Axis codes of the file, such as ``LAS``.
+    contrast_agent : str
+        Empty without.
     volumes : tuple of Volumes
     thalamus : tuple of Overlay
         One per method and contrast.
@@ -125,6 +127,7 @@ class Anchor:
     shape: tuple[int, ...]
     voxel_size: tuple[float, ...]
     orientation: str
+    contrast_agent: str = ""
     volumes: tuple[Volumes, ...] = ()
     thalamus: tuple[Overlay, ...] = ()
     brain: Overlay | None = None

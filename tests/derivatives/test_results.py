@@ -27,3 +27,23 @@ def test_masks_from_thick_slices_are_flagged_though_they_lie_on_a_fine_grid() ->
         measurement = Measurement.of("thalnet", "", Thalami(dseg=dseg), image, thickness)
         reasons.append(measurement.quality.reasons)
     assert reasons == [(), ("slices of 5.0 mm",), ("slices of 5.0 mm",)]
+
+
+def test_contrast_agents_of_the_images_that_were_segmented() -> None:
+    image = Volume(np.zeros((9, 9, 9), dtype=np.float32), np.eye(4))
+    others = tuple(
+        AlignedContrast(
+            contrast=contrast, image=image, attempts=(), strategy="rigid", contrast_agent=agent
+        )
+        for contrast, agent in (("FLAIR", "gad"), ("T2w", None))
+    )
+    plain = Scan(Path("sub-01_T1w.nii.gz"), "T1w", (("sub", "01"),))
+    agent = Scan(Path("sub-01_ce-x_T1w.nii.gz"), "T1w", (("sub", "01"), ("ce", "x")))
+    found = [
+        [
+            MeasuredScan(scan, image, image, (), others).contrast_agent(contrast)
+            for scan in (plain, agent)
+        ]
+        for contrast in ("T1w", "FLAIR", "T2w", "T1wFLAIRT2wStaple")
+    ]
+    assert found == [[None, "x"], ["gad", "gad"], [None, None], ["gad", "gad+x"]]

@@ -248,3 +248,20 @@ def test_failed_sessions_are_left_out_and_runs_take_part() -> None:
     assert not series[0].problem
     assert series[1].problem is not None
     assert "needs two" in series[1].problem.text
+
+
+def test_scans_with_contrast_agent_take_part_only_where_there_is_no_other() -> None:
+    def session(label: str, *agents: str | None) -> Session:
+        entities = [[("sub", "01"), ("ses", label), *([("ce", ce)] if ce else [])] for ce in agents]
+        scans = tuple(Scan(Path("a.nii"), "T1w", tuple(each)) for each in entities)
+        return Session(subject="01", session=label, anchors=scans)
+
+    def series(*sessions: Session) -> Session:
+        (found,) = longitudinal_series(sessions, {each.name for each in sessions})
+        return found
+
+    mixed = series(session("a", "gad", None), session("b", None))
+    assert [scan.contrast_agent for scan in mixed.anchors] == [None, None]
+    assert mixed.notes == series(session("a", "gad"), session("b", "gad")).notes == ()
+    (note,) = series(session("a", None), session("b", "gad")).notes
+    assert "differ in contrast agent (none, gad)" in note.text

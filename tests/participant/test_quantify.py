@@ -445,3 +445,80 @@ def test_the_choices_of_the_command_line_are_the_known_coefficients() -> None:
     parser = build_parser()
     (action,) = [a for a in parser._actions if a.dest == "spoiling_correction"]
     assert tuple(action.choices or ()) == tuple(COEFFICIENTS)
+
+
+def _write_fields(options: Options, **sidecars: dict[str, object]) -> None:
+    """Write B1+ maps by their acq-; that named good is right, others err by 20 %."""
+    for label, fields in sidecars.items():
+        stem = f"{_STEM}_acq-{label}"
+        factor = 1.0 if label == "good" else 0.8
+        write_transmit_field(_folder(options), stem, factor * _FIELD, _AFFINE)
+        _edit(_folder(options) / "fmap" / f"{stem}_TB1map.json", **fields)
+
+
+_IMAGE = "ses-01/anat/sub-01_ses-01_acq-T1w_echo-1_flip-2_mt-off_MPM.nii.gz"
+_DWI = {"IntendedFor": "bids::sub-01/ses-01/dwi/sub-01_ses-01_dwi.nii.gz"}
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ({"IntendedFor": [_IMAGE]}, _DWI),
+        ({"IntendedFor": f"bids::sub-01/{_IMAGE}"}, {}),
+        ({}, _DWI),
+        ({"B0FieldIdentifier": "b1"}, {"B0FieldIdentifier": ["b1dwi"]}),
+    ],
+)
+def test_the_field_map_that_is_intended_is_used(
+    options: Options, good: dict[str, object], bad: dict[str, object]
+) -> None:
+    _write_mpm(options, _FIELD)
+    shared = options.folders.bids_dir / "acq-PDw_flip-1_mt-off_MPM.json"
+    _edit(shared, B0FieldSource=["b1"] if "B0FieldIdentifier" in good else None)
+    _write_fields(options, bad=bad, good=good)
+    result = _quantify(options)
+    assert _error(result, "R1map") < 0.03
+    (said,) = result.warnings
+    assert "acq-good_TB1map.nii.gz is used: it is the one intended" in said
+    assert said.endswith("Not used: sub-01_ses-01_acq-bad_TB1map.nii.gz.")
+
+
+def test_field_maps_that_nothing_separates_are_said(options: Options) -> None:
+    _write_mpm(options, _FIELD)
+    _write_fields(options, good={}, other={})
+    (said,) = _quantify(options).warnings
+    assert "nothing separates it from sub-01_ses-01_acq-other_TB1map" in said
+
+
+def test_the_only_field_map_is_used_though_intended_for_another_image(options: Options) -> None:
+    _write_mpm(options, _FIELD)
+    _write_fields(options, good=_DWI)
+    result = _quantify(options)
+    assert _error(result, "R1map") < 0.03
+    assert "intended for other images" in " ".join(result.warnings)
+
+
+@pytest.mark.parametrize(("label", "place"), [("rec-den", 2), ("acq-den", 2), ("acq-UNI", 2)])
+def test_of_two_combined_images_the_plain_one_is_used(
+    options: Options, label: str, place: int
+) -> None:
+    write_mp2rage(_folder(options), _STEM, _MAPS, _AFFINE)
+    for path in _anat(options).glob("*_inv-*"):
+        path.rename(path.with_name(path.name.replace("_inv-", "_inv-0")))
+    path = next(_anat(options).glob("*_UNIT1.nii.gz"))
+    image = nib.load(path)
+    parts = path.name.split("_")
+    other = "_".join([*parts[:place], label, *parts[place:]])
+    write_image(path.with_name(other), 0.9 * image.get_fdata(dtype=np.float32), _AFFINE)
+    result = _quantify(options)
+    assert _error(result, "R1map") < 0.01
+    assert f"{path.name} is used" in " ".join(result.warnings)
+
+
+def test_of_two_runs_of_maps_the_lower_is_used_and_of_agents_none(options: Options) -> None:
+    right, wrong = _MAPS["R1map"], 0.8 * _MAPS["R1map"]
+    for label, values in (("run-10", wrong), ("run-2", right), ("ce-gad_run-1", wrong)):
+        write_image(_anat(options) / f"{_STEM}_{label}_R1map.nii.gz", values, _AFFINE)
+    result = _quantify(options)
+    assert _error(result, "R1map") < 1e-5
+    assert "it is the first run" in " ".join(result.warnings)

@@ -49,6 +49,7 @@ def analyse(study: Study) -> Result:
         "first session, and compared between methods by Wilcoxon signed-rank tests.",
         findings=_findings(summary),
         references=("ibrahim2026", "wilcoxon1945", "benjamini1995"),
+        problems=tuple(study.agent_changes),
     )
 
 

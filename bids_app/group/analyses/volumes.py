@@ -6,6 +6,7 @@ import pandas as pd
 
 from bids_app.group.analysis import Analysis
 from bids_app.group.mapping import CALIBRATED
+from bids_app.group.repeats import places
 from bids_app.group.result import Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
 from bids_app.report.cohort_plots import grouped_boxplot
@@ -21,7 +22,7 @@ def analyse(study: Study) -> Result:
     calibrated = CALIBRATED[0] in first
     measures = ["total_ml", CALIBRATED[0]] if calibrated else ["total_ml"]
     tables = {
-        "volumes": ResultTable("Volumes", "", study.table, shown=False),
+        "volumes": ResultTable("Volumes", "", _counted(study), shown=False),
         "volumes_summary": ResultTable(
             "Volumes at the first session",
             "Volume of both thalami, mL; percentile bootstrap intervals.",
@@ -43,6 +44,13 @@ def analyse(study: Study) -> Result:
         methods="Volumes are voxel counts times voxel volume, in mL."
         + (" They were also calibrated to reference labels." if calibrated else ""),
     )
+
+
+def _counted(study: Study) -> pd.DataFrame:
+    """Mark the scan of each session that counts among repeats."""
+    place = places(study.table, study.output_dir)
+    counted = place.map(lambda value: "no" if value else "yes")
+    return study.table.assign(counted=counted)
 
 
 def _figure(study: Study, first: pd.DataFrame) -> ResultFigure:
