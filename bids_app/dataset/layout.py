@@ -10,7 +10,7 @@ from typing import Any
 
 from bids_app.dataset.inputs import Account, OfferKind
 from bids_app.dataset.names import LABEL, parse_name
-from bids_app.errors import CannotCreateError
+from bids_app.errors import BadDataError, CannotCreateError
 from bids_app.options import ANY_VALUE, REGEX_SEARCH
 
 # The number of variables in an SQL query is limited; for more subjects, all are queried.
@@ -42,6 +42,8 @@ def layouts_of(account: Account, subjects: list[str] | None, database: Path | No
     ------
     CannotCreateError
         If the folder of the database cannot be written.
+    BadDataError
+        If pybids refuses the dataset or the database.
     """
     # A database is for later runs as well, which may select other subjects.
     if subjects is None or database is not None:
@@ -94,6 +96,15 @@ def _layout(
             raise
         raise CannotCreateError(
             f"Cannot write to the database folder {database}: {error.strerror}."
+        ) from error
+    except Exception as error:  # of many kinds, from pybids and SQLAlchemy
+        cause = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise BadDataError(
+            f"pybids cannot index {folder} ({cause}). Check its dataset_description.json and "
+            "layout_config.json."
+            if database is None
+            else f"The index of pybids in {database} cannot be used for {folder} ({cause}). Remove "
+            "it, or choose another folder with --bids-database-dir."
         ) from error
 
 

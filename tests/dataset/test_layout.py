@@ -10,6 +10,7 @@ import pytest
 
 from bids_app.dataset.index import index_sessions
 from bids_app.dataset.inputs import Account, lines
+from bids_app.errors import BadDataError
 from bids_app.options import Selection
 from tests.conftest import describe, save_image
 
@@ -128,6 +129,36 @@ def test_filters_select_as_they_say(
     assert sorted(name.split("_ses-1_")[1] for name in names_found) == sorted(
         f"{name}.nii.gz" for name in names
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("layout_config.json", '{"entities": 3}'),
+        ("layout_config.json", "["),
+        ("dataset_description.json", '["a"]'),
+        ("dataset_description.json", '{"DatasetType": "derivative", "GeneratedBy": 3}'),
+    ],
+)
+def test_what_pybids_fails_at_is_one_sentence(bids: Path, name: str, content: str) -> None:
+    (bids / name).write_text(content)
+    with pytest.raises(BadDataError, match=f"pybids cannot index {bids}.*{name}") as caught:
+        index_sessions(bids, Selection())
+    assert "\n" not in str(caught.value)
+
+
+def test_an_index_that_is_damaged_or_of_another_dataset(bids: Path, tmp_path: Path) -> None:
+    database = tmp_path / "index"
+    database.mkdir()
+    (database / "layout_index.sqlite").write_text("no database")
+    with pytest.raises(BadDataError, match="Remove it") as caught:
+        index_sessions(bids, Selection(bids_database_dir=database))
+    assert str(database) in str(caught.value)
+    other = tmp_path / "other"
+    index_sessions(bids, Selection(bids_database_dir=other))
+    bids.rename(tmp_path / "moved")
+    with pytest.raises(BadDataError, match="Remove it"):
+        index_sessions(tmp_path / "moved", Selection(bids_database_dir=other))
 
 
 def test_a_closed_folder_is_listed(bids: Path) -> None:
