@@ -1,52 +1,121 @@
-"""Reading images, which may be damaged; errors name the file and the defect."""
+"""Reading images, which may be damaged or odd; errors name the file and the defect.
+
+What can be normalised is, with a note: units, missing values and noise outside of the head, and
+intensities of scans. A clean image is returned as it is stored, without notes.
+"""
 
 from __future__ import annotations
 
-import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-from nibabel.filebasedimages import ImageFileError
-from nibabel.freesurfer.mghformat import MGHError
-from nibabel.spatialimages import HeaderDataError, HeaderTypeError, ImageDataError, SpatialImage
-from nibabel.wrapstruct import WrapStructError
 
-from bids_app.dataset.annex import fetch_advice
-from bids_app.errors import BadDataError, MissingInputError, ThalbidsError
+from bids_app.dataset.headers import UNREADABLE, check_header, load_header, opened
+from bids_app.dataset.notes import Note, NoteKind
+from bids_app.errors import BadDataError, ThalbidsError
+from bids_app.images import geometry
+from bids_app.images.normalisation import Normalised, filled_outside, lies_outside, normalise
 from bids_app.images.volume import Volume
 
-# A head at 0.4 mm has about 2e8 voxels; a larger number implies a damaged header.
-MOST_VOXELS = 1_000_000_000
-_FEWEST_VOXELS_PER_AXIS = 8
-# Units of space in NIfTI headers, in mm.
-_MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
+# Scaling by a rounded slope moves labels this far from integers.
+_LABEL_TOLERANCE = 1e-3
 
-# What nibabel and the decompression raise for an image that cannot be read.
-UNREADABLE = (
-    OSError,
-    EOFError,
-    ValueError,
-    ArithmeticError,
-    zlib.error,
-    ImageFileError,
-    HeaderDataError,
-    HeaderTypeError,
-    ImageDataError,
-    WrapStructError,
-    MGHError,
-)
 
-# nibabel's messages do not name the file; what matters of them is checked here.
-nib.imageglobals.logger.setLevel("CRITICAL")
+@dataclass(frozen=True, eq=False)
+class ReadImage:
+    """An image in the orientation of its file, and what was normalised or is uncertain."""
 
+    volume: Volume
+    notes: tuple[Note, ...]
+
+
+def read_scan(path: Path) -> ReadImage:
+    """Read an anatomical scan, whose intensities have no unit.
+
+    Its background is brought to 0 and its values into a moderate range; noise outside of the head
+    (MP2RAGE) is masked. A scan with a background of 0 is returned as it is stored.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    ReadImage
+
+    Raises
+    ------
+    MissingInputError, BadDataError
+        As `read_image`.
+    """
+    stored = _stored(path)
+    normalised = normalise(stored.volume.data)
+    notes = (*stored.notes, *_intensity_notes(path, normalised))
+    return ReadImage(_narrow(path, replace(stored.volume, data=normalised.data)), notes)
+
+
+def _intensity_notes(path: Path, normalised: Normalised) -> tuple[Note, ...]:
+    """State what was done to intensities."""
+    texts = []
+    if normalised.masked:
+        text = f"Noise outside of the head, as in an MP2RAGE, was removed from {path.name}."
+        texts.append((NoteKind.NOISE, text))
+    elif normalised.background:
+        text = f"The background of {path.name}, {normalised.background:.4g}, was subtracted."
+        texts.append((NoteKind.OFFSET, text))
+    if normalised.factor < 0:
+        text = f"The intensities of {path.name} are inverted; they were multiplied by -1."
+        texts.append((NoteKind.SCALE, text))
+    if abs(normalised.factor) != 1:
+        factor = f"{abs(normalised.factor):.2g}"
+        text = f"The intensities of {path.name} were multiplied by {factor}."
+        texts.append((NoteKind.SCALE, text))
+    return tuple(Note(kind, str(path), text) for kind, text in texts)
+
+
+def read_labels(path: Path) -> Volume:
+    """Read a label image; labels within 0.001 of integers are rounded.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Volume
+        Integers; may be empty.
+
+    Raises
+    ------
+    MissingInputError, BadDataError
+        As `read_image`; also if values are no labels.
+    """
+    volume = read_volume(path, may_be_constant=True)
+    if volume.data.dtype.kind != "f":
+        return volume
+    labels = np.rint(volume.data)
+    if np.abs(volume.data - labels).max() > _LABEL_TOLERANCE:
+        raise BadDataError(
+            f"{path} holds values between integers. Expected labels; probabilities and images "
+            "that were resampled with interpolation are none."
+        )
+    return Volume(labels.astype(np.int32), volume.affine)
 
 def read_volume(
     path: Path, *, may_be_constant: bool = False, may_hold_nan: bool = False, volumes: int = 1
 ) -> Volume:
-    """Read a three-dimensional NIfTI image, or a known number of them in one file.
+    """Read an image without its notes, such as one of our own; see `read_image`."""
+    return read_image(
+        path, may_be_constant=may_be_constant, may_hold_nan=may_hold_nan, volumes=volumes
+    ).volume
+
+
+def read_image(
+    path: Path, *, may_be_constant: bool = False, may_hold_nan: bool = False, volumes: int = 1
+) -> ReadImage:
+    """Read a three-dimensional image, or a known number of them in one file.
 
     A fourth dimension of length one is dropped. Integer images without scaling keep their dtype;
     others are converted to float32.
@@ -54,7 +123,7 @@ def read_volume(
     Parameters
     ----------
     path : Path
-        ``.nii`` or ``.nii.gz``.
+        NIfTI-1 or NIfTI-2, ``.nii`` or ``.nii.gz``.
     may_be_constant : bool
         Whether an image without variation is accepted, such as an empty mask.
     may_hold_nan : bool
@@ -64,7 +133,7 @@ def read_volume(
 
     Returns
     -------
-    Volume
+    ReadImage
         Image in the orientation of the file; (X, Y, Z), with several volumes (X, Y, Z, N).
 
     Raises
@@ -72,76 +141,74 @@ def read_volume(
     MissingInputError
         If the file cannot be opened.
     BadDataError
-        If it is empty, truncated, not an image, not three-dimensional, implausibly large, or
-        without an invertible affine; and, unless allowed, if it is constant or contains values
-        that are not finite.
+        If it is empty, truncated, not an image, not three-dimensional, too large for its file or
+        for a head, or without an invertible affine; and, unless allowed, if it is constant or
+        contains values that are not finite. NaN around what is shown are read as background.
     """
-    image = _open(path, volumes)
-    try:
+    stored = _stored(
+        path, may_be_constant=may_be_constant, may_hold_nan=may_hold_nan, volumes=volumes
+    )
+    return ReadImage(_narrow(path, stored.volume), stored.notes)
+
+
+def _stored(
+    path: Path, *, may_be_constant: bool = False, may_hold_nan: bool = False, volumes: int = 1
+) -> ReadImage:
+    """Read an image with the precision of its file; parameters of `read_image`."""
+    # Values that overflow are found below.
+    with opened(path) as image, np.errstate(all="ignore"):
+        placed = check_header(path, image, volumes)
         data = np.asanyarray(image.dataobj)
-    except UNREADABLE as error:
-        raise _unreadable(path, error) from error
-    except MemoryError as error:
-        raise BadDataError(f"{path} does not fit into memory.") from error
     data = data.reshape(data.shape[:3] if volumes == 1 else (*data.shape[:3], volumes))
     if data.dtype.kind not in "fiu":
         raise BadDataError(f"{path} contains {data.dtype} values. Expected one number per voxel.")
-    if data.dtype.kind == "f":
-        data = data.astype(np.float32)
-    if not may_hold_nan:
-        _check_finite(path, data)
-    if not may_be_constant:
-        _check_varies(path, data)
-    return Volume(data, np.asarray(image.affine, dtype=np.float64))
-
-
-def _open(path: Path, volumes: int) -> SpatialImage:
-    """Open an image and check its header, before memory is allocated for its data."""
-    try:
-        if path.stat().st_size == 0:
-            raise BadDataError(f"{path} is empty (0 bytes). Copy it again from its source.")
-        image = nib.load(path)
-        if not isinstance(image, SpatialImage):  # a surface, for example
-            raise BadDataError(f"{path} is not a volume. Expected a NIfTI image.")
-        _check_header(path, image.shape, image.affine, volumes)
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        text = f"Cannot read {path}: {error.strerror or error}. {fetch_advice(path)}"
-        raise MissingInputError(text.rstrip()) from error
-    except UNREADABLE as error:
-        raise _unreadable(path, error) from error
-    return image
-
-
-def _unreadable(path: Path, error: Exception) -> ThalbidsError:
-    """Tell a damaged file from one that was not fetched."""
-    advice = fetch_advice(path)
-    if advice:
-        return MissingInputError(f"{path} is not an image but points to one. {advice}")
-    return BadDataError(
-        f"{path} is damaged or not a NIfTI image ({error}). Copy it again from its source."
-    )
-
-
-def _check_varies(path: Path, data: npt.NDArray[np.generic]) -> None:
-    """Refuse an image with the same value in all voxels."""
-    if data.min() == data.max():
+    notes = list(placed.notes)
+    if data.dtype.kind == "f" and not may_hold_nan:
+        data = _finite(path, data, notes)
+    if not may_be_constant and data.min() == data.max():
         raise BadDataError(f"{path} is constant ({data.flat[0]} everywhere). Expected a scan.")
+    return ReadImage(Volume(data, placed.affine), tuple(notes))
 
 
-def _check_finite(path: Path, data: npt.NDArray[np.generic]) -> None:
-    """Refuse an image with values that are not finite."""
-    if data.dtype.kind == "f" and not np.isfinite(data).all():
-        share = 100 * float(np.mean(~np.isfinite(data)))
+def _narrow(path: Path, volume: Volume) -> Volume:
+    """Convert real numbers to float32."""
+    data = volume.data
+    if data.dtype.kind != "f" or data.dtype == np.float32:
+        return volume
+    with np.errstate(over="ignore"):
+        narrow = data.astype(np.float32)
+    if np.count_nonzero(np.isinf(narrow)) > np.count_nonzero(np.isinf(data)):
+        raise BadDataError(
+            f"{path} holds values beyond {float(np.finfo(np.float32).max):.2g}. "
+            "Correct its scl_slope and scl_inter."
+        )
+    return replace(volume, data=narrow)
+
+
+def _finite(
+    path: Path, data: npt.NDArray[np.floating], notes: list[Note]
+) -> npt.NDArray[np.floating]:
+    """Read NaN outside of the head as background; refuse other values that are not finite."""
+    finite = np.isfinite(data)
+    if finite.all():
+        return data
+    missing = np.isnan(data)
+    share = 100 * float(np.mean(~finite))
+    if data.ndim != 3 or (finite | missing).min() == 0 or not lies_outside(missing):
         raise BadDataError(
             f"{path}: {share:.2g} % of the voxels are NaN or infinite. "
             "Expected finite intensities; mask or repair the image."
         )
+    text = f"NaN in {share:.2g} % of {path.name}, outside of the head, are read as background."
+    notes.append(Note(NoteKind.NAN, str(path), text))
+    return filled_outside(data, missing)
 
 
 def axis_codes(path: Path) -> str:
     """Name the directions of the axes of an image file as stored on disk, for example ``LAS``."""
-    image = nib.Nifti1Image.from_filename(path)
-    return "".join(str(code) for code in nib.aff2axcodes(image.affine))
+    from nibabel.orientations import aff2axcodes
+
+    return "".join(str(code) for code in aff2axcodes(load_header(path).affine))
 
 
 def count_voxels(path: Path) -> int | None:
@@ -152,12 +219,9 @@ def count_voxels(path: Path) -> int | None:
     int or None
         Voxels of one volume, even if there are several; None if the image cannot be read.
     """
-    if not path.is_file():  # a pipe would be waited for
-        return None
     try:
-        shape = nib.Nifti1Image.from_filename(path).shape[:3]
-        return int(np.prod([int(n) for n in shape], dtype=np.int64))
-    except UNREADABLE:
+        return int(np.prod([int(n) for n in load_header(path).shape[:3]], dtype=np.int64))
+    except (*UNREADABLE, ThalbidsError):
         return None
 
 
@@ -170,36 +234,9 @@ def voxel_size(path: Path) -> tuple[float, float, float] | None:
         None if the image cannot be read.
     """
     try:
-        header: Any = nib.load(path).header
-        scale = _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
-        x, y, z = (float(side) * scale for side in header.get_zooms()[:3])
-    except (*UNREADABLE, AttributeError, KeyError):
+        image = load_header(path)
+        volumes = int(np.prod([float(n) for n in image.shape[3:]]))
+        x, y, z = geometry.voxel_size(check_header(path, image, volumes).affine).tolist()
+    except (*UNREADABLE, ThalbidsError):
         return None
     return x, y, z
-
-
-def _check_header(path: Path, shape: tuple[int, ...], affine: object, expected: int) -> None:
-    """Refuse an image that is unusable by its header."""
-    volumes = int(np.prod(shape[3:], dtype=np.int64))
-    if len(shape) < 3 or min(shape[:3]) < _FEWEST_VOXELS_PER_AXIS:
-        raise BadDataError(f"{path} is not three-dimensional: its size is {_size(shape)} voxels.")
-    if volumes != expected:
-        described = "a single anatomical volume" if expected == 1 else f"{expected} volumes"
-        raise BadDataError(
-            f"{path} is a series of {volumes} volumes ({_size(shape)}). Expected {described}."
-        )
-    if int(np.prod(shape, dtype=np.int64)) > MOST_VOXELS:
-        raise BadDataError(
-            f"{path} has {_size(shape)} voxels by its header, which must be damaged."
-        )
-    matrix = np.asarray(affine, dtype=np.float64)
-    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-6:
-        raise BadDataError(
-            f"{path} has a singular affine (determinant zero or not finite). "
-            "Repair its qform or sform."
-        )
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    """Write a shape as ``16 x 18 x 20``."""
-    return " x ".join(str(n) for n in shape)

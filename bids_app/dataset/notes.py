@@ -27,9 +27,9 @@ class NoteKind(StrEnum):
     CONTRAST_AGENT = "contrast_agent"
 
     @property
-    def needs_review(self) -> bool:
-        """Whether results of the image should be reviewed, not only read with the note."""
-        return self in (NoteKind.SIDES, NoteKind.FIELD_OF_VIEW)
+    def reason(self) -> str:
+        """Why results of the image should be reviewed, as in ``qc_reason``; empty if not."""
+        return "left and right of the image are uncertain" if self is NoteKind.SIDES else ""
 
 
 @dataclass(frozen=True)

@@ -64,11 +64,11 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
     image, brain_mask = read_conformed(output_dir, scan)
     contrasts = (*(other.contrast for other in session.others), *suffixes(Role.MAP))
     return MeasuredScan(
-        scan,
-        image,
-        brain_mask,
-        tuple(_read_measurement(output_dir, path, row, image) for row in rows),
-        tuple(
+        scan=scan,
+        image=image,
+        brain_mask=brain_mask,
+        measurements=tuple(_read_measurement(output_dir, path, row, image) for row in rows),
+        aligned=tuple(
             _read_aligned(output_dir, scan, contrast, image)
             for contrast in contrasts
             if (output_dir / names.aligned(scan, contrast)).is_file()

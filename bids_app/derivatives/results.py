@@ -37,12 +37,18 @@ class Measurement:
 
     @classmethod
     def of(
-        cls, method: str, contrast: str, thalami: Thalami, image: Volume, slice_thickness: float
+        cls,
+        method: str,
+        contrast: str,
+        thalami: Thalami,
+        image: Volume,
+        slice_thickness: float,
+        reasons: Iterable[str] = (),
     ) -> Measurement:
         """Measure and check thalami on the grid of an image; slice thickness in mm."""
         dseg = Volume(thalami.dseg, image.affine)
         volumes = measure(thalami, image.voxel_volume)
-        return cls(method, contrast, dseg, volumes, assess(thalami, slice_thickness))
+        return cls(method, contrast, dseg, volumes, assess(thalami, slice_thickness, reasons))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +86,7 @@ class AlignedContrast:
     slice_thickness: float = float("nan")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MeasuredScan:
     """Everything that the report of a scan needs.
 
@@ -93,6 +99,8 @@ class MeasuredScan:
         Same grid, uint8.
     measurements : tuple of Measurement
     aligned : tuple of AlignedContrast
+    reasons : tuple of str
+        Why all that is measured in the image should be reviewed; empty when read back.
     """
 
     scan: Scan
@@ -100,6 +108,7 @@ class MeasuredScan:
     brain_mask: Volume
     measurements: tuple[Measurement, ...]
     aligned: tuple[AlignedContrast, ...] = ()
+    reasons: tuple[str, ...] = ()
 
     def slice_thickness(self, contrasts: Iterable[str]) -> float:
         """Return the largest voxel side (mm) with which any of these contrasts was acquired."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bids_app.dataset.images import read_volume
+from bids_app.dataset.images import read_labels
 from bids_app.dataset.names import agreement, closest, parse_name
 from bids_app.errors import BadDataError
 from bids_app.images.volume import Volume, to_ras
@@ -79,7 +79,7 @@ def read_reference(path: Path, folder: Path) -> Volume:
     MissingInputError, BadDataError
         If the image cannot be read or has no thalamus label.
     """
-    volume = to_ras(read_volume(path))
+    volume = to_ras(read_labels(path))
     for labels in (_named_labels(path, folder), {1: LEFT, 2: RIGHT}, FREESURFER_LABELS):
         dseg = np.zeros(volume.data.shape, dtype=np.uint8)
         for value, side in labels.items():

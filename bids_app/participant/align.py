@@ -9,7 +9,7 @@ from bids_app.alignment.between_contrasts import align
 from bids_app.alignment.strategies import STRATEGIES, Strategy
 from bids_app.alignment.transforms import itk_text
 from bids_app.contrasts import CONTRASTS, Role
-from bids_app.dataset.images import read_volume
+from bids_app.dataset.images import read_scan
 from bids_app.derivatives import names
 from bids_app.derivatives.outputs import attempts_of, write_aligned
 from bids_app.derivatives.results import AlignedContrast, MeasuredScan, QuantitativeMap
@@ -52,11 +52,12 @@ def read_other_contrasts(
     others = []
     for scan in session.others:
         try:
-            image = to_ras(read_volume(scan.path))
+            read = read_scan(scan.path)
         except ThalbidsError as error:
             context.notes.append(f"{scan.contrast} is excluded: {error}")
             continue
-        others.append(OtherContrast(scan.contrast, image, names.raw_uri(scan)))
+        context.notes.extend(note.text for note in read.notes)
+        others.append(OtherContrast(scan.contrast, to_ras(read.volume), names.raw_uri(scan)))
     for item in maps:
         contrast = CONTRASTS.get(item.quantity)
         if contrast is not None and contrast.role is Role.MAP:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bids_app.dataset.images import MOST_VOXELS, count_voxels
+from bids_app.dataset.headers import MOST_VOXELS
+from bids_app.dataset.images import count_voxels
 from bids_app.dataset.index import Session
 from bids_app.options import Options
 from bids_app.programs.method import AuxiliaryProgram, ExternalMethod, Workload

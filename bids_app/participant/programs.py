@@ -98,7 +98,9 @@ def measure_programs(
         for contrast, segmentation in thalami.items():
             thickness = anchor.slice_thickness((contrast,))
             measurements.append(
-                Measurement.of(name, contrast, segmentation, anchor.image, thickness)
+                Measurement.of(
+                    name, contrast, segmentation, anchor.image, thickness, anchor.reasons
+                )
             )
         # The programs give no probabilities that could be averaged.
         rules = [rule for rule in context.options.methods.ensembles if rule != "mean"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bids_app.contrasts import CONTRASTS
-from bids_app.dataset.images import read_volume
+from bids_app.dataset.images import read_scan
 from bids_app.dataset.index import Scan
 from bids_app.derivatives import names
 from bids_app.derivatives.outputs import (
@@ -90,7 +90,10 @@ def segment_anchor(scan: Scan, context: SessionContext) -> SegmentedAnchor:
     """
     staging = context.staging
     context.progress(Stage.READ, scan.path.name)
-    image = to_ras(read_volume(scan.path))
+    read = read_scan(scan.path)
+    context.notes.extend(note.text for note in read.notes)
+    reasons = tuple(dict.fromkeys(note.kind.reason for note in read.notes if note.kind.reason))
+    image = to_ras(read.volume)
     segmentations: dict[str, Segmentation] = {}
     for method, segment in segmenters(context.options.methods).items():
         context.progress(Stage.SEGMENT, f"{scan.contrast} with {method}")
@@ -105,14 +108,26 @@ def segment_anchor(scan: Scan, context: SessionContext) -> SegmentedAnchor:
         write_segmentation(staging, scan, method, (scan.contrast,), segmentation, image.affine)
         segmentations[method] = segmentation
     write_image(staging, scan, image)
+    if segmentations["thalnet"].truncated:
+        context.notes.append(
+            f"{scan.path.name} cuts the brain: brain volume and ICV are n/a, and so is all that is "
+            "related to them."
+        )
     brain_mask = Volume(segmentations["thalnet"].brain_mask, image.affine)
     write_brain_mask(staging, scan, brain_mask)
     thickness = float(image.voxel_size.max())
     measurements = tuple(
-        Measurement.of(method, scan.contrast, segmentation, image, thickness)
+        Measurement.of(method, scan.contrast, segmentation, image, thickness, reasons)
         for method, segmentation in segmentations.items()
     )
-    return SegmentedAnchor(MeasuredScan(scan, image, brain_mask, measurements), segmentations)
+    measured = MeasuredScan(
+        scan=scan,
+        image=image,
+        brain_mask=brain_mask,
+        measurements=measurements,
+        reasons=reasons,
+    )
+    return SegmentedAnchor(measured, segmentations)
 
 
 def images_to_segment(anchor: MeasuredScan, context: SessionContext) -> dict[str, Volume]:
@@ -182,7 +197,9 @@ def measure_contrasts(
             )
             thickness = measured.slice_thickness(contrasts)
             name = names.joint_contrast(contrasts)
-            measurements.append(Measurement.of(method, name, thalami, measured.image, thickness))
+            measurements.append(
+                Measurement.of(method, name, thalami, measured.image, thickness, measured.reasons)
+            )
         single = {
             contrasts[0]: thalami
             for contrasts, thalami in (segmentations | others).items()
@@ -245,5 +262,7 @@ def fuse_and_measure(
         labels = Volume(fused.dseg, anchor.image.affine)
         write_ensemble(context.staging, anchor.scan, method, ensemble, labels)
         thickness = anchor.slice_thickness(ensemble.contrasts)
-        measurements.append(Measurement.of(method, ensemble.name, fused, anchor.image, thickness))
+        measurements.append(
+            Measurement.of(method, ensemble.name, fused, anchor.image, thickness, anchor.reasons)
+        )
     return measurements

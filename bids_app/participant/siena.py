@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from bids_app.dataset.checksums import sha256
 from bids_app.dataset.choice import Choice
-from bids_app.dataset.images import read_volume
+from bids_app.dataset.images import read_scan
 from bids_app.dataset.index import Scan, Session, choose_scan
 from bids_app.errors import ThalbidsError
 from bids_app.images.volume import Volume, to_ras
@@ -119,7 +119,7 @@ def _run(scans: tuple[Scan, Scan], context: SessionContext) -> tuple[str, dict[s
 
 
 def _read(scan: Scan) -> Volume:
-    return to_ras(read_volume(scan.path))
+    return to_ras(read_scan(scan.path).volume)
 
 
 def _report_name(session: Session, baseline: Scan) -> PurePosixPath:

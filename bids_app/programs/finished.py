@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bids_app.dataset.images import read_volume
+from bids_app.dataset.images import read_labels, read_volume
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.names import entities_of
 from bids_app.dataset.sources import DERIVATIVE
@@ -109,10 +109,12 @@ def read_finished(result: Finished, grid: Grid, to_contrast: AffineArray | None)
     tables = result.labels or ((program.labels,) if program else ())
     dseg = np.zeros(grid.shape, dtype=np.uint8)
     for path, table in zip(result.paths, tables, strict=True):
-        labels = to_ras(read_volume(path, may_be_constant=True))
         if path.name.partition(".")[0].endswith("_mask"):
             # Masks are stored as 1, 255 or probabilities.
-            labels = Volume((labels.data != 0).astype(np.uint8), labels.affine)
+            mask = to_ras(read_volume(path, may_be_constant=True))
+            labels = Volume((mask.data != 0).astype(np.uint8), mask.affine)
+        else:
+            labels = to_ras(read_labels(path))
         # Labels lie in the space of the contrast that was segmented, unless name or grid show that
         # they were moved to the anchor.
         transform = to_contrast

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from bids_app.dataset.images import read_volume
+from bids_app.dataset.images import read_labels
 from bids_app.dataset.staging import Staging
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.images.geometry import Grid, same_grid
@@ -121,7 +121,7 @@ def _results(
     path = method.output(job)
     if not path.is_file():
         raise BadDataError(f"there is no {path.relative_to(job.folder.parent)}")
-    labels = to_ras(read_volume(path, may_be_constant=True))
+    labels = to_ras(read_labels(path))
     if method.keeps_grid and not same_grid(labels.grid, grid, _GRID_MM):
         raise BadDataError("they are not on the grid of its image")
     if method.measures is None:

@@ -112,8 +112,8 @@ def fuse(segmentations: Sequence[Thalami], rule: Rule, head: Thalami) -> Thalami
         On one grid, the anchor's first.
     rule : {'union', 'majority', 'mean', 'staple'}
     head : Thalami
-        Segmentation of the same head whose brain and intracranial volume, and whether it is cut
-        off, hold for the fused one too.
+        Segmentation of the same head whose brain and intracranial volume, and whether it or the
+        brain is cut off, hold for the fused one too.
 
     Returns
     -------
@@ -143,6 +143,7 @@ def fuse(segmentations: Sequence[Thalami], rule: Rule, head: Thalami) -> Thalami
         brain_volume=head.brain_volume,
         icv=head.icv,
         cut_off=head.cut_off,
+        truncated=head.truncated,
     )
 
 

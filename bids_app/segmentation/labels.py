@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from bids_app.images.masks import largest_piece
 from bids_app.segmentation.sides import LEFT, RIGHT
 
 
@@ -31,16 +32,6 @@ def labels_of(probseg: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     labels[largest_piece(inside & (left >= right))] = LEFT
     labels[largest_piece(inside & (left < right))] = RIGHT
     return labels
-
-
-def largest_piece(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Keep the largest face-connected component of a mask (X, Y, Z)."""
-    from scipy.ndimage import label
-
-    pieces, count = label(mask)
-    if count <= 1:
-        return mask
-    return np.asarray(pieces == np.bincount(pieces.ravel())[1:].argmax() + 1)
 
 
 def filled(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

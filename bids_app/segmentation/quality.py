@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +43,7 @@ class Quality:
         return "check" if self.reasons else "ok"
 
 
-def assess(segmentation: Thalami, slice_thickness: float) -> Quality:
+def assess(segmentation: Thalami, slice_thickness: float, of_image: Iterable[str] = ()) -> Quality:
     """Check one segmentation.
 
     Parameters
@@ -50,12 +51,14 @@ def assess(segmentation: Thalami, slice_thickness: float) -> Quality:
     segmentation : Thalami
     slice_thickness : float
         Largest voxel side (mm) of the images that were segmented, as they were acquired.
+    of_image : iterable of str
+        Reasons that lie in the image, not in its segmentation.
 
     Returns
     -------
     Quality
     """
-    reasons = []
+    reasons = list(of_image)
     if slice_thickness > THICK_SLICE_MM:
         reasons.append(f"slices of {slice_thickness:.1f} mm")
     if segmentation.confidence < LOW_CONFIDENCE:
@@ -72,5 +75,7 @@ def assess(segmentation: Thalami, slice_thickness: float) -> Quality:
         reasons.append(f"the {larger} thalamus is {abs(asymmetry):.0f} % larger")
     if segmentation.cut_off or touches_edge(segmentation.dseg != 0):
         reasons.append("a thalamus reaches the edge of the image or of the region searched")
+    if segmentation.truncated:
+        reasons.append("the image cuts the brain")
     # Rounded as in the tables, so that a page drawn from these is the same.
     return Quality(round(segmentation.confidence, 4), tuple(reasons))

@@ -29,6 +29,8 @@ class Thalami:
         Standard error of the sum of ``soft_volumes`` in mm³; NaN if unknown.
     cut_off : bool
         Whether the thalami reach the edge of the method's field of view.
+    truncated : bool
+        Whether the image ends within the brain; brain and intracranial volume are NaN then.
     """
 
     dseg: npt.NDArray[np.uint8]
@@ -38,6 +40,7 @@ class Thalami:
     confidence: float = float("nan")
     volume_error: float = float("nan")
     cut_off: bool = False
+    truncated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

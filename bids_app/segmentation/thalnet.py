@@ -22,9 +22,10 @@ import numpy.typing as npt
 
 from bids_app.errors import BadDataError
 from bids_app.images.geometry import Box, Grid, Points, apply_affine, bounding_box
+from bids_app.images.masks import largest_piece
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume
-from bids_app.segmentation.labels import filled, labels_of, largest_piece, touches_edge
+from bids_app.segmentation.labels import filled, labels_of, touches_edge
 from bids_app.segmentation.method import BuiltInMethod
 from bids_app.segmentation.result import Segmentation
 
@@ -48,9 +49,10 @@ _MULTIPLE, _FEWEST_HEAD_VOXELS = 8, 24
 _BRAIN_RANGE_ML = (400.0, 2500.0)
 _THALAMUS_RANGE_ML = (2.0, 40.0)
 # Least share of variance between the classes that the head network finds. 40 real scans (T1w,
-# FLAIR, T2w; 1 to 3 mm) have 0.44 to 0.88, simulated heads in noise 0.25 and more, noise and ramps
-# at most 0.14 (`benchmarks.uncertainty`).
-_LEAST_EXPLAINED = 0.2
+# FLAIR, T2w; 1 to 3 mm) have 0.44 to 0.88, simulated heads in noise 0.25 and more, simulated ratios
+# of MP2RAGE, in which the scalp is bright, 0.19, noise and ramps at most 0.14
+# (`benchmarks.uncertainty`).
+_LEAST_EXPLAINED = 0.17
 # Least expected overlap of a mask with its probabilities. These scans have 0.890 to 0.928;
 # balls and cubes, in which the network segments something too, 0.35 to 0.61.
 _LEAST_CONFIDENCE = 0.85
@@ -60,6 +62,9 @@ BORDER_ERROR = 0.137
 # Least probability of brain in its mask. Most of the head network's voxels of 3 mm hold some CSF in
 # the sulci, and the mask includes the sulci.
 _BRAIN_THRESHOLD = 0.3
+# A slice through the brain lies this much (mm) or more below its surface, a sphere of this radius
+# (mm), if the brain goes on beyond it.
+_LEAST_CUT_MM, _BRAIN_RADIUS_MM = 3.0, 70.0
 # The region network is applied again if its input was centred worse than this (mm).
 _RECENTRE = 3.0
 
@@ -99,7 +104,9 @@ def segment(
     brain_mask = _brain_mask(head, image)
     # Counted within the image: beyond its edge the network has no input.
     brain_ml = np.count_nonzero(brain_mask) * image.voxel_volume / 1000
-    _check_volume("brain", brain_ml, _BRAIN_RANGE_ML)
+    truncated = _ends_within_brain(brain_mask, image)
+    low, high = _BRAIN_RANGE_ML
+    _check_volume("brain", brain_ml, (0.0 if truncated else low, high))
     region = _infer_region(images, head, threads, flip_averaging)
     soft_volumes = region.probabilities[[_LEFT, _RIGHT]].sum((1, 2, 3), dtype=np.float64)
     _check_volume("thalamus", float(soft_volumes.sum()) / 1000, _THALAMUS_RANGE_ML)
@@ -111,11 +118,12 @@ def segment(
         probseg=probseg,
         brain_mask=brain_mask,
         soft_volumes=soft_volumes,
-        brain_volume=float(head.probabilities[_BRAIN].sum(dtype=np.float64)) * _HEAD_SPACING**3,
-        icv=float((1 - head.probabilities[0]).sum(dtype=np.float64)) * _HEAD_SPACING**3,
+        brain_volume=float("nan") if truncated else _volume(head.probabilities[_BRAIN]),
+        icv=float("nan") if truncated else _volume(1 - head.probabilities[0]),
         confidence=confidence,
         volume_error=BORDER_ERROR * _border_volume(region),
         cut_off=touches_edge(region.probabilities[[_LEFT, _RIGHT]].sum(0) >= 0.5),
+        truncated=truncated,
     )
 
 
@@ -137,6 +145,11 @@ class Inference:
     probabilities: FloatArray
     grid: Grid
     explained: float
+
+
+def _volume(probabilities: FloatArray) -> float:
+    """Measure the volume in mm³ of probabilities by the head network."""
+    return float(probabilities.sum(dtype=np.float64)) * _HEAD_SPACING**3
 
 
 def _check_volume(structure: str, volume_ml: float, limits: tuple[float, float]) -> None:
@@ -376,6 +389,19 @@ def _brain_mask(head: Inference, image: Volume) -> npt.NDArray[np.uint8]:
     mask = np.zeros(image.data.shape, dtype=np.uint8)
     mask[box] = filled(brain)
     return mask
+
+
+def _ends_within_brain(brain_mask: npt.NDArray[np.uint8], image: Volume) -> bool:
+    """Check whether what an image shows ends in a slice that cuts through the brain."""
+    shown = bounding_box(image.data != 0)
+    for axis, (part, side) in enumerate(zip(shown, image.voxel_size, strict=True)):
+        depth = _LEAST_CUT_MM + side
+        least_area = 2 * np.pi * _BRAIN_RADIUS_MM * depth
+        for end in (part.start, part.stop - 1):
+            voxels = np.count_nonzero(np.take(brain_mask, end, axis))
+            if voxels * image.voxel_volume / side > least_area:
+                return True
+    return False
 
 
 def _covered(grid: Grid, image: Volume) -> Box:

@@ -51,7 +51,13 @@ def output(tmp_path: Path) -> Path:
     )
     labels = thalami()
     measurement = Measurement.of("thalnet", "T1w", labels, IMAGE, 1.0)
-    scan = MeasuredScan(SCAN, IMAGE, Volume(labels.dseg, np.eye(4)), (measurement,), (aligned,))
+    scan = MeasuredScan(
+        scan=SCAN,
+        image=IMAGE,
+        brain_mask=Volume(labels.dseg, np.eye(4)),
+        measurements=(measurement,),
+        aligned=(aligned,),
+    )
     r1 = QuantitativeMap("R1map", SCAN.name, IMAGE, {"Units": "1/s"}, (Step.MPM, Step.GIBBS))
     with staged(tmp_path, "sub-1_ses-2") as staging:
         write_image(staging, SCAN, scan.image)

@@ -18,7 +18,9 @@ def test_masks_from_thick_slices_are_flagged_though_they_lie_on_a_fine_grid() ->
         contrast="FLAIR", image=image, attempts=(), strategy="rigid", slice_thickness=5.0
     )
     scan = Scan(Path("sub-01_T1w.nii.gz"), "T1w", (("sub", "01"),))
-    measured = MeasuredScan(scan, image, image, (), (flair,))
+    measured = MeasuredScan(
+        scan=scan, image=image, brain_mask=image, measurements=(), aligned=(flair,)
+    )
     dseg = np.zeros(image.data.shape, dtype=np.uint8)
     dseg[2:4, 2:4, 2:4], dseg[5:7, 2:4, 2:4] = 1, 2
     reasons = []

@@ -41,3 +41,8 @@ def test_every_reason_is_named(good: Segmentation) -> None:
 def test_a_missing_side_is_flagged(good: Segmentation) -> None:
     alone = replace(good, dseg=np.where(good.dseg == 2, 2, 0).astype(np.uint8))
     assert assess(alone, THIN).reasons == ("the right thalamus is 200 % larger",)
+
+
+def test_what_lies_in_the_image_is_a_reason_too(good: Segmentation) -> None:
+    reasons = assess(replace(good, truncated=True), THIN, ["the sides are uncertain"]).reasons
+    assert reasons == ("the sides are uncertain", "the image cuts the brain")

@@ -181,3 +181,19 @@ def test_weights_are_small_and_known_by_their_checksums() -> None:
     card = (folder / "README.md").read_text()
     for checksum in thalnet.weights_checksums().values():
         assert checksum in card
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_a_field_of_view_that_cuts_the_brain(
+    head: tuple[Volume, np.ndarray], plain: Segmentation, padded: bool
+) -> None:
+    top = np.flatnonzero(plain.brain_mask.any((0, 1)))[-1] - 12
+    image = head[0].data.copy()
+    image[..., top:] = 0
+    whole = Volume(image, head[0].affine)
+    shown = whole if padded else whole.crop((slice(None), slice(None), slice(top)))
+    cut = thalnet.segment({"T1w": shown}, threads=2)
+    assert cut.truncated
+    assert not plain.truncated
+    assert np.isnan([cut.brain_volume, cut.icv]).all()
+    assert _total(cut) == pytest.approx(_total(plain), rel=0.02)

@@ -1,0 +1,139 @@
+"""Offset, scale and sign of intensities, noise and missing values outside of the head."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bids_app.images.normalisation import (
+    filled_outside,
+    head_in_noise,
+    lies_outside,
+    normalise,
+)
+
+_SHAPE = (48, 52, 44)
+
+
+def _ball(radius: float) -> np.ndarray:
+    places = np.indices(_SHAPE) - np.array(_SHAPE).reshape(3, 1, 1, 1) / 2
+    return np.asarray((places**2).sum(0) < radius**2)
+
+
+@pytest.fixture
+def masked() -> np.ndarray:
+    """A brain-extracted image: tissue of 80 to 1000 in a background of 0."""
+    rng = np.random.default_rng(1)
+    tissue = rng.integers(80, 1000, _SHAPE)
+    return np.where(_ball(18), tissue, 0).astype(np.float32)
+
+
+@pytest.fixture
+def in_air() -> np.ndarray:
+    """A whole head in air with the noise of magnitudes."""
+    rng = np.random.default_rng(2)
+    signal = np.where(_ball(18), 700.0, 0.0)
+    real, imaginary = (rng.normal(0, 10, _SHAPE) for _ in range(2))
+    return np.round(np.hypot(signal + real, imaginary)).astype(np.float32)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.float32, np.float64])
+def test_a_background_of_zero_passes_through(
+    masked: np.ndarray, in_air: np.ndarray, dtype: type
+) -> None:
+    for image in (masked, in_air):
+        stored = image.astype(dtype)
+        normalised = normalise(stored)
+        assert normalised.data is stored
+        assert (normalised.background, normalised.factor, normalised.masked) == (0, 1, False)
+
+
+def test_ringing_of_resampled_images_is_no_offset(masked: np.ndarray) -> None:
+    masked[_ball(19) & ~_ball(18)] = -60
+    assert normalise(masked).data is masked
+
+
+_CHANGES = {
+    "-1024": lambda x: x - 1024,
+    "+3000": lambda x: x + 3000,
+    "-32767": lambda x: x - 32767,
+    "z-score": lambda x: (x - x.mean()) / x.std(),
+    "1e-9": lambda x: x * 1e-9,
+    "1e30": lambda x: x * 1e30,
+    "1e36, as by a slope": lambda x: x * 1e36,
+    "sign": lambda x: -x,
+    "inverted": lambda x: 4095 - x,
+    "z-score of 1e-12": lambda x: 1e-12 * (x - x.mean()),
+}
+
+
+@pytest.mark.parametrize("name", _CHANGES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_plain_image_comes_back(
+    masked: np.ndarray, in_air: np.ndarray, name: str, dtype: type
+) -> None:
+    for image in (masked, in_air):
+        changed = _CHANGES[name](image.astype(np.float64))
+        if np.abs(changed).max() > np.finfo(np.float32).max and dtype == np.float32:
+            pytest.skip("beyond this type")
+        normalised = normalise(changed.astype(dtype))
+        back = normalised.data.astype(np.float64)
+        assert normalised.data.dtype == np.float32
+        # A scale that is left does not matter to the network; the lowest noise does not either.
+        scale = np.percentile(back, 99.5) / np.percentile(image, 99.5)
+        assert scale > 0
+        np.testing.assert_allclose(back / scale, image, atol=4)
+
+
+def test_noise_around_a_ratio_is_masked() -> None:
+    rng = np.random.default_rng(3)
+    head = _ball(17)
+    anatomy = np.where(_ball(12), 0.3, 0.05) + rng.normal(0, 0.01, _SHAPE)
+    ratio = np.where(head, anatomy, rng.uniform(-0.5, 0.5, _SHAPE)).astype(np.float32)
+    stored = np.round((ratio + 0.5) * 4095).astype(np.int16)
+    for image in (ratio, stored):
+        normalised = normalise(image)
+        shown = normalised.data != 0
+        assert normalised.masked
+        assert 2 * (shown & head).sum() / (shown.sum() + head.sum()) > 0.95
+    inner = _ball(15)
+    assert np.array_equal(normalise(stored).data[inner], stored[inner])
+    assert head_in_noise(ratio)[inner].all()
+
+
+def test_heads_that_fill_the_image_are_not_noise() -> None:
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(4)
+    tissue = gaussian_filter(rng.normal(size=_SHAPE), 3)
+    tissue = 500 + 300 * tissue / tissue.std()
+    assert not normalise(np.maximum(tissue, 0).astype(np.float32)).masked
+
+
+def test_missing_values_around_the_head() -> None:
+    assert lies_outside(~_ball(18))
+    assert lies_outside(np.arange(_SHAPE[2]) < np.zeros((*_SHAPE[:2], 1)) + 5)
+
+
+@pytest.mark.parametrize("kind", ["all", "inside", "slice", "channel"])
+def test_missing_values_within(kind: str) -> None:
+    missing = ~_ball(20)
+    match kind:
+        case "all":
+            missing[:] = True
+        case "inside":
+            missing |= _ball(4)
+        case "slice":
+            missing[24] = True
+        case "channel":
+            missing[20:28, 22:30, 20:] = True
+    assert not lies_outside(missing)
+
+
+def test_missing_values_become_the_background(masked: np.ndarray) -> None:
+    missing = masked == 0
+    for offset, background in ((0, 0), (3000, 3080), (-1024, -944)):
+        holed = np.where(missing, np.nan, masked + offset).astype(np.float32)
+        filled = filled_outside(holed, missing)
+        assert set(filled[missing].tolist()) == {background}
+        assert np.array_equal(filled[~missing], holed[~missing])
