@@ -103,6 +103,7 @@ def read_labels(path: Path) -> Volume:
         )
     return Volume(labels.astype(np.int32), volume.affine)
 
+
 def read_volume(
     path: Path, *, may_be_constant: bool = False, may_hold_nan: bool = False, volumes: int = 1
 ) -> Volume:

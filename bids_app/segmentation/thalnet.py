@@ -25,6 +25,7 @@ from bids_app.images.geometry import Box, Grid, Points, apply_affine, bounding_b
 from bids_app.images.masks import largest_piece
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume
+from bids_app.segmentation.field_of_view import ends_within_brain
 from bids_app.segmentation.labels import filled, labels_of, touches_edge
 from bids_app.segmentation.method import BuiltInMethod
 from bids_app.segmentation.result import Segmentation
@@ -62,9 +63,6 @@ BORDER_ERROR = 0.137
 # Least probability of brain in its mask. Most of the head network's voxels of 3 mm hold some CSF in
 # the sulci, and the mask includes the sulci.
 _BRAIN_THRESHOLD = 0.3
-# A slice through the brain lies this much (mm) or more below its surface, a sphere of this radius
-# (mm), if the brain goes on beyond it.
-_LEAST_CUT_MM, _BRAIN_RADIUS_MM = 3.0, 70.0
 # The region network is applied again if its input was centred worse than this (mm).
 _RECENTRE = 3.0
 
@@ -104,7 +102,7 @@ def segment(
     brain_mask = _brain_mask(head, image)
     # Counted within the image: beyond its edge the network has no input.
     brain_ml = np.count_nonzero(brain_mask) * image.voxel_volume / 1000
-    truncated = _ends_within_brain(brain_mask, image)
+    truncated = ends_within_brain(brain_mask, _centre_of_thalami(head), image)
     low, high = _BRAIN_RANGE_ML
     _check_volume("brain", brain_ml, (0.0 if truncated else low, high))
     region = _infer_region(images, head, threads, flip_averaging)
@@ -389,19 +387,6 @@ def _brain_mask(head: Inference, image: Volume) -> npt.NDArray[np.uint8]:
     mask = np.zeros(image.data.shape, dtype=np.uint8)
     mask[box] = filled(brain)
     return mask
-
-
-def _ends_within_brain(brain_mask: npt.NDArray[np.uint8], image: Volume) -> bool:
-    """Check whether what an image shows ends in a slice that cuts through the brain."""
-    shown = bounding_box(image.data != 0)
-    for axis, (part, side) in enumerate(zip(shown, image.voxel_size, strict=True)):
-        depth = _LEAST_CUT_MM + side
-        least_area = 2 * np.pi * _BRAIN_RADIUS_MM * depth
-        for end in (part.start, part.stop - 1):
-            voxels = np.count_nonzero(np.take(brain_mask, end, axis))
-            if voxels * image.voxel_volume / side > least_area:
-                return True
-    return False
 
 
 def _covered(grid: Grid, image: Volume) -> Box:
