@@ -25,6 +25,6 @@ def fetch_advice(path: Path) -> str:
     try:
         with path.open("rb") as stream:
             start = stream.read(max(map(len, _POINTERS)))
-    except OSError:
+    except (OSError, ValueError):  # a name with a null byte
         return ""
     return sentence if start.startswith(_POINTERS) else ""
