@@ -20,6 +20,7 @@ from bids_app.group.identifiers import Known, Matches, match
 IDENTITY = ("participant_id", "session_id")
 
 _PREFIXES = {"participant_id": "sub-", "session_id": "ses-"}
+_MOST_SHOWN = 40
 _PER_YEAR = {"month": 12.0, "week": 365.25 / 7, "day": 365.25}
 
 
@@ -163,6 +164,8 @@ class _Reader:
             self._offer_table(path, "it cannot be read or lacks its identifiers")
             return []
         self._offer_table(path)
+        if not rows:
+            self.remarks.note(path, f"{path} has no rows that can be used.")
         keys = [key for key in IDENTITY if rows and key in rows[0]]
         complete = [row for row in rows if not any(is_missing(row[key]) for key in keys)]
         if len(complete) < len(rows):
@@ -201,6 +204,10 @@ class _Reader:
             for subject, labels in by_subject.items()
             if subject in self.known.subjects
         }
+        # What a participant's own table of sessions lists need not have been scanned.
+        own = path.name.endswith("_sessions.tsv") and path.parent.name in self.known.subjects
+        if not own and not any(found.matched for found in matches.values()):
+            return self._without_sessions(path, rows, len(by_subject) == len(rows))
         joined = Matches(
             {},
             {
@@ -226,10 +233,30 @@ class _Reader:
             for row in rows
         ]
 
+    def _without_sessions(
+        self, path: Path, rows: list[dict[str, str]], single: bool
+    ) -> list[dict[str, str]]:
+        """Treat rows of which no session is in the dataset: one per participant holds for it.
+
+        Raises
+        ------
+        BadDataError
+            If participants have several rows.
+        """
+        text = f"{path}: none of its sessions (such as '{rows[0]['session_id']}') is in the dataset"
+        if single:
+            self.remarks.note(path, f"{text}; its rows hold for all sessions.", NoteKind.IDENTIFIER)
+            return [{k: v for k, v in row.items() if k != "session_id"} for row in rows]
+        text = f"{text}. Correct the column session_id."
+        if self.required and path.parent == self.bids_dir:
+            raise BadDataError(text)
+        self.remarks.problem(path, text, NoteKind.IDENTIFIER)
+        return []
+
     def _report(self, path: Path, matches: Matches, what: str) -> None:
         """Report identifiers that are spelled otherwise or match nothing."""
         if matches.corrected:
-            pairs = [f"'{name}' as {full}" for name, full in matches.corrected.items()]
+            pairs = [f"'{_shown(name)}' as {full}" for name, full in matches.corrected.items()]
             count = len(pairs)
             text = f"{path}: {count} {_plural(count, what)} matched by spelling: {listed(pairs)}."
             self.remarks.note(path, text, NoteKind.IDENTIFIER)
@@ -241,7 +268,7 @@ class _Reader:
             self.remarks.note(
                 path,
                 f"{path}: {count} {_plural(count, what)} not in the dataset, or not clearly one "
-                f"of it: {listed(matches.unmatched)}.",
+                f"of it: {listed([_shown(name) for name in matches.unmatched])}.",
                 NoteKind.IDENTIFIER,
             )
 
@@ -321,7 +348,7 @@ class _Reader:
             entries = [text for text, reason in read.unclear.items() if reason is why]
             if entries:
                 of = listed(texts.loc[texts[name].isin(entries), "participant_id"].tolist())
-                quoted = listed([f"'{text}'" for text in entries])
+                quoted = listed([f"'{_shown(text)}'" for text in entries])
                 self.remarks.problem(
                     place,
                     f"{place}, column '{name}': {quoted} ({of}) "
@@ -346,7 +373,7 @@ def _prefixed(label: str, prefix: str) -> str:
 
 
 def _shown(text: str) -> str:
-    return text or "empty"
+    return f"{text[:_MOST_SHOWN]}…" if len(text) > _MOST_SHOWN else text or "empty"
 
 
 def _plural(count: int, word: str) -> str:

@@ -316,3 +316,31 @@ def test_tables_rows_and_columns_are_accounted_for(
     assert table.loc[scan.path, "status"] == "used"
     assert "old.tsv" not in table.index
     assert table.loc["participants.tsv: sub-099", "status"] == "not used"
+
+
+def test_a_session_that_is_none_holds_for_the_participant(
+    bids: Path,
+    tidy: Folders,
+    read: Callable[[Path], Cohort],
+    fitted: Callable[[Cohort], pd.DataFrame],
+) -> None:
+    spoil(bids, lambda t: t.assign(session_id="baseline"))
+    cohort = read(bids)
+    assert cohort.problems == ()
+    assert ["none of its sessions" in note.text for note in cohort.notes] == [True]
+    pd.testing.assert_frame_equal(fitted(cohort), fitted(read(tidy.bids)))
+    twice = lambda t: pd.concat([t.assign(session_id=name) for name in ("m0", "m12")])  # noqa: E731
+    spoil(bids, twice)
+    with pytest.raises(BadDataError, match="none of its sessions"):
+        read(bids)
+
+
+def test_sessions_are_matched_by_spelling(
+    bids: Path, read: Callable[[Path], Cohort], tidy: Folders
+) -> None:
+    for path in bids.glob("sub-*/*_sessions.tsv"):
+        path.write_text(path.read_text().replace("ses-01", "1").replace("ses-02", "SES-2"))
+    cohort = read(bids)
+    pd.testing.assert_frame_equal(cohort.table, read(tidy.bids).table)
+    assert all("matched by spelling" in note.text for note in cohort.notes)
+    assert cohort.problems == ()
