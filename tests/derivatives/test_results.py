@@ -43,7 +43,9 @@ def test_contrast_agents_of_the_images_that_were_segmented() -> None:
     agent = Scan(Path("sub-01_ce-x_T1w.nii.gz"), "T1w", (("sub", "01"), ("ce", "x")))
     found = [
         [
-            MeasuredScan(scan, image, image, (), others).contrast_agent(contrast)
+            MeasuredScan(
+                scan=scan, image=image, brain_mask=image, measurements=(), aligned=others
+            ).contrast_agent(contrast)
             for scan in (plain, agent)
         ]
         for contrast in ("T1w", "FLAIR", "T2w", "T1wFLAIRT2wStaple")
