@@ -40,6 +40,9 @@ class Contrast:
         empty for a contrast that is never aligned to another.
     flirt : tuple of str
         The same for FLIRT, keys of ``bids_app.programs.flirt.STRATEGIES``.
+    series : bool
+        Whether its images are a series of which only the T1-weighted one can be measured, as
+        `bids_app.dataset.weighting` determines it.
     scaled : bool
         Whether intensities are scaled within the brain before they are segmented, as Ibrahim et
         al. 2026 did with R1.
@@ -50,10 +53,15 @@ class Contrast:
     channel: str
     alignment: tuple[str, ...] = ()
     flirt: tuple[str, ...] = ()
+    series: bool = False
     scaled: bool = False
 
 
-# In the order of preference as anchor, which is also that of names of ensembles.
+# In the order of preference as anchor, which is also that of names of ensembles: a session is
+# measured on the first of these of which it has an image. T1w and FLAIR are made for looking at
+# anatomy and nearly every session has one. UNIT1 (MP2RAGE) and the T1-weighted echo of a
+# quantitative acquisition are T1-weighted too, but noisier, and never in addition to another
+# anchor: their content reaches it as R1. T2w, often of thick slices, comes last.
 # R1 is aligned as in Ibrahim et al. 2026, section 2.5. Correlation suits R1, which rises with T1w;
 # in FLAIR it changes its sign between tissues, so that only mutual information is left.
 _TABLE = (
@@ -65,9 +73,13 @@ _TABLE = (
         alignment=("rigid", "ants"),
         flirt=("correlation",),
     ),
+    Contrast(suffix="UNIT1", role=Role.ANCHOR, channel="T1w"),
+    Contrast(suffix="MPM", role=Role.ANCHOR, channel="T1w", series=True),
+    Contrast(suffix="VFA", role=Role.ANCHOR, channel="T1w", series=True),
+    Contrast(suffix="MTS", role=Role.ANCHOR, channel="T1w", series=True),
     Contrast(
         suffix="T2w",
-        role=Role.OTHER,
+        role=Role.ANCHOR,
         channel="T2w",
         alignment=("rigid", "ants"),
         flirt=("correlation",),
@@ -91,7 +103,7 @@ def suffixes(*roles: Role) -> tuple[str, ...]:
     Examples
     --------
     >>> suffixes(Role.ANCHOR)
-    ('T1w', 'FLAIR')
+    ('T1w', 'FLAIR', 'UNIT1', 'MPM', 'VFA', 'MTS', 'T2w')
     """
     return tuple(each.suffix for each in _TABLE if not roles or each.role in roles)
 

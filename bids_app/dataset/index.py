@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bids_app.contrasts import Role, suffixes
+from bids_app.contrasts import CONTRASTS, Role, suffixes
 from bids_app.dataset.choice import Candidate, Choice, choose, usable
 from bids_app.dataset.inputs import Account, OfferKind
 from bids_app.dataset.layout import images_by_subject, is_readable, layouts_of
 from bids_app.dataset.names import LABEL, entities_of, ordered, parse_name
 from bids_app.dataset.notes import Note, NoteKind
+from bids_app.dataset.weighting import t1_weighted
 from bids_app.errors import (
     Cause,
     MissingInputError,
@@ -33,6 +34,8 @@ _DATA_TYPES = (
 # In their order: the first that a session has is measured, the others are aligned to it.
 _CONTRASTS = suffixes(Role.ANCHOR, Role.OTHER)
 _ANCHORS = suffixes(Role.ANCHOR)
+_ALIGNED = tuple(contrast for contrast in _CONTRASTS if CONTRASTS[contrast].alignment)
+_SERIES = tuple(contrast for contrast in _CONTRASTS if CONTRASTS[contrast].series)
 # Changes from a subject's first session on are measured on images of this contrast.
 _BASELINE = "T1w"
 
@@ -155,8 +158,11 @@ def index_sessions(
     restricted = None if len(selected) == len(present) else selected
     layouts = layouts_of(account, restricted, selection.bids_database_dir)
     account.images = images_by_subject(layouts, selected, {}, account)
+    by_suffix = _by_suffix(account.images)
     images = {
         contrast: images_by_subject(layouts, selected, {"suffix": contrast, **filters})
+        if filters
+        else by_suffix.get(contrast, {})
         for contrast, filters in _filters(_CONTRASTS, selection).items()
     }
     sessions = [
@@ -211,6 +217,16 @@ def _resembles_subject(entry: os.DirEntry[str]) -> bool:
     return entry.name.lower().startswith("sub") or (Path(entry.path) / "anat").is_dir()
 
 
+def _by_suffix(images: Mapping[str, list[Path]]) -> dict[str, dict[str, list[Path]]]:
+    """Sort the images of each subject by suffix, without a query for each."""
+    sorted_images: dict[str, dict[str, list[Path]]] = {}
+    for subject, paths in images.items():
+        for path in paths:
+            of_suffix = sorted_images.setdefault(parse_name(path.name).suffix, {})
+            of_suffix.setdefault(subject, []).append(path)
+    return sorted_images
+
+
 def _filters(contrasts: Iterable[str], selection: Selection) -> dict[str, Mapping[str, object]]:
     """Look up the pybids filters for the images of contrasts; empty where there is none."""
     return {contrast: selection.bids_filters.get(contrast.lower(), {}) for contrast in contrasts}
@@ -250,6 +266,10 @@ def _sessions_of(
             contrast: [scan for scan in group if scan.session == label]
             for contrast, group in scans.items()
         }
+        for contrast in _SERIES:
+            preferred = _ANCHORS[: _ANCHORS.index(contrast)]
+            if not any(of_session[each] for each in preferred):
+                of_session[contrast] = _weighted(images[contrast], label, folder)
         session = _session(subject, label, of_session, baseline)
         about = (note for note in notes if _session_of(Path(note.path), folder) == label)
         session = replace(session, notes=(*about, *session.notes))
@@ -284,10 +304,16 @@ def _scans_of(
     """Describe the images that can be used, by contrast, and why others cannot."""
     scans, notes = {}, []
     for contrast, paths in images.items():
-        kept, passed_by = usable(paths)
+        kept, passed_by = usable([] if contrast in _SERIES else paths)
         scans[contrast] = [_scan(path, bids_dir) for path in kept]
         notes += passed_by
     return scans, notes
+
+
+def _weighted(images: Iterable[Path], label: str | None, folder: Path) -> list[Scan]:
+    """Describe the T1-weighted ones among a subject's images of one suffix and session."""
+    of_session = [path for path in images if _session_of(path, folder) == label]
+    return [_scan(path, folder.parent) for path in t1_weighted(of_session, folder.parent)]
 
 
 def _baseline(scans: Sequence[Scan]) -> Choice[Scan] | None:
@@ -317,7 +343,7 @@ def _session(
     others = [
         choose_scan(group, f"{contrast} images")
         for contrast, group in scans.items()
-        if contrast != measured and group
+        if contrast != measured and contrast in _ALIGNED and group
     ]
     is_later = baseline is not None and label not in (None, baseline.chosen.session)
     earlier = baseline if is_later and measured == _BASELINE else None
@@ -331,14 +357,18 @@ def _session(
         baseline=earlier.chosen if earlier else None,
         baseline_choice=earlier.sentence if earlier else "",
         notes=(
-            *(
-                Note(NoteKind.CHOICE, str(choice.chosen.path), choice.sentence)
-                for choice in others
-                if choice.sentence
-            ),
+            *_choice_notes(others),
             *(_agent_note(scan) for scan in used if scan.contrast_agent),
         ),
     )
+
+
+def _choice_notes(choices: Iterable[Choice[Scan]]) -> list[Note]:
+    return [
+        Note(NoteKind.CHOICE, str(choice.chosen.path), choice.sentence)
+        for choice in choices
+        if choice.sentence
+    ]
 
 
 def _agent_note(scan: Scan) -> Note:
@@ -374,8 +404,8 @@ def _no_anchor(
     for folder in (bids_dir / session.folder, bids_dir / session.folder / "anat"):
         if folder.is_dir() and not is_readable(folder):
             return _denied(folder)
-    patterns = " and ".join(f"*_{contrast}.nii[.gz]" for contrast in _ANCHORS)
-    text = f"No {' or '.join(_ANCHORS)} image: searched {session.folder}/anat/{patterns}"
+    *suffix, last = _ANCHORS
+    text = f"No {', '.join(suffix)} or {last} image: searched {session.folder}/anat/*.nii[.gz]"
     filters = {
         contrast.lower(): dict(entities)
         for contrast, entities in _filters(_ANCHORS, selection).items()
@@ -384,7 +414,13 @@ def _no_anchor(
     if filters:
         text += f" with the filter {json.dumps(filters, default=str)}"
     contrasts = sorted({parse_name(image.name).suffix for image in present})
-    return Problem(Cause.NO_ANCHOR, f"{text}; found {', '.join(contrasts) or 'no image at all'}.")
+    text += f"; found {', '.join(contrasts) or 'no image at all'}."
+    if not set(_SERIES).isdisjoint(contrasts):
+        text += (
+            f" To measure {', '.join(_SERIES)}, the JSON files have to give the FlipAngle of two "
+            "images or more without MT pulse."
+        )
+    return Problem(Cause.NO_ANCHOR, text)
 
 
 def _shortened(labels: list[str]) -> str:

@@ -17,6 +17,7 @@ from itertools import groupby
 from bids_app import __version__
 from bids_app.alignment.brain_change import parenchyma_volumes
 from bids_app.alignment.within_subject import WithinSubject, align_within_subject
+from bids_app.contrasts import Role, suffixes
 from bids_app.dataset.checksums import sha256
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.notes import Note, NoteKind
@@ -118,15 +119,16 @@ def longitudinal_series(sessions: Sequence[Session], measured: set[str]) -> list
     -------
     list of Session
         One for each subject, named ``sub-01``, with the scans of all its sessions in order, of the
-        contrast that most of them were measured on (T1w where two are as frequent). Where there
-        are not two sessions to compare, there is a ``problem``.
+        contrast that most of them were measured on (the first in the order of
+        ``bids_app.contrasts`` where two are as frequent). Where there are not two sessions to
+        compare, there is a ``problem``.
     """
     series = []
     for subject, sessions_of_subject in groupby(sessions, key=lambda session: session.subject):
         ended = [session for session in sessions_of_subject if session.name in measured]
-        # Without T1w a session is measured on its FLAIR; contrasts cannot be mixed.
-        contrasts = [session.anchors[0].contrast for session in ended]
-        contrast = max(contrasts, key=lambda name: (contrasts.count(name), name), default="")
+        # Without T1w a session is measured on another contrast; contrasts cannot be mixed.
+        measured_on = [session.anchors[0].contrast for session in ended]
+        contrast = max(suffixes(Role.ANCHOR), key=measured_on.count)
         usable = [session for session in ended if session.anchors[0].contrast == contrast]
         scans = tuple(scan for session in usable for scan in _without_agent(session.anchors))
         agents = dict.fromkeys(scan.contrast_agent or "none" for scan in scans)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -66,16 +67,106 @@ def test_a_session_without_t1w_is_measured_on_its_flair(bids: Path) -> None:
     assert not found["sub-03"].problem
 
 
-def test_a_session_with_neither_says_what_was_searched_and_found(
+def test_a_session_with_nothing_to_measure_says_what_was_searched_and_found(
     bids: Path, noise: np.ndarray
 ) -> None:
-    save_image(bids / "sub-05/anat/sub-05_T2w.nii.gz", noise)
+    save_image(bids / "sub-05/anat/sub-05_T2star.nii.gz", noise)
     found = {session.name: session for session in _index(bids)}
-    assert "sub-05/anat/*_T1w" in _text(found["sub-05"])
-    assert "*_FLAIR" in _text(found["sub-05"])
-    assert "found T2w" in _text(found["sub-05"])
+    assert _text(found["sub-05"]) == (
+        "No T1w, FLAIR, UNIT1, MPM, VFA, MTS or T2w image: searched sub-05/anat/*.nii[.gz]; "
+        "found T2star."
+    )
     assert "no image at all" in _text(found["sub-04"])
     assert not found["sub-04"].problem.cause.is_failure
+
+
+@pytest.mark.parametrize(
+    ("present", "measured", "aligned"),
+    [
+        (("T1w", "FLAIR", "UNIT1", "T2w"), "T1w", ("FLAIR", "T2w")),
+        (("FLAIR", "UNIT1", "T2w"), "FLAIR", ("T2w",)),
+        (("UNIT1", "T2w"), "UNIT1", ("T2w",)),
+        (("T2w",), "T2w", ()),
+    ],
+)
+def test_the_first_contrast_in_order_is_measured(
+    tmp_path: Path,
+    noise: np.ndarray,
+    present: tuple[str, ...],
+    measured: str,
+    aligned: tuple[str, ...],
+) -> None:
+    bids = describe(tmp_path / "bids")
+    for suffix in present:
+        save_image(bids / f"sub-01/anat/sub-01_{suffix}.nii.gz", noise)
+    (session,) = _index(bids)
+    assert [scan.contrast for scan in session.anchors] == [measured]
+    assert [scan.contrast for scan in session.others] == list(aligned)
+    assert session.unused == ()
+    assert session.notes == ()
+
+
+def _echo(bids: Path, name: str, noise: np.ndarray, **fields: object) -> None:
+    path = bids / "sub-01" / "anat" / f"sub-01_{name}.nii.gz"
+    save_image(path, noise)
+    path.with_name(f"sub-01_{name}.json").write_text(json.dumps(fields))
+
+
+def _mpm(bids: Path, noise: np.ndarray) -> None:
+    for flip, angle, pulse in ((1, 6, "on"), (1, 6, "off"), (2, 21, "off")):
+        for echo in (2, 1):
+            name = f"echo-{echo}_flip-{flip}_mt-{pulse}_MPM"
+            _echo(bids, name, noise, FlipAngle=angle, EchoTime=0.0023 * echo)
+
+
+def test_mpm_is_measured_on_its_t1_weighted_echo(tmp_path: Path, noise: np.ndarray) -> None:
+    bids = describe(tmp_path / "bids")
+    _mpm(bids, noise)
+    save_image(bids / "sub-01/anat/sub-01_T2w.nii.gz", noise)
+    (session,) = _index(bids)
+    (scan,) = session.anchors
+    assert scan.path.name == "sub-01_echo-1_flip-2_mt-off_MPM.nii.gz"
+    assert [each.contrast for each in session.others] == ["T2w"]
+    save_image(bids / "sub-01/anat/sub-01_UNIT1.nii.gz", noise)
+    assert [each.contrast for each in _index(bids)[0].anchors] == ["UNIT1"]
+
+
+def test_the_pulse_may_be_in_the_metadata_alone(tmp_path: Path, noise: np.ndarray) -> None:
+    """Magnetisation transfer: the series with the pulse has a higher flip angle by mistake."""
+    bids = describe(tmp_path / "bids")
+    for name, angle, pulse in (("a", 30, True), ("b", 6, False), ("c", 20, False)):
+        _echo(bids, f"acq-{name}_MTS", noise, FlipAngle=angle, MTState=pulse)
+    (session,) = _index(bids)
+    assert [scan.path.name for scan in session.anchors] == ["sub-01_acq-c_MTS.nii.gz"]
+
+
+def test_flip_angles_not_their_indices_decide_and_repetitions_are_measured(
+    tmp_path: Path, noise: np.ndarray
+) -> None:
+    bids = describe(tmp_path / "bids")
+    for run in (1, 2):
+        for flip, angle in ((1, 18), (2, 4)):
+            for part in ("mag", "phase"):
+                name = f"run-{run}_flip-{flip}_part-{part}_VFA"
+                _echo(bids, name, noise, FlipAngle=angle)
+    (session,) = _index(bids)
+    assert [scan.path.name for scan in session.anchors] == [
+        "sub-01_run-1_flip-1_part-mag_VFA.nii.gz",
+        "sub-01_run-2_flip-1_part-mag_VFA.nii.gz",
+    ]
+    assert session.notes == ()
+
+
+@pytest.mark.parametrize("fields", [{}, {"FlipAngle": 6}, {"FlipAngle": "6"}])
+def test_a_series_without_two_flip_angles_says_what_is_needed(
+    tmp_path: Path, noise: np.ndarray, fields: dict[str, object]
+) -> None:
+    bids = describe(tmp_path / "bids")
+    for flip in (1, 2):
+        _echo(bids, f"flip-{flip}_VFA", noise, **fields)
+    (session,) = _index(bids)
+    assert session.anchors == ()
+    assert "found VFA. To measure MPM, VFA, MTS, the JSON files have to give" in _text(session)
 
 
 def test_one_image_of_every_other_contrast_is_aligned(bids: Path, noise: np.ndarray) -> None:

@@ -1,0 +1,126 @@
+"""Sessions without T1w and FLAIR: measured on UNIT1, a T1-weighted echo or T2w, R1 aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from bids_app.cli import main
+from bids_app.images.volume import Volume
+from bids_app.options import Options
+from bids_app.run.records import read_record
+from bids_app.segmentation.result import Segmentation
+from examples.write_quantitative import write_mp2rage, write_transmit_field, write_vfa
+from tests.conftest import describe, options_of, replace_thalnet, save_image
+from tests.participant.test_longitudinal import _in_this_process
+from tests.participant.test_quantify import (
+    _AFFINE,
+    _INSIDE,
+    _MAPS,
+    _NOMINAL,
+    _STEM,
+    _folder,
+    _write_mpm,
+)
+
+_SIDE = np.where(np.indices(_INSIDE.shape)[0] < _INSIDE.shape[0] / 2, 2, 1)
+_CORE = np.zeros(_INSIDE.shape, bool)
+_CORE[9:17, 11:17, 9:15] = True
+
+
+def _true_thalami(images: Mapping[str, Volume], threads: int) -> Segmentation:
+    """The network's stand-in knows brain and thalami; it is given the channels that exist."""
+    assert threads == 1
+    assert set(images) <= {"T1w", "FLAIR", "T2w", "R1map"}
+    dseg = np.where(_CORE, _SIDE, 0)[::-1].astype(np.uint8)  # in RAS order
+    return Segmentation(
+        dseg=dseg,
+        probseg=np.stack([dseg == 1, dseg == 2], -1).astype(np.float32),
+        brain_mask=_INSIDE[::-1].astype(np.uint8),
+        soft_volumes=np.array([1.0, 1.0]),
+        brain_volume=1.0e6,
+        icv=1.5e6,
+    )
+
+
+@pytest.fixture
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
+    replace_thalnet(monkeypatch, _true_thalami)
+    monkeypatch.setattr("bids_app.participant.stage.run_sessions", _in_this_process)
+    return options_of(describe(tmp_path / "bids"), tmp_path / "out")
+
+
+def _mp2rage(options: Options) -> None:
+    write_mp2rage(_folder(options), _STEM, _MAPS, _AFFINE)
+
+
+def _mpm(options: Options) -> None:
+    _write_mpm(options)
+    write_transmit_field(_folder(options), _STEM, _NOMINAL, _AFFINE)
+
+
+def _vfa(options: Options) -> None:
+    write_vfa(_folder(options), _STEM, _MAPS, _AFFINE, 1.0)
+    write_transmit_field(_folder(options), _STEM, _NOMINAL, _AFFINE)
+
+
+def _run(options: Options) -> tuple[Path, pd.DataFrame]:
+    folders = options.folders
+    assert main([str(folders.bids_dir), str(folders.output_dir), "participant"]) == 0
+    anat = folders.output_dir / "sub-01" / "ses-01" / "anat"
+    return anat, pd.read_csv(anat / f"{_STEM}_desc-thalamus_volumes.tsv", sep="\t")
+
+
+@pytest.mark.parametrize(
+    ("write", "anchor", "image"),
+    [
+        (_mp2rage, "UNIT1", f"{_STEM}_UNIT1"),
+        (_mpm, "MPM", f"{_STEM}_acq-T1w_echo-1_flip-2_mt-off_MPM"),
+        (_vfa, "VFA", f"{_STEM}_flip-3_VFA"),
+    ],
+)
+def test_quantitative_sessions_are_measured_with_r1(
+    options: Options, write: Callable[[Options], None], anchor: str, image: str
+) -> None:
+    write(options)
+    anat, volumes = _run(options)
+    assert set(volumes["scan"]) == {image}
+    alone = volumes.set_index("contrast").loc[anchor]
+    assert alone["left_ml"] == pytest.approx((_CORE & (_SIDE == 1)).sum() * 0.064)
+    assert alone["right_ml"] == pytest.approx((_CORE & (_SIDE == 2)).sum() * 0.064)
+    assert "R1map" in set(volumes["contrast"])
+    (own,) = (path for path in anat.glob("*_R1map.nii.gz") if "space-" not in path.name)
+    error = np.asarray(nib.load(own).dataobj)[::-1][_INSIDE] / _MAPS["R1map"][_INSIDE] - 1
+    assert np.abs(error).max() < 0.01
+    aligned = next(anat.glob(f"*_space-{anchor}_desc-preproc_R1map.nii.gz"))
+    r1 = np.asarray(nib.load(aligned).dataobj)[::-1]
+    # Voxels are drawn independently of one another: interpolation keeps their mean alone.
+    assert r1[_CORE].mean() == pytest.approx(_MAPS["R1map"][_CORE].mean(), rel=0.03)
+    assert f"{anchor}" in (options.folders.output_dir / f"{_STEM}.html").read_text()
+
+
+def test_a_session_with_t2w_alone_is_measured_on_it(options: Options) -> None:
+    rng = np.random.default_rng(0)
+    data = (1000 * (_MAPS["PDmap"] + 0.05 * rng.random(_INSIDE.shape))).astype(np.float32)
+    save_image(_folder(options) / "anat" / f"{_STEM}_T2w.nii.gz", data, _AFFINE)
+    _, volumes = _run(options)
+    assert list(volumes["scan"]) == [f"{_STEM}_T2w"]
+    assert volumes["total_ml"][0] == pytest.approx(_CORE.sum() * 0.064)
+    record = read_record(options.folders.output_dir, _STEM)
+    assert record is not None
+    assert record.warnings == ()
+
+
+@pytest.mark.parametrize("write", [_mp2rage, _mpm, _vfa])
+def test_with_a_t1w_they_serve_r1_alone(options: Options, write: Callable[[Options], None]) -> None:
+    write(options)
+    data = (1000 * _MAPS["PDmap"]).astype(np.float32)
+    save_image(_folder(options) / "anat" / f"{_STEM}_T1w.nii.gz", data, _AFFINE)
+    _, volumes = _run(options)
+    assert set(volumes["scan"]) == {f"{_STEM}_T1w"}
+    assert not set(volumes["contrast"]) & {"UNIT1", "MPM", "VFA"}
