@@ -37,6 +37,10 @@ class OfferKind(StrEnum):
     FILTER = "filter key"
 
 
+TABLE_PARTS = (OfferKind.TABLE, OfferKind.ROW, OfferKind.COLUMN)
+_CONSIDERED = "considered"
+
+
 @dataclass(frozen=True)
 class Offer:
     """Something that a dataset or the user offers, and what becomes of it.
@@ -64,7 +68,7 @@ class Offer:
     def status(self) -> str:
         """Entry of the table."""
         if self.considered:
-            return "considered"
+            return _CONSIDERED
         return "not used" if self.reason else "used"
 
 
@@ -129,10 +133,12 @@ def _line(kind: OfferKind, reason: str, paths: Sequence[str]) -> str:
 def update_inputs(output_dir: Path, offers: Iterable[Offer]) -> None:
     """Write the table at the start of a run, unless the run is one task of a SLURM array.
 
-    Each of many tasks would replace the table of all by one of its own sessions.
+    Each of many tasks would replace the table of all by one of its own sessions. Rows of clinical
+    tables, which the group stage reads, are kept.
     """
     if not os.environ.get("SLURM_ARRAY_TASK_ID"):
-        write_inputs(output_dir, offers)
+        kinds = [kind for kind in OfferKind if kind not in TABLE_PARTS]
+        replace_inputs(output_dir, offers, kinds)
 
 
 def write_inputs(output_dir: Path, offers: Iterable[Offer]) -> None:
@@ -181,8 +187,13 @@ def replace_inputs(output_dir: Path, offers: Iterable[Offer], kinds: Collection[
         rows = []
     others = [row for row in rows if len(row) == len(_COLUMNS) and row[1] not in kinds]
     kept = [
-        Offer(name, OfferKind(kind), "" if reason == "n/a" else reason)
-        for name, kind, _, reason in others
+        Offer(
+            name,
+            OfferKind(kind),
+            "" if reason == "n/a" else reason,
+            considered=status == _CONSIDERED,
+        )
+        for name, kind, status, reason in others
         if kind in list(OfferKind)
     ]
     write_inputs(output_dir, [*kept, *offers])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 
-from bids_app.dataset.inputs import OfferKind, replace_inputs
+from bids_app.dataset.inputs import TABLE_PARTS, replace_inputs
 from bids_app.dataset.staging import prepare_output
 from bids_app.errors import BadDataError, ExitCode
 from bids_app.group.analysis import Analysis
@@ -29,7 +29,6 @@ from bids_app.run.records import read_records, write_session_table
 from bids_app.run.spawning import settle, shielded
 
 MOST_PROBLEMS = 20
-_TABLE_PARTS = (OfferKind.TABLE, OfferKind.ROW, OfferKind.COLUMN)
 
 
 def run(options: Options) -> ExitCode:
@@ -61,7 +60,7 @@ def run(options: Options) -> ExitCode:
     study = read_study(options, plan, records)
     steps, unreadable = cohort_steps(study.cohort, study.output_dir)
     prepare_output(study.output_dir, "group")
-    replace_inputs(study.output_dir, study.cohort.offers, _TABLE_PARTS)
+    replace_inputs(study.output_dir, study.cohort.offers, TABLE_PARTS)
     if records:
         write_session_table(study.output_dir)
     # Rendering takes as long as computing, so another process does it meanwhile.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bids_app.dataset.checksums import sha256
 from bids_app.dataset.index import index_sessions
-from bids_app.dataset.inputs import Account, lines, write_inputs
+from bids_app.dataset.inputs import Account, lines, update_inputs
 from bids_app.dataset.staging import prepare_output
 from bids_app.dataset.validity import check_dataset
 from bids_app.errors import (
@@ -133,7 +133,7 @@ def _planned(options: Options) -> list[job_array.Labels]:
         raise NothingSelectedError("No selected session has an image to measure.")
     # The tasks of the array know their own sessions only.
     prepare_output(options.folders.output_dir)
-    write_inputs(options.folders.output_dir, offers)
+    update_inputs(options.folders.output_dir, offers)
     planned: list[job_array.Labels] = []
     for subject, visits in groupby(sessions, key=lambda session: session.subject):
         labels = [session.session for session in visits]

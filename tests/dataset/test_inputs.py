@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from bids_app.dataset.inputs import Offer, OfferKind, lines, write_inputs
+from bids_app.dataset.inputs import (
+    TABLE_PARTS,
+    Offer,
+    OfferKind,
+    lines,
+    replace_inputs,
+    update_inputs,
+    write_inputs,
+)
 
 _LABEL = "the label has other characters than letters and digits"
 
@@ -35,3 +43,14 @@ def test_the_table_lists_each_thing_once_and_describes_its_columns(tmp_path: Pat
     assert table["reason"].tolist() == ["n/a", "it is no folder"]
     described = json.loads((tmp_path / "logs" / "inputs.json").read_text())
     assert list(described) == list(table.columns)
+
+
+def test_images_and_tables_are_listed_by_different_stages(tmp_path: Path) -> None:
+    images = [Offer("sub-01/fmap/sub-01_TB1map.nii.gz", OfferKind.FIELD_MAP, considered=True)]
+    tables = [Offer("participants.tsv", OfferKind.TABLE)]
+    update_inputs(tmp_path, images)
+    replace_inputs(tmp_path, tables, TABLE_PARTS)
+    update_inputs(tmp_path, images)
+    table = pd.read_csv(tmp_path / "logs" / "inputs.tsv", sep="\t", keep_default_na=False)
+    assert table["kind"].tolist() == ["table", "field map"]
+    assert table["status"].tolist() == ["used", "considered"]
