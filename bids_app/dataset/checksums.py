@@ -58,7 +58,7 @@ class HashedFile(io.RawIOBase):
         self._size = 0
 
     def writable(self) -> bool:
-        """Tell that the file can be written."""
+        """Return True: the file is there to be written."""
         return True
 
     def write(self, data: ReadableBuffer, /) -> int:

@@ -5,7 +5,7 @@ complete, they are renamed, each atomically. Whenever a process is killed, the f
 folder are complete, and the next run removes the folder in ``.partial``.
 
 Nothing is written or removed outside the output folder: links in it that lead elsewhere, and
-whatever else stands where a folder belongs, are refused.
+whatever else is where a folder belongs, are refused.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def partial_folder(output_dir: Path) -> Path:
     Raises
     ------
     CannotCreateError
-        If something else stands there: what it contains or leads to is not thalbids' to remove.
+        If something else is there: what it contains or leads to is not thalbids' to remove.
     OSError
         If it cannot be created, or another run has just removed it.
     """
@@ -221,7 +221,7 @@ def _unfinished(output_dir: Path, pattern: str) -> list[Path]:
     Raises
     ------
     CannotCreateError
-        If the folder of such work is a link: what is behind it is not looked at.
+        If the folder of such work is a link: what is behind it is not read.
     """
     folder = output_dir / PARTIAL
     try:

@@ -96,6 +96,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     BadDataError
         If it cannot be read, has no header, or a row does not fit the header.
     """
+    _refuse_special(path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             lines = list(csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
@@ -166,6 +167,7 @@ def read_json(path: Path) -> object:
     BadDataError
         If it cannot be read or is not JSON.
     """
+    _refuse_special(path)
     try:
         text, _ = _decoded(path.read_bytes()) or ("", "")
         content: object = json.loads(text)
@@ -176,6 +178,12 @@ def read_json(path: Path) -> object:
     except (OSError, ValueError) as error:
         raise BadDataError(f"{path} is not readable JSON ({error}).") from error
     return content
+
+
+def _refuse_special(path: Path) -> None:
+    """Refuse a pipe, which would be waited for, a device and a folder."""
+    if path.exists() and not path.is_file():
+        raise BadDataError(f"{path} is no regular file. Move it away.")
 
 
 def listed(items: Sequence[object]) -> str:

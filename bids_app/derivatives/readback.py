@@ -51,8 +51,10 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
     if not path.is_file():
         raise MissingInputError(f"There are no results yet: {path} is missing.")
     table = read_rows(path)
+    if not table or "scan" not in table[0]:
+        raise BadDataError(f"{path} is no table of volumes of scans. Measure its session again.")
     needed = [name for name in VOLUME_COLUMNS if name != "contrast_agent"]
-    absent = [name for name in needed if table and name not in table[0]]
+    absent = [name for name in needed if name not in table[0]]
     if absent:
         raise MissingInputError(
             f"{path} lacks the column '{absent[0]}': it was written by an earlier version. "

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -193,3 +195,14 @@ def test_any_bytes_are_a_table_or_a_sentence(content: bytes) -> None:
             read_table(path, Remarks())
         except BadDataError as error:
             assert str(path) in str(error)
+
+
+@pytest.mark.parametrize("read", [read_rows, read_json])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(BadDataError, match=f"{name} is no regular file"):
+            read(tmp_path / name)
+    with pytest.raises(BadDataError, match="nothing is not"):
+        read(tmp_path / "nothing")
