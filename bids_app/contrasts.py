@@ -58,7 +58,7 @@ class Contrast:
 
 
 # In the order of preference as anchor, which is also that of names of ensembles: a session is
-# measured on the first of these of which it has an image. T1w and FLAIR are made for looking at
+# measured on the first of these of which it has an image. T1w and FLAIR are acquired for reading
 # anatomy and nearly every session has one. UNIT1 (MP2RAGE) and the T1-weighted echo of a
 # quantitative acquisition are T1-weighted too, but noisier, and never in addition to another
 # anchor: their content reaches it as R1. T2w, often of thick slices, comes last.

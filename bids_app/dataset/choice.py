@@ -1,10 +1,10 @@
 """The one rule by which an image is chosen where several could be taken.
 
-What the dataset says about intent comes first: an image meant for the purpose, then one whose
+What the dataset states about intent comes first: an image meant for the purpose, then one whose
 name agrees. Then no contrast agent before agent, unprocessed before processed (``rec-``), thin
 slices and small voxels before thick and large ones, unflagged before flagged by quality control,
 low ``run-`` before high, short names before long ones. Where nothing separates two images, the
-first by name is taken. The choice is always said.
+first by name is taken. The choice is always reported.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bids_app.dataset.names import SCAN_ENTITIES, comparable, parse_name
 from bids_app.dataset.notes import Note, NoteKind
 
 MEANT, UNKNOWN, ANOTHER = range(3)
-# By these a name says that its image was processed.
+# By these a name shows that its image was processed.
 _PROCESSED = ("rec", "proc", "desc")
 # Sides that differ by less (mm) are those of one protocol, rounded differently.
 _SAME_SIZE = 0.05
@@ -134,7 +134,7 @@ def choose(candidates: Iterable[Candidate[T]], what: str) -> Choice[T]:
 
 
 def usable(paths: Iterable[Path]) -> tuple[list[Path], list[Note]]:
-    """Leave out images that are no magnitudes, and all but one of those with the same name.
+    """Exclude images that are no magnitudes, and all but one of those with the same name.
 
     The same name have a file compressed and not, two with an index written differently (``run-1``,
     ``run-01``), and one in a folder below that of its data type.
@@ -142,7 +142,7 @@ def usable(paths: Iterable[Path]) -> tuple[list[Path], list[Note]]:
     Parameters
     ----------
     paths : iterable of Path
-        Of one subject.
+        Images of one subject.
 
     Returns
     -------

@@ -71,13 +71,15 @@ def read_dates(texts: Iterable[str]) -> Dates:
     column = pd.Series(distinct, index=distinct, dtype="str")
     iso = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True).dropna()
     years = (iso - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=365.25)
-    known = {str(text): float(year) for text, year in years.items()}
-    others = [text for text in distinct if text not in known]
+    decimal_years = {str(text): float(year) for text, year in years.items()}
+    others = [text for text in distinct if text not in decimal_years]
     day_first = _day_first(others)
     read = {text: date for text in others if (date := _date(text, day_first)) is not None}
     origin = datetime(1970, 1, 1)
-    known |= {text: (date - origin).total_seconds() / 31557600 for text, date in read.items()}
-    return Dates(known, read, tuple(text for text in others if text not in read))
+    decimal_years |= {
+        text: (date - origin).total_seconds() / 31557600 for text, date in read.items()
+    }
+    return Dates(decimal_years, read, tuple(text for text in others if text not in read))
 
 
 def _day_first(texts: Iterable[str]) -> bool | None:

@@ -238,8 +238,8 @@ def _read_numbers(odd: Sequence[str]) -> tuple[dict[str, float], dict[str, Uncle
 def _suspected_codes(numbers: Iterable[float], declared: Declared) -> tuple[str, ...]:
     """List numbers that look like codes of missing values but are not declared."""
     values = sorted(numbers)
-    known = {float(level) for level in declared.levels if _PLAIN.fullmatch(level)}
-    codes = [value for value in values if value in _USUAL_CODES and value not in known]
+    declared_levels = {float(level) for level in declared.levels if _PLAIN.fullmatch(level)}
+    codes = [value for value in values if value in _USUAL_CODES and value not in declared_levels]
     others = [value for value in values if value not in codes]
     if not others:
         return ()

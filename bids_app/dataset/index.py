@@ -377,7 +377,7 @@ def _agent_note(scan: Scan) -> Note:
 
 
 def _session_of(path: Path, folder: Path) -> str | None:
-    """Look up the session of an image, which its folder tells if its name does not."""
+    """Look up the session of an image in its name, or else in its folder."""
     return entities_of(path, folder).get("ses")
 
 

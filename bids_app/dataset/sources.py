@@ -133,8 +133,8 @@ def find_sources(session: Session, folders: Folders) -> tuple[SourceImage, ...]:
     for dataset, root in roots.items():
         sidecars = Sidecars(root)
         folder = root / session.folder
-        found = [path for kind in ("anat", "fmap") for path in (folder / kind).glob("*.nii*")]
-        paths, _ = usable(path for path in found if parse_name(path.name).suffix in _SUFFIXES)
+        named = [path for kind in ("anat", "fmap") for path in (folder / kind).glob("*.nii*")]
+        paths, _ = usable(path for path in named if parse_name(path.name).suffix in _SUFFIXES)
         for path in paths:
             entities, suffix = parse_name(path.name)
             if is_source(entities, suffix):

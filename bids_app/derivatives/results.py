@@ -120,8 +120,8 @@ class MeasuredScan:
         """Return the contrast agents of the images that a contrast or ensemble was made from."""
         agents = {item.contrast: item.contrast_agent for item in self.aligned}
         agents[self.scan.contrast] = self.scan.contrast_agent
-        found = {agents.get(name) for name in split_name(contrast)} - {None}
-        return "+".join(sorted(filter(None, found))) or None
+        declared = {agents.get(name) for name in split_name(contrast)} - {None}
+        return "+".join(sorted(filter(None, declared))) or None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from bids_app.dataset.notes import NoteKind
 from bids_app.dataset.tables import Column, Remarks, listed, read_table
 from bids_app.errors import BadDataError
 from bids_app.group.declarations import declared_column, read_declarations
-from bids_app.group.identifiers import Known, Matches, match
+from bids_app.group.identifiers import Matches, Members, match
 
 IDENTITY = ("participant_id", "session_id")
 
@@ -41,7 +41,7 @@ class ClinicalTable:
     columns: Mapping[str, Column]
 
 
-def read_clinical_tables(bids_dir: Path, known: Known, remarks: Remarks) -> list[ClinicalTable]:
+def read_clinical_tables(bids_dir: Path, members: Members, remarks: Remarks) -> list[ClinicalTable]:
     """Read every clinical table of a dataset.
 
     ``sub-*/sub-*_sessions.tsv`` count as one table, as does a ``sessions.tsv`` next to
@@ -50,7 +50,7 @@ def read_clinical_tables(bids_dir: Path, known: Known, remarks: Remarks) -> list
     Parameters
     ----------
     bids_dir : Path
-    known : Known
+    members : Members
         Participants and sessions that identifiers are matched with.
     remarks : Remarks
         Tables, rows and entries that cannot be used are added as problems; what is read
@@ -71,7 +71,7 @@ def read_clinical_tables(bids_dir: Path, known: Known, remarks: Remarks) -> list
     groups += [[path] for path in (*sorted(bids_dir.glob("phenotype/*.tsv")), participants)]
     tables = []
     for paths in groups:
-        reader = _Reader(bids_dir, known, remarks, required=paths[0] in (root, participants))
+        reader = _Reader(bids_dir, members, remarks, required=paths[0] in (root, participants))
         # A link that leads nowhere is there, too.
         present = [path for path in paths if path.exists() or path.is_symlink()]
         table = reader.read(present) if present else None
@@ -111,14 +111,14 @@ class _Reader:
     Attributes
     ----------
     bids_dir : Path
-    known : Known
+    members : Members
     remarks : Remarks
     required : bool
         Whether identifiers of which none is one of the dataset are an error.
     """
 
     bids_dir: Path
-    known: Known
+    members: Members
     remarks: Remarks
     required: bool
 
@@ -131,8 +131,8 @@ class _Reader:
         for path in paths:
             added = self._identified(path, sessions)
             if added and sessions and path.parent != self.bids_dir:
-                own = read_declarations(path.with_suffix(".json"), self.remarks)
-                described = {**own, **described}
+                specific = read_declarations(path.with_suffix(".json"), self.remarks)
+                described = {**specific, **described}
             rows += self._single(path, added)
         if len(paths) == 1:
             source = paths[0].name if sessions else self._relative(paths[0])
@@ -179,9 +179,9 @@ class _Reader:
     def _matched(self, path: Path, rows: list[dict[str, str]]) -> list[dict[str, str]]:
         """Replace the identifiers by those of the dataset, and report those that are none."""
         names = [row["participant_id"] for row in rows]
-        subjects = match(names, self.known.subjects, "sub-")
-        if not subjects.matched and self.known.subjects:
-            example = min(self.known.subjects)
+        subjects = match(names, self.members.subjects, "sub-")
+        if not subjects.matched and self.members.subjects:
+            example = min(self.members.subjects)
             text = (
                 f"{path}: none of the {len(set(names))} participants (such as '{names[0]}') is one "
                 f"of the dataset (such as {example}). Correct the column participant_id."
@@ -200,25 +200,27 @@ class _Reader:
         for row in rows:
             by_subject.setdefault(row["participant_id"], []).append(row["session_id"])
         matches = {
-            subject: match(labels, self.known.sessions(subject, labels), "ses-")
+            subject: match(labels, self.members.sessions(subject, labels), "ses-")
             for subject, labels in by_subject.items()
-            if subject in self.known.subjects
+            if subject in self.members.subjects
         }
         # What a participant's own table of sessions lists need not have been scanned.
-        own = path.name.endswith("_sessions.tsv") and path.parent.name in self.known.subjects
-        if not own and not any(found.matched for found in matches.values()):
+        is_members = (
+            path.name.endswith("_sessions.tsv") and path.parent.name in self.members.subjects
+        )
+        if not is_members and not any(each.matched for each in matches.values()):
             return self._without_sessions(path, rows, len(by_subject) == len(rows))
         joined = Matches(
             {},
             {
                 f"{label} of {subject}": name
-                for subject, found in matches.items()
-                for label, name in found.corrected.items()
+                for subject, labels_of in matches.items()
+                for label, name in labels_of.corrected.items()
             },
             tuple(
                 f"{label} of {subject}"
-                for subject, found in matches.items()
-                for label in found.unmatched
+                for subject, labels_of in matches.items()
+                for label in labels_of.unmatched
             ),
         )
         self._report(path, joined, "session")
@@ -326,8 +328,8 @@ class _Reader:
                     "Declare it in the column's MissingValues or Levels.",
                 )
         if codes:
-            texts_of_codes = sorted({_shown(code) for found in codes.values() for code in found})
-            count = sum(sum(found.values()) for found in codes.values())
+            texts_of_codes = sorted({_shown(code) for counts in codes.values() for code in counts})
+            count = sum(sum(counts.values()) for counts in codes.values())
             self.remarks.note(
                 place,
                 f"{place}: {count} {_plural(count, 'entry')} in {listed(list(codes))} "
@@ -338,12 +340,12 @@ class _Reader:
     def _report_column(self, place: str, name: str, read: Interpreted, texts: pd.DataFrame) -> None:
         """Report how the odd entries of a column were read, and those that count as missing."""
         parts = [f"{_shown(text)} is read as {value}" for text, value in read.read.items()]
-        said = [listed(parts)] if parts else []
+        clauses = [listed(parts)] if parts else []
         if read.missing:
             codes = [_shown(code) for code in sorted(read.missing)]
-            said.append(f"{listed(codes)} {'counts' if len(codes) == 1 else 'count'} as missing")
-        if said:
-            self.remarks.note(place, f"{place}, column '{name}': {'; '.join(said)}.")
+            clauses.append(f"{listed(codes)} {'counts' if len(codes) == 1 else 'count'} as missing")
+        if clauses:
+            self.remarks.note(place, f"{place}, column '{name}': {'; '.join(clauses)}.")
         for why in Unclear:
             entries = [text for text, reason in read.unclear.items() if reason is why]
             if entries:

@@ -25,7 +25,7 @@ from bids_app.group.clinical import (
     read_clinical_tables,
 )
 from bids_app.group.exclusion import Exclusion, Reason
-from bids_app.group.identifiers import known_of
+from bids_app.group.identifiers import members_of
 from bids_app.group.visits import acquisition_times, order_visits
 from bids_app.options import Folders, Selection
 
@@ -112,11 +112,11 @@ def read_cohort(
     reasons = reasons or {}
     volumes, problems = read_volumes(folders.output_dir)
     remarks = Remarks()
-    known = known_of(
+    members = members_of(
         folders.bids_dir,
         [*zip(volumes["participant_id"], volumes["session_id"], strict=True)],
     )
-    tables = read_clinical_tables(folders.bids_dir, known, remarks)
+    tables = read_clinical_tables(folders.bids_dir, members, remarks)
     measured, selected = set(volumes["participant_id"]), _select(volumes, selection)
     participants = measured.union(*(table.values["participant_id"] for table in tables), reasons)
     excluded = Counter(

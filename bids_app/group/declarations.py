@@ -16,7 +16,7 @@ _MISSING_KEYS = frozenset(
 )
 _MEANINGS = ("Description", "Label", "LongName", "TermURL", "TermUrl")
 _NUMBER = r"(?<![\w.,-])(-?\d+(?:\.\d+)?)"
-_SAID_MISSING = re.compile(
+_MISSING_IN_TEXT = re.compile(
     rf"{_NUMBER}\s*(?:=|means|denotes|indicates|stands for|codes for)\s*[\"'(]*"
     r"(?:missing|unknown|refused|n/a|not (?:available|applicable|done|assessed|recorded|tested))\b",
     re.IGNORECASE,
@@ -71,7 +71,7 @@ def declared_column(entry: object, source: str, name: str) -> tuple[Column, Decl
     levels = _levels(fields.get("Levels"))
     description, units = (_text(fields.get(key, "")) for key in ("Description", "Units"))
     codes = {code for code, meaning in levels.items() if MISSING_WORDS.match(meaning)}
-    codes |= _codes(fields) | set(_SAID_MISSING.findall(description))
+    codes |= _codes(fields) | set(_MISSING_IN_TEXT.findall(description))
     codes |= set(_CODED_AS.findall(description))
     values = {level: meaning for level, meaning in levels.items() if level not in codes}
     declared = Declared(values, frozenset(codes), bool(units) and not values)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Known:
+class Members:
     """Participants and sessions that there are.
 
     Attributes
@@ -45,7 +45,7 @@ class Matches:
     unmatched: tuple[str, ...]
 
 
-def known_of(bids_dir: Path, measured: Iterable[tuple[str, str | None]]) -> Known:
+def members_of(bids_dir: Path, measured: Iterable[tuple[str, str | None]]) -> Members:
     """Collect the participants and sessions of a dataset and of its results.
 
     Parameters
@@ -66,10 +66,10 @@ def known_of(bids_dir: Path, measured: Iterable[tuple[str, str | None]]) -> Know
             return with_results
         return with_results | _folders(bids_dir / subject, "ses-")
 
-    return Known(frozenset(sessions) | folders, sessions_of)
+    return Members(frozenset(sessions) | folders, sessions_of)
 
 
-def match(identifiers: Iterable[str], known: Collection[str], prefix: str) -> Matches:
+def match(identifiers: Iterable[str], folders: Collection[str], prefix: str) -> Matches:
     """Match the identifiers of a table with those of the dataset.
 
     Spellings may differ in the prefix, leading zeros, case, blanks and other marks, as long as
@@ -78,7 +78,7 @@ def match(identifiers: Iterable[str], known: Collection[str], prefix: str) -> Ma
     Parameters
     ----------
     identifiers : iterable of str
-    known : collection of str
+    folders : collection of str
         Identifiers of the dataset, with prefix.
     prefix : str
         ``sub-`` or ``ses-``.
@@ -96,11 +96,11 @@ def match(identifiers: Iterable[str], known: Collection[str], prefix: str) -> Ma
     """
     given = list(dict.fromkeys(identifiers))
     exact = {name: prefix + name.removeprefix(prefix) for name in given}
-    exact = {name: full for name, full in exact.items() if full in known}
+    exact = {name: full for name, full in exact.items() if full in folders}
     taken = set(exact.values())
     open_names = [name for name in given if name not in exact]
     targets: dict[str, list[str]] = {}
-    for name in known:
+    for name in folders:
         targets.setdefault(_key(name, prefix), []).append(name)
     uses = Counter(_key(name, prefix) for name in open_names)
     corrected = {}

@@ -31,7 +31,7 @@ def places(scans: pd.DataFrame, output_dir: Path) -> pd.Series:
         For each row the place of its scan in its session; that in place 0 counts.
     """
     flagged = (scans["qc"] == "check").groupby(scans["scan"]).sum()
-    found: dict[str, int] = {}
+    places: dict[str, int] = {}
     sessions = scans[["participant_id", "session_id", "scan"]].drop_duplicates()
     for _, names in sessions.groupby(SESSION, dropna=False)["scan"]:
         candidates = [
@@ -39,8 +39,8 @@ def places(scans: pd.DataFrame, output_dir: Path) -> pd.Series:
             for name in map(str, names)
         ]
         ranked = choose(candidates, "repeat scans").ranked
-        found |= {name: place for place, name in enumerate(ranked)}
-    return scans["scan"].map(found)
+        places |= {name: place for place, name in enumerate(ranked)}
+    return scans["scan"].map(places)
 
 
 def kind_of_scan(scan: str) -> str:

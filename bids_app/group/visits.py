@@ -42,7 +42,10 @@ def acquisition_times(table: pd.DataFrame, bids_dir: Path, remarks: Remarks) -> 
         path = bids_dir / subject / session / f"{subject}_{session}_scans.tsv"
         if path.is_file() or path.is_symlink():
             scans[subject, session] = _scan_times(path, remarks)
-    texts = [*times.dropna().astype("str"), *(text for found in scans.values() for text in found)]
+    texts = [
+        *times.dropna().astype("str"),
+        *(text for texts_of_session in scans.values() for text in texts_of_session),
+    ]
     dates = read_dates(texts)
     if dates.read:
         pairs = [f"{text} as {date:%Y-%m-%d}" for text, date in dates.read.items()]
@@ -55,8 +58,8 @@ def acquisition_times(table: pd.DataFrame, bids_dir: Path, remarks: Remarks) -> 
         )
     years = dates.years
     earliest = {
-        session: min((years[text] for text in found if text in years), default=np.nan)
-        for session, found in scans.items()
+        session: min((years[text] for text in texts_of_session if text in years), default=np.nan)
+        for session, texts_of_session in scans.items()
     }
     keys = zip(table["participant_id"], table["session_id"], strict=True)
     of_scans = pd.Series([earliest.get(key, np.nan) for key in keys], table.index, dtype=float)

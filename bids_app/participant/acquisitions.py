@@ -144,8 +144,8 @@ def acquisitions_of(sources: Iterable[SourceImage]) -> tuple[list[Acquisition], 
                     problems.append(f"{kind} cannot be used: {error}")
                     continue
                 first = sets.sentence if images is sets.ranked[0] else ""
-                said = (first, *acquisition.choices, fields.sentence)
-                acquisitions.append(replace(acquisition, choices=tuple(filter(None, said))))
+                sentences = (first, *acquisition.choices, fields.sentence)
+                acquisitions.append(replace(acquisition, choices=tuple(filter(None, sentences))))
     return acquisitions, problems
 
 
@@ -237,7 +237,7 @@ def _transmit_field(
 
 
 def _intent(source: SourceImage, images: Sequence[SourceImage]) -> int:
-    """Tell from the JSON files whether an image is intended for any of some images."""
+    """Check in the JSON files whether an image is intended for any of some images."""
     intended = {name.rpartition("/")[2].partition(".")[0] for name in _texts(source, "IntendedFor")}
     identifiers = _texts(source, "B0FieldIdentifier")
     wanted = {name for image in images for name in _texts(image, "B0FieldSource")}
@@ -352,7 +352,7 @@ def _mp2rage(name: str, images: Sequence[SourceImage], field: SourceImage | None
     ratio = choose(
         [Candidate(item=each, path=each.path, target=target) for each in ratios], "UNIT1 images"
     )
-    said = tuple(choice.sentence for choice in (ratio, one, two) if choice.sentence)
+    sentences = tuple(choice.sentence for choice in (ratio, one, two) if choice.sentence)
     longest = _LONGEST_PREPARATION
     times = [image.seconds("InversionTime", at_most=longest) for image in (first, second)]
     try:
@@ -369,7 +369,7 @@ def _mp2rage(name: str, images: Sequence[SourceImage], field: SourceImage | None
         )
     except ValueError as error:
         raise BadDataError(f"{name}: {error}") from error
-    return MP2RAGE(name, ratio.chosen, second, protocol, field, choices=said)
+    return MP2RAGE(name, ratio.chosen, second, protocol, field, choices=sentences)
 
 
 def _shots(image: SourceImage) -> tuple[int, int]:

@@ -219,7 +219,7 @@ def _segmented_visits(context: SessionContext) -> tuple[Visits, dict[str, list[S
     -------
     visits : Visits
     segmentations : dict of str to list of Segmentation
-        Of each scan in the common space, by method.
+        Segmentations of each scan in the common space, by method.
 
     Raises
     ------

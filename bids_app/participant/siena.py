@@ -58,7 +58,7 @@ def measure_brain_change(scans: Sequence[Scan], context: SessionContext) -> None
 
 
 def _limits(session: Session, baseline: Scan, later: Choice[Scan]) -> list[str]:
-    """Say which scans SIENA compares where there are several, and whether agent differs."""
+    """Report which scans SIENA compares where there are several, and whether agent differs."""
     notes = [f"SIENA: {text}" for text in (session.baseline_choice, later.sentence) if text]
     if baseline.contrast_agent != later.chosen.contrast_agent:
         notes.append(

@@ -23,7 +23,7 @@ def _read(folder: Path, content: object, *datasets: str) -> dict[str, dict[str, 
         ({"acq": "highres"}, ("'acq'", "did you mean 'acquisition'", "reconstruction")),
         ({"rec": "norm"}, ("'rec'", "did you mean 'reconstruction'")),
         ({"return_type": "id"}, ("'return_type'", "Expected one of")),
-        ({"aquisition": "highres"}, ("did you mean 'acquisition'",)),
+        ({"acquisitoin": "highres"}, ("did you mean 'acquisition'",)),
         ({"EchoTime": 0.003}, ("'EchoTime'", "Expected one of")),
         (
             {"acquisition": {"in": ["a"]}},

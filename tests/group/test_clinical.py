@@ -10,7 +10,7 @@ import pytest
 
 from bids_app.dataset.tables import Column, Remarks
 from bids_app.group.clinical import in_years, read_clinical_tables
-from bids_app.group.identifiers import known_of
+from bids_app.group.identifiers import members_of
 
 
 def test_tables_of_sessions_come_first(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_tables_of_sessions_come_first(tmp_path: Path) -> None:
     (tmp_path / "phenotype").mkdir()
     (tmp_path / "phenotype" / "items.tsv").write_text("participant_id\titem\n01\t1\n01\t2\n")
     remarks = Remarks()
-    known = known_of(tmp_path, [])
+    known = members_of(tmp_path, [])
     sessions, participants = read_clinical_tables(tmp_path, known, remarks)
     assert list(sessions.values["session_id"]) == ["ses-1", "ses-2"] * 2
     assert sessions.columns["sdmt"] == Column("sub-*_sessions.tsv", "sdmt")
