@@ -62,6 +62,12 @@ def _intensity_notes(path: Path, normalised: Normalised) -> tuple[Note, ...]:
     if normalised.masked:
         text = f"Noise outside of the head, as in an MP2RAGE, was removed from {path.name}."
         texts.append((NoteKind.NOISE, text))
+    elif normalised.centred:
+        text = (
+            f"The background of {path.name}, in the middle of its range as in a ratio of images, "
+            "was set to the lowest value."
+        )
+        texts.append((NoteKind.OFFSET, text))
     elif normalised.background:
         text = f"The background of {path.name}, {normalised.background:.4g}, was subtracted."
         texts.append((NoteKind.OFFSET, text))

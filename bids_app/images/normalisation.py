@@ -56,12 +56,15 @@ class Normalised:
         By which intensities were multiplied then; negative if they were inverted.
     masked : bool
         Whether noise outside of the head was removed.
+    centred : bool
+        Whether a constant background in the middle of the range was set to its lower end.
     """
 
     data: npt.NDArray[Any]
     background: float = 0.0
     factor: float = 1.0
     masked: bool = False
+    centred: bool = False
 
 
 def normalise(data: npt.NDArray[Any]) -> Normalised:
@@ -82,6 +85,10 @@ def normalise(data: npt.NDArray[Any]) -> Normalised:
     low, high = (float(x) for x in np.percentile(data[::3, ::3, ::3], [0.5, 99.5]))
     span = high - low or float(data.max()) - float(data.min())
     masked = False
+    centred = _is_centred(constant, low, span)
+    if centred:
+        data = np.where(data == constant, data.dtype.type(low), data)
+        constant = low
     if constant is None and _is_noise(faces, span):
         head = head_in_noise(data)
         masked = float(head.mean()) > _LEAST_HEAD
@@ -103,12 +110,12 @@ def normalise(data: npt.NDArray[Any]) -> Normalised:
         factor = float(2.0 ** np.round(np.log2(_TYPICAL_MAXIMUM / largest)))
     factor = -factor if inverted else factor
     if background == 0 and factor == 1:
-        return Normalised(data, masked=masked)
+        return Normalised(data, masked=masked, centred=centred)
     # Differences of float32 and of integers of 16 bits are exact enough; others are wider.
     values: npt.NDArray[Any] = data.astype(np.float32 if data.dtype in _NARROW else np.float64)
     values -= values.dtype.type(background)
     values *= values.dtype.type(factor)
-    return Normalised(values.astype(np.float32), background, factor, masked)
+    return Normalised(values.astype(np.float32), background, factor, masked, centred)
 
 
 def _faces(data: npt.NDArray[Any]) -> _Faces:
@@ -120,6 +127,11 @@ def _dominant(border: npt.NDArray[Any]) -> float | None:
     """Find the value that most voxels have; None if no value is that frequent."""
     middle = np.partition(border, border.size // 2)[border.size // 2]
     return float(middle) if np.mean(border == middle) >= _CONSTANT_SHARE else None
+
+
+def _is_centred(constant: float | None, low: float, span: float) -> bool:
+    """Check for a ratio of images: it is 0 where there is no signal, in the middle of its range."""
+    return constant is not None and 0.25 < (constant - low) / span < 0.75
 
 
 def _spread(faces: _Faces) -> float:

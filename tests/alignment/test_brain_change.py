@@ -84,5 +84,5 @@ def test_one_scan_or_no_brain_cannot_change() -> None:
     with pytest.raises(BadDataError, match="two scans"):
         parenchyma_volumes([scan], [mask])
     nothing = Volume(np.zeros(SHAPE, dtype=np.uint8), AFFINE)
-    with pytest.raises(BadDataError, match="nothing in common"):
+    with pytest.raises(BadDataError, match="do not overlap"):
         parenchyma_volumes([scan, scan], [mask, nothing])

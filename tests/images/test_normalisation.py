@@ -137,3 +137,18 @@ def test_missing_values_become_the_background(masked: np.ndarray) -> None:
         filled = filled_outside(holed, missing)
         assert set(filled[missing].tolist()) == {background}
         assert np.array_equal(filled[~missing], holed[~missing])
+
+
+@pytest.mark.parametrize(("lowest", "middle"), [(0, 2048), (-0.5, 0.0), (-2.0, 0.1)])
+def test_a_background_in_the_middle_of_the_range(lowest: float, middle: float) -> None:
+    """Ratios of images are 0 where there is no signal; tissue lies on both sides of that."""
+    rng = np.random.default_rng(4)
+    tissue = lowest + 2 * (middle - lowest) * rng.random(_SHAPE)
+    inside = _ball(18)
+    image = np.where(inside, tissue, middle).astype(np.float32)
+    normalised = normalise(image)
+    assert normalised.centred
+    darkest = float(np.percentile(image[::3, ::3, ::3], 0.5))
+    assert (normalised.data[~inside] == 0).all()
+    expected = (tissue - darkest) * normalised.factor
+    np.testing.assert_allclose(normalised.data[inside], expected[inside], rtol=1e-3, atol=1e-3)
