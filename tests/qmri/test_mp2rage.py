@@ -85,7 +85,7 @@ def test_impossible_timing_is_refused() -> None:
 
 
 def test_inverted_polarity_is_noticed() -> None:
-    """White and grey matter and fluid, noise, and a receive field of 20 %."""
+    """White and grey matter and fluid, noise, and a bias field of 20 %."""
     rng = np.random.default_rng(0)
     kinds = [(1.1, 0.7), (0.75, 0.8), (0.26, 1.0)]
     choice = rng.choice(3, (20, 20, 20), p=[0.45, 0.4, 0.15])
