@@ -32,7 +32,7 @@ class Meter:
 
     def stop(self) -> None:
         """End the stage that runs, if one does."""
-        peak = _peak_mib()
+        peak = peak_mib()
         self.peak_mib = max(self.peak_mib, peak)
         if self._stage is not None:
             seconds = time.monotonic() - self._began
@@ -41,17 +41,17 @@ class Meter:
                 self._stage, kept.seconds + seconds, max(kept.peak_mib, peak)
             )
             self._stage = None
-        _forget_peak()
+        forget_peak()
 
 
-def _peak_mib() -> float:
+def peak_mib() -> float:
     """Read the highest resident memory of this process; getrusage would count its parent's too."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     peak = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
     return int(peak[1]) / 1024 if peak else float("nan")
 
 
-def _forget_peak() -> None:
+def forget_peak() -> None:
     """Let the kernel start a new peak; where it does not, a stage shows the highest so far."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 
 from benchmarks.fuzz import Case, Fuzzer
@@ -42,6 +43,15 @@ def test_damaged_inputs_end_in_sentences_and_cost_no_other_subject(fuzzer: Fuzze
 
 def test_damaged_results_are_restored_and_cost_nothing_else(fuzzer: Fuzzer) -> None:
     _check(fuzzer.folder_case, [f"folder-{_SEED}-{n}" for n in _FOLDERS])
+
+
+def test_memory_taken_before_a_case_is_not_its_own(
+    fuzzer: Fuzzer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some kernels do not let a process forget its peak."""
+    monkeypatch.setattr("bids_app.run.meter.forget_peak", lambda: None)
+    assert np.ones(2**26).sum() == 2**26  # 512 MiB, free again
+    assert fuzzer.input_case(f"input-{_SEED}-0").peak_mib < 300
 
 
 @pytest.mark.parametrize(
