@@ -211,6 +211,18 @@ def _finite(
     return filled_outside(data, missing)
 
 
+def header_notes(path: Path) -> tuple[Note, ...]:
+    """Read what the header of a scan leaves uncertain; its data are not converted.
+
+    Raises
+    ------
+    MissingInputError, BadDataError
+        As `read_image`, if the scan is unusable by its header.
+    """
+    with opened(path) as image:
+        return check_header(path, image, 1).notes
+
+
 def axis_codes(path: Path) -> str:
     """Name the directions of the axes of an image file as stored on disk, for example ``LAS``."""
     from nibabel.orientations import aff2axcodes

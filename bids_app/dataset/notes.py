@@ -5,6 +5,7 @@ A clean dataset leaves none. They are shown on the page of a session and kept in
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -48,3 +49,8 @@ class Note:
     kind: NoteKind
     path: str
     text: str
+
+
+def reasons_to_review(notes: Iterable[Note]) -> tuple[str, ...]:
+    """List why results of an image should be reviewed, each reason once."""
+    return tuple(dict.fromkeys(note.kind.reason for note in notes if note.kind.reason))

@@ -19,8 +19,9 @@ from bids_app.alignment.brain_change import parenchyma_volumes
 from bids_app.alignment.within_subject import WithinSubject, align_within_subject
 from bids_app.contrasts import Role, suffixes
 from bids_app.dataset.checksums import sha256
+from bids_app.dataset.images import header_notes
 from bids_app.dataset.index import Scan, Session
-from bids_app.dataset.notes import Note, NoteKind
+from bids_app.dataset.notes import Note, NoteKind, reasons_to_review
 from bids_app.dataset.staging import staged
 from bids_app.derivatives.outputs import (
     write_brain_change,
@@ -57,11 +58,14 @@ class Visits:
     scans : tuple of Scan
     acquired : tuple of Volume
         RAS, each on its own grid.
+    notes : tuple of tuple of Note
+        What the header of each raw scan leaves uncertain.
     aligned : WithinSubject
     """
 
     scans: tuple[Scan, ...]
     acquired: tuple[Volume, ...]
+    notes: tuple[tuple[Note, ...], ...]
     aligned: WithinSubject
 
 
@@ -178,16 +182,23 @@ def measure_series(task: Task) -> Outcome:
             visits.scans, visits.aligned.images, visits.aligned.transforms, strict=True
         ):
             write_within_subject(staging, scan, image, transform)
+        context.notes.extend(note.text for notes in visits.notes for note in notes)
         measurements = []
         for method, segmentations in segmented.items():
             context.progress(Stage.PROPAGATE, f"the segmentation by {method} to all scans")
             consistent = make_consistent(segmentations, visits.aligned.images)
-            for scan, acquired, image, result in zip(
-                visits.scans, visits.acquired, visits.aligned.images, consistent, strict=True
+            for scan, acquired, notes, image, result in zip(
+                visits.scans,
+                visits.acquired,
+                visits.notes,
+                visits.aligned.images,
+                consistent,
+                strict=True,
             ):
                 write_within_subject_segmentation(staging, scan, method, result, image.affine)
                 volumes = measure(result, image.voxel_volume)
-                quality = assess(result, float(acquired.voxel_size.max()))
+                thickness = float(acquired.voxel_size.max())
+                quality = assess(result, thickness, reasons_to_review(notes))
                 measurements.append((scan, method, volumes, quality))
         write_within_subject_volumes(staging, measurements)
         context.progress(Stage.BRAIN_CHANGE, "")
@@ -246,19 +257,21 @@ def _segmented_visits(context: SessionContext) -> tuple[Visits, dict[str, list[S
 
 def _align(scans: Sequence[Scan], options: Options) -> Visits:
     """Read the scans of all visits and move them half-way between one another."""
-    images, masks = [], []
+    images, masks, notes = [], [], []
     for index, scan in enumerate(scans):
         try:
             image, mask = read_conformed(options.folders.output_dir, scan)
+            notes.append(header_notes(scan.path))
         except (MissingInputError, BadDataError) as error:
             raise BadImageError(str(error), index) from error
         images.append(image)
         masks.append(mask)
     try:
-        return Visits(tuple(scans), tuple(images), align_within_subject(images, masks))
+        aligned = align_within_subject(images, masks)
     except BadImageError as error:
         names = ", ".join(scan.path.name for scan in scans)
         raise BadImageError(f"{error} Scans in order: {names}.", error.index) from error
+    return Visits(tuple(scans), tuple(images), tuple(notes), aligned)
 
 
 def _segment(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bids_app.contrasts import CONTRASTS
 from bids_app.dataset.images import read_scan
 from bids_app.dataset.index import Scan
+from bids_app.dataset.notes import reasons_to_review
 from bids_app.derivatives import names
 from bids_app.derivatives.outputs import (
     write_brain_mask,
@@ -92,7 +93,7 @@ def segment_anchor(scan: Scan, context: SessionContext) -> SegmentedAnchor:
     context.progress(Stage.READ, scan.path.name)
     read = read_scan(scan.path)
     context.notes.extend(note.text for note in read.notes)
-    reasons = tuple(dict.fromkeys(note.kind.reason for note in read.notes if note.kind.reason))
+    reasons = reasons_to_review(read.notes)
     image = to_ras(read.volume)
     segmentations: dict[str, Segmentation] = {}
     for method, segment in segmenters(context.options.methods).items():

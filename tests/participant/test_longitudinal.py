@@ -21,6 +21,7 @@ import pytest
 
 from bids_app.cli import main
 from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.notes import NoteKind
 from bids_app.derivatives.readback import read_brain_changes
 from bids_app.group.cohort import read_volumes
 from bids_app.group.masks import overlap_with_reference
@@ -265,3 +266,35 @@ def test_scans_with_contrast_agent_take_part_only_where_there_is_no_other() -> N
     assert mixed.notes == series(session("a", "gad"), session("b", "gad")).notes == ()
     (note,) = series(session("a", None), session("b", "gad")).notes
     assert "differ in contrast agent (none, gad)" in note.text
+
+
+def test_uncertain_sides_of_a_scan_are_a_reason_to_review_its_longitudinal_rows(
+    tmp_path: Path,
+) -> None:
+    """No orientation, or two that contradict each other; a scan in order has no such reason."""
+    image, _ = _head()
+    folder = describe(tmp_path / "bids")
+    turned = image.affine * [[-1], [1], [1], [1]]
+    for session, codes in (("a", (1, 1)), ("b", (0, 0)), ("c", (1, 1))):
+        # Without orientation the first axis is taken to run from right to left.
+        data = np.asarray(image.data)[:: -1 if session == "b" else 1]
+        scan = nib.Nifti1Image(data, image.affine)
+        scan.set_sform(image.affine, codes[0])
+        scan.set_qform(turned if session == "c" else image.affine, codes[1])
+        path = folder / f"sub-01/ses-{session}/anat/sub-01_ses-{session}_T1w.nii.gz"
+        path.parent.mkdir(parents=True)
+        nib.save(scan, path)
+    output = tmp_path / "out"
+    assert main([str(folder), str(output), "participant", "--longitudinal"]) == 0
+    volumes, _ = read_volumes(output)
+    uncertain = volumes["qc_reason"].str.contains(NoteKind.SIDES.reason)
+    reasons = volumes.assign(uncertain=uncertain).pivot(
+        index="session_id", columns="method", values="uncertain"
+    )
+    assert list(reasons["thalnetLongitudinal"]) == list(reasons["thalnet"]) == [False, True, True]
+    assert set(volumes.loc[uncertain, "qc"]) == {"check"}
+    record = json.loads((output / "logs" / "sub-01.json").read_text())
+    assert [text.partition(":")[0] for text in record["warnings"]] == [
+        "The sides of sub-01_ses-b_T1w.nii.gz are a guess",
+        "The sides of sub-01_ses-c_T1w.nii.gz are uncertain",
+    ]
