@@ -1,11 +1,13 @@
 """The start of every command; ``python -m bids_app`` is ``thalbids``.
 
-Python's own start-up has imported ``os`` and ``sys``. Everything else is imported once the working
-folder is no longer searched: a ``signal.py`` in it must not take the place of Python's.
+Python's own start-up has imported ``os`` and ``sys``, and ``_signal`` is built in. Everything else
+is imported once the working folder is no longer searched: a ``signal.py`` in it must not take the
+place of Python's.
 """
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # what signal.py wraps; not in the stubs
 import os
 import sys
 
@@ -14,6 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _INTERRUPTED = 130
+# Not where a shell has started the command in the background.
+_INTERRUPTIBLE = _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
+
+
+def _stop(*_: object) -> None:
+    """End the process at once: modules on import may turn an exception into another one."""
+    os.write(2, b"thalbids: interrupted before anything was done.\n")
+    os._exit(_INTERRUPTED)
+
+
+if _INTERRUPTIBLE:
+    _signal.signal(_signal.SIGINT, _stop)
 
 
 def thalbids() -> int:
@@ -50,26 +64,20 @@ def thalbids_slurm() -> int:
 
 
 def _start(name: str, load: Callable[[], Callable[[], int]]) -> int:
-    """Import a command and run it; an interrupt is one sentence from the first moment on."""
+    """Import a command and run it; an interrupt is one sentence, whenever it comes."""
     leave_out_working_folder()
-    import signal
-
-    def stop(*_: object) -> None:
-        # Importing modules may turn an exception into another one.
-        os.write(2, f"{name}: interrupted before anything was done.\n".encode())
-        os._exit(_INTERRUPTED)
-
-    is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    if not is_ignored:
-        signal.signal(signal.SIGINT, stop)
     command = load()
-    if not is_ignored:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return command()
+        if _INTERRUPTIBLE:
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+        code = command()
     except KeyboardInterrupt:
         sys.stderr.write(f"{name}: interrupted.\n")
-        return _INTERRUPTED
+        code = _INTERRUPTED
+    if _INTERRUPTIBLE:
+        # While Python clears up, there is nothing left to report.
+        _signal.signal(_signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    return code
 
 
 def leave_out_working_folder() -> None:

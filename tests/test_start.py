@@ -99,6 +99,36 @@ def test_an_interrupt_while_modules_are_imported_is_one_sentence(
     assert run.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", ["thalbids", "thalbids_docker", "thalbids_slurm"])
+def test_an_interrupt_in_the_first_moments_shows_no_traceback(tmp_path: Path, command: str) -> None:
+    # As the script that pip installs, which says when Python has started.
+    code = (
+        "import sys\n"
+        f"from bids_app.__main__ import {command}\n"
+        "print('started', flush=True)\n"
+        f"sys.argv[1:] = ['{tmp_path}', '{tmp_path / 'out'}', 'participant']\n"
+        f"sys.exit({command}())\n"
+    )
+    for delay in (0.0, 0.005, 0.02):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(_REPOSITORY)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert errors.startswith("thalbids")
+        assert "interrupted" in errors
+        assert errors.count("\n") == 1
+
+
 def test_an_interrupt_of_the_whole_group_while_sessions_start(tmp_path: Path) -> None:
     bids = describe(tmp_path / "bids")
     for number in range(4):
