@@ -13,7 +13,7 @@ from bids_app.contrasts import CONTRASTS, Role, suffixes
 from bids_app.dataset.choice import Candidate, Choice, choose, usable
 from bids_app.dataset.inputs import Account, OfferKind
 from bids_app.dataset.layout import images_by_subject, is_readable, layouts_of
-from bids_app.dataset.names import LABEL, entities_of, ordered, parse_name
+from bids_app.dataset.names import LABEL, entities_of, of_result, ordered, parse_name
 from bids_app.dataset.notes import Note, NoteKind
 from bids_app.dataset.weighting import t1_weighted
 from bids_app.errors import (
@@ -51,8 +51,7 @@ class Scan:
     contrast : str
         BIDS suffix, for example ``T1w``.
     entities : tuple of (str, str)
-        Short entity names and values, ``sub`` and ``ses`` included, in BIDS order: all of them, so
-        that the results of two images never have the same name.
+        Short entity names and values, ``sub`` and ``ses`` included, in BIDS order.
     """
 
     path: Path
@@ -87,13 +86,14 @@ class Session:
         Label without ``ses-``; None in datasets without sessions.
     anchors : tuple of Scan
         The images that are measured: all of the first contrast in the order of
-        ``bids_app.contrasts`` of which there is one. Empty if there is none.
+        ``bids_app.contrasts`` of which there is one, but for those whose results would have the
+        name of another's. Empty if there is none.
     problem : Problem or None
         Why the session cannot be processed; None if it can.
     others : tuple of Scan
         One image of every other contrast, to be aligned to the anchors.
     unused : tuple of Scan
-        Further images of those contrasts.
+        Further images of these contrasts.
     baseline : Scan or None
         The T1w of the subject's first session (by the order of labels) that has one, which need
         not be selected. None for that session itself, and for those measured on another contrast.
@@ -340,6 +340,7 @@ def _session(
     measured = next((contrast for contrast in _ANCHORS if scans[contrast]), None)
     if measured is None:
         return Session(subject=subject, session=label)
+    anchors = _distinct(scans[measured], measured)
     others = [
         choose_scan(group, f"{contrast} images")
         for contrast, group in scans.items()
@@ -347,20 +348,31 @@ def _session(
     ]
     is_later = baseline is not None and label not in (None, baseline.chosen.session)
     earlier = baseline if is_later and measured == _BASELINE else None
-    used = [*scans[measured], *(choice.chosen for choice in others)]
+    choices = [*anchors, *others]
     return Session(
         subject=subject,
         session=label,
-        anchors=tuple(scans[measured]),
+        anchors=tuple(choice.chosen for choice in anchors),
         others=tuple(choice.chosen for choice in others),
-        unused=tuple(scan for choice in others for scan in choice.ranked[1:]),
+        unused=tuple(scan for choice in choices for scan in choice.ranked[1:]),
         baseline=earlier.chosen if earlier else None,
         baseline_choice=earlier.sentence if earlier else "",
         notes=(
-            *_choice_notes(others),
-            *(_agent_note(scan) for scan in used if scan.contrast_agent),
+            *_choice_notes(choices),
+            *(_agent_note(each.chosen) for each in choices if each.chosen.contrast_agent),
         ),
     )
+
+
+def _distinct(scans: Iterable[Scan], contrast: str) -> list[Choice[Scan]]:
+    """Choose one scan of those whose results would have the same name."""
+    groups: dict[tuple[tuple[str, str], ...], list[Scan]] = {}
+    for scan in scans:
+        # Names of maps keep the fewest entities.
+        named = of_result(dict(scan.entities), "R1map", contrast)
+        groups.setdefault(ordered(named), []).append(scan)
+    what = f"{contrast} images whose results would have the same name"
+    return [choose_scan(group, what) for group in groups.values()]
 
 
 def _choice_notes(choices: Iterable[Choice[Scan]]) -> list[Note]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from bids_app.contrasts import CONTRASTS
+
 # Entities that distinguish the scans of one session, in the order of BIDS names.
 SCAN_ENTITIES = (
     *("sample", "task", "tracksys", "acq", "nuc", "voi", "ce", "trc", "stain", "rec", "dir", "run"),
@@ -14,6 +16,8 @@ SCAN_ENTITIES = (
 )
 # All entities by which a label image names its scan.
 LABEL_ENTITIES = ("sub", "ses", *SCAN_ENTITIES)
+# By these differ the images of one quantitative acquisition, of which one is measured.
+SERIES_ENTITIES = ("echo", "flip", "inv", "mt", "part")
 # A label, as a regular expression; a plus sign joins its parts since BIDS 1.11.
 LABEL = "[0-9a-zA-Z+]+"
 
@@ -24,6 +28,13 @@ _ORDER = (
     *("atlas", "seg", "scale", "res", "den", "label", "desc"),
 )
 _PLACES = {key: place for place, key in enumerate(_ORDER)}
+# Entities of a scan that BIDS allows in the name of a result, and more of them by suffix.
+_KEPT = frozenset({"sub", "ses", "task", "acq", "ce", "rec", "run", "chunk"})
+_KEPT_BY_SUFFIX = {
+    "VFA": ("echo", "part", "flip"),
+    **dict.fromkeys(("MPM", "MTS"), ("echo", "part", "flip", "mt")),
+    **dict.fromkeys(("T1w", "FLAIR", "T2w", "mask", "dseg", "probseg", "xfm"), ("echo", "part")),
+}
 # Their labels are numbers, with or without leading zeros.
 _INDICES = frozenset({"run", "echo", "flip", "inv", "split", "chunk"})
 _ENTITY = re.compile(rf"(?:^|_)([a-z]+)-({LABEL})")
@@ -99,6 +110,49 @@ def ordered(entities: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 def _place(part: str) -> int:
     return _PLACES.get(part.partition("-")[0], len(_ORDER))
+
+
+def of_result(entities: Mapping[str, str], suffix: str, scan: str) -> dict[str, str]:
+    """Select the entities that name a result of a scan.
+
+    Parameters
+    ----------
+    entities : mapping of str to str
+        From the name of the scan.
+    suffix, scan : str
+        Suffixes of result and scan.
+
+    Returns
+    -------
+    dict of str to str
+        Those that BIDS allows with the suffix. Others become part of ``acq``, so that scans that
+        differ in them have results of their own; a T1-weighted image of a quantitative acquisition
+        is the only one measured, and by its series it is not named.
+
+    Examples
+    --------
+    >>> scan = {"sub": "01", "echo": "1", "flip": "2", "mt": "off"}
+    >>> of_result(scan, "dseg", "MPM")
+    {'sub': '01'}
+    >>> of_result(scan, "MPM", "MPM") == scan
+    True
+    >>> of_result({"sub": "01", "acq": "mpr", "echo": "1"}, "R1map", "T1w")
+    {'sub': '01', 'acq': 'mprEcho1'}
+    """
+    contrast = CONTRASTS.get(scan)
+    is_series = contrast is not None and contrast.series and suffix != scan
+    kept = {*_KEPT, *_KEPT_BY_SUFFIX.get(suffix, ())}
+    result, joined = {}, ""
+    for key, label in entities.items():
+        if is_series and key in SERIES_ENTITIES:
+            continue
+        if key in kept:
+            result[key] = label
+        else:
+            joined += key.capitalize() + label
+    if joined:
+        result["acq"] = result.get("acq", "") + joined
+    return result
 
 
 def comparable(entities: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bids_app.dataset.index import Scan, Session
-from bids_app.dataset.names import in_order, parse_name
+from bids_app.dataset.names import in_order, of_result, parse_name
 
 # Space half-way between all scans of a participant.
 WITHIN_SUBJECT = "withinSubject"
@@ -21,14 +21,25 @@ def session_of(scan: Scan) -> Session:
     return Session(subject=entities["sub"], session=entities.get("ses"), anchors=(scan,))
 
 
+def row_name(scan: Scan) -> str:
+    """Name a scan as in the column ``scan`` of tables of volumes.
+
+    Examples
+    --------
+    >>> row_name(Scan(Path("sub-01_T1w.nii.gz"), "T1w", (("sub", "01"),)))
+    'sub-01_T1w'
+    """
+    return f"{scan.name}_{scan.contrast}"
+
+
 def preprocessed(scan: Scan) -> PurePosixPath:
     """Name a scan in RAS order."""
-    return _anat(scan.name, f"desc-preproc_{scan.contrast}.nii.gz")
+    return _of_scan(row_name(scan), f"desc-preproc_{scan.contrast}.nii.gz")
 
 
 def brain_mask(scan: Scan) -> PurePosixPath:
     """Name the brain mask of a scan."""
-    return _anat(scan.name, "desc-brain_mask.nii.gz")
+    return _of_scan(row_name(scan), "desc-brain_mask.nii.gz")
 
 
 def aligned(scan: Scan, contrast: str, description: str = "preproc") -> PurePosixPath:
@@ -40,12 +51,12 @@ def aligned(scan: Scan, contrast: str, description: str = "preproc") -> PurePosi
     >>> str(aligned(scan, "FLAIR"))
     'sub-01/anat/sub-01_space-T1w_desc-preproc_FLAIR.nii.gz'
     """
-    return _anat(scan.name, f"space-{scan.contrast}_desc-{description}_{contrast}.nii.gz")
+    return _of_scan(row_name(scan), f"space-{scan.contrast}_desc-{description}_{contrast}.nii.gz")
 
 
 def transform(scan: Scan, contrast: str) -> PurePosixPath:
     """Name the transform that aligned another contrast to a scan."""
-    return _anat(scan.name, f"from-{contrast}_to-{scan.contrast}_mode-image_xfm.txt")
+    return _of_scan(row_name(scan), f"from-{contrast}_to-{scan.contrast}_mode-image_xfm.txt")
 
 
 def transform_sidecars(output_dir: Path, session: Path) -> list[Path]:
@@ -87,7 +98,7 @@ def segmentation(scan: Scan, method: str, contrast: str) -> PurePosixPath:
     >>> str(segmentation(scan, "thalnetLongitudinal", "T1w"))
     'sub-01/anat/sub-01_space-withinSubject_seg-thalamus_desc-thalnetLongitudinalT1w_dseg.nii.gz'
     """
-    return _segmentation(scan.name, scan.contrast, method, contrast)
+    return _segmentation(row_name(scan), method, contrast)
 
 
 def segmentation_of_row(row: Mapping[Any, Any]) -> PurePosixPath:
@@ -99,8 +110,7 @@ def segmentation_of_row(row: Mapping[Any, Any]) -> PurePosixPath:
     >>> str(segmentation_of_row(row))
     'sub-01/ses-1/anat/sub-01_ses-1_space-T1w_seg-thalamus_desc-thalnetT1wFLAIR_dseg.nii.gz'
     """
-    scan, _, anchor = str(row["scan"]).rpartition("_")
-    return _segmentation(scan, anchor, str(row["method"]), str(row["contrast"]))
+    return _segmentation(str(row["scan"]), str(row["method"]), str(row["contrast"]))
 
 
 def image_of_scan(scan: str) -> PurePosixPath:
@@ -111,8 +121,7 @@ def image_of_scan(scan: str) -> PurePosixPath:
     >>> str(image_of_scan("sub-01_ses-1_T1w"))
     'sub-01/ses-1/anat/sub-01_ses-1_desc-preproc_T1w.nii.gz'
     """
-    name, _, contrast = scan.rpartition("_")
-    return _anat(name, f"desc-preproc_{contrast}.nii.gz")
+    return _of_scan(scan, f"desc-preproc_{parse_name(scan).suffix}.nii.gz")
 
 
 def probabilities(labels: PurePosixPath) -> PurePosixPath:
@@ -128,7 +137,7 @@ def probabilities(labels: PurePosixPath) -> PurePosixPath:
 
 def within_subject_image(scan: Scan) -> PurePosixPath:
     """Name a scan in the space half-way between all scans of its participant."""
-    return _anat(scan.name, f"space-{WITHIN_SUBJECT}_desc-preproc_{scan.contrast}.nii.gz")
+    return _of_scan(row_name(scan), f"space-{WITHIN_SUBJECT}_desc-preproc_{scan.contrast}.nii.gz")
 
 
 def volumes_table(session: Session) -> PurePosixPath:
@@ -181,7 +190,7 @@ def uri(path: PurePosixPath) -> str:
 
 def raw_uri(scan: Scan) -> str:
     """Return the BIDS URI of a raw scan."""
-    return f"bids:raw:{_anat(scan.name, scan.contrast).with_name(scan.path.name)}"
+    return f"bids:raw:{_folder(scan.name) / scan.path.name}"
 
 
 def contrast_agent_of(source: object) -> str | None:
@@ -196,12 +205,23 @@ def contrast_agent_of(source: object) -> str | None:
     return parse_name(str(first).rpartition("/")[2]).entities.get("ce")
 
 
-def _segmentation(name: str, anchor: str, method: str, contrast: str) -> PurePosixPath:
-    space = WITHIN_SUBJECT if method.endswith(LONGITUDINAL) else anchor
-    return _anat(name, f"space-{space}_seg-thalamus_desc-{method}{contrast}_dseg.nii.gz")
+def _segmentation(scan: str, method: str, contrast: str) -> PurePosixPath:
+    space = WITHIN_SUBJECT if method.endswith(LONGITUDINAL) else parse_name(scan).suffix
+    return _of_scan(scan, f"space-{space}_seg-thalamus_desc-{method}{contrast}_dseg.nii.gz")
+
+
+def _of_scan(scan: str, ending: str) -> PurePosixPath:
+    """Name a result by the entities of its scan that BIDS allows for it."""
+    entities, contrast = parse_name(scan)
+    kept = of_result(entities, parse_name(ending).suffix, contrast)
+    return _anat("_".join(f"{key}-{label}" for key, label in kept.items()), ending)
 
 
 def _anat(name: str, ending: str) -> PurePosixPath:
     """Place a file by the subject and session among its entities."""
+    return _folder(name) / in_order(f"{name}_{ending}")
+
+
+def _folder(name: str) -> PurePosixPath:
     folders = [part for part in name.split("_") if part.startswith(("sub-", "ses-"))]
-    return PurePosixPath(*folders, "anat", in_order(f"{name}_{ending}"))
+    return PurePosixPath(*folders, "anat")

@@ -284,7 +284,7 @@ def _volumes_row(
     return {
         "participant_id": f"sub-{session.subject}",
         "session_id": f"ses-{session.session}" if session.session else "n/a",
-        "scan": f"{scan.name}_{scan.contrast}",
+        "scan": names.row_name(scan),
         "method": method,
         "contrast": contrast,
         "contrast_agent": scan.contrast_agent or "n/a",

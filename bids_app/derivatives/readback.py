@@ -60,7 +60,7 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
             f"{path} lacks the column '{absent[0]}': it was written by an earlier version. "
             "Measure its session again."
         )
-    rows = [row for row in table if row["scan"] == f"{scan.name}_{scan.contrast}"]
+    rows = [row for row in table if row["scan"] == names.row_name(scan)]
     if not rows:
         raise MissingInputError(f"{path} has no row for {scan.path.name}.")
     image, brain_mask = read_conformed(output_dir, scan)

@@ -8,14 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from bids_app.dataset.choice import ANOTHER, MEANT, UNKNOWN, Candidate, Choice, choose
-from bids_app.dataset.names import comparable
+from bids_app.dataset.names import SERIES_ENTITIES, comparable
 from bids_app.dataset.sources import DERIVATIVE, SourceImage
 from bids_app.errors import BadDataError, MissingInputError, ThalbidsError
 from bids_app.qmri.mp2rage import MP2RAGEProtocol
 from bids_app.qmri.spoiled_gradient_echo import Excitation
 
-# Entities that distinguish the images of one acquisition.
-_WITHIN = ("echo", "flip", "inv", "mt", "part")
 # Entities that may distinguish images of one acquisition, or acquisitions (see `_split`).
 _AMBIGUOUS = {"MPM": ("acq",), "VFA": ("acq",), "MP2RAGE": ("acq", "rec")}
 # The longest plausible times, in s; larger values are milliseconds.
@@ -176,7 +174,7 @@ def _split(images: Sequence[SourceImage]) -> list[list[SourceImage]]:
     groups: dict[tuple[tuple[str, str], ...], list[SourceImage]] = defaultdict(list)
     for image in images:
         entities = comparable(image.entities)
-        within = {*_WITHIN, *_AMBIGUOUS.get(_kind(image), ())}
+        within = {*SERIES_ENTITIES, *_AMBIGUOUS.get(_kind(image), ())}
         shared = {key: label for key, label in entities.items() if key not in within}
         groups[tuple(shared.items())].append(image)
     acquisitions = []
@@ -200,8 +198,8 @@ def _is_complete(images: Sequence[SourceImage]) -> bool:
 
 def _common_name(images: Sequence[SourceImage]) -> str:
     """Join the entities that all images share, as in file names."""
-    entities = _shared(images).items()
-    return "_".join(f"{key}-{label}" for key, label in entities if key not in (*_WITHIN, "space"))
+    shared, excluded = _shared(images), (*SERIES_ENTITIES, "space")
+    return "_".join(f"{key}-{label}" for key, label in shared.items() if key not in excluded)
 
 
 def _shared(images: Sequence[SourceImage]) -> dict[str, str]:

@@ -157,6 +157,21 @@ def test_flip_angles_not_their_indices_decide_and_repetitions_are_measured(
     assert session.notes == ()
 
 
+def test_one_is_measured_of_images_whose_results_would_have_one_name(
+    tmp_path: Path, noise: np.ndarray
+) -> None:
+    """A flip angle acquired twice: results are named by the series, without its images' flip."""
+    bids = describe(tmp_path / "bids")
+    for flip, angle in ((1, 4), (2, 18), (3, 18)):
+        _echo(bids, f"flip-{flip}_VFA", noise, FlipAngle=angle)
+    (session,) = _index(bids)
+    assert [scan.path.name for scan in session.anchors] == ["sub-01_flip-2_VFA.nii.gz"]
+    assert [scan.path.name for scan in session.unused] == ["sub-01_flip-3_VFA.nii.gz"]
+    (note,) = session.notes
+    assert note.kind is NoteKind.CHOICE
+    assert "2 VFA images whose results would have the same name" in note.text
+
+
 @pytest.mark.parametrize("fields", [{}, {"FlipAngle": 6}, {"FlipAngle": "6"}])
 def test_a_series_without_two_flip_angles_says_what_is_needed(
     tmp_path: Path, noise: np.ndarray, fields: dict[str, object]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 import pytest
+from bidsschematools.schema import load_schema
 
 from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.names import ordered, parse_name
 from bids_app.derivatives import names
 
 _ENTITIES = {
@@ -14,6 +16,9 @@ _ENTITIES = {
     "session": (("sub", "01"), ("ses", "02")),
     "run": (("sub", "01"), ("ses", "02"), ("acq", "space"), ("run", "2")),
 }
+_SCHEMA = load_schema()
+_RULES = [*_SCHEMA["rules"]["files"]["deriv"]["imaging"].values()]
+_LONG = {entity["name"]: long for long, entity in _SCHEMA["objects"]["entities"].items()}
 _FOLDERS = {"without session": "sub-01/anat", "session": "sub-01/ses-02/anat"}
 
 
@@ -63,3 +68,55 @@ def test_what_is_written_is_found(tmp_path: Path) -> None:
     assert names.map_sidecars(tmp_path, session.folder, "R1map") == [tmp_path / r1]
     assert names.volumes_tables(tmp_path) == sorted(tmp_path / path for path in tables)
     assert names.brain_change_tables(tmp_path) == [tmp_path / names.brain_change_table("01")]
+
+
+@pytest.mark.parametrize(
+    ("contrast", "entities"),
+    [
+        ("T1w", {"acq": "mpr", "run": "1", "echo": "2", "part": "mag", "chunk": "1"}),
+        ("T1w", {"inv": "1", "mod": "x", "mt": "on"}),
+        ("FLAIR", {"rec": "norm", "dir": "AP"}),
+        ("T2w", {"flip": "3", "desc": "defaced", "space": "orig"}),
+        ("UNIT1", {"inv": "1", "part": "mag"}),
+        ("VFA", {"flip": "3", "echo": "1", "proc": "x"}),
+        ("MPM", {"acq": "T1w", "echo": "1", "flip": "2", "mt": "off", "part": "mag"}),
+        ("MTS", {"flip": "2", "mt": "off", "run": "2"}),
+    ],
+)
+def test_names_of_results_are_allowed_by_bids(contrast: str, entities: dict[str, str]) -> None:
+    """By the published rules for each suffix, whatever entities the scan has."""
+    scan = _scan_of(contrast, entities)
+    for path in _results(scan):
+        found, suffix = parse_name(path.name)
+        rules = [rule for rule in _RULES if suffix in rule["suffixes"]]
+        long = {_LONG[key] for key in found}
+        assert any(long <= set(rule["entities"]) for rule in rules), path.name
+
+
+@pytest.mark.parametrize("contrast", ["T1w", "FLAIR", "T2w", "UNIT1"])
+@pytest.mark.parametrize("key", ["echo", "flip", "inv", "mt", "part", "mod", "proc", "desc"])
+def test_images_that_differ_in_any_entity_have_results_of_their_own(
+    contrast: str, key: str
+) -> None:
+    images = [_scan_of(contrast, {key: label} if label else {}) for label in ("", "1", "2")]
+    files = [path for scan in images for path in _results(scan)]
+    assert len(set(files)) == len(files)
+
+
+def _scan_of(contrast: str, entities: dict[str, str]) -> Scan:
+    named = ordered({"sub": "01", **entities})
+    return Scan(Path(f"/data/{contrast}.nii.gz"), contrast, named)
+
+
+def _results(scan: Scan) -> list[PurePosixPath]:
+    labels = names.segmentation(scan, "thalnet", "R1map")
+    return [
+        names.preprocessed(scan),
+        names.brain_mask(scan),
+        names.aligned(scan, "R1map"),
+        names.aligned(scan, "R1map", "scaled"),
+        labels,
+        names.probabilities(labels),
+        names.segmentation(scan, "thalnetLongitudinal", scan.contrast),
+        names.within_subject_image(scan),
+    ]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,6 +15,8 @@ import pandas as pd
 import pytest
 
 from bids_app.cli import main
+from bids_app.dataset.images import read_labels
+from bids_app.derivatives.names import segmentation_of_row, sidecar
 from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.run.records import read_record
@@ -69,9 +75,32 @@ def _vfa(options: Options) -> None:
     write_transmit_field(_folder(options), _STEM, _NOMINAL, _AFFINE)
 
 
+def _mts(options: Options) -> None:
+    """With and without MT pulse at a low flip angle, and the T1-weighted one in two echoes."""
+    for number, (flip, mt, echo) in enumerate(
+        ((1, "on", 1), (1, "off", 1), (2, "off", 1), (2, "off", 2))
+    ):
+        name = f"{_STEM}_acq-mt_echo-{echo}_flip-{flip}_mt-{mt}_MTS"
+        path = _folder(options) / "anat" / f"{name}.nii.gz"
+        save_image(path, (1000 * _MAPS["PDmap"] / (1 + number)).astype(np.float32), _AFFINE)
+        fields = {
+            "FlipAngle": 6 * flip,
+            "EchoTime": 0.002 * echo,
+            "RepetitionTimeExcitation": 0.02,
+            "MTState": mt == "on",
+        }
+        path.with_name(f"{name}.json").write_text(json.dumps(fields))
+
+
 def _run(options: Options) -> tuple[Path, pd.DataFrame]:
+    """Measure the session, whose results are valid BIDS, by the entities of their images too."""
     folders = options.folders
     assert main([str(folders.bids_dir), str(folders.output_dir), "participant"]) == 0
+    validator = Path(sys.executable).with_name("bids-validator-deno")
+    words = (validator, "--json", folders.output_dir)
+    checked = subprocess.run(words, capture_output=True, text=True, check=False)
+    issues = json.loads(checked.stdout)["issues"]["issues"]
+    assert [issue for issue in issues if issue["severity"] == "error"] == []
     anat = folders.output_dir / "sub-01" / "ses-01" / "anat"
     return anat, pd.read_csv(anat / f"{_STEM}_desc-thalamus_volumes.tsv", sep="\t")
 
@@ -90,6 +119,8 @@ def test_quantitative_sessions_are_measured_with_r1(
     write(options)
     anat, volumes = _run(options)
     assert set(volumes["scan"]) == {image}
+    names = [path.name for path in anat.iterdir() if f"_desc-preproc_{anchor}." not in path.name]
+    assert not any(re.search("_(echo|flip|inv|mt|part)-", name) for name in names)
     alone = volumes.set_index("contrast").loc[anchor]
     assert alone["left_ml"] == pytest.approx((_CORE & (_SIDE == 1)).sum() * 0.064)
     assert alone["right_ml"] == pytest.approx((_CORE & (_SIDE == 2)).sum() * 0.064)
@@ -114,6 +145,41 @@ def test_a_session_with_t2w_alone_is_measured_on_it(options: Options) -> None:
     record = read_record(options.folders.output_dir, _STEM)
     assert record is not None
     assert record.warnings == ()
+
+
+def test_results_name_their_series_not_its_image(options: Options) -> None:
+    """What a row was measured in is found by its name; the image alone keeps all entities."""
+    _mts(options)
+    rng = np.random.default_rng(0)
+    data = (1000 * (_MAPS["PDmap"] + 0.05 * rng.random(_INSIDE.shape))).astype(np.float32)
+    save_image(_folder(options) / "anat" / f"{_STEM}_T2w.nii.gz", data, _AFFINE)
+    anat, volumes = _run(options)
+    image = f"{_STEM}_acq-mt_echo-1_flip-2_mt-off"
+    assert set(volumes["scan"]) == {f"{image}_MTS"}
+    assert (anat / f"{image}_desc-preproc_MTS.nii.gz").is_file()
+    series = f"{_STEM}_acq-mt"
+    assert (anat / f"{series}_space-MTS_desc-preproc_T2w.nii.gz").is_file()
+    output = options.folders.output_dir
+    for row in volumes.to_dict("records"):
+        path = output / segmentation_of_row(row)
+        assert path.name.startswith(f"{series}_space-MTS_seg-thalamus_desc-thalnet")
+        assert np.count_nonzero(read_labels(path).data) == _CORE.sum()
+        described = json.loads((output / sidecar(segmentation_of_row(row))).read_text())
+        assert all((output / _path(uri)).is_file() for uri in _references(described))
+    # The page is drawn again from what is read back.
+    words = [str(options.folders.bids_dir), str(output), "participant", "--reports-only"]
+    assert main(words) == 0
+
+
+def _references(described: Mapping[str, object]) -> list[str]:
+    """BIDS URIs of other results in a JSON sidecar."""
+    sources = described["Sources"]
+    assert isinstance(sources, list)
+    return [uri for uri in (*sources, described["SpatialReference"]) if uri.startswith("bids::")]
+
+
+def _path(uri: str) -> str:
+    return uri.removeprefix("bids::")
 
 
 @pytest.mark.parametrize("write", [_mp2rage, _mpm, _vfa])
