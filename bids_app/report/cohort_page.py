@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pandas as pd
 from markupsafe import Markup
 
-from bids_app.report.tables import ColumnTexts, Table, format_table
+from bids_app.report.tables import ColumnTexts, Table, columns_with_values, format_table
 from bids_app.report.template import session_title, template
 from bids_app.statistics.samples import require_columns
 
@@ -220,7 +220,8 @@ def _pages(subjects: list[str], sessions: list[str], report: CohortReport) -> li
 def _dictionary(report: CohortReport) -> Iterator[tuple[str, str, str]]:
     """Yield heading, name and description of each described column that the page shows."""
     tables = [report.volumes, *(each.table for each in report.sections if each.table is not None)]
-    for name in dict.fromkeys(str(column) for table in tables for column in table.columns):
+    shown = [str(column) for table in tables for column in columns_with_values(table).columns]
+    for name in dict.fromkeys(shown):
         if name in report.columns.descriptions:
             yield report.columns.heading(name), name, report.columns.descriptions[name]
 

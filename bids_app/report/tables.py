@@ -123,7 +123,7 @@ def format_table(
     frame : DataFrame
         Columns named as in the TSV files. A column ``x`` and its interval, ``x_ci_low`` to
         ``x_ci_high``, or ``ci_low`` to ``ci_high`` in tables of models, become one column
-        "x [95 % CI]".
+        "x [95 % CI]". Only columns that have values are shown.
     columns : ColumnTexts, optional
         Headings and descriptions; by default headings are derived from the names.
     subjects, hrefs : sequence of length n_rows, optional
@@ -137,7 +137,8 @@ def format_table(
         needs, up to three; flags are "yes" or "no", missing values "n/a".
     """
     names = [str(name) for name in frame.columns]
-    frame = frame.set_axis(names, axis="columns")
+    frame = columns_with_values(frame.set_axis(names, axis="columns"))
+    names = list(frame.columns)
     ends = {end for name in names for end in _interval_ends(name, frame)}
     shown = [name for name in names if name not in ends]
     texts = columns or ColumnTexts()
@@ -151,6 +152,19 @@ def format_table(
         strict=True,
     )
     return Table(headings, tuple(Row(*row) for row in rows))
+
+
+def columns_with_values(frame: pd.DataFrame) -> pd.DataFrame:
+    """Select the columns in which a value is known; all of them if there is no value at all.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"total_ml": [12.1, 11.9], "contrast_agent": [None, None]})
+    >>> list(columns_with_values(frame))
+    ['total_ml']
+    """
+    present = frame.replace("", None).notna().any()
+    return frame.loc[:, present] if present.any() else frame
 
 
 def _heading(name: str, frame: pd.DataFrame, texts: ColumnTexts) -> Heading:

@@ -9,6 +9,7 @@ import pytest
 
 from bids_app.report.cohort_page import CohortReport, Section, SessionStatus, cohort_page
 from bids_app.report.plots import figure_svg, volume_stripplot
+from bids_app.report.tables import ColumnTexts
 from tests.report.examples import ATTACK, MINIMAL_COHORT, Page, cohort_report, html_of
 
 
@@ -126,3 +127,19 @@ def test_dictionary_describes_the_columns_on_the_page() -> None:
     assert "Both thalami 01 (mL) total_ml" in dictionary
     assert "voxel count 01" in dictionary
     assert "of no table" not in text
+
+
+def test_dictionary_and_volumes_leave_out_what_nothing_is_known_of() -> None:
+    report = cohort_report()
+    agents = ColumnTexts(
+        {"contrast_agent": "Contrast agent"}, {"contrast_agent": "Label of the contrast agent"}
+    )
+    pages = [
+        Page(cohort_page(replace(report, volumes=volumes, columns=agents))).text
+        for volumes in (
+            report.volumes.assign(contrast_agent=None),
+            report.volumes.assign(contrast_agent=["gad", *[None] * (len(report.volumes) - 1)]),
+        )
+    ]
+    assert ["Contrast agent" in page for page in pages] == [False, True]
+    assert ["Label of the contrast agent" in page for page in pages] == [False, True]

@@ -98,6 +98,31 @@ def test_numbers_sort_by_value_and_text_by_text() -> None:
     assert [(number.sort, text.sort) for number, text in cells] == [("12.3456", None), ("", None)]
 
 
+def test_columns_without_any_value_are_not_shown() -> None:
+    frame = pd.DataFrame(
+        {
+            "scan": ["a", "b"],
+            "contrast_agent": [None, None],
+            "qc_reason": ["", None],
+            "n": pd.array([None, None], dtype="Int64"),
+            "total_ml": [7.0, np.nan],
+            "reason": ["", "too few"],
+            "beta": [1.5, 2.0],
+            "ci_low": [np.nan, np.nan],
+            "ci_high": [np.nan, np.nan],
+            "kept": [False, False],
+        }
+    )
+    table = format_table(frame)
+    shown = ["scan", "total (mL)", "reason", "beta", "kept"]
+    assert [heading.text for heading in table.headings] == shown
+    assert [cell.text for cell in table.rows[0].cells] == ["a", "7.00", "", "1.5", "no"]
+    nothing = format_table(pd.DataFrame({"a": [None], "b": [np.nan]}))
+    assert [[cell.text for cell in row.cells] for row in nothing.rows] == [["n/a", "n/a"]]
+    # The ends of the interval are in the column of the estimate.
+    assert len(format_table(frame[:0]).headings) == len(frame.columns) - 2
+
+
 def test_table_without_columns_or_rows() -> None:
     assert format_table(pd.DataFrame()).rows == ()
     assert format_table(pd.DataFrame({"n": []})).rows == ()
