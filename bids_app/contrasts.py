@@ -46,6 +46,8 @@ class Contrast:
     scaled : bool
         Whether intensities are scaled within the brain before they are segmented, as Ibrahim et
         al. 2026 did with R1.
+    remedy : str
+        Sentence on what to do if no thalami are found in an image of it.
     """
 
     suffix: str
@@ -55,6 +57,7 @@ class Contrast:
     flirt: tuple[str, ...] = ()
     series: bool = False
     scaled: bool = False
+    remedy: str = ""
 
 
 # In the order of preference as anchor, which is also that of names of ensembles: a session is
@@ -73,7 +76,14 @@ _TABLE = (
         alignment=("rigid", "ants"),
         flirt=("correlation",),
     ),
-    Contrast(suffix="UNIT1", role=Role.ANCHOR, channel="T1w"),
+    Contrast(
+        suffix="UNIT1",
+        role=Role.ANCHOR,
+        channel="T1w",
+        remedy="If the air around the head is noise, as in an MP2RAGE that was not denoised, set "
+        "it to 0 with a mask of the head, or add the scanner's denoised image "
+        "(rec-denoised_UNIT1).",
+    ),
     Contrast(suffix="MPM", role=Role.ANCHOR, channel="T1w", series=True),
     Contrast(suffix="VFA", role=Role.ANCHOR, channel="T1w", series=True),
     Contrast(suffix="MTS", role=Role.ANCHOR, channel="T1w", series=True),

@@ -16,7 +16,13 @@ from bids_app.dataset.headers import UNREADABLE, check_header, load_header, open
 from bids_app.dataset.notes import Note, NoteKind
 from bids_app.errors import BadDataError, ThalbidsError
 from bids_app.images import geometry
-from bids_app.images.normalisation import Normalised, filled_outside, lies_outside, normalise
+from bids_app.images.normalisation import (
+    Normalised,
+    filled_outside,
+    lies_outside,
+    normalise,
+    offset_of,
+)
 from bids_app.images.volume import Volume
 
 # Scaling by a rounded slope moves labels this far from integers.
@@ -79,6 +85,43 @@ def _intensity_notes(path: Path, normalised: Normalised) -> tuple[Note, ...]:
         text = f"The intensities of {path.name} were multiplied by {factor}."
         texts.append((NoteKind.SCALE, text))
     return tuple(Note(kind, str(path), text) for kind, text in texts)
+
+
+def read_magnitude(path: Path) -> ReadImage:
+    """Read a magnitude image whose ratio to others counts, as those of a quantitative acquisition.
+
+    What was added to its intensities is subtracted; an image that starts at 0 is returned as it is
+    stored.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    ReadImage
+
+    Raises
+    ------
+    MissingInputError, BadDataError
+        As `read_image`.
+    """
+    stored = _stored(path)
+    # What NaN were filled with is no background.
+    filled = any(note.kind is NoteKind.NAN for note in stored.notes)
+    offset, certain = (0.0, True) if filled else offset_of(stored.volume.data)
+    if offset == 0:
+        return ReadImage(_narrow(path, stored.volume), stored.notes)
+    volume = stored.volume
+    text = (
+        f"The lowest intensities of {path.name} are {offset:.4g}. If that was added to them, as by "
+        "scl_inter, what is computed from them is wrong: correct it."
+    )
+    if certain:
+        volume = replace(volume, data=volume.data.astype(np.float64) - offset)
+        text = f"The background of {path.name}, {offset:.4g}, was subtracted."
+    note = Note(NoteKind.OFFSET, str(path), text)
+    return ReadImage(_narrow(path, volume), (*stored.notes, note))
 
 
 def read_labels(path: Path) -> Volume:

@@ -11,6 +11,7 @@ from bids_app.dataset.choice import usable
 from bids_app.dataset.index import Session
 from bids_app.dataset.metadata import Sidecars, merged
 from bids_app.dataset.names import parse_name
+from bids_app.dataset.notes import Note, NoteKind
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.options import Folders
 
@@ -111,7 +112,9 @@ class SourceImage:
         )
 
 
-def find_sources(session: Session, folders: Folders) -> tuple[SourceImage, ...]:
+def find_sources(
+    session: Session, folders: Folders, notes: list[Note] | None = None
+) -> tuple[SourceImage, ...]:
     """List a session's images from which maps can be made, by their names alone.
 
     Parameters
@@ -119,6 +122,8 @@ def find_sources(session: Session, folders: Folders) -> tuple[SourceImage, ...]:
     session : Session
     folders : Folders
         The raw data and, if given, the derivative ``qmri``.
+    notes : list of Note, optional
+        Gets one for each image that is not used because another has the same name.
 
     Returns
     -------
@@ -134,7 +139,12 @@ def find_sources(session: Session, folders: Folders) -> tuple[SourceImage, ...]:
         sidecars = Sidecars(root)
         folder = root / session.folder
         named = [path for kind in ("anat", "fmap") for path in (folder / kind).glob("*.nii*")]
-        paths, _ = usable(path for path in named if parse_name(path.name).suffix in _SUFFIXES)
+        paths, passed_by = usable(
+            path for path in named if parse_name(path.name).suffix in _SUFFIXES
+        )
+        if notes is not None:
+            # Phase images are usual in addition to the magnitudes.
+            notes += [note for note in passed_by if note.kind is NoteKind.CHOICE]
         for path in paths:
             entities, suffix = parse_name(path.name)
             if is_source(entities, suffix):

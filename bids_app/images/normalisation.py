@@ -23,6 +23,8 @@ _CONSTANT_SHARE = 0.5
 # Air of a magnitude image starts at 0; an image that starts this share of its range away from it
 # has an offset.
 _LEAST_OFFSET = 0.01
+# A magnitude image without air in it starts this share of its range above 0, or higher.
+_LEAST_TISSUE = 0.05
 # Air lies at the upper end of the range only where intensities are inverted.
 _INVERTED_FROM = 0.9
 # Largest magnitudes beyond which sums of squares lose precision or overflow in float32.
@@ -116,6 +118,33 @@ def normalise(data: npt.NDArray[Any]) -> Normalised:
     values -= values.dtype.type(background)
     values *= values.dtype.type(factor)
     return Normalised(values.astype(np.float32), background, factor, masked, centred)
+
+
+def offset_of(data: npt.NDArray[Any]) -> tuple[float, bool]:
+    """Find what was added to the intensities of a magnitude image, which start at 0.
+
+    Parameters
+    ----------
+    data : (X, Y, Z) array
+        Finite.
+
+    Returns
+    -------
+    offset : float
+        0 if nothing was added.
+    certain : bool
+        Whether it is the value of a constant background, or below 0. Another may as well be that
+        of tissue, where the field of view ends within the head.
+    """
+    border = np.concatenate([face.ravel() for face in _faces(data)])
+    constant = _dominant(border)
+    if constant is not None:
+        return constant, True
+    lowest = float(np.percentile(border, 1, method="lower"))
+    span = float(np.percentile(data[::6, ::6, ::6], 99.5)) - lowest
+    if -_LEAST_OFFSET * span <= lowest <= _LEAST_TISSUE * span:
+        return 0.0, True
+    return lowest, lowest < 0
 
 
 def _faces(data: npt.NDArray[Any]) -> _Faces:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import numpy as np
 
-from bids_app.dataset.images import read_volume
+from bids_app.dataset.images import ReadImage, read_image, read_magnitude
+from bids_app.dataset.notes import Note
 from bids_app.dataset.sources import SourceImage
 from bids_app.derivatives.results import QuantitativeMap
 from bids_app.derivatives.steps import Step
@@ -103,6 +104,7 @@ def quantify(
             warnings.append(f"R1 is from {acquisition.title}; not used: {', '.join(others)}.")
         warnings += acquisition.choices
         maps = _prepared(acquisition, computed)
+        warnings += [note.text for note in (*computed.notes, *computed.field.notes)]
         warnings += [*computed.warnings, *_limitations(computed, maps[0], unprocessed_fields)]
         return Quantification(maps, tuple(warnings))
     return Quantification((), tuple(warnings))
@@ -122,6 +124,21 @@ class _Computed:
     field: TransmitField = NOMINAL
     conversion: str = ""
     warnings: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Images:
+    """Images of one grid as they were read, the brain on it, and what was normalised."""
+
+    volumes: tuple[Volume, ...]
+    brain: Mask
+    notes: tuple[Note, ...]
+
+    @property
+    def grid(self) -> Volume:
+        """The first image, for its grid."""
+        return self.volumes[0]
 
 
 def _compute(acquisition: Acquisition, brain: Volume, settings: Maps) -> _Computed:
@@ -138,7 +155,8 @@ def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, settings: Maps)
     pd_weighted, t1_weighted = acquisition.pd_weighted, acquisition.t1_weighted
     mt_weighted = acquisition.mt_weighted
     series = [each for each in (pd_weighted, t1_weighted, mt_weighted) if each is not None]
-    decay, grid, inside = _fit_decay(series, brain, settings)
+    decay, read = _fit_decay(series, brain, settings)
+    grid, inside = read.grid, read.brain
     pd_amplitude, t1_amplitude, *mt_amplitude = decay.amplitudes
     form = settings.signal_form
     pair = pd_weighted.excitation, t1_weighted.excitation
@@ -175,12 +193,14 @@ def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, settings: Maps)
         steps=(*_unringing_steps(settings), Step.MPM, *((Step.SPOILING,) if correction else ())),
         field=field,
         warnings=warnings,
+        notes=read.notes,
     )
 
 
 def _from_flip_angles(acquisition: VariableFlipAngle, brain: Volume, settings: Maps) -> _Computed:
     series = acquisition.series
-    decay, grid, inside = _fit_decay(series, brain, settings)
+    decay, read = _fit_decay(series, brain, settings)
+    grid, inside = read.grid, read.brain
     angles = [each.excitation.flip_angle for each in series]
     time = series[0].excitation.repetition_time
     if acquisition.transmit_field is not None:
@@ -201,12 +221,18 @@ def _from_flip_angles(acquisition: VariableFlipAngle, brain: Volume, settings: M
         "doi:10.1002/mrm.21669",
         steps=(*_unringing_steps(settings), Step.VFA),
         field=field,
+        notes=read.notes,
     )
 
 
 def _from_mp2rage(acquisition: MP2RAGE, brain: Volume) -> _Computed:
     protocol = acquisition.protocol
-    (unit1, second), inside = _read((acquisition.ratio, acquisition.second), brain)
+    read = _on_one_grid(
+        (acquisition.ratio, acquisition.second),
+        (read_image(acquisition.ratio.path), read_magnitude(acquisition.second.path)),
+        brain,
+    )
+    (unit1, second), inside = read.volumes, read.brain
     ratio, conversion = ratio_from_scanner(unit1.data.astype(np.float32))
     if polarity_is_inverted(ratio, second.data.astype(np.float32), protocol, inside):
         raise BadDataError(
@@ -227,12 +253,14 @@ def _from_mp2rage(acquisition: MP2RAGE, brain: Volume) -> _Computed:
         steps=(Step.MP2RAGE,),
         field=field,
         conversion=conversion,
+        notes=read.notes,
     )
 
 
 def _from_map(acquisition: RelaxationMap, brain: Volume) -> _Computed:
     image = acquisition.image
-    (volume,), inside = _read((image,), brain, may_hold_nan=True)
+    read = _on_one_grid((image,), (read_image(image.path, may_hold_nan=True),), brain)
+    volume, inside = read.grid, read.brain
     quantity: Literal["R1map", "T1map"] = "R1map" if image.suffix == "R1map" else "T1map"
     r1 = r1_in_per_second(volume.data.astype(np.float32), quantity, inside)
     return _Computed(
@@ -248,25 +276,31 @@ def _from_map(acquisition: RelaxationMap, brain: Volume) -> _Computed:
         field=replace(NOMINAL, description="as in the existing map"),
         conversion=r1.conversion,
         warnings=(f"{image.path.name}: {r1.conversion}.",) if r1.conversion else (),
+        notes=read.notes,
     )
 
 
 def _fit_decay(
     series: Sequence[EchoSeries], brain: Volume, settings: Maps
-) -> tuple[Decay, Volume, Mask]:
-    """Fit the decay over the echoes of all series; return also their grid, and the brain there."""
-    echoes, grid, inside = _read_series(series, brain, settings)
+) -> tuple[Decay, _Images]:
+    """Fit the decay over the echoes of all series; return also these."""
+    read = _read_series(series, brain)
+    magnitudes = (volume.data.astype(np.float32) for volume in read.volumes)
+    data = map(unring, magnitudes) if settings.gibbs_unringing else magnitudes
+    echoes = [[next(data) for _ in each.images] for each in series]
     times = [each.echo_times for each in series]
-    return estatics(echoes, times, weighted=settings.decay_fit == "wls"), grid, inside
+    return estatics(echoes, times, weighted=settings.decay_fit == "wls"), read
 
 
-def _read(
-    images: Sequence[SourceImage], brain: Volume, *, may_hold_nan: bool = False
-) -> tuple[list[Volume], Mask]:
-    """Read images of one grid, and find the brain on it."""
+def _on_one_grid(
+    images: Sequence[SourceImage], read: Iterable[ReadImage], brain: Volume
+) -> _Images:
+    """Check that images share a grid while they are read, and find the brain on it."""
     volumes: list[Volume] = []
-    for image in images:
-        volume = read_volume(image.path, may_hold_nan=may_hold_nan)
+    notes: list[Note] = []
+    for image, each in zip(images, read, strict=True):
+        volume = each.volume
+        notes += each.notes
         if volumes and not same_grid(volumes[0].grid, volume.grid, tolerance=0.01):
             raise BadDataError(
                 f"{image.path.name} lies on another grid than {images[0].path.name}; "
@@ -281,25 +315,21 @@ def _read(
             f"{images[0].path.name} holds only {100 * covered / whole:.0f} % of the brain that the "
             "anatomical scan shows; it shows another position or person."
         )
-    return volumes, on_grid
+    return _Images(tuple(volumes), on_grid, tuple(notes))
 
 
-def _read_series(
-    series: Sequence[EchoSeries], brain: Volume, settings: Maps
-) -> tuple[list[list[FloatArray]], Volume, Mask]:
-    """Read all echoes: magnitudes per series, their grid, and the brain on it."""
+def _read_series(series: Sequence[EchoSeries], brain: Volume) -> _Images:
+    """Read all echoes, which have to be magnitudes."""
     images = [image for each in series for image in each.images]
-    volumes, inside = _read(images, brain)
-    for image, volume in zip(images, volumes, strict=True):
-        negative = float(np.mean(np.signbit(volume.data[inside].astype(np.float32))))
+    read = _on_one_grid(images, (read_magnitude(image.path) for image in images), brain)
+    for image, volume in zip(images, read.volumes, strict=True):
+        negative = float(np.mean(np.signbit(volume.data[read.brain].astype(np.float32))))
         if negative > _MOST_NEGATIVE:
             raise BadDataError(
                 f"{image.path.name} is negative in {100 * negative:.0f} % of the brain. Expected "
                 "a magnitude; phase, real and imaginary images carry the entity part."
             )
-    magnitudes = (volume.data.astype(np.float32) for volume in volumes)
-    data = map(unring, magnitudes) if settings.gibbs_unringing else magnitudes
-    return [[next(data) for _ in each.images] for each in series], volumes[0], inside
+    return read
 
 
 def _unringing(settings: Maps) -> str:

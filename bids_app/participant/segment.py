@@ -103,7 +103,9 @@ def segment_anchor(scan: Scan, context: SessionContext) -> SegmentedAnchor:
         except BadDataError as error:
             # Without thalnet's brain mask nothing can follow.
             if not segmentations:
-                raise BadDataError(f"{scan.path}: {error}") from error
+                remedy = CONTRASTS[scan.contrast].remedy
+                text = f"{str(error).rstrip('.')}. {remedy}" if remedy else error
+                raise BadDataError(f"{scan.path}: {text}") from error
             context.notes.append(f"{scan.path.name} gives no mask by {method}: {error}")
             continue
         write_segmentation(staging, scan, method, (scan.contrast,), segmentation, image.affine)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from bids_app.dataset.index import Session, index_sessions
 from bids_app.dataset.inputs import Account, lines, update_inputs
+from bids_app.dataset.notes import Note
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.staging import prepare_output, staged
 from bids_app.dataset.validity import check_dataset
@@ -180,13 +181,16 @@ def quantify_session(brain_mask: Volume, context: SessionContext) -> tuple[Quant
     """
     context.progress(Stage.QUANTIFY, "")
     session, options = context.session, context.options
+    copies: list[Note] = []
     quantified = quantify(
-        find_sources(session, options.folders),
+        find_sources(session, options.folders, copies),
         brain_mask,
         options.maps,
         unprocessed_field_maps(session, options.folders.bids_dir),
     )
-    context.notes.extend(quantified.warnings)
+    texts = (*(note.text for note in copies), *quantified.warnings)
+    # The index has reported copies of images that it lists itself.
+    context.notes.extend(text for text in texts if text not in context.notes)
     write_maps(context.staging, quantified.maps)
     return quantified.maps
 

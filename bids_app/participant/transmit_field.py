@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bids_app.dataset.images import read_volume
+from bids_app.dataset.images import read_image
+from bids_app.dataset.notes import Note, NoteKind
 from bids_app.dataset.sources import SourceImage
 from bids_app.derivatives.steps import Step
 from bids_app.errors import BadDataError
@@ -19,7 +20,7 @@ from bids_app.qmri.units import relative_field
 _LEAST_COVERAGE = 0.9
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TransmitField:
     """A transmit field (B1+) on the grid of the maps.
 
@@ -35,6 +36,8 @@ class TransmitField:
         Whether it was estimated from the R1 map itself.
     conversion : str
         How the unit of the measured map was converted; empty if it was not.
+    notes : tuple of Note
+        What was normalised or is uncertain in the measured map.
     """
 
     relative: FloatArray | float
@@ -42,6 +45,7 @@ class TransmitField:
     source: SourceImage | None = None
     estimated: bool = False
     conversion: str = ""
+    notes: tuple[Note, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -51,7 +55,7 @@ class TransmitField:
         return (Step.ESTIMATED_FIELD,) if self.estimated else ()
 
 
-NOMINAL = TransmitField(1.0, "nominal everywhere")
+NOMINAL = TransmitField(relative=1.0, description="nominal everywhere")
 
 
 def estimated_field(nominal_r1: FloatArray, grid: Volume, inside: Mask) -> TransmitField:
@@ -68,8 +72,9 @@ def estimated_field(nominal_r1: FloatArray, grid: Volume, inside: Mask) -> Trans
     """
     estimate = estimate_from_r1(nominal_r1, grid.voxel_size, inside)
     return TransmitField(
-        estimate,
-        "estimated from the R1 map itself (UNICORT-like); its mean over the brain is set to 1",
+        relative=estimate,
+        description="estimated from the R1 map itself (UNICORT-like); its mean over the brain is "
+        "set to 1",
         estimated=True,
     )
 
@@ -92,7 +97,8 @@ def measured_field(source: SourceImage, grid: Volume, inside: Mask, brain: Volum
     MissingInputError, BadDataError
         If the map cannot be read, or does not cover the brain.
     """
-    volume = read_volume(source.path, may_hold_nan=True)
+    read = read_image(source.path, may_hold_nan=True)
+    volume = read.volume
     measured = Volume(np.nan_to_num(volume.data) > 0, volume.affine)
     coverage = float(np.mean(resample(measured, grid.grid, order=0)[inside]))
     if coverage < _LEAST_COVERAGE:
@@ -105,5 +111,23 @@ def measured_field(source: SourceImage, grid: Volume, inside: Mask, brain: Volum
     smooth = Volume(smoothed(field.values, volume.voxel_size), volume.affine)
     relative = resample(smooth, grid.grid, fill=float("nan"))
     return TransmitField(
-        relative, "measured, smoothed to 8 mm", source, conversion=field.conversion
+        relative=relative,
+        description="measured, smoothed to 8 mm",
+        source=source,
+        conversion=field.conversion,
+        notes=(*read.notes, *_notes(source, volume, brain_of_field, field.conversion)),
     )
+
+
+def _notes(source: SourceImage, volume: Volume, inside: Mask, conversion: str) -> list[Note]:
+    """State how a measured map deviates from a map in percent that covers the brain."""
+    path, name = str(source.path), source.path.name
+    notes = [Note(NoteKind.UNIT, path, f"{name}: {conversion}.")] if conversion else []
+    missing = float(np.mean(~np.isfinite(volume.data[inside])))
+    if missing:
+        text = (
+            f"{name} is NaN or infinite in {100 * missing:.2g} % of the brain, where the field of "
+            "the nearest other voxel is taken."
+        )
+        notes.append(Note(NoteKind.NAN, path, text))
+    return notes

@@ -208,3 +208,20 @@ def test_a_visit_s_broken_scan_costs_that_scan(
     if spoil is None:
         (note,) = record["warnings"]
         assert "sub-01_ses-b_run-2_T1w.nii.gz is not compared with the other visits" in note
+
+
+def test_a_noisy_mp2rage_that_cannot_be_measured_gets_advice(tmp_path: Path) -> None:
+    bids = describe(tmp_path / "bids")
+    rng = np.random.default_rng(0)
+    ratio = rng.uniform(0, 90, (16, 18, 20)).astype(np.int16)
+    name = "sub-01/anat/sub-01_UNIT1.nii.gz"
+    save_image(bids / name, ratio)
+    options = options_of(bids, tmp_path / "out")
+    (session,) = index_sessions(bids, options.selection)
+    prepare_output(options.folders.output_dir)
+    with pytest.raises(BadDataError) as failure:
+        measure_session(Task(session, options, 1, lambda *_: None))
+    text = str(failure.value)
+    assert f"{name}: implausible brain volume" in text
+    assert "(expected 400-2500 mL). If the air around the head is noise" in text
+    assert text.endswith("(rec-denoised_UNIT1).")

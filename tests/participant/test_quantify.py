@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -14,6 +15,7 @@ import pytest
 from bids_app.arguments.parser import build_parser
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Session
+from bids_app.dataset.notes import Note
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.staging import staged
 from bids_app.derivatives.description import describe_dataset
@@ -522,3 +524,111 @@ def test_of_two_runs_of_maps_the_lower_is_used_and_of_agents_none(options: Optio
     result = _quantify(options)
     assert _error(result, "R1map") < 1e-5
     assert "it is the first run" in " ".join(result.warnings)
+
+
+def _r1(result: Quantification) -> np.ndarray:
+    (r1, *_) = result.maps
+    return np.asarray(r1.volume.data)[::-1][_INSIDE]
+
+
+def _store(path: Path, data: np.ndarray, unit: str = "mm", scale: float = 1.0) -> None:
+    image = nib.Nifti1Image(data, np.diag([*np.full(3, scale), 1.0]) @ _AFFINE)
+    image.header.set_xyzt_units(unit)
+    nib.save(image, path)
+
+
+@pytest.mark.parametrize(
+    ("offset", "noise", "words"),
+    [(3000.0, 0.0, "3000, was subtracted"), (-1024.0, 0.0, ""), (-1024.0, 2.0, "was subtracted")],
+)
+def test_offsets_of_magnitudes_do_not_change_r1(
+    options: Options, offset: float, noise: float, words: str
+) -> None:
+    write_vfa(_folder(options), _STEM, _MAPS, _AFFINE, 1.0)
+    write_transmit_field(_folder(options), _STEM, _NOMINAL, _AFFINE)
+    before = _quantify(options)
+    assert before.warnings == ()
+    air = noise * np.random.default_rng(2).rayleigh(size=_SHAPE)
+    images = sorted(_anat(options).glob("*_VFA.nii.gz"))
+    for path in images:
+        signal = nib.load(path).get_fdata(dtype=np.float32)
+        signal += np.where(_INSIDE, 0, air)
+        _store(path, (signal + offset).astype(np.float32))
+    after = _quantify(options)
+    np.testing.assert_allclose(_r1(after), _r1(before), rtol=0.02 if noise else 1e-3)
+    assert len(after.warnings) == len(images)
+    for path, warning in zip(images, sorted(after.warnings), strict=True):
+        assert path.name in warning
+        assert words in warning
+
+
+def test_magnitudes_that_may_have_an_offset_are_named(options: Options) -> None:
+    write_vfa(_folder(options), _STEM, _MAPS, _AFFINE, 1.0)
+    write_transmit_field(_folder(options), _STEM, _NOMINAL, _AFFINE)
+    path = min(_anat(options).glob("*_VFA.nii.gz"))
+    signal = nib.load(path).get_fdata(dtype=np.float32)
+    tissue = signal.max() * np.random.default_rng(2).uniform(0.3, 0.5, _SHAPE)
+    _store(path, np.where(_INSIDE, signal, tissue).astype(np.float32))
+    (warning,) = _quantify(options).warnings
+    assert warning.startswith(f"The lowest intensities of {path.name} are ")
+
+
+@pytest.mark.parametrize("write", [write_mpm, write_vfa, write_mp2rage])
+def test_units_of_acquisitions_and_field_maps_are_noted(
+    options: Options, write: Callable[..., object]
+) -> None:
+    if write is write_mpm:
+        _write_mpm(options)
+    elif write is write_vfa:
+        write_vfa(_folder(options), _STEM, _MAPS, _AFFINE, 1.0)
+    else:
+        write_mp2rage(_folder(options), _STEM, _MAPS, _AFFINE)
+    write_transmit_field(_folder(options), _STEM, _NOMINAL, _AFFINE)
+    before = _quantify(options)
+    assert before.warnings == ()
+    first = min(path for path in _anat(options).glob("*.nii.gz") if "inv-1" not in path.name)
+    field = _folder(options) / "fmap" / f"{_STEM}_TB1map.nii.gz"
+    for path, unit, scale in ((first, "micron", 1000.0), (field, "meter", 0.001)):
+        _store(path, nib.load(path).get_fdata(dtype=np.float32), unit, scale)
+    after = _quantify(options)
+    np.testing.assert_array_equal(_r1(after), _r1(before))
+    named = " ".join(after.warnings)
+    assert len(after.warnings) == 2
+    assert first.name in named
+    assert "metres" in named
+
+
+def test_missing_values_of_acquisitions_and_field_maps_are_noted(options: Options) -> None:
+    write_vfa(_folder(options), _STEM, _MAPS, _AFFINE, 1.0)
+    write_transmit_field(_folder(options), _STEM, _NOMINAL, _AFFINE)
+    before = _quantify(options)
+    path = min(_anat(options).glob("*_VFA.nii.gz"))
+    _store(path, np.where(_INSIDE, nib.load(path).get_fdata(), np.nan).astype(np.float32))
+    field = nib.load(_folder(options) / "fmap" / f"{_STEM}_TB1map.nii.gz").get_fdata()
+    middle = tuple(size // 2 for size in _SHAPE)
+    field[middle] = np.nan
+    _store(_folder(options) / "fmap" / f"{_STEM}_TB1map.nii.gz", field.astype(np.float32))
+    after = _quantify(options)
+    np.testing.assert_allclose(_r1(after), _r1(before), rtol=1e-4)
+    of_image, of_field = after.warnings
+    assert "NaN in" in of_image
+    assert path.name in of_image
+    assert "TB1map.nii.gz is NaN or infinite in 0.0" in of_field
+
+
+def test_second_copies_of_maps_and_field_maps_are_noted(options: Options) -> None:
+    _write_mpm(options)
+    write_transmit_field(_folder(options), _STEM, _NOMINAL, _AFFINE)
+    copied = [
+        _folder(options) / "fmap" / f"{_STEM}_TB1map.nii.gz",
+        *_anat(options).glob("*echo-1*"),
+    ]
+    for path in copied:
+        if path.name.endswith(".nii.gz"):
+            nib.save(nib.load(path), path.with_name(path.name.removesuffix(".gz")))
+    notes: list[Note] = []
+    sources = find_sources(_SESSION, options.folders, notes)
+    assert {source.path.suffix for source in sources} == {".gz"}
+    assert len(notes) == 4
+    assert all("has the same name. Remove one of them" in note.text for note in notes)
+    assert any("fmap/sub-01_ses-01_TB1map.nii is not used" in note.text for note in notes)
