@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
-from bids_app.alignment.transforms import LPS, itk_text
+from bids_app.alignment import ants_library as ants
+from bids_app.alignment.transforms import itk_text
 from bids_app.images.geometry import AffineArray
 from bids_app.images.resampling import FloatArray
 from bids_app.images.volume import Volume
-
-if TYPE_CHECKING:
-    from ants.core.ants_image import ANTsImage
-    from ants.core.ants_transform import ANTsTransform
 
 _BINS = 32
 # Seed of ANTs' random numbers.
@@ -87,14 +81,14 @@ def register(
     ValueError
         If ANTs finds no solution, as when the images do not overlap.
     """
-    images = [_to_ants(volume) for volume in (fixed, moving, mask)]
+    images = [ants.Image.of(volume) for volume in (fixed, moving, mask)]
+    pointers = [image.pointer for image in images]
     with tempfile.TemporaryDirectory(prefix="thalbids-") as folder:
-        arguments = ["--initial-moving-transform", _written(start, Path(folder))]
+        arguments = ["--initial-moving-transform", str(_written(start, Path(folder)))]
         for stage in stages:
-            arguments += _arguments(stage, images)
+            arguments += _arguments(stage, pointers)
         arguments += ["--collapse-output-transforms", "1"]
-        transform = _run(arguments, Path(folder), "0GenericAffine.mat")
-        return _from_transform(_ants().read_transform(str(transform)))
+        return ants.read_affine(_run(arguments, Path(folder), "0GenericAffine.mat"))
 
 
 def propagate(
@@ -129,37 +123,36 @@ def propagate(
     Avants BB, Epstein CL, Grossman M, Gee JC. Symmetric diffeomorphic image registration with
     cross-correlation. Medical Image Analysis 2008;12:26-41. doi:10.1016/j.media.2007.06.004
     """
-    images = [_to_ants(volume) for volume in (fixed, moving)]
-    fixed_name, moving_name = (_pointer(image) for image in images)
+    images = [ants.Image.of(volume) for volume in (fixed, moving)]
+    fixed_name, moving_name = (image.pointer for image in images)
     with tempfile.TemporaryDirectory(prefix="thalbids-") as folder:
         first = _written(start, Path(folder))
-        arguments = ["--initial-moving-transform", first, "--transform", _SYN]
+        arguments = ["--initial-moving-transform", str(first), "--transform", _SYN]
         arguments += ["--metric", f"CC[{fixed_name},{moving_name},1,{_CC_RADIUS}]"]
         arguments += ["--convergence", f"[{_joined(_SYN_ITERATIONS)},1e-6,10]"]
         arguments += ["--shrink-factors", _joined(_SYN_SHRINK)]
         arguments += ["--smoothing-sigmas", _joined(_SYN_SMOOTHING)]
         warp = _run(arguments, Path(folder), "1Warp.nii.gz")
-        propagated = [
+        arrays = [
             # To the masks, the affine transform is applied first, then the warp.
-            _ants().apply_transforms(images[0], _to_ants(mask), [str(warp), first], "linear")
+            ants.transformed(mask, fixed, [warp, first]).astype(np.float32)
             for mask in masks
         ]
-    arrays = [np.asarray(image.numpy(), dtype=np.float32) for image in propagated]
     if not all(np.isfinite(array).all() for array in arrays):
         raise ValueError("ANTs found no solution.")
     return arrays
 
 
-def _written(start: AffineArray, folder: Path) -> str:
+def _written(start: AffineArray, folder: Path) -> Path:
     """Write an initial transform for ANTs; return its path."""
     path = folder / "start.txt"
     path.write_text(itk_text(start), encoding="ascii")
-    return str(path)
+    return path
 
 
-def _arguments(stage: Stage, images: Sequence[ANTsImage]) -> list[str]:
+def _arguments(stage: Stage, pointers: Sequence[str]) -> list[str]:
     """List the arguments of a stage on fixed image, moving image and mask."""
-    fixed, moving, mask = (_pointer(image) for image in images)
+    fixed, moving, mask = pointers
     return [
         "--transform",
         f"{stage.transform}[{stage.step}]",
@@ -181,7 +174,7 @@ def _run(arguments: Sequence[str], folder: Path, ending: str) -> Path:
     prefix = folder / "output"
     common = ["--dimensionality", "3", "--float", "1", "--random-seed", str(_SEED)]
     try:
-        _ants().registration([*common, *arguments, "--output", str(prefix)], None)
+        ants.register([*common, *arguments, "--output", str(prefix)])
     except RuntimeError as error:
         raise ValueError(f"ANTs found no solution ({error}).") from error
     output = folder / f"{prefix.name}{ending}"
@@ -190,42 +183,5 @@ def _run(arguments: Sequence[str], folder: Path, ending: str) -> Path:
     return output
 
 
-def _ants() -> ModuleType:
-    """Import ANTsPy with one thread."""
-    # Sums over threads depend on their number, results must not. ITK reads the variable only once.
-    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
-    return import_module("ants")
-
-
 def _joined(values: Sequence[float]) -> str:
     return "x".join(f"{value:g}" for value in values)
-
-
-def _pointer(image: ANTsImage) -> str:
-    from ants.internal import get_pointer_string
-
-    return str(get_pointer_string(image))
-
-
-def _to_ants(volume: Volume) -> ANTsImage:
-    affine = LPS @ volume.affine
-    size = volume.voxel_size
-    image: ANTsImage = _ants().from_numpy(
-        np.asarray(volume.data, dtype=np.float32),
-        # In ITK's world; direction holds the unit vectors of the axes.
-        origin=affine[:3, 3].tolist(),
-        spacing=size.tolist(),
-        direction=affine[:3, :3] / size,
-    )
-    return image
-
-
-def _from_transform(transform: ANTsTransform) -> AffineArray:
-    parameters = np.asarray(transform.parameters, dtype=np.float64)
-    centre = np.asarray(transform.fixed_parameters, dtype=np.float64)
-    # ITK rotates about a centre: x -> L (x - c) + c + t.
-    linear, translation = parameters[:9].reshape(3, 3), parameters[9:]
-    lps = np.eye(4)
-    lps[:3, :3] = linear
-    lps[:3, 3] = translation + centre - linear @ centre
-    return np.asarray(LPS @ lps @ LPS)
