@@ -107,7 +107,22 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
             "mL",
         ),
         "brain_ml": Column("Brain", "Brain parenchyma and ventricles", "mL"),
-        "icv_ml": Column("ICV", "Intracranial volume", "mL"),
+        "icv_ml": Column(
+            "ICV",
+            "Intracranial volume; in tables of the group stage that of the participant, the median "
+            "over its sessions, by the method that icv.json names",
+            "mL",
+        ),
+        "session_icv_ml": Column(
+            "ICV of the session", "Intracranial volume as measured in the session", "mL"
+        ),
+        "icv_deviation": Column(
+            "Deviation of the ICV", "session_icv_ml minus icv_ml, in percent of icv_ml", "%"
+        ),
+        "icv_check": Column(
+            "ICV check",
+            "check: deviates by more than 2 % from that of the participant; otherwise ok",
+        ),
         "confidence": Column("Expected Dice", "Expected Dice (self-estimated by the method)"),
         "qc": Column("QC", "check: review the segmentation before using its volumes; otherwise ok"),
         "qc_reason": Column("Reason for review", "Why the segmentation should be reviewed"),

@@ -148,6 +148,9 @@ class AnalysisPlan:
         Empty for all.
     flagged : {'keep', 'exclude'}
         Whether volumes flagged by quality control are analysed.
+    icv : str
+        Method whose intracranial volume is used; ``auto`` for the one that measured the most
+        participants.
     reference : str
     confidence : float
         In (0, 1).
@@ -164,6 +167,7 @@ class AnalysisPlan:
     analyses: tuple[str, ...]
     segmentations: tuple[str, ...]
     flagged: Literal["keep", "exclude"]
+    icv: str
     reference: str
     confidence: float
     resamples: int

@@ -127,7 +127,6 @@ def read_cohort(
     for name in _DURATIONS:
         if name in columns:
             table[name], columns[name] = in_years(table[name], columns[name])
-    table["icv_ml"] = _filled(table, "icv_ml")
     table.insert(2, "segmentation", table["method"] + " " + table["contrast"])
     return Cohort(
         table=order_visits(table, acquisition_times(table, folders.bids_dir, remarks), time),
@@ -290,12 +289,3 @@ def _free_name(name: str, source: Path, taken: Collection[str]) -> str:
     prefixed = f"{source.stem.split('_')[-1]}_{name}"
     numbered = (f"{prefixed}_{number}" for number in count(2))
     return next(each for each in chain([name, prefixed], numbered) if each not in taken)
-
-
-def _filled(table: pd.DataFrame, column: str) -> pd.Series:
-    """Fill values that a method does not measure from the same scan, else the same session."""
-    values = table[column]
-    for keys in (SCAN, SESSION):
-        measured = values.groupby([table[key] for key in keys], dropna=False).transform("first")
-        values = values.fillna(measured)
-    return values

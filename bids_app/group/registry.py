@@ -15,6 +15,7 @@ _MODULES = (
     "characteristics",
     "qc",
     "volumes",
+    "icv",
     "overlap",
     "containment",
     "agreement",

@@ -98,8 +98,9 @@ def read_study(options: Options, plan: AnalysisPlan, records: Sequence[Outcome])
     Raises
     ------
     ThalbidsError
-        If there are no volumes, no participant of a clinical table is one of the dataset, or
-        calibrated volumes are requested and there is no calibration.
+        If there are no volumes, no participant of a clinical table is one of the dataset, the
+        method named for the intracranial volume measured none, or calibrated volumes are requested
+        and there is no calibration.
     """
     folders = options.folders
     stored = options.analysis.calibration_file
@@ -116,6 +117,10 @@ def read_study(options: Options, plan: AnalysisPlan, records: Sequence[Outcome])
         calibrate=options.analysis.calibrate,
         stored_calibration=calibration,
     )
+    try:
+        _ = study.icv
+    except NotApplicableError as error:
+        raise BadDataError(f"The analysis file cannot be followed: {error}.") from error
     try:
         _ = study.table
     except NotApplicableError as error:

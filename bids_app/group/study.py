@@ -12,6 +12,7 @@ import pandas as pd
 
 from bids_app.group.analysis_file import AnalysisPlan
 from bids_app.group.cohort import SESSION, Cohort
+from bids_app.group.intracranial import IntracranialVolumes, intracranial_volumes
 from bids_app.group.mapping import calibrated, calibration_table
 from bids_app.group.masks import LabelledScans, labelled_scans, overlap_with_reference
 from bids_app.group.repeats import places
@@ -53,15 +54,29 @@ class Study:
     stored_calibration: pd.DataFrame | None = None
 
     @cached_property
-    def table(self) -> pd.DataFrame:
-        """The cohort's table, with calibrated volumes if they are requested.
+    def icv(self) -> IntracranialVolumes:
+        """Intracranial volume of every participant, by the method that the plan names.
 
         Raises
         ------
         NotApplicableError
-            If they are requested and there is no calibration.
+            If that method measured none.
+        """
+        return intracranial_volumes(self.cohort.table, self.plan.icv)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The cohort's table with ``icv_ml`` of the participant, and calibrated volumes on request.
+
+        Raises
+        ------
+        NotApplicableError
+            If they are requested and there is no calibration, or the plan's method measured no
+            intracranial volume.
         """
         table = self.cohort.table
+        icv = table["participant_id"].map(self.icv.participants).astype("float64")
+        table = table.assign(icv_ml=icv)
         if not self.calibrate:
             return table
         stored = self.stored_calibration

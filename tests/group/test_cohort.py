@@ -163,17 +163,6 @@ def test_those_without_volumes_are_counted_by_reason(bids: Path, out: Path) -> N
         cohort(bids, out, participant_labels=("99",))
 
 
-def test_icv_is_filled_from_the_same_session(bids: Path, out: Path) -> None:
-    rows = [
-        volume_row("sub-03_ses-1_T1w", "thalnet", "T1w", 12, 1400),
-        volume_row("sub-03_ses-1_T1w", "first", "T1w", 12, np.nan),
-    ]
-    write_volumes(out, "sub-03", "ses-1", rows)
-    table = cohort(bids, out).table.query("participant_id == 'sub-03'")
-    assert list(table["icv_ml"]) == [1400, 1400]
-    assert list(table["segmentation"]) == ["thalnet T1w", "first T1w"]
-
-
 @pytest.mark.parametrize(
     ("value", "sentence"),
     [

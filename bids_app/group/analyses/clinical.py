@@ -48,7 +48,7 @@ def analyse(study: Study) -> Result:
             continue
         data, fits = fit_set(prepared, models, study.plan.confidence)
         tables[name] = ResultTable(
-            _title(models), _caption(models, prepared), data, _settings(models, prepared)
+            _title(models), _caption(models, prepared), data, _settings(models, prepared, study)
         )
         if data["beta"].notna().any():
             figures |= _figures(name, models, prepared, data, fits)
@@ -145,8 +145,9 @@ def _subset(models: ModelSet) -> str:
     return ", ".join(f"{column} {' or '.join(levels)}" for column, levels in models.subset.items())
 
 
-def _settings(models: ModelSet, prepared: PreparedSet) -> dict[str, object]:
+def _settings(models: ModelSet, prepared: PreparedSet, study: Study) -> dict[str, object]:
     return {
+        **({"ICV": study.icv.source} if "icv_ml" in models.numeric else {}),
         "Model": _formula(models, prepared),
         "Subset": _subset(models) or "all participants",
         "OptionalCovariatesOmitted": list(prepared.omitted),

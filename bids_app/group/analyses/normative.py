@@ -48,10 +48,11 @@ def analyse(study: Study) -> Result:
     summary, individuals = _assess(study)
     assessed = summary[summary["assessed"].notna()]
     controls = " or ".join(plan.controls)
+    settings = _SETTINGS | {"ICV": study.icv.source}
     return Result(
         tables={
             "normative": ResultTable(
-                "Individual participants", "", individuals, _SETTINGS, shown=False
+                "Individual participants", "", individuals, settings, shown=False
             ),
             "normative_summary": ResultTable(
                 "Participants with a reduced volume",
@@ -59,7 +60,7 @@ def analyse(study: Study) -> Result:
                 "given ICV and age (Opfer et al. 2022); Wilson intervals. n: healthy participants "
                 "in the model. Participants outside their range of age or ICV are extrapolated.",
                 summary,
-                _SETTINGS,
+                settings,
             ),
         },
         methods="Volumes of individual participants were compared with a normative model, "

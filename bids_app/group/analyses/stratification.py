@@ -40,6 +40,7 @@ def analyse(study: Study) -> Result:
     estimated = table[table["auc"].notna()]
     covariates = ", ".join((*numeric, *categorical))
     disabled = f"{target.outcome} ≥ {target.threshold:g}"
+    icv = {"ICV": study.icv.source} if "icv_ml" in numeric else {}
     return Result(
         tables={
             "stratification": ResultTable(
@@ -47,7 +48,7 @@ def analyse(study: Study) -> Result:
                 f"Logistic regression on volume, {covariates}; patient-wise {target.folds}-fold "
                 "cross-validation; bootstrap intervals of patients.",
                 table,
-                {"Classifier": _CLASSIFIER, **study.bootstrap},
+                {"Classifier": _CLASSIFIER, **icv, **study.bootstrap},
             )
         },
         methods=f"Patients with {disabled} were distinguished from the others by logistic "
