@@ -133,9 +133,14 @@ def replace_thalnet(
     """Let a function of images and threads segment in the place of the network."""
 
     def instead(
-        images: Mapping[str, Volume], threads: int, *, flip_averaging: bool = True
+        images: Mapping[str, Volume],
+        threads: int,
+        *,
+        flip_averaging: bool = True,
+        alone: Segmentation | None = None,
     ) -> Segmentation:
         assert flip_averaging
+        assert alone is None or len(images) > 1
         return segment(images, threads)
 
     method = dataclasses.replace(thalnet.METHOD, segment=instead)

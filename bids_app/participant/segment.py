@@ -188,7 +188,7 @@ def measure_contrasts(
     measurements: list[Measurement] = []
     for method, segmentation in anchor.segmentations.items():
         segmentations = {(measured.scan.contrast,): segmentation}
-        others = _segment_contrasts(method, segmenter[method], images, context)
+        others = _segment_contrasts(method, segmenter[method], images, segmentation, context)
         for contrasts, thalami in others.items():
             write_segmentation(
                 context.staging,
@@ -214,7 +214,11 @@ def measure_contrasts(
 
 
 def _segment_contrasts(
-    method: str, segment: Segment, images: Mapping[str, Volume], context: SessionContext
+    method: str,
+    segment: Segment,
+    images: Mapping[str, Volume],
+    alone: Segmentation,
+    context: SessionContext,
 ) -> dict[tuple[str, ...], Segmentation]:
     """Segment each contrast but the anchor, then all that gave a mask at once if possible."""
     anchor, *others = images
@@ -224,7 +228,8 @@ def _segment_contrasts(
         context.progress(Stage.SEGMENT, f"{', '.join(contrasts)}{how} with {method}")
         try:
             chosen = {contrast: images[contrast] for contrast in contrasts}
-            segmentations[contrasts] = segment(chosen, context.threads)
+            first = alone if contrasts[0] == anchor else None
+            segmentations[contrasts] = segment(chosen, context.threads, first)
         except BadDataError as error:
             context.notes.append(f"{', '.join(contrasts)} {verb} no mask by {method}: {error}")
 

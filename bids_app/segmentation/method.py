@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from bids_app.images.volume import Volume
 from bids_app.segmentation.result import Segmentation
 
-# (images by contrast, the anchor first; number of threads) -> segmentation
-Segment = Callable[[Mapping[str, Volume], int], Segmentation]
+
+class Segment(Protocol):
+    """Segments images by contrast, the anchor first, with a number of threads.
+
+    ``alone`` is the segmentation of the anchor alone if there is one: what was found in the whole
+    image then is the same for all images at once.
+    """
+
+    def __call__(
+        self, images: Mapping[str, Volume], threads: int, alone: Segmentation | None = None, /
+    ) -> Segmentation:
+        """Segment the images."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +35,9 @@ class BuiltInMethod:
     title : str
         As in sentences.
     segment : function
-        Takes a mapping of input channel to Volume (the anchor first), the number of threads, and
-        ``flip_averaging`` where ``flips``; returns a Segmentation on the grid of the first image.
+        Takes a mapping of input channel to Volume (the anchor first), the number of threads,
+        ``alone`` (as `Segment` does) where ``joint`` and ``flip_averaging`` where ``flips``;
+        returns a Segmentation on the grid of the first image.
     joint : bool
         Whether it takes all contrasts of a session at once where there are several.
     flips : bool

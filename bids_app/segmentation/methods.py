@@ -50,12 +50,19 @@ def segmenters(methods: Methods) -> dict[str, Segment]:
 
 
 def _segment(
-    method: BuiltInMethod, flip_averaging: bool, images: Mapping[str, Volume], threads: int
+    method: BuiltInMethod,
+    flip_averaging: bool,
+    images: Mapping[str, Volume],
+    threads: int,
+    alone: Segmentation | None = None,
 ) -> Segmentation:
     """Apply a method to images by contrast; of two that share a channel the first is taken."""
     channels: dict[str, Volume] = {}
     for contrast, image in images.items():
         channels.setdefault(CONTRASTS[contrast].channel, image)
+    settings: dict[str, object] = {}
+    if method.joint:
+        settings["alone"] = alone
     if method.flips:
-        return method.segment(channels, threads, flip_averaging=flip_averaging)
-    return method.segment(channels, threads)
+        settings["flip_averaging"] = flip_averaging
+    return method.segment(channels, threads, **settings)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from bids_app.images.geometry import Points
+
 
 @dataclass(frozen=True, kw_only=True)
 class Thalami:
@@ -44,6 +46,32 @@ class Thalami:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Head:
+    """What a network finds in a whole image, before the thalami are segmented.
+
+    Attributes
+    ----------
+    brain_mask : (X, Y, Z) uint8
+        1 inside the brain (parenchyma, ventricles and sulci).
+    thalami : (3,) float64
+        World coordinates (mm) of their middle.
+    explained : float
+        Share of the variance of the intensities between the tissues.
+    brain_volume, icv : float
+        Brain and intracranial volume in mm³; NaN if the image ends within the brain.
+    truncated : bool
+        Whether it does.
+    """
+
+    brain_mask: npt.NDArray[np.uint8]
+    thalami: Points
+    explained: float
+    brain_volume: float
+    icv: float
+    truncated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Segmentation(Thalami):
     """Labels, probabilities and brain mask of one image, on its grid.
 
@@ -53,7 +81,10 @@ class Segmentation(Thalami):
         Probability of the left and the right thalamus.
     brain_mask : (X, Y, Z) uint8
         1 inside the brain (parenchyma, ventricles and sulci).
+    head : Head or None
+        What was found in the whole image first; None if the method has no such step.
     """
 
     probseg: npt.NDArray[np.float32]
     brain_mask: npt.NDArray[np.uint8]
+    head: Head | None = None

@@ -28,7 +28,7 @@ from bids_app.images.volume import Volume
 from bids_app.segmentation.field_of_view import ends_within_brain
 from bids_app.segmentation.labels import filled, labels_of, touches_edge
 from bids_app.segmentation.method import BuiltInMethod
-from bids_app.segmentation.result import Segmentation
+from bids_app.segmentation.result import Head, Segmentation
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -68,7 +68,11 @@ _RECENTRE = 3.0
 
 
 def segment(
-    images: Mapping[str, Volume], threads: int = 1, *, flip_averaging: bool = True
+    images: Mapping[str, Volume],
+    threads: int = 1,
+    *,
+    flip_averaging: bool = True,
+    alone: Segmentation | None = None,
 ) -> Segmentation:
     """Segment the thalami and the brain of one session.
 
@@ -81,6 +85,8 @@ def segment(
         Processors that the networks may use.
     flip_averaging : bool
         Average the probabilities with those of the mirrored images (test-time augmentation).
+    alone : Segmentation, optional
+        That of the first image alone, to which the head network is not applied again then.
 
     Returns
     -------
@@ -98,14 +104,8 @@ def segment(
     if unknown or not images:
         raise ValueError(f"thalnet takes one or more of {CHANNELS}, got {sorted(images)}.")
     image = next(iter(images.values()))
-    head = infer_head(image, threads)
-    brain_mask = _brain_mask(head, image)
-    # Counted within the image: beyond its edge the network has no input.
-    brain_ml = np.count_nonzero(brain_mask) * image.voxel_volume / 1000
-    truncated = ends_within_brain(brain_mask, _centre_of_thalami(head), image)
-    low, high = _BRAIN_RANGE_ML
-    _check_volume("brain", brain_ml, (0.0 if truncated else low, high))
-    region = _infer_region(images, head, threads, flip_averaging)
+    head = (alone and alone.head) or _head(image, threads)
+    region = _infer_region(images, head.thalami, threads, flip_averaging)
     soft_volumes = region.probabilities[[_LEFT, _RIGHT]].sum((1, 2, 3), dtype=np.float64)
     _check_volume("thalamus", float(soft_volumes.sum()) / 1000, _THALAMUS_RANGE_ML)
     confidence = _confidence(region)
@@ -114,14 +114,15 @@ def segment(
     return Segmentation(
         dseg=dseg,
         probseg=probseg,
-        brain_mask=brain_mask,
+        brain_mask=head.brain_mask,
         soft_volumes=soft_volumes,
-        brain_volume=float("nan") if truncated else _volume(head.probabilities[_BRAIN]),
-        icv=float("nan") if truncated else _volume(1 - head.probabilities[0]),
+        brain_volume=head.brain_volume,
+        icv=head.icv,
         confidence=confidence,
         volume_error=BORDER_ERROR * _border_volume(region),
         cut_off=touches_edge(region.probabilities[[_LEFT, _RIGHT]].sum(0) >= 0.5),
-        truncated=truncated,
+        truncated=head.truncated,
+        head=head,
     )
 
 
@@ -143,6 +144,27 @@ class Inference:
     probabilities: FloatArray
     grid: Grid
     explained: float
+
+
+def _head(image: Volume, threads: int) -> Head:
+    """Find the brain and the thalami in a whole image; refuse implausible brains."""
+    inference = infer_head(image, threads)
+    brain_mask = _brain_mask(inference, image)
+    thalami = _centre_of_thalami(inference)
+    # Counted within the image: beyond its edge the network has no input.
+    brain_ml = np.count_nonzero(brain_mask) * image.voxel_volume / 1000
+    truncated = ends_within_brain(brain_mask, thalami, image)
+    low, high = _BRAIN_RANGE_ML
+    _check_volume("brain", brain_ml, (0.0 if truncated else low, high))
+    probabilities = inference.probabilities
+    return Head(
+        brain_mask=brain_mask,
+        thalami=thalami,
+        explained=inference.explained,
+        brain_volume=float("nan") if truncated else _volume(probabilities[_BRAIN]),
+        icv=float("nan") if truncated else _volume(1 - probabilities[0]),
+        truncated=truncated,
+    )
 
 
 def _volume(probabilities: FloatArray) -> float:
@@ -218,11 +240,10 @@ def infer_head(image: Volume, threads: int) -> Inference:
 
 
 def _infer_region(
-    images: Mapping[str, Volume], head: Inference, threads: int, flip_averaging: bool
+    images: Mapping[str, Volume], centre: Points, threads: int, flip_averaging: bool
 ) -> Inference:
     """Apply the region network around the thalami: 64 x 56 x 48 voxels of 1 mm."""
     channels = [images.get(name) for name in CHANNELS]
-    centre = _centre_of_thalami(head)
     for _ in range(2):
         grid = Grid.around(centre, _REGION_SHAPE, _REGION_SPACING)
         region = infer("region", channels, grid, threads, flip_averaging=flip_averaging)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from bids_app.images.volume import Volume
 from bids_app.options import Methods
 from bids_app.segmentation import atlas, thalnet
 from bids_app.segmentation.methods import BUILT_IN, built_in, segmenters
+from bids_app.segmentation.result import Segmentation
 
 
 def test_only_requested_methods_are_run_and_other_programs_are_passed_over() -> None:
@@ -27,8 +29,8 @@ def test_every_method_is_declared_under_its_name() -> None:
 def test_flip_averaging_is_thalnets(monkeypatch: pytest.MonkeyPatch, flip_averaging: bool) -> None:
     calls: list[tuple[object, ...]] = []
 
-    def flipping(images: object, threads: int, *, flip_averaging: bool) -> None:
-        calls.append((images, threads, flip_averaging))
+    def flipping(images: object, threads: int, *, flip_averaging: bool, alone: object) -> None:
+        calls.append((images, threads, flip_averaging, alone))
 
     def plain(images: object, threads: int) -> None:
         calls.append((images, threads))
@@ -38,8 +40,8 @@ def test_flip_averaging_is_thalnets(monkeypatch: pytest.MonkeyPatch, flip_averag
     for segment in segmenters(
         Methods(names=("thalnet", "atlas"), flip_averaging=flip_averaging)
     ).values():
-        segment({}, 3)
-    assert calls == [({}, 3, flip_averaging), ({}, 3)]
+        segment({}, 3, cast("Segmentation", "of the anchor"))
+    assert calls == [({}, 3, flip_averaging, "of the anchor"), ({}, 3)]
 
 
 def test_methods_get_images_by_input_channel(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,6 +147,18 @@ def test_contrasts_complement_each_other(head: tuple[Volume, np.ndarray]) -> Non
     assert dice(truth > 0, together.dseg > 0) > dice(truth > 0, alone.dseg > 0)
 
 
+def test_the_anchor_is_looked_at_once(
+    head: tuple[Volume, np.ndarray], plain: Segmentation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given the segmentation of the anchor alone, only the region network is applied."""
+    images = {"T1w": head[0], "R1map": head[0]}
+    twice = thalnet.segment(images, threads=2)
+    monkeypatch.setattr(thalnet, "infer_head", lambda *_: pytest.fail("the head network again"))
+    once = thalnet.segment(images, threads=2, alone=plain)
+    for name in ("dseg", "probseg", "brain_mask", "soft_volumes", "brain_volume", "icv"):
+        np.testing.assert_array_equal(getattr(once, name), getattr(twice, name))
+
+
 @pytest.mark.parametrize("contrasts", [(), ("PDw",), ("T1w", "bold")])
 def test_contrasts_it_does_not_know(head: tuple[Volume, np.ndarray], contrasts: tuple[str]) -> None:
     with pytest.raises(ValueError, match="one or more of"):
