@@ -51,6 +51,11 @@ class Column:
         return {"Description": self.description, **units}
 
 
+_AVAILABILITY = {
+    "available": "with images of the contrast",
+    "measured": "with thalamus volumes measured on the contrast",
+    "followed": "with thalamus volumes measured on the contrast in two sessions or more",
+}
 _SOFT = "summed probabilities, or partial volumes as reported by FreeSurfer"
 
 COLUMNS: Mapping[str, Column] = MappingProxyType(
@@ -232,6 +237,14 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "left_out": Column(
             "Excluded", "Participants excluded before the step: all, or those for the reason"
         ),
+        **{
+            f"{count}_{kind}": Column(f"{heading} {kind}", f"{heading} {which}")
+            for kind, which in _AVAILABILITY.items()
+            for count, heading in (
+                *(("participants", "Participants"), ("share", "Share of participants")),
+                ("sessions", "Sessions of participants" if kind == "followed" else "Sessions"),
+            )
+        },
         "subjects": Column("Participants", "Participants"),
         "scans": Column("Scans", "Repeat scans"),
         "n": Column("n", "Complete cases or pairs"),

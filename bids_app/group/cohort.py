@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bids_app.dataset.inputs import Offer
+from bids_app.dataset.listing import contrasts_in
 from bids_app.dataset.names import parse_name
 from bids_app.dataset.notes import Note
 from bids_app.dataset.tables import Column, Remarks, read_rows
@@ -32,6 +33,7 @@ from bids_app.options import Folders, Selection
 SCAN = ["participant_id", "session_id", "scan"]
 SESSION = list(IDENTITY)
 _KEYS = [*SCAN, "method", "contrast"]
+_IMAGE = [*SESSION, "contrast"]
 _ML = [name for name in VOLUME_COLUMNS if name.endswith("_ml")]
 # Both thalami of the largest brain have well below 40 mL, and no skull holds 10 litres.
 _MOST_THALAMUS_ML, _MOST_HEAD_ML = 100.0, 10_000.0
@@ -61,6 +63,8 @@ class Cohort:
         How tables were read that are not as BIDS has them.
     offers : tuple of Offer
         Clinical tables, their rows and columns, and whether they are used.
+    images : DataFrame
+        ``participant_id``, ``session_id`` and ``contrast`` of the images of the dataset.
     """
 
     table: pd.DataFrame
@@ -70,6 +74,7 @@ class Cohort:
     problems: tuple[str, ...]
     notes: tuple[Note, ...] = ()
     offers: tuple[Offer, ...] = ()
+    images: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_IMAGE))
 
 
 def read_cohort(
@@ -127,6 +132,7 @@ def read_cohort(
     for name in _DURATIONS:
         if name in columns:
             table[name], columns[name] = in_years(table[name], columns[name])
+    images = pd.DataFrame(sorted(contrasts_in(folders.bids_dir), key=str), columns=_IMAGE)
     table.insert(2, "segmentation", table["method"] + " " + table["contrast"])
     return Cohort(
         table=order_visits(table, acquisition_times(table, folders.bids_dir, remarks), time),
@@ -136,6 +142,7 @@ def read_cohort(
         problems=(*(problem.text for problem in remarks.problems), *problems),
         notes=tuple(remarks.notes),
         offers=tuple(remarks.offers),
+        images=images[_selected(images, selection)].reset_index(drop=True),
     )
 
 
@@ -233,18 +240,24 @@ def _volume(text: str, column: str, path: Path) -> float:
 
 def _select(volumes: pd.DataFrame, selection: Selection) -> pd.DataFrame:
     """Keep the selected participants and sessions."""
-    subjects = volumes["participant_id"].str.removeprefix("sub-")
-    keep = ~subjects.isin(selection.exclude_participant_labels)
-    if selection.participant_labels is not None:
-        keep &= subjects.isin(selection.participant_labels)
-    if selection.session_labels is not None:
-        sessions = volumes["session_id"].str.removeprefix("ses-")
-        keep &= sessions.isin(selection.session_labels)
+    keep = _selected(volumes, selection)
     if not keep.any():
         raise NothingSelectedError(
             f"The selected labels match none of the {len(volumes)} volumes of the results."
         )
     return volumes[keep].reset_index(drop=True)
+
+
+def _selected(rows: pd.DataFrame, selection: Selection) -> pd.Series:
+    """Determine which rows are of selected participants and sessions."""
+    subjects = rows["participant_id"].astype("str").str.removeprefix("sub-")
+    keep = ~subjects.isin(selection.exclude_participant_labels)
+    if selection.participant_labels is not None:
+        keep &= subjects.isin(selection.participant_labels)
+    if selection.session_labels is not None:
+        sessions = rows["session_id"].astype("str").str.removeprefix("ses-")
+        keep &= sessions.isin(selection.session_labels)
+    return keep
 
 
 def _join(

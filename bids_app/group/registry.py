@@ -13,6 +13,7 @@ from bids_app.group.analysis import Analysis
 _MODULES = (
     "flow",
     "characteristics",
+    "availability",
     "qc",
     "volumes",
     "icv",
