@@ -88,8 +88,8 @@ def _sessions(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _findings(table: pd.DataFrame) -> str:
     texts = [
-        f"{row.contrast} {row.participants_followed} ({100 * row.share_followed:.1f} %)"
-        for row in table.itertuples()
+        f"{row['contrast']} {row['participants_followed']} ({100 * row['share_followed']:.1f} %)"
+        for row in table.to_dict("records")
     ]
     return f"Participants measured in two sessions or more: {', '.join(texts)}."
 
