@@ -90,10 +90,13 @@ class Choice(Generic[T]):
         The chosen one first.
     sentence : str
         What was chosen and why; empty if there was no choice.
+    decisive : Criterion or None
+        What separates the first from the second; None if nothing does, or there was no choice.
     """
 
     ranked: tuple[T, ...]
     sentence: str = ""
+    decisive: Criterion | None = None
 
     @property
     def chosen(self) -> T:
@@ -130,7 +133,7 @@ def choose(candidates: Iterable[Candidate[T]], what: str) -> Choice[T]:
         reason = f"nothing separates it from {names[1]}, and it is the first by name"
     others = ", ".join(names[1:])
     sentence = f"Of {len(names)} {what}, {names[0]} is used: {reason}. Not used: {others}."
-    return Choice(tuple(each.item for each in ranked), sentence)
+    return Choice(tuple(each.item for each in ranked), sentence, decisive)
 
 
 def usable(paths: Iterable[Path]) -> tuple[list[Path], list[Note]]:

@@ -83,8 +83,12 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
             "those of the first session and of the follow-up",
         ),
         "counted": Column(
-            "Counted", "Whether the scan counts for its session, no for its other repeat scans"
+            "Counted",
+            "Whether the volume counts for its session; no for other repeat scans, and for what is "
+            "excluded from all analyses",
         ),
+        "choice": Column("Choice", "What the scan that counts is, and the others are not"),
+        "other_scans": Column("Other scans", "Scans of the session that do not count"),
         "segmentation": Column(
             "Segmentation", "Segmentation method and the contrast it was applied to"
         ),

@@ -65,7 +65,22 @@ class CohortResults:
     def problems(self) -> list[str]:
         """Inputs that could not be used, and why, each once."""
         met = [problem for result in self.results.values() for problem in result.problems]
+        if any(result.of_change for result in self.results.values()):
+            met += [
+                f"{name}: the first session and the follow-up differ in contrast agent ({agents}); "
+                "their change is not one of volume alone."
+                for name, agents in self.study.agent_changes.items()
+            ]
         return list(dict.fromkeys([*self.study.cohort.problems, *self.unreadable, *met]))
+
+    @property
+    def agent_note(self) -> str:
+        """Sentence on the participants whose sessions differ in contrast agent; may be empty."""
+        count = len(self.study.agent_changes)
+        if not count:
+            return ""
+        sessions = f"The sessions of {count} of {len(self.study.followup)} participants differ"
+        return f"{sessions} in contrast agent: their change is not one of volume alone."
 
     @property
     def notes(self) -> list[str]:

@@ -51,7 +51,8 @@ def write_outputs(
         svgs: dict[str, str] = {}
         for result in report.results.values():
             for name, table in result.tables.items():
-                _write_table(staging, name, table, report.study)
+                agents = report.agent_note if result.of_change else ""
+                _write_table(staging, name, table, report.study, agents)
             for name in result.figures:
                 svgs[name], png = figures[name].result()
                 staging.text(f"group/figures/{name}.svg", svgs[name])
@@ -62,13 +63,17 @@ def write_outputs(
         staging.text("group.html", cohort_page(page))
 
 
-def _write_table(staging: Staging, name: str, table: ResultTable, study: Study) -> None:
-    """Write a table, and its columns and settings as JSON."""
+def _write_table(
+    staging: Staging, name: str, table: ResultTable, study: Study, agents: str
+) -> None:
+    """Write a table, and as JSON its columns, its settings and what contrast agents bias."""
     columns = table.data.columns
     described = describe_columns(columns, study.cohort.columns)
     settings = dict(table.settings)
     if columns.str.endswith("ci_low").any():
         settings["Confidence"] = study.plan.confidence
+    if agents:
+        settings["ContrastAgents"] = agents
     staging.table(f"group/{name}.tsv", table.data)
     staging.json(
         f"group/{name}.json", {**described, **({"Settings": settings} if settings else {})}

@@ -8,10 +8,11 @@ import pandas as pd
 
 from bids_app import __version__
 from bids_app.derivatives.columns import COLUMNS
+from bids_app.group.analysis import Analysis
 from bids_app.group.cohort_results import CohortResults
 from bids_app.group.mapping import CALIBRATED
 from bids_app.group.methods import methods_section, references
-from bids_app.group.result import Result
+from bids_app.group.result import Display
 from bids_app.group.study import Study
 from bids_app.report.cohort_page import CohortReport, Section, SessionStatus
 from bids_app.report.tables import ColumnTexts
@@ -34,12 +35,12 @@ def page_of(report: CohortResults, dataset: str, svgs: Mapping[str, str]) -> Coh
     """
     table = report.study.table
     sections = [
-        section
-        for analysis in report.analyses
-        for section in _sections(analysis.heading, report.results[analysis.name], svgs)
+        section for analysis in report.analyses for section in _sections(analysis, report, svgs)
     ]
     overview = Section(
-        "Analyses", "Completed analyses, and analyses that were not possible.", report.overview
+        title="Analyses",
+        caption="Completed analyses, and analyses that were not possible.",
+        table=report.overview,
     )
     return CohortReport(
         dataset=dataset,
@@ -69,15 +70,28 @@ def session_status(record: Outcome) -> SessionStatus:
     )
 
 
-def _sections(heading: str, result: Result, svgs: Mapping[str, str]) -> Iterator[Section]:
+def _sections(
+    analysis: Analysis, report: CohortResults, svgs: Mapping[str, str]
+) -> Iterator[Section]:
     """Yield the figures of an analysis, then its tables."""
+    result, heading = report.results[analysis.name], analysis.heading
+    agents = report.agent_note if result.of_change else ""
     for name, drawn in result.figures.items():
-        yield Section(drawn.title, caption=drawn.caption, svg=svgs[name], part=heading)
+        caption = _joined(drawn.caption, agents)
+        yield Section(title=drawn.title, caption=caption, svg=svgs[name], part=heading)
     for name, table in result.tables.items():
-        if table.shown:
-            caption = " ".join(filter(None, (table.caption, _more_rows(table.data, name))))
-            shown = table.data.head(MOST_ROWS)
-            yield Section(table.title, caption=caption, table=shown, part=heading)
+        if table.display is not Display.FILE:
+            yield Section(
+                title=table.title,
+                caption=_joined(table.caption, agents, _more_rows(table.data, name)),
+                table=table.data.head(MOST_ROWS),
+                part=heading,
+                folded=table.display is Display.FOLDED,
+            )
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
 
 
 def _column_texts(study: Study) -> ColumnTexts:
@@ -111,7 +125,7 @@ def _note(table: pd.DataFrame) -> str:
         "prediction intervals; all other volumes, and all analyses of volumes, are as measured."
     )
     notes = [calibrated] if CALIBRATED[0] in table else []
-    return " ".join(filter(None, [*notes, _more_rows(table, "volumes")]))
+    return _joined(*notes, _more_rows(table, "volumes"))
 
 
 def _more_rows(table: pd.DataFrame, name: str) -> str:

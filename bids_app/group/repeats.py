@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from bids_app.dataset.choice import Candidate, choose
+from bids_app.dataset.choice import Candidate, Choice, choose
 from bids_app.dataset.names import parse_name
 from bids_app.derivatives.names import image_of_scan
 from bids_app.group.cohort import SESSION
 
 # Scans that differ in other entities show the head in another way, or another part of it.
 _MAY_DIFFER = ("sub", "ses", "acq", "run")
+# Why a scan counts where the rule does not separate it from another.
+UNDECIDED = "is the first by name"
 
 
-def places(scans: pd.DataFrame, output_dir: Path) -> pd.Series:
+def rank_scans(scans: pd.DataFrame, output_dir: Path) -> list[Choice[str]]:
     """Rank the scans of each session by the rule of `bids_app.dataset.choice`.
 
     Parameters
@@ -27,20 +30,47 @@ def places(scans: pd.DataFrame, output_dir: Path) -> pd.Series:
 
     Returns
     -------
-    Series of int
-        For each row the place of its scan in its session; that in place 0 counts.
+    list of Choice
+        One per session; the first scan counts.
     """
     flagged = (scans["qc"] == "check").groupby(scans["scan"]).sum()
-    places: dict[str, int] = {}
+    candidates = {
+        name: Candidate(item=name, path=output_dir / image_of_scan(name), flagged=int(count))
+        for name, count in zip(flagged.index.astype("str"), flagged, strict=True)
+    }
     sessions = scans[["participant_id", "session_id", "scan"]].drop_duplicates()
-    for _, names in sessions.groupby(SESSION, dropna=False)["scan"]:
-        candidates = [
-            Candidate(item=name, path=output_dir / image_of_scan(name), flagged=int(flagged[name]))
-            for name in map(str, names)
-        ]
-        ranked = choose(candidates, "repeat scans").ranked
-        places |= {name: place for place, name in enumerate(ranked)}
-    return scans["scan"].map(places)
+    return [
+        choose((candidates[name] for name in names), "repeat scans")
+        for _, names in sessions.groupby(SESSION, dropna=False)["scan"]
+    ]
+
+
+def repeats_table(choices: Iterable[Choice[str]], scans: pd.DataFrame) -> pd.DataFrame:
+    """List the sessions with several scans: which one counts, why, and which do not.
+
+    Parameters
+    ----------
+    choices : iterable of Choice
+        From `rank_scans`.
+    scans : DataFrame
+        The scans that were ranked.
+
+    Returns
+    -------
+    DataFrame
+        ``participant_id``, ``session_id``, ``scan``, ``choice`` and ``other_scans``.
+    """
+    several = [choice for choice in choices if len(choice.ranked) > 1]
+    table = pd.DataFrame(
+        {
+            "scan": [choice.chosen for choice in several],
+            "choice": [choice.decisive or UNDECIDED for choice in several],
+            "other_scans": [", ".join(choice.ranked[1:]) for choice in several],
+        },
+        dtype="str",
+    )
+    sessions = scans[["scan", *SESSION]].drop_duplicates("scan")
+    return table.merge(sessions, on="scan")[[*SESSION, "scan", "choice", "other_scans"]]
 
 
 def kind_of_scan(scan: str) -> str:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+
+class Display(Enum):
+    """Where a table is shown: on the page, there on request only, or in its file alone."""
+
+    PAGE = "page"
+    FOLDED = "folded"
+    FILE = "file"
 
 
 @dataclass(frozen=True)
@@ -23,15 +32,14 @@ class ResultTable:
     data : DataFrame
     settings : mapping of str to object
         Conventions and choices behind the numbers, for the JSON file of the table.
-    shown : bool
-        Whether the page shows the table, or only its file holds it.
+    display : Display
     """
 
     title: str
     caption: str
     data: pd.DataFrame
     settings: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
-    shown: bool = True
+    display: Display = Display.PAGE
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,8 @@ class Result:
         not used.
     impossible : mapping of str to str
         Parts of the analysis that are not possible, and why.
+    of_change : bool
+        Whether it is about change between sessions, which contrast agent in one of them biases.
     """
 
     tables: Mapping[str, ResultTable] = field(default_factory=lambda: MappingProxyType({}))
@@ -74,6 +84,7 @@ class Result:
     problems: tuple[str, ...] = ()
     reason: str = ""
     impossible: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    of_change: bool = False
 
 
 class NotApplicableError(ValueError):

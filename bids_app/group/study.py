@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bids_app.dataset.choice import Choice
 from bids_app.group.analysis_file import AnalysisPlan
 from bids_app.group.cohort import SESSION, Cohort
 from bids_app.group.intracranial import IntracranialVolumes, intracranial_volumes
 from bids_app.group.mapping import calibrated, calibration_table
 from bids_app.group.masks import LabelledScans, labelled_scans, overlap_with_reference
-from bids_app.group.repeats import places
+from bids_app.group.repeats import rank_scans
 from bids_app.group.result import NotApplicableError
 from bids_app.statistics.change import change_table
 from bids_app.statistics.description import summary_table
@@ -109,9 +110,15 @@ class Study:
         return table[keep].reset_index(drop=True)
 
     @cached_property
+    def ranked(self) -> list[Choice[str]]:
+        """For each session its scans to analyse, the one that counts first."""
+        return rank_scans(self.scans, self.output_dir)
+
+    @cached_property
     def volumes(self) -> pd.DataFrame:
         """One row per session and segmentation: that of the scan that counts among repeats."""
-        ranked = self.scans.assign(place=places(self.scans, self.output_dir))
+        places = {name: place for each in self.ranked for place, name in enumerate(each.ranked)}
+        ranked = self.scans.assign(place=self.scans["scan"].map(places))
         ranked = ranked.sort_values([*SESSION, "visit", "place"], kind="stable")
         return ranked.drop(columns="place").drop_duplicates(
             [*SESSION, "segmentation"], ignore_index=True
@@ -201,17 +208,14 @@ class Study:
         return table[ordered].merge(clinical, on="participant_id", how="left")
 
     @cached_property
-    def agent_changes(self) -> list[str]:
-        """Sentences on participants whose sessions differ in contrast agent."""
+    def agent_changes(self) -> dict[str, str]:
+        """Contrast agents of both sessions, by participant whose sessions differ in them."""
+        if self.followup.empty:
+            return {}
         table = self.changes
         differing = table[table["contrast_agent"].str.contains(",", na=False)]
-        return [
-            f"{name}: the first session and the follow-up differ in contrast agent "
-            f"({agents}); their change is not one of volume alone."
-            for name, agents in differing.groupby("participant_id")["contrast_agent"]
-            .first()
-            .items()
-        ]
+        agents = differing.groupby("participant_id")["contrast_agent"].first()
+        return {str(name): str(text) for name, text in agents.items()}
 
     @cached_property
     def overlap(self) -> tuple[pd.DataFrame, list[str]]:

@@ -45,7 +45,7 @@ class SessionStatus:
     page: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Section:
     """Section of the cohort page with a figure or a table.
 
@@ -57,6 +57,8 @@ class Section:
         From `bids_app.report.plots.figure_svg`, which escapes its text; inserted unescaped.
     part : str
         Heading shared by consecutive sections of the same part; empty for none.
+    folded : bool
+        Whether the table is shown on request only.
     """
 
     title: str
@@ -64,6 +66,7 @@ class Section:
     table: pd.DataFrame | None = None
     svg: str = ""
     part: str = ""
+    folded: bool = False
 
 
 @dataclass(frozen=True)

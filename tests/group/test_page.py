@@ -8,7 +8,7 @@ import pytest
 from bids_app.group import page
 from bids_app.group.analysis import Analysis
 from bids_app.group.cohort_results import CohortResults
-from bids_app.group.result import Result, ResultTable
+from bids_app.group.result import Display, Result, ResultTable
 from bids_app.group.study import Study
 from bids_app.run.outcome import Outcome
 
@@ -19,7 +19,7 @@ def report(study: Study) -> CohortResults:
     table = pd.DataFrame({"n": range(5)})
     tables = {
         "shown": ResultTable("Shown", "Five rows.", table),
-        "hidden": ResultTable("Hidden", "", table, shown=False),
+        "hidden": ResultTable("Hidden", "", table, display=Display.FILE),
     }
     results = {
         "a": Result(tables=tables, methods="Done.", impossible={"part": "too few"}),

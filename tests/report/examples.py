@@ -128,9 +128,14 @@ def cohort_report(text: str = "01") -> CohortReport:
         methods=f"Methods {text}.",
         citation=f"Someone 2026 {text}",
         sections=(
-            Section(f"Volumes {text}", f"Every scan {text}", svg=figure_svg(plot)),
-            Section("Again", svg=figure_svg(plot), part=f"Agreement {text}"),
-            Section("Agreement", "Intervals are 95 %.", table, part=f"Agreement {text}"),
+            Section(title=f"Volumes {text}", caption=f"Every scan {text}", svg=figure_svg(plot)),
+            Section(title="Again", svg=figure_svg(plot), part=f"Agreement {text}"),
+            Section(
+                title="Agreement",
+                caption="Intervals are 95 %.",
+                table=table,
+                part=f"Agreement {text}",
+            ),
         ),
         columns=ColumnTexts(
             headings={"total_ml": f"Both thalami {text} (mL)", "p": "p-value"},

@@ -73,7 +73,7 @@ def test_rows_and_plots_share_the_subject() -> None:
 def test_a_wide_figure_spans_both_columns(methods: int, *, wide: bool) -> None:
     names = [f"thalnet {number}" for number in range(methods)]
     table = pd.DataFrame({"subject": "01", "method": names, "total_ml": 12.0})
-    figure = Section("Figure", svg=figure_svg(volume_stripplot(table, "total_ml")))
+    figure = Section(title="Figure", svg=figure_svg(volume_stripplot(table, "total_ml")))
     page = Page(cohort_page(replace(MINIMAL_COHORT, sections=(figure,))))
     assert [each.get("class") == "wide" for each in page.all("section")].count(True) == wide
 
@@ -86,7 +86,7 @@ def test_section_without_svg_markup_is_refused() -> None:
         software={},
         methods="",
         citation="",
-        sections=(Section("a", svg="b"),),
+        sections=(Section(title="a", svg="b"),),
     )
     with pytest.raises(ValueError, match="'a' holds no SVG"):
         cohort_page(report)
@@ -114,7 +114,9 @@ def test_results_of_a_session_are_linked_to_its_page() -> None:
             "qc_reason": ["edge", "edge", "edge"],
         }
     )
-    report = replace(cohort_report(), sections=(Section("Segmentations to review", "", table),))
+    report = replace(
+        cohort_report(), sections=(Section(title="Segmentations to review", table=table),)
+    )
     anchors = Page(cohort_page(report)).all("a")
     links = [each["href"] for each in anchors if each["href"].startswith("./")]
     # Two of the volumes, two of the section: the third subject has no page.

@@ -6,7 +6,7 @@ import pandas as pd
 
 from bids_app.group.analysis import Analysis
 from bids_app.group.conventions import SIGNED_RANK
-from bids_app.group.result import Result, ResultFigure, ResultTable
+from bids_app.group.result import Display, Result, ResultFigure, ResultTable
 from bids_app.group.study import CHANGES, Study
 from bids_app.report.cohort_plots import grouped_boxplot
 from bids_app.statistics.comparison import pairwise_signed_rank
@@ -49,7 +49,7 @@ def analyse(study: Study) -> Result:
         "first session, and compared between methods by Wilcoxon signed-rank tests.",
         findings=_findings(summary),
         references=("ibrahim2026", "wilcoxon1945", "benjamini1995"),
-        problems=tuple(study.agent_changes),
+        of_change=True,
     )
 
 
@@ -57,7 +57,7 @@ def _tables(study: Study, changes: pd.DataFrame, summary: pd.DataFrame) -> dict[
     """Tabulate changes, their summary, and the tests between methods."""
     plan = study.plan.change
     return {
-        "change": ResultTable("Changes", "", changes, _SETTINGS, shown=False),
+        "change": ResultTable("Changes", "", changes, _SETTINGS, display=Display.FILE),
         "change_summary": ResultTable(
             "Volume change",
             "Change of both thalami, mL and % of the first session, also per year; percentile "

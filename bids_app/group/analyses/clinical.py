@@ -11,6 +11,7 @@ from bids_app.group.analysis import Analysis
 from bids_app.group.analysis_file import ModelSet
 from bids_app.group.models import PreparedSet, covariate_text, outcome_column, prepare
 from bids_app.group.result import (
+    Display,
     NotApplicableError,
     Result,
     ResultFigure,
@@ -43,7 +44,7 @@ def analyse(study: Study) -> Result:
             prepared = prepare(study, models)
         except NotApplicableError as error:
             data = _without_result(study, models, str(error))
-            tables[name] = ResultTable(_title(models), "", data, shown=False)
+            tables[name] = ResultTable(_title(models), "", data, display=Display.FILE)
             impossible[models.name] = str(error)
             continue
         data, fits = fit_set(prepared, models, study.plan.confidence)
@@ -63,6 +64,7 @@ def analyse(study: Study) -> Result:
         methods=" ".join(methods),
         findings=" ".join(findings),
         references=("ibrahim2026", "seabold2010", "benjamini1995", "mackinnon1985"),
+        of_change=any(models.type != "cross-sectional" for models in study.plan.model),
         reason="" if methods else "no model could be fitted",
         impossible=impossible,
     )

@@ -68,6 +68,7 @@ def analyse(study: Study) -> Result:
         + (", ".join(significant) or "no method")
         + f" (p < {SIGNIFICANT:g}, not adjusted for the number of methods).",
         references=("zivadinov2022",),
+        of_change=True,
         reason="" if tests["p"].notna().any() else str(tests["reason"].iloc[0]),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bids_app.group.analysis import Analysis
 from bids_app.group.intracranial import MOST_DEVIATION
-from bids_app.group.result import NotApplicableError, Result, ResultTable
+from bids_app.group.result import Display, NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
 
 
@@ -17,7 +17,8 @@ def analyse(study: Study) -> Result:
         "ICV": icv.source,
         "Session": "median over its scans, of the first contrast on which it was measured",
     }
-    tables = {"icv": ResultTable("Intracranial volumes", "", icv.visits, settings, shown=False)}
+    title, in_file = "Intracranial volumes", Display.FILE
+    tables = {"icv": ResultTable(title, "", icv.visits, settings, display=in_file)}
     deviating, sessions = len(icv.to_check), len(icv.visits)
     finding = (
         f"{deviating} of {sessions} sessions deviated by more than {MOST_DEVIATION:g} % from the "

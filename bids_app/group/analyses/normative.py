@@ -7,7 +7,7 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 from bids_app.group.analysis import Analysis
-from bids_app.group.result import NotApplicableError, Result, ResultTable
+from bids_app.group.result import Display, NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
 from bids_app.statistics.normative import NormativeModel, assess_subjects, fit_normative
 from bids_app.statistics.samples import Interval
@@ -52,7 +52,7 @@ def analyse(study: Study) -> Result:
     return Result(
         tables={
             "normative": ResultTable(
-                "Individual participants", "", individuals, settings, shown=False
+                "Individual participants", "", individuals, settings, display=Display.FILE
             ),
             "normative_summary": ResultTable(
                 "Participants with a reduced volume",

@@ -6,7 +6,7 @@ import pandas as pd
 
 from bids_app.group.analysis import Analysis
 from bids_app.group.conventions import SIGNED_RANK
-from bids_app.group.result import Result, ResultFigure, ResultTable
+from bids_app.group.result import Display, Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
 from bids_app.report.drawing import DISTANCE_NAMES
 from bids_app.report.plots import overlap_boxplot
@@ -34,7 +34,9 @@ def analyse(study: Study) -> Result:
     )
     return Result(
         tables={
-            "overlap": ResultTable("Overlap of each scan", "", all_scans, _SETTINGS, shown=False),
+            "overlap": ResultTable(
+                "Overlap of each scan", "", all_scans, _SETTINGS, display=Display.FILE
+            ),
             "overlap_summary": ResultTable(
                 "Overlap with the reference",
                 "Dice, precision and sensitivity from 0 to 1, surface distances in mm; percentile "

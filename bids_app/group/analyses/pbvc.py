@@ -85,7 +85,7 @@ def analyse(study: Study) -> Result:
         + ", ".join(f"{row.method} r = {row.r:.2f} (n = {row.n})" for row in estimated.itertuples())
         + ".",
         references=("ibrahim2026", *brain.references, "williams1959", "steiger1980"),
-        problems=tuple(study.agent_changes),
+        of_change=True,
         reason="" if len(estimated) else str(table["reason"].iloc[0]),
     )
 

@@ -44,6 +44,7 @@ def analyse(study: Study) -> Result:
         f"of annual change ({100 * trial.slowing:g} % slowing, {100 * trial.power:g} % power).",
         findings=_findings(everyone),
         references=("fox2000",),
+        of_change=True,
         reason="" if table["sample_size"].notna().any() else str(table["reason"].iloc[0]),
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
 from bids_app.group.mapping import CALIBRATED
-from bids_app.group.repeats import places
-from bids_app.group.result import Result, ResultFigure, ResultTable
+from bids_app.group.repeats import repeats_table
+from bids_app.group.result import Display, Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
 from bids_app.report.cohort_plots import grouped_boxplot
 from bids_app.report.plots import volume_stripplot
@@ -22,7 +23,7 @@ def analyse(study: Study) -> Result:
     calibrated = CALIBRATED[0] in first
     measures = ["total_ml", CALIBRATED[0]] if calibrated else ["total_ml"]
     tables = {
-        "volumes": ResultTable("Volumes", "", _counted(study), shown=False),
+        "volumes": ResultTable("Volumes", "", _counted(study), display=Display.FILE),
         "volumes_summary": ResultTable(
             "Volumes at the first session",
             "Volume of both thalami, mL; percentile bootstrap intervals.",
@@ -38,6 +39,11 @@ def analyse(study: Study) -> Result:
             study.summarise(by_diagnosis, ["total_ml"], ["method", "diagnosis"]),
             study.bootstrap,
         )
+    repeats = repeats_table(study.ranked, study.scans)
+    if len(repeats):
+        tables["repeat_scans"] = ResultTable(
+            "Repeat scans", _caption(study, repeats), repeats, display=Display.FOLDED
+        )
     return Result(
         tables=tables,
         figures={"volumes": _figure(study, first)},
@@ -47,10 +53,21 @@ def analyse(study: Study) -> Result:
 
 
 def _counted(study: Study) -> pd.DataFrame:
-    """Mark the scan of each session that counts among repeats."""
-    place = places(study.table, study.output_dir)
-    counted = place.map(lambda value: "no" if value else "yes")
-    return study.table.assign(counted=counted)
+    """Mark the rows that count for their session among those of repeat scans."""
+    key = ["scan", "segmentation"]
+    rows = pd.MultiIndex.from_frame(study.table[key])
+    counted = rows.isin(pd.MultiIndex.from_frame(study.volumes[key]))
+    return study.table.assign(counted=np.where(counted, "yes", "no"))
+
+
+def _caption(study: Study, repeats: pd.DataFrame) -> str:
+    """State in how many sessions one of several scans counts, and why."""
+    counts = repeats["choice"].value_counts()
+    reasons = ", ".join(f"{reason} ({count})" for reason, count in counts.items())
+    return (
+        f"In {len(repeats)} of {len(study.ranked)} sessions several scans were measured, of which "
+        f"one counts: the one that {reasons}. It is marked in group/volumes.tsv (counted)."
+    )
 
 
 def _figure(study: Study, first: pd.DataFrame) -> ResultFigure:
