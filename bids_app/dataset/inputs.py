@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -14,9 +15,10 @@ from bids_app.dataset.staging import write_if_different
 _MOST_NAMES = 5
 # What each column holds, by its name.
 _COLUMNS = {
-    "path": "Folder or file relative to the dataset, or name of a row, column or filter key",
+    "path": "Folder or file relative to the dataset, BIDS URI of a map of another dataset, or name "
+    "of a row, column or filter key",
     "kind": "What is offered",
-    "status": "used; not used; or considered: warnings in sessions.tsv name what is not chosen",
+    "status": "used or not used",
     "reason": "Why it is not used; n/a if it is",
 }
 
@@ -38,7 +40,7 @@ class OfferKind(StrEnum):
 
 
 TABLE_PARTS = (OfferKind.TABLE, OfferKind.ROW, OfferKind.COLUMN)
-_CONSIDERED = "considered"
+_OF_SUBJECT = re.compile(r"(?:bids:[^:]*:)?(sub-[^/]+)/(?:(ses-[^/]+)/)?")
 
 
 @dataclass(frozen=True)
@@ -48,28 +50,37 @@ class Offer:
     Attributes
     ----------
     path : str
-        Folder or file relative to the dataset, or name of a row, column or filter key.
+        Folder or file relative to the dataset, BIDS URI of an image of another one, or name of a
+        row, column or filter key.
     kind : OfferKind
     reason : str
         Why it is not used, as a phrase without full stop; empty if it is.
     expected : bool
         Whether that is so in every proper dataset: it is in the table only, as functional images.
-    considered : bool
-        Whether it is among the images of which its session chooses, as the notes of that show.
+    pending : bool
+        Whether the reason only holds until its session has been measured.
     """
 
     path: str
     kind: OfferKind
     reason: str = ""
     expected: bool = False
-    considered: bool = False
+    pending: bool = False
 
     @property
     def status(self) -> str:
         """Entry of the table."""
-        if self.considered:
-            return _CONSIDERED
         return "not used" if self.reason else "used"
+
+    @property
+    def owner(self) -> str | None:
+        """Name of the session or subject whose folder it is in; None for what is of the dataset.
+
+        >>> Offer("sub-01/ses-02/anat/sub-01_ses-02_T1w.nii", OfferKind.SCAN).owner
+        'sub-01_ses-02'
+        """
+        match = None if self.kind in TABLE_PARTS else _OF_SUBJECT.match(self.path)
+        return "_".join(filter(None, match.groups())) if match else None
 
 
 @dataclass
@@ -130,17 +141,6 @@ def _line(kind: OfferKind, reason: str, paths: Sequence[str]) -> str:
     return f"{len(paths)} {kind}{plural} not used ({reason}): {names}."
 
 
-def update_inputs(output_dir: Path, offers: Iterable[Offer]) -> None:
-    """Write the table at the start of a run, unless the run is one task of a SLURM array.
-
-    Each of many tasks would replace the table of all by one of its own sessions. Rows of clinical
-    tables, which the group stage reads, are kept.
-    """
-    if not os.environ.get("SLURM_ARRAY_TASK_ID"):
-        kinds = [kind for kind in OfferKind if kind not in TABLE_PARTS]
-        replace_inputs(output_dir, offers, kinds)
-
-
 def write_inputs(output_dir: Path, offers: Iterable[Offer]) -> None:
     """Write ``logs/inputs.tsv`` and its description.
 
@@ -165,35 +165,16 @@ def write_inputs(output_dir: Path, offers: Iterable[Offer]) -> None:
     write_if_different(table.with_suffix(".json"), json.dumps(described, indent=2) + "\n")
 
 
-def replace_inputs(output_dir: Path, offers: Iterable[Offer], kinds: Collection[OfferKind]) -> None:
-    """Write the table again, with the rows of some kinds replaced.
-
-    Parameters
-    ----------
-    output_dir : Path
-    offers : iterable of Offer
-    kinds : collection of OfferKind
-        Rows of these kinds are dropped, all others are kept.
-
-    Raises
-    ------
-    CannotCreateError
-        If it cannot be written.
-    """
+def read_inputs(output_dir: Path) -> list[Offer]:
+    """Read the rows of ``logs/inputs.tsv``; none if it is not there, and none that is damaged."""
     path = output_dir / "logs" / "inputs.tsv"
     try:
         rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
     except (OSError, ValueError):
-        rows = []
-    others = [row for row in rows if len(row) == len(_COLUMNS) and row[1] not in kinds]
-    kept = [
-        Offer(
-            name,
-            OfferKind(kind),
-            "" if reason == "n/a" else reason,
-            considered=status == _CONSIDERED,
-        )
-        for name, kind, status, reason in others
-        if kind in list(OfferKind)
+        return []
+    kinds = list(OfferKind)
+    return [
+        Offer(row[0], OfferKind(row[1]), "" if row[3] == "n/a" else row[3])
+        for row in rows
+        if len(row) == len(_COLUMNS) and row[1] in kinds
     ]
-    write_inputs(output_dir, [*kept, *offers])

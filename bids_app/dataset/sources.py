@@ -52,6 +52,11 @@ class SourceImage:
         """BIDS URI, ``bids:raw:sub-01/anat/sub-01_T1w.nii.gz``."""
         return f"bids:{self.dataset}:{self.path.relative_to(self.root).as_posix()}"
 
+    @property
+    def place(self) -> str:
+        """Path below the dataset, or BIDS URI in another one."""
+        return _place(self.path, self.dataset, self.root)
+
     @cached_property
     def metadata(self) -> Mapping[str, object]:
         """Fields of its JSON files; raises BadDataError if one of them cannot be read."""
@@ -113,7 +118,7 @@ class SourceImage:
 
 
 def find_sources(
-    session: Session, folders: Folders, notes: list[Note] | None = None
+    session: Session, folders: Folders, copies: dict[str, Note] | None = None
 ) -> tuple[SourceImage, ...]:
     """List a session's images from which maps can be made, by their names alone.
 
@@ -122,8 +127,8 @@ def find_sources(
     session : Session
     folders : Folders
         The raw data and, if given, the derivative ``qmri``.
-    notes : list of Note, optional
-        Gets one for each image that is not used because another has the same name.
+    copies : dict of str to Note, optional
+        Gets, by its place, a note on each image that is not used because another has the same name.
 
     Returns
     -------
@@ -142,9 +147,10 @@ def find_sources(
         paths, passed_by = usable(
             path for path in named if parse_name(path.name).suffix in _SUFFIXES
         )
-        if notes is not None:
+        for note in passed_by:
             # Phase images are usual in addition to the magnitudes.
-            notes += [note for note in passed_by if note.kind is NoteKind.CHOICE]
+            if copies is not None and note.kind is NoteKind.CHOICE:
+                copies[_place(Path(note.path), dataset, root)] = note
         for path in paths:
             entities, suffix = parse_name(path.name)
             if is_source(entities, suffix):
@@ -159,6 +165,11 @@ def find_sources(
                     )
                 )
     return tuple(images)
+
+
+def _place(path: Path, dataset: str, root: Path) -> str:
+    relative = path.relative_to(root).as_posix()
+    return relative if dataset == "raw" else f"bids:{dataset}:{relative}"
 
 
 def is_source(entities: Mapping[str, str], suffix: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 
-from bids_app.dataset.inputs import TABLE_PARTS, replace_inputs
+from bids_app.dataset.inputs import TABLE_PARTS
 from bids_app.dataset.staging import prepare_output
 from bids_app.errors import BadDataError, ExitCode
 from bids_app.group.analysis import Analysis
@@ -25,8 +25,9 @@ from bids_app.options import Options
 from bids_app.programs.siena import folder_of_reports
 from bids_app.report.plots import figure_files
 from bids_app.run.outcome import Outcome
-from bids_app.run.records import read_records, write_session_table
+from bids_app.run.records import read_records
 from bids_app.run.spawning import settle, shielded
+from bids_app.run.tables import write_tables
 
 MOST_PROBLEMS = 20
 
@@ -60,9 +61,7 @@ def run(options: Options) -> ExitCode:
     study = read_study(options, plan, records)
     steps, unreadable = cohort_steps(study.cohort, study.output_dir)
     prepare_output(study.output_dir, "group")
-    replace_inputs(study.output_dir, study.cohort.offers, TABLE_PARTS)
-    if records:
-        write_session_table(study.output_dir)
+    write_tables(study.output_dir, records, study.cohort.offers, TABLE_PARTS)
     # Rendering takes as long as computing, so another process does it meanwhile.
     with ProcessPoolExecutor(1, get_context("spawn")) as renderer:
         with shielded():

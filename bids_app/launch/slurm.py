@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bids_app.dataset.checksums import sha256
 from bids_app.dataset.index import index_sessions
-from bids_app.dataset.inputs import Account, lines, update_inputs
+from bids_app.dataset.inputs import Account, lines
 from bids_app.dataset.staging import prepare_output
 from bids_app.dataset.validity import check_dataset
 from bids_app.errors import (
@@ -33,8 +33,9 @@ from bids_app.launch.job_array import Ending
 from bids_app.options import Options
 from bids_app.participant.cost import Cost, predict_series, predict_sessions
 from bids_app.participant.longitudinal import longitudinal_series
-from bids_app.participant.offers import offers_of
-from bids_app.run.records import write_session_table
+from bids_app.participant.offers import known_kinds, offers_of
+from bids_app.run.records import read_records
+from bids_app.run.tables import update_tables, write_tables
 
 _LEVELS = ("participant", "group")
 # Margins over the prediction, as nodes and file systems differ in speed.
@@ -133,7 +134,7 @@ def _planned(options: Options) -> list[job_array.Labels]:
         raise NothingSelectedError("No selected session has an image to measure.")
     # The tasks of the array know their own sessions only.
     prepare_output(options.folders.output_dir)
-    update_inputs(options.folders.output_dir, offers)
+    update_tables(options.folders.output_dir, offers, known_kinds(options.selection))
     planned: list[job_array.Labels] = []
     for subject, visits in groupby(sessions, key=lambda session: session.subject):
         labels = [session.session for session in visits]
@@ -263,7 +264,7 @@ def _print_states(options: Options) -> int:
     summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     sys.stdout.write(f"{len(states)} sessions: {summary}\n")
     # The tasks of an array do not write it: each would read the records of all others.
-    write_session_table(options.folders.output_dir)
+    write_tables(options.folders.output_dir, read_records(options.folders.output_dir))
     return int(ExitCode.SOME_SESSIONS_FAILED if counts["failed"] else ExitCode.DONE)
 
 

@@ -72,6 +72,12 @@ class MultiParameterMapping(_Named):
     mt_weighted: EchoSeries | None
     transmit_field: SourceImage | None
 
+    @property
+    def series(self) -> tuple[EchoSeries, ...]:
+        """Those that there are, MT-weighted last."""
+        every = (self.pd_weighted, self.t1_weighted, self.mt_weighted)
+        return tuple(each for each in every if each is not None)
+
 
 @dataclass(frozen=True)
 class VariableFlipAngle(_Named):
@@ -84,10 +90,11 @@ class VariableFlipAngle(_Named):
 
 @dataclass(frozen=True)
 class MP2RAGE(_Named):
-    """The combined image (UNIT1), the second inversion image, and the protocol."""
+    """The combined image (UNIT1), both inversion images, and the protocol."""
 
     kind = "MP2RAGE"
     ratio: SourceImage
+    first: SourceImage
     second: SourceImage
     protocol: MP2RAGEProtocol
     transmit_field: SourceImage | None
@@ -99,6 +106,7 @@ class RelaxationMap(_Named):
 
     kind = "R1map or T1map"
     image: SourceImage
+    transmit_field: ClassVar[None] = None
 
     @property
     def title(self) -> str:
@@ -110,7 +118,28 @@ Acquisition = MultiParameterMapping | VariableFlipAngle | MP2RAGE | RelaxationMa
 _Build = Callable[[str, Sequence[SourceImage], SourceImage | None], Acquisition]
 
 
-def acquisitions_of(sources: Iterable[SourceImage]) -> tuple[list[Acquisition], list[str]]:
+@dataclass(frozen=True)
+class Acquisitions:
+    """What the images of a session belong to.
+
+    Attributes
+    ----------
+    usable : tuple of Acquisition
+        Those that R1 can be computed from, in order of preference: what was given as a derivative;
+        then multi-parameter mapping, MP2RAGE and variable flip angles; then maps computed by the
+        scanner.
+    problems : tuple of str
+        Why others cannot be used.
+    unusable : tuple of SourceImage
+        Images of these.
+    """
+
+    usable: tuple[Acquisition, ...]
+    problems: tuple[str, ...]
+    unusable: tuple[SourceImage, ...]
+
+
+def acquisitions_of(sources: Iterable[SourceImage]) -> Acquisitions:
     """Put the images of a session together to acquisitions that R1 can be computed from.
 
     Parameters
@@ -119,15 +148,12 @@ def acquisitions_of(sources: Iterable[SourceImage]) -> tuple[list[Acquisition], 
 
     Returns
     -------
-    acquisitions : list of Acquisition
-        In order of preference: what was given as a derivative; then multi-parameter mapping,
-        MP2RAGE and variable flip angles; then maps computed by the scanner.
-    problems : list of str
-        Why others cannot be used.
+    Acquisitions
     """
     sources = list(sources)
     acquisitions: list[Acquisition] = []
-    problems = []
+    problems: list[str] = []
+    unusable: list[SourceImage] = []
     for dataset, kinds in _PREFERENCE.items():
         for kind in kinds:
             candidates = [
@@ -140,11 +166,21 @@ def acquisitions_of(sources: Iterable[SourceImage]) -> tuple[list[Acquisition], 
                     acquisition = _BUILDERS[kind](_common_name(images), images, fields.first)
                 except ThalbidsError as error:
                     problems.append(f"{kind} cannot be used: {error}")
+                    unusable += images
                     continue
                 first = sets.sentence if images is sets.ranked[0] else ""
                 sentences = (first, *acquisition.choices, fields.sentence)
                 acquisitions.append(replace(acquisition, choices=tuple(filter(None, sentences))))
-    return acquisitions, problems
+    return Acquisitions(tuple(acquisitions), tuple(problems), tuple(unusable))
+
+
+def images_of(acquisition: Acquisition) -> tuple[SourceImage, ...]:
+    """List the images that R1 depends on; of the first inversion of an MP2RAGE, the metadata."""
+    if isinstance(acquisition, MP2RAGE):
+        return (acquisition.ratio, acquisition.first, acquisition.second)
+    if isinstance(acquisition, RelaxationMap):
+        return (acquisition.image,)
+    return tuple(image for each in acquisition.series for image in each.images)
 
 
 def _kind(image: SourceImage) -> str:
@@ -367,7 +403,7 @@ def _mp2rage(name: str, images: Sequence[SourceImage], field: SourceImage | None
         )
     except ValueError as error:
         raise BadDataError(f"{name}: {error}") from error
-    return MP2RAGE(name, ratio.chosen, second, protocol, field, choices=sentences)
+    return MP2RAGE(name, ratio.chosen, first, second, protocol, field, choices=sentences)
 
 
 def _shots(image: SourceImage) -> tuple[int, int]:

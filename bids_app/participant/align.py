@@ -10,6 +10,7 @@ from bids_app.alignment.strategies import STRATEGIES, Strategy
 from bids_app.alignment.transforms import itk_text
 from bids_app.contrasts import CONTRASTS, Role
 from bids_app.dataset.images import read_scan
+from bids_app.dataset.index import Scan
 from bids_app.derivatives import names
 from bids_app.derivatives.outputs import attempts_of, write_aligned
 from bids_app.derivatives.results import AlignedContrast, MeasuredScan, QuantitativeMap
@@ -26,11 +27,12 @@ from bids_app.tools.choice import runner_of
 
 @dataclass(frozen=True, eq=False)
 class OtherContrast:
-    """An image that can be aligned: BIDS suffix, voxels (RAS) and BIDS URI."""
+    """An image that can be aligned: suffix, voxels (RAS), BIDS URI, and the scan if it is one."""
 
     contrast: str
     image: Volume
     source: str
+    scan: Scan | None = None
 
 
 def read_other_contrasts(
@@ -55,9 +57,11 @@ def read_other_contrasts(
             read = read_scan(scan.path)
         except ThalbidsError as error:
             context.notes.append(f"{scan.contrast} is excluded: {error}")
+            context.account_for(scan, "it cannot be read")
             continue
         context.notes.extend(note.text for note in read.notes)
-        others.append(OtherContrast(scan.contrast, to_ras(read.volume), names.raw_uri(scan)))
+        source = names.raw_uri(scan)
+        others.append(OtherContrast(scan.contrast, to_ras(read.volume), source, scan))
     for item in maps:
         contrast = CONTRASTS.get(item.quantity)
         if contrast is not None and contrast.role is Role.MAP:
@@ -93,7 +97,11 @@ def align_contrasts(
                 f"{other.contrast} is excluded: it could not be aligned to {name} "
                 f"({alignment.reason})."
             )
+            if other.scan is not None:
+                context.account_for(other.scan, "it could not be aligned")
             continue
+        if other.scan is not None:
+            context.account_for(other.scan)
         transform = alignment.chosen.transform
         grid = anchor.image.grid
         image = resample(other.image, grid.transformed(transform))

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bids_app.contrasts import Role, suffixes
 from bids_app.dataset.index import Session
-from bids_app.dataset.inputs import Account, Offer, OfferKind
+from bids_app.dataset.inputs import TABLE_PARTS, Account, Offer, OfferKind
 from bids_app.dataset.names import parse_name
 from bids_app.dataset.notes import NoteKind
 from bids_app.dataset.sources import is_source
 from bids_app.options import Options, Selection
 
+_NOT_MEASURED = "its session has not been measured yet"
 _MEASURED = suffixes(Role.ANCHOR, Role.OTHER)
 # Why an image is not used, by the kind of the note that its session has about it.
-_REASONS = {
+REASONS = {
     NoteKind.PASSED_BY: "not a magnitude image",
     NoteKind.CHOICE: "another image has the same name",
 }
 
 
 def offers_of(sessions: Sequence[Session], account: Account, options: Options) -> list[Offer]:
-    """List everything offered to the participant stage, used or not.
+    """List everything offered to the participant stage.
 
-    Images of types that are never measured, such as functional ones, are counted by type.
+    Images that may be used are pending until their session has been measured. Images of types that
+    are never measured, such as functional ones, are counted by type.
 
     Parameters
     ----------
@@ -41,56 +43,73 @@ def offers_of(sessions: Sequence[Session], account: Account, options: Options) -
     """
     offers = [*account.offers, *_filters(options)]
     others: Counter[str] = Counter()
-    used, unused = _scans_of(sessions)
     length = len(str(account.root)) + 1
-    notes = {
-        note.path: note.kind
-        for session in sessions
-        for note in session.notes
-        if note.kind in _REASONS
-    }
-    selected = {(session.subject, session.session) for session in sessions}
+    by_labels = {(session.subject, session.session): session for session in sessions}
     for subject, images in account.images.items():
         for image in images:
             entities, suffix = parse_name(image.name)
             path = str(image)[length:]
             folder, above = image.parent.name, path.split("/")[1]
-            session = entities.get("ses", above[4:] if above.startswith("ses-") else None)
-            if (subject, session) not in selected:
+            label = entities.get("ses", above[4:] if above.startswith("ses-") else None)
+            session = by_labels.get((subject, label))
+            if session is None:
                 continue
-            kind = OfferKind.FIELD_MAP if folder == "fmap" else OfferKind.SCAN
-            if image in used:
-                offers.append(Offer(path, OfferKind.SCAN))
-            elif image in unused:
-                offers.append(Offer(path, kind, "another image of its contrast is"))
-            elif str(image) in notes:
-                offers.append(Offer(path, kind, _REASONS[notes[str(image)]]))
-            elif is_source(entities, suffix):
-                kind = OfferKind.MAP if folder == "anat" else kind
-                offers.append(Offer(path, kind, considered=True))
-            elif folder in ("anat", "fmap"):
-                offers.append(Offer(path, kind, _reason(suffix, options.selection), expected=True))
-            else:
-                others[f"{folder}/*_{suffix}"] += 1
+            if folder not in ("anat", "fmap") and image not in _scans_of(session):
+                others[f"{path.rpartition('/')[0]}/*_{suffix}"] += 1
+                continue
+            offers.append(_offer(image, path, session, options.selection))
     return offers + [
-        Offer(pattern, OfferKind.IMAGES, f"{count} images of a type not measured", expected=True)
+        Offer(pattern, OfferKind.IMAGES, f"{count} of a type not measured", expected=True)
         for pattern, count in others.items()
     ]
 
 
-def _scans_of(sessions: Sequence[Session]) -> tuple[set[Path], set[Path]]:
-    """Collect the scans that are measured or aligned, and others of the same contrasts."""
-    used, unused = set(), set()
-    for session in sessions:
-        used |= {scan.path for scan in (*session.anchors, *session.others)}
-        unused |= {scan.path for scan in session.unused}
-        if session.baseline is not None:
-            used.add(session.baseline.path)
-    return used, unused
+def _offer(image: Path, path: str, session: Session, selection: Selection) -> Offer:
+    """State what is known of an image before its session has been measured."""
+    entities, suffix = parse_name(image.name)
+    folder = image.parent.name
+    kind = OfferKind.FIELD_MAP if folder == "fmap" else OfferKind.SCAN
+    if image in _scans_of(session):
+        return Offer(path, OfferKind.SCAN, _NOT_MEASURED, expected=True, pending=True)
+    if any(image == scan.path for scan in session.unused):
+        return Offer(path, kind, "another image of its contrast is")
+    note = next((note for note in session.notes if note.path == str(image)), None)
+    if note is not None and note.kind in REASONS:
+        return Offer(path, kind, REASONS[note.kind])
+    if not is_source(entities, suffix):
+        return Offer(path, kind, _reason(entities, suffix, selection), expected=True)
+    kind = kind_of_source(path)
+    if not path.startswith(f"{session.folder}/{folder}/"):
+        return Offer(path, kind, "not in the folder anat or fmap of its session")
+    return Offer(path, kind, _NOT_MEASURED, expected=True, pending=True)
 
 
-def _reason(suffix: str, selection: Selection) -> str:
+def kind_of_source(place: str) -> OfferKind:
+    """Distinguish a field map from other maps and acquisitions by its folder."""
+    return OfferKind.FIELD_MAP if "/fmap/" in place else OfferKind.MAP
+
+
+def known_kinds(selection: Selection) -> list[OfferKind]:
+    """List the kinds of which a run finds all that are of no session.
+
+    A run on part of a dataset does not look for folders that may be meant as those of subjects.
+    """
+    if selection.participant_labels is not None:
+        return [OfferKind.FILTER]
+    return [kind for kind in OfferKind if kind not in TABLE_PARTS]
+
+
+def _scans_of(session: Session) -> set[Path]:
+    """Collect the scans of a session that are to be measured or aligned."""
+    return {scan.path for scan in (*session.anchors, *session.others)}
+
+
+def _reason(entities: Mapping[str, str], suffix: str, selection: Selection) -> str:
     """Explain why an image of the session is neither measured nor aligned."""
+    if is_source({**entities, "part": "mag"}, suffix):
+        return REASONS[NoteKind.PASSED_BY]
+    if is_source({**entities, "space": "orig"}, suffix):
+        return f"a map in the space {entities['space']}"
     if suffix in _MEASURED and selection.bids_filters.get(suffix.lower()):
         return "excluded by the filter file"
     return f"{suffix or 'an image without suffix'} is not measured"

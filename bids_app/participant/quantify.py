@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import numpy as np
 
 from bids_app.dataset.images import ReadImage, read_image, read_magnitude
+from bids_app.dataset.inputs import Offer
 from bids_app.dataset.notes import Note
 from bids_app.dataset.sources import SourceImage
 from bids_app.derivatives.results import QuantitativeMap
@@ -26,7 +27,9 @@ from bids_app.participant.acquisitions import (
     RelaxationMap,
     VariableFlipAngle,
     acquisitions_of,
+    images_of,
 )
+from bids_app.participant.offers import kind_of_source
 from bids_app.participant.transmit_field import (
     NOMINAL,
     TransmitField,
@@ -61,10 +64,13 @@ class Quantification:
         R1map first; empty if there is none.
     warnings : tuple of str
         What could not be used and why, and what limits the maps.
+    inputs : tuple of Offer
+        Every image, and whether R1 is from it or corrected with it.
     """
 
     maps: tuple[QuantitativeMap, ...] = ()
     warnings: tuple[str, ...] = ()
+    inputs: tuple[Offer, ...] = ()
 
 
 def quantify(
@@ -91,23 +97,46 @@ def quantify(
     Quantification
         Nothing raises: the reasons are warnings, so that the session proceeds without R1.
     """
-    acquisitions, warnings = acquisitions_of(sources)
-    for number, acquisition in enumerate(acquisitions):
+    acquisitions = acquisitions_of(sources)
+    warnings, unusable = [*acquisitions.problems], [*acquisitions.unusable]
+    for number, acquisition in enumerate(acquisitions.usable):
         try:
             computed = _compute(acquisition, brain, settings)
             check_r1(within_limits("R1map", computed.maps["R1map"]), computed.brain)
         except (ThalbidsError, ValueError) as error:
             warnings.append(f"{acquisition.title} gives no R1 map: {error}")
+            unusable += images_of(acquisition)
             continue
-        others = [other.title for other in acquisitions[number + 1 :]]
+        others = [other.title for other in acquisitions.usable[number + 1 :]]
         if others:
             warnings.append(f"R1 is from {acquisition.title}; not used: {', '.join(others)}.")
         warnings += acquisition.choices
         maps = _prepared(acquisition, computed)
         warnings += [note.text for note in (*computed.notes, *computed.field.notes)]
         warnings += [*computed.warnings, *_limitations(computed, maps[0], unprocessed_fields)]
-        return Quantification(maps, tuple(warnings))
-    return Quantification((), tuple(warnings))
+        return Quantification(maps, tuple(warnings), _inputs(sources, acquisition, unusable))
+    return Quantification((), tuple(warnings), _inputs(sources, None, unusable))
+
+
+def _inputs(
+    sources: Iterable[SourceImage], used: Acquisition | None, unusable: Collection[SourceImage]
+) -> tuple[Offer, ...]:
+    """State of each image whether it is used, and why not."""
+    offers = []
+    images = () if used is None else (*images_of(used), used.transmit_field)
+    for image in sources:
+        if image in images:
+            reason = ""
+        elif used is None or image in unusable:
+            reason = "no R1 map can be made with it"
+        elif image.suffix != "TB1map":
+            reason = "R1 is from other images"
+        elif used.transmit_field is not None:
+            reason = "another transmit field map is"
+        else:
+            reason = "R1 is from a finished map"
+        offers.append(Offer(image.place, kind_of_source(image.place), reason))
+    return tuple(offers)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -153,8 +182,7 @@ def _compute(acquisition: Acquisition, brain: Volume, settings: Maps) -> _Comput
 
 def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, settings: Maps) -> _Computed:
     pd_weighted, t1_weighted = acquisition.pd_weighted, acquisition.t1_weighted
-    mt_weighted = acquisition.mt_weighted
-    series = [each for each in (pd_weighted, t1_weighted, mt_weighted) if each is not None]
+    mt_weighted, series = acquisition.mt_weighted, acquisition.series
     decay, read = _fit_decay(series, brain, settings)
     grid, inside = read.grid, read.brain
     pd_amplitude, t1_amplitude, *mt_amplitude = decay.amplitudes
@@ -183,7 +211,7 @@ def _from_mpm(acquisition: MultiParameterMapping, brain: Volume, settings: Maps)
         maps=maps,
         grid=grid,
         brain=inside,
-        images=tuple(image for each in series for image in each.images),
+        images=images_of(acquisition),
         algorithm=_unringing(settings)
         + f"ESTATICS ({settings.decay_fit.upper()}), R1 and MTsat by the rational "
         f"approximation in the {form} form, "
@@ -215,7 +243,7 @@ def _from_flip_angles(acquisition: VariableFlipAngle, brain: Volume, settings: M
         maps=maps,
         grid=grid,
         brain=inside,
-        images=tuple(image for each in series for image in each.images),
+        images=images_of(acquisition),
         algorithm=_unringing(settings) + "DESPOT1, weighted linear fit",
         reference="Deoni et al. 2003, doi:10.1002/mrm.10407; Chang et al. 2008, "
         "doi:10.1002/mrm.21669",

@@ -65,6 +65,9 @@ def segment_anchors(context: SessionContext) -> list[SegmentedAnchor]:
             errors.append(error)
             note = f"{scan.path.name} is not measured, the session's other scans are: {error}"
             context.notes.append(note)
+            context.account_for(scan, "it cannot be measured, another scan of its session can")
+        else:
+            context.account_for(scan)
     if not anchors:
         first, *more = errors
         raise type(first)(" ".join(map(str, errors))) if more else first

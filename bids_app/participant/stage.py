@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 from bids_app.dataset.index import Session, index_sessions
-from bids_app.dataset.inputs import Account, lines, update_inputs
+from bids_app.dataset.inputs import Account, Offer, lines
 from bids_app.dataset.notes import Note
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.staging import prepare_output, staged
@@ -23,7 +23,7 @@ from bids_app.options import Options
 from bids_app.participant import longitudinal
 from bids_app.participant.align import align_contrasts, read_other_contrasts
 from bids_app.participant.context import SessionContext
-from bids_app.participant.offers import offers_of
+from bids_app.participant.offers import REASONS, kind_of_source, known_kinds, offers_of
 from bids_app.participant.page import write_session_page
 from bids_app.participant.plan import print_plan
 from bids_app.participant.programs import measure_programs
@@ -36,8 +36,14 @@ from bids_app.programs.selection import all_programs, check_programs
 from bids_app.programs.siena import SIENA
 from bids_app.run.outcome import Outcome, Stage, exit_code_of
 from bids_app.run.progress import Progress
-from bids_app.run.records import measured_record, reason_to_run, update_session_table, write_record
+from bids_app.run.records import (
+    measured_record,
+    read_record,
+    reason_to_run,
+    write_record,
+)
 from bids_app.run.resources import Allocation, allocate
+from bids_app.run.tables import settled, update_tables
 from bids_app.run.workers import Task, run_sessions
 from bids_app.segmentation import thalnet
 
@@ -71,14 +77,13 @@ def run(options: Options) -> ExitCode:
         print_plan(sessions, options, resources)
         return ExitCode.DONE
     _prepare(sessions, options)
-    update_inputs(options.folders.output_dir, offers)
     outcomes = []
     try:
-        outcomes += _measure_sessions(sessions, options, resources)
+        outcomes += _measure_sessions(sessions, offers, options, resources)
         if options.methods.longitudinal and not options.run.reports_only:
             outcomes += longitudinal.run(sessions, outcomes, options)
     finally:
-        update_session_table(options.folders.output_dir)
+        update_tables(options.folders.output_dir, offers, known_kinds(options.selection))
     return exit_code_of(outcomes)
 
 
@@ -95,22 +100,39 @@ def _prepare(sessions: Sequence[Session], options: Options) -> None:
 
 
 def _measure_sessions(
-    sessions: Sequence[Session], options: Options, resources: Allocation
+    sessions: Sequence[Session], offers: Sequence[Offer], options: Options, resources: Allocation
 ) -> list[Outcome]:
     """Measure the sessions in processes of their own and record how they end."""
     progress = Progress(len(sessions), options.run.verbosity)
-    outcomes = []
+    by_owner: dict[str | None, list[Offer]] = {}
+    for offer in offers:
+        by_owner.setdefault(offer.owner, []).append(offer)
+    outcomes, decided = [], []
     with closing(run_sessions(measure_session, sessions, options, resources)) as events:
         for event in events:
             progress.show(event)
             if event.outcome is None:
                 continue
             outcomes.append(event.outcome)
-            # The record of how unchanged results came about is kept.
-            if event.outcome.status != "unchanged" and not options.run.reports_only:
-                write_record(options.folders.output_dir, event.outcome)
+            if not options.run.reports_only:
+                owners = dict.fromkeys((event.name, event.name.partition("_ses-")[0]))
+                pending = [offer for owner in owners for offer in by_owner.get(owner, ())]
+                decided += _record(event.outcome, pending, options)
+    sys.stderr.write("".join(f"{line}\n" for line in lines(decided)))
     progress.conclude(outcomes, options.folders.output_dir)
     return outcomes
+
+
+def _record(outcome: Outcome, offers: Collection[Offer], options: Options) -> list[Offer]:
+    """Write the record of a session; return what was decided about its pending inputs."""
+    output_dir = options.folders.output_dir
+    # The record of how unchanged results came about is kept.
+    kept = read_record(output_dir, outcome.name) if outcome.status == "unchanged" else outcome
+    if kept is None:
+        return []
+    inputs = settled(offers, kept)
+    write_record(output_dir, replace(kept, inputs=inputs))
+    return [offer for offer in inputs if offer not in offers]
 
 
 def measure_session(task: Task) -> Outcome:
@@ -167,6 +189,7 @@ def measure_session(task: Task) -> Outcome:
         stamp=stamp,
         outputs=staging.outputs,
         warnings=tuple(context.notes),
+        inputs=tuple(context.inputs),
     )
 
 
@@ -181,16 +204,20 @@ def quantify_session(brain_mask: Volume, context: SessionContext) -> tuple[Quant
     """
     context.progress(Stage.QUANTIFY, "")
     session, options = context.session, context.options
-    copies: list[Note] = []
+    copies: dict[str, Note] = {}
     quantified = quantify(
         find_sources(session, options.folders, copies),
         brain_mask,
         options.maps,
         unprocessed_field_maps(session, options.folders.bids_dir),
     )
-    texts = (*(note.text for note in copies), *quantified.warnings)
+    texts = (*(note.text for note in copies.values()), *quantified.warnings)
     # The index has reported copies of images that it lists itself.
     context.notes.extend(text for text in texts if text not in context.notes)
+    context.inputs.extend(quantified.inputs)
+    context.inputs.extend(
+        Offer(place, kind_of_source(place), REASONS[note.kind]) for place, note in copies.items()
+    )
     write_maps(context.staging, quantified.maps)
     return quantified.maps
 

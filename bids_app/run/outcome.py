@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from bids_app.dataset.checksums import Content
+from bids_app.dataset.inputs import Offer
 from bids_app.errors import Cause, ExitCode
 from bids_app.run.stamps import Stamp
 
@@ -80,6 +81,8 @@ class Outcome:
         What could not be made or limits the results, though the session is done.
     stages : tuple of StageCost
         In the order in which they began.
+    inputs : tuple of Offer
+        What became of its images. Its process gives what only it can decide, a record all of them.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Outcome:
     outputs: Mapping[str, Content | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     stages: tuple[StageCost, ...] = ()
+    inputs: tuple[Offer, ...] = ()
 
 
 def exit_code_of(outcomes: list[Outcome]) -> ExitCode:

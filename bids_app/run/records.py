@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from bids_app.dataset.checksums import Content
+from bids_app.dataset.inputs import Offer, OfferKind
 from bids_app.dataset.staging import write_if_different
 from bids_app.errors import BadDataError, Cause, ExitCode, MissingInputError
 from bids_app.run.outcome import NOT_RUN, Outcome, Stage, StageCost, Status
@@ -49,18 +49,20 @@ def read_records(output_dir: Path) -> list[Outcome]:
     return [record for record in records if record is not None]
 
 
-def update_session_table(output_dir: Path) -> None:
-    """Write the table at the end of a run, unless the run is one task of a SLURM array.
+def write_session_table(output_dir: Path, records: Sequence[Outcome]) -> None:
+    """Write ``logs/sessions.tsv``, the outcome and the cost of every session.
 
-    Each of many tasks would read the records of all others; the group stage writes it instead.
+    Parameters
+    ----------
+    output_dir : Path
+    records : sequence of Outcome
+        As `read_records` returns them.
+
+    Raises
+    ------
+    CannotCreateError
+        If it cannot be written.
     """
-    if not os.environ.get("SLURM_ARRAY_TASK_ID"):
-        write_session_table(output_dir)
-
-
-def write_session_table(output_dir: Path) -> None:
-    """Write ``logs/sessions.tsv``, the outcome and the cost of every session."""
-    records = read_records(output_dir)
     stages = list(dict.fromkeys(cost.stage for record in records for cost in record.stages))
     header = ["name", "status", "exit_code", "seconds", "peak_mib", "reason", "warnings"]
     for stage in stages:
@@ -165,6 +167,7 @@ def _outcome(record: Mapping[str, Any]) -> Outcome:
         outputs=_outputs(record["outputs"]),
         warnings=tuple(_text(warning) for warning in _list(record.get("warnings", []))),
         stages=_stages(_list(record.get("stages", []))),
+        inputs=_inputs(_list(record.get("inputs", []))),
     )
 
 
@@ -200,6 +203,18 @@ def _stages(costs: Iterable[Mapping[str, Any]]) -> tuple[StageCost, ...]:
         StageCost(Stage(cost["stage"]), float(cost["seconds"]), float(cost["peak_mib"]))
         for cost in costs
         if cost["stage"] in Stage.__members__.values()
+    )
+
+
+def _inputs(offers: Iterable[Mapping[str, Any]]) -> tuple[Offer, ...]:
+    return tuple(
+        Offer(
+            path=_text(offer["path"]),
+            kind=OfferKind(offer["kind"]),
+            reason=_text(offer["reason"]),
+            expected=bool(offer["expected"]),
+        )
+        for offer in offers
     )
 
 

@@ -6,16 +6,9 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
-from bids_app.dataset.inputs import (
-    TABLE_PARTS,
-    Offer,
-    OfferKind,
-    lines,
-    replace_inputs,
-    update_inputs,
-    write_inputs,
-)
+from bids_app.dataset.inputs import Offer, OfferKind, lines, read_inputs, write_inputs
 
 _LABEL = "the label has other characters than letters and digits"
 
@@ -45,12 +38,28 @@ def test_the_table_lists_each_thing_once_and_describes_its_columns(tmp_path: Pat
     assert list(described) == list(table.columns)
 
 
-def test_images_and_tables_are_listed_by_different_stages(tmp_path: Path) -> None:
-    images = [Offer("sub-01/fmap/sub-01_TB1map.nii.gz", OfferKind.FIELD_MAP, considered=True)]
-    tables = [Offer("participants.tsv", OfferKind.TABLE)]
-    update_inputs(tmp_path, images)
-    replace_inputs(tmp_path, tables, TABLE_PARTS)
-    update_inputs(tmp_path, images)
-    table = pd.read_csv(tmp_path / "logs" / "inputs.tsv", sep="\t", keep_default_na=False)
-    assert table["kind"].tolist() == ["table", "field map"]
-    assert table["status"].tolist() == ["used", "considered"]
+def test_damaged_rows_are_not_read(tmp_path: Path) -> None:
+    assert read_inputs(tmp_path) == []
+    offers = [Offer("a.tsv", OfferKind.TABLE), Offer("b.tsv", OfferKind.TABLE, "empty")]
+    write_inputs(tmp_path, offers)
+    path = tmp_path / "logs" / "inputs.tsv"
+    path.write_text(f"{path.read_text()}c.tsv\ttable\nd.tsv\tstool\tused\tn/a\n")
+    assert read_inputs(tmp_path) == offers
+    path.write_bytes(b"\xff\xfe\x00")
+    assert read_inputs(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "owner"),
+    [
+        ("sub-01/anat/sub-01_T1w.nii.gz", "sub-01"),
+        ("sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz", "sub-01_ses-1"),
+        ("sub-01/ses_1", "sub-01"),
+        ("bids:qmri:sub-01/ses-1/anat/sub-01_ses-1_R1map.nii.gz", "sub-01_ses-1"),
+        ("sub-WMH_01", None),
+        ("t1w.acquisition", None),
+    ],
+)
+def test_inputs_are_of_sessions_subjects_or_the_dataset(path: str, owner: str | None) -> None:
+    assert Offer(path, OfferKind.SCAN).owner == owner
+    assert Offer(path, OfferKind.TABLE).owner is None

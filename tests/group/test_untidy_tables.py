@@ -10,13 +10,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bids_app.dataset.inputs import Offer, OfferKind, replace_inputs, write_inputs
+from bids_app.dataset.inputs import TABLE_PARTS, Offer, OfferKind, write_inputs
 from bids_app.errors import BadDataError
 from bids_app.group.analyses.clinical import fit_set
 from bids_app.group.analysis_file import AnalysisPlan
 from bids_app.group.cohort import Cohort, read_cohort
 from bids_app.group.models import prepare
 from bids_app.group.study import Study
+from bids_app.run.tables import write_tables
 from tests.conftest import options_of
 from tests.group.simulation import Folders, simulate
 
@@ -311,7 +312,7 @@ def test_tables_rows_and_columns_are_accounted_for(
     assert reasons["participants.tsv: sub-001"] == "rows contradict each other"
     scan = Offer("sub-001/anat/sub-001_T1w.nii.gz", OfferKind.SCAN)
     write_inputs(tmp_path, [scan, Offer("old.tsv", OfferKind.TABLE)])
-    replace_inputs(tmp_path, cohort.offers, [OfferKind.TABLE, OfferKind.ROW, OfferKind.COLUMN])
+    write_tables(tmp_path, (), cohort.offers, TABLE_PARTS)
     table = pd.read_csv(tmp_path / "logs" / "inputs.tsv", sep="\t").set_index("path")
     assert table.loc[scan.path, "status"] == "used"
     assert "old.tsv" not in table.index

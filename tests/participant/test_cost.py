@@ -15,10 +15,11 @@ from bids_app.run.meter import Meter
 from bids_app.run.outcome import Outcome, Stage, StageCost
 from bids_app.run.records import (
     read_record,
-    update_session_table,
+    read_records,
     write_record,
     write_session_table,
 )
+from bids_app.run.tables import update_tables
 from tests.conftest import changed, options_of, save_image
 
 
@@ -113,9 +114,9 @@ def test_the_table_has_two_columns_for_each_stage(
         write_record(tmp_path, outcome)
     assert read_record(tmp_path, "sub-1") == one
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
-    update_session_table(tmp_path)
+    update_tables(tmp_path, (), ())
     assert not (tmp_path / "logs" / "sessions.tsv").exists()
-    write_session_table(tmp_path)
+    write_session_table(tmp_path, read_records(tmp_path))
     lines = (tmp_path / "logs" / "sessions.tsv").read_text().splitlines()
     assert lines[0].endswith("warnings\tread_seconds\tread_peak_mib\talign_seconds\talign_peak_mib")
     assert lines[1].endswith("\t1.2\t300\tn/a\tn/a")

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bids_app.cli import main
-from bids_app.dataset.index import index_sessions
-from bids_app.dataset.inputs import Account, Offer, lines, write_inputs
-from bids_app.options import Selection
+from bids_app.dataset.index import Session, index_sessions
+from bids_app.dataset.inputs import Account, Offer, lines, read_inputs, write_inputs
+from bids_app.errors import ExitCode
+from bids_app.options import Options, Selection
 from bids_app.participant import stage
 from bids_app.participant.offers import offers_of
-from tests.conftest import describe, options_of, save_image
+from bids_app.run.outcome import Outcome
+from bids_app.run.workers import Event
+from tests.conftest import describe, options_of, replace_thalnet, save_image
+from tests.participant.test_longitudinal import _in_this_process
+from tests.participant.test_programs import by_intensity
+from tests.tools.heads import head
 
 _LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 4\n"
 
@@ -46,16 +54,17 @@ def _offers(bids: Path, **fields: object) -> dict[str, Offer]:
 def test_a_clean_dataset_has_rows_and_no_line(bids: Path) -> None:
     offers = _offers(bids)
     assert lines(offers.values()) == []
-    assert {path: (offer.kind.value, offer.status) for path, offer in offers.items()} == {
-        "sub-01/anat/sub-01_T1w.nii.gz": ("scan", "used"),
-        "sub-01/anat/sub-01_FLAIR.nii.gz": ("scan", "used"),
-        "sub-01/anat/sub-01_PDw.nii.gz": ("scan", "not used"),
-        "sub-01/anat/sub-01_UNIT1.nii.gz": ("map", "considered"),
-        "sub-01/fmap/sub-01_TB1map.nii.gz": ("field map", "considered"),
-        "sub-01/fmap/sub-01_dir-AP_epi.nii.gz": ("field map", "not used"),
-        "func/*_bold": ("data type", "not used"),
+    assert {path: (offer.kind.value, offer.pending) for path, offer in offers.items()} == {
+        "sub-01/anat/sub-01_T1w.nii.gz": ("scan", True),
+        "sub-01/anat/sub-01_FLAIR.nii.gz": ("scan", True),
+        "sub-01/anat/sub-01_PDw.nii.gz": ("scan", False),
+        "sub-01/anat/sub-01_UNIT1.nii.gz": ("map", True),
+        "sub-01/fmap/sub-01_TB1map.nii.gz": ("field map", True),
+        "sub-01/fmap/sub-01_dir-AP_epi.nii.gz": ("field map", False),
+        "sub-01/func/*_bold": ("data type", False),
     }
-    assert offers["func/*_bold"].reason == "2 images of a type not measured"
+    assert {offer.status for offer in offers.values()} == {"not used"}
+    assert offers["sub-01/func/*_bold"].reason == "2 of a type not measured"
 
 
 def test_every_image_and_key_that_is_passed_by_has_its_reason(
@@ -77,10 +86,6 @@ def test_phase_images_and_second_copies_have_their_reasons(bids: Path, noise: np
         save_image(bids / "sub-01" / "anat" / f"sub-01_{name}", noise)
     offers = _offers(bids)
     assert {path: offer.reason for path, offer in offers.items() if not offer.expected} == {
-        "sub-01/anat/sub-01_T1w.nii.gz": "",
-        "sub-01/anat/sub-01_FLAIR.nii.gz": "",
-        "sub-01/anat/sub-01_UNIT1.nii.gz": "",
-        "sub-01/fmap/sub-01_TB1map.nii.gz": "",
         "sub-01/anat/sub-01_T1w.nii": "another image has the same name",
         "sub-01/anat/sub-01_part-phase_T1w.nii.gz": "not a magnitude image",
         "sub-01/anat/sub-01_part-real_FLAIR.nii.gz": "not a magnitude image",
@@ -131,7 +136,102 @@ def test_a_run_lists_its_inputs_but_a_task_of_an_array_does_not(
     if not task:
         rows = pd.read_csv(table, sep="\t", index_col="path", keep_default_na=False)
         assert rows.loc["sub-WMH_01", "status"] == "not used"
-        assert rows.loc["sub-01/anat/sub-01_T1w.nii.gz", "reason"] == "n/a"
+        assert rows.loc["sub-01/anat/sub-01_T1w.nii.gz", "reason"].startswith("its session has not")
+
+
+def _save(path: Path, data: np.ndarray) -> None:
+    save_image(path, data, head().affine)
+
+
+def _write_session(bids: Path, subject: str) -> None:
+    """A scan, a broken FLAIR, a T1map in ms, an R1map that is none, a copy and a field map."""
+    stem = bids / f"sub-{subject}" / "anat" / f"sub-{subject}"
+    brain = head().data > 0
+    _save(Path(f"{stem}_T1w.nii.gz"), head().data)
+    Path(f"{stem}_FLAIR.nii.gz").write_bytes(b"")
+    t1 = np.where(brain, 1000 + head().data % 100, 0).astype(np.int16)
+    for name in (
+        "T1map.nii.gz",
+        "T1map.nii",
+        "space-MNI_T1map.nii.gz",
+        "part-phase_MP2RAGE.nii.gz",
+    ):
+        _save(Path(f"{stem}_{name}"), t1)
+    _save(Path(f"{stem}_R1map.nii.gz"), t1 // np.int16(200))
+    _save(bids / f"sub-{subject}" / "fmap" / f"sub-{subject}_TB1map.nii.gz", t1)
+
+
+_REASONS = {
+    "anat/{}_T1w.nii.gz": "",
+    "anat/{}_FLAIR.nii.gz": "it cannot be read",
+    "anat/{}_T1map.nii.gz": "",
+    "anat/{}_T1map.nii": "another image has the same name",
+    "anat/{}_R1map.nii.gz": "no R1 map can be made with it",
+    "anat/{}_space-MNI_T1map.nii.gz": "a map in the space MNI",
+    "anat/{}_part-phase_MP2RAGE.nii.gz": "not a magnitude image",
+    "fmap/{}_TB1map.nii.gz": "R1 is from a finished map",
+}
+
+
+def _expected(*subjects: str) -> dict[str, str]:
+    return {
+        f"{name}/{path.format(name)}": reason
+        for name in (f"sub-{subject}" for subject in subjects)
+        for path, reason in _REASONS.items()
+    }
+
+
+def test_every_image_is_used_or_not_whichever_runs_measured_its_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace_thalnet(monkeypatch, lambda images, threads: by_intensity(dict(images), threads))
+    monkeypatch.setattr(stage, "run_sessions", _in_this_process)
+    monkeypatch.setattr(stage, "write_session_page", lambda *_: None)
+    unaligned = SimpleNamespace(chosen=None, reason="no overlap")
+    monkeypatch.setattr("bids_app.participant.align.align", lambda *_: unaligned)
+    bids, out = describe(tmp_path / "bids"), tmp_path / "out"
+    for subject in "123":
+        _write_session(bids, subject)
+    _save(bids / "sub-3" / "anat" / "sub-3_FLAIR.nii.gz", head().data)
+    every = _expected("1", "2", "3") | {"sub-3/anat/sub-3_FLAIR.nii.gz": "it could not be aligned"}
+
+    def run(*words: str) -> dict[str, str]:
+        assert main([str(bids), str(out), "participant", *words]) == 0
+        return {offer.path: offer.reason for offer in read_inputs(out)}
+
+    assert run("--participant-label", "1", "2") == _expected("1", "2")
+    shown = capsys.readouterr().err
+    assert "2 scans are not used (it cannot be read): sub-1/anat/sub-1_FLAIR.nii.gz, sub-2" in shown
+    assert "2 maps are not used (another image has the same name)" in shown
+    assert "2 field maps are not used (R1 is from a finished map)" in shown
+    assert run("--participant-label", "3") == every
+    # Nothing is measured again, and what is added later is listed.
+    _save(bids / "sub-3" / "anat" / "sub-3_PDw.nii.gz", head().data)
+    added = {"sub-3/anat/sub-3_PDw.nii.gz": "PDw is not measured"}
+    assert run("--participant-label", "3") == every | added
+    shown = capsys.readouterr().err
+    assert "up to date" in shown
+    assert "1 scan is not used (it could not be aligned): sub-3/anat/sub-3_FLAIR.nii.gz." in shown
+    Path(bids / "sub-1" / "anat" / "sub-1_T1w.nii.gz").write_bytes(b"")
+    (out / "logs" / "inputs.tsv").unlink()
+    monkeypatch.setattr(stage, "run_sessions", _failing)
+    assert main([str(bids), str(out), "participant", "--participant-label", "1"]) == 65
+    rows = {offer.path: offer.reason for offer in read_inputs(out)}
+    assert rows["sub-1/anat/sub-1_T1map.nii.gz"] == "its session failed"
+    assert rows["sub-1/anat/sub-1_T1map.nii"] == "its session failed"
+    assert rows["sub-1/anat/sub-1_space-MNI_T1map.nii.gz"] == "a map in the space MNI"
+    assert {path: rows[path] for path in rows if "sub-1" not in path} == {
+        path: reason for path, reason in (every | added).items() if "sub-1" not in path
+    }
+
+
+def _failing(
+    work: object, sessions: Sequence[Session], options: Options, resources: object
+) -> Iterator[Event]:
+    assert work and options and resources
+    for session in sessions:
+        outcome = Outcome(name=session.name, status="failed", exit_code=ExitCode.BAD_DATA)
+        yield Event(session.name, outcome=outcome)
 
 
 def test_the_table_can_be_written_again(bids: Path, tmp_path: Path) -> None:

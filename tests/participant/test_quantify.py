@@ -15,6 +15,7 @@ import pytest
 from bids_app.arguments.parser import build_parser
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Session
+from bids_app.dataset.inputs import OfferKind
 from bids_app.dataset.notes import Note
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.staging import staged
@@ -480,6 +481,13 @@ def test_the_field_map_that_is_intended_is_used(
     _write_fields(options, bad=bad, good=good)
     result = _quantify(options)
     assert _error(result, "R1map") < 0.03
+    fields = {each.path: each.reason for each in result.inputs if each.kind is OfferKind.FIELD_MAP}
+    folder = "sub-01/ses-01/fmap/sub-01_ses-01"
+    assert fields == {
+        f"{folder}_acq-good_TB1map.nii.gz": "",
+        f"{folder}_acq-bad_TB1map.nii.gz": "another transmit field map is",
+    }
+    assert {each.reason for each in result.inputs if each.kind is OfferKind.MAP} == {""}
     (said,) = result.warnings
     assert "acq-good_TB1map.nii.gz is used: it is the one intended" in said
     assert said.endswith("Not used: sub-01_ses-01_acq-bad_TB1map.nii.gz.")
@@ -515,6 +523,9 @@ def test_of_two_combined_images_the_plain_one_is_used(
     result = _quantify(options)
     assert _error(result, "R1map") < 0.01
     assert f"{path.name} is used" in " ".join(result.warnings)
+    unused = [each for each in result.inputs if each.reason]
+    assert [each.reason for each in unused] == ["R1 is from other images"]
+    assert unused[0].path.endswith(f"/{other}")
 
 
 def test_of_two_runs_of_maps_the_lower_is_used_and_of_agents_none(options: Options) -> None:
@@ -626,8 +637,9 @@ def test_second_copies_of_maps_and_field_maps_are_noted(options: Options) -> Non
     for path in copied:
         if path.name.endswith(".nii.gz"):
             nib.save(nib.load(path), path.with_name(path.name.removesuffix(".gz")))
-    notes: list[Note] = []
-    sources = find_sources(_SESSION, options.folders, notes)
+    copies: dict[str, Note] = {}
+    sources = find_sources(_SESSION, options.folders, copies)
+    notes = copies.values()
     assert {source.path.suffix for source in sources} == {".gz"}
     assert len(notes) == 4
     assert all("has the same name. Remove one of them" in note.text for note in notes)

@@ -126,7 +126,7 @@ def test_a_record_with_a_field_of_another_type_counts_as_not_run(
     path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
     assert reason_to_run(tmp_path, "sub-1", stamp) == "not run yet"
     assert [record.name for record in read_records(tmp_path)] == ["sub-2"]
-    write_session_table(tmp_path)
+    write_session_table(tmp_path, read_records(tmp_path))
     assert "sub-2\tdone" in (tmp_path / "logs" / "sessions.tsv").read_text()
 
 
@@ -140,11 +140,11 @@ def test_a_pipe_is_no_record_and_is_replaced(tmp_path: Path) -> None:
 
 def test_a_session_table_that_cannot_be_read_is_written_again(tmp_path: Path) -> None:
     write_record(tmp_path, Outcome(name="sub-1", status="done"))
-    write_session_table(tmp_path)
+    write_session_table(tmp_path, read_records(tmp_path))
     table = tmp_path / "logs" / "sessions.tsv"
     before = table.read_bytes()
     table.write_bytes(b"\xff\xfe\x00")
-    write_session_table(tmp_path)
+    write_session_table(tmp_path, read_records(tmp_path))
     assert table.read_bytes() == before
 
 
@@ -162,7 +162,7 @@ def test_the_session_table_lists_every_record(tmp_path: Path) -> None:
         name="sub-1", status="done", seconds=1.25, peak_mib=300.4, warnings=("no R1:\nwhy",)
     )
     write_record(tmp_path, done)
-    write_session_table(tmp_path)
+    write_session_table(tmp_path, read_records(tmp_path))
     assert (tmp_path / "logs" / "sessions.tsv").read_text().splitlines() == [
         "name\tstatus\texit_code\tseconds\tpeak_mib\treason\twarnings",
         "sub-1\tdone\t0\t1.2\t300\tn/a\tno R1: why",
