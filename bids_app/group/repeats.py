@@ -12,8 +12,9 @@ from bids_app.dataset.names import parse_name
 from bids_app.derivatives.names import image_of_scan
 from bids_app.group.cohort import SESSION
 
-# Scans that differ in other entities show the head in another way, or another part of it.
-_MAY_DIFFER = ("sub", "ses", "acq", "run")
+# Scans that differ in other entities show the head in another way, by another protocol, or another
+# part of it.
+_MAY_DIFFER = ("sub", "ses", "run")
 # Why a scan counts where the rule does not separate it from another.
 UNDECIDED = "is the first by name"
 
@@ -80,8 +81,8 @@ def kind_of_scan(scan: str) -> str:
     --------
     >>> kind_of_scan("sub-01_run-1_T1w") == kind_of_scan("sub-01_run-2_T1w")
     True
-    >>> kind_of_scan("sub-01_ce-gad_run-1_T1w")
-    'ce-gad'
+    >>> kind_of_scan("sub-01_acq-mprage_ce-gad_run-1_T1w")
+    'acq-mprage_ce-gad'
     """
     entities = parse_name(scan).entities
     return "_".join(f"{key}-{entities[key]}" for key in entities if key not in _MAY_DIFFER)

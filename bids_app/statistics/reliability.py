@@ -32,11 +32,11 @@ class MeasurementError:
     Attributes
     ----------
     subjects, scans, df : int
-        Subjects scanned at least twice, their scans, and scans - subjects.
+        Subjects with a set of repeat scans, their repeat scans, and scans - sets.
     within_sd : Interval
         Within-subject standard deviation, in the unit of the value.
     mean : float
-        Mean over subjects of the subject means.
+        Mean of the means of the sets.
     """
 
     subjects: int
@@ -61,7 +61,7 @@ def measurement_error(
     value : str
     keys : sequence of str
         Columns that identify a set of repeat scans without change, for example subject and
-        session.
+        session; the first identifies the subject.
     confidence : float
         Level of the χ²-based interval.
 
@@ -91,7 +91,8 @@ def measurement_error(
     tails = (stats.chi2.ppf((1 + side * confidence) / 2, df) for side in (1, -1))
     within_sd = Interval(*(float(np.sqrt(squares / divisor)) for divisor in (df, *tails)))
     mean = float(grouped.mean().mean())
-    return MeasurementError(grouped.ngroups, len(repeated), df, within_sd, mean)
+    subjects = repeated[keys[0]].nunique()
+    return MeasurementError(subjects, len(repeated), df, within_sd, mean)
 
 
 def measurement_error_table(

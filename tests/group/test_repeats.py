@@ -94,7 +94,7 @@ def test_a_scan_in_thin_slices_counts_before_one_in_thick_ones(
     assert study.volumes["total_ml"].tolist() == [12]
 
 
-@pytest.mark.parametrize("other", ["ce-gad", "echo-2", "chunk-2", "rec-norm"])
+@pytest.mark.parametrize("other", ["acq-MP2RAGE", "ce-gad", "echo-2", "chunk-2", "rec-norm"])
 def test_only_scans_of_one_kind_are_repeats(tmp_path: Path, other: str) -> None:
     study = _study(tmp_path / "a", [[("", 10, "ok"), (other, 11, "ok")]])
     with pytest.raises(NotApplicableError, match="no session has repeat scans"):
@@ -110,8 +110,19 @@ def test_only_scans_of_one_kind_are_repeats(tmp_path: Path, other: str) -> None:
     assert tables[0][0] == pytest.approx(0.2 / np.sqrt(2))
 
 
+def test_participants_with_repeat_scans_are_counted_once(tmp_path: Path) -> None:
+    runs = [("acq-a_run-1", 10.0, "ok"), ("acq-a_run-2", 10.2, "ok")]
+    others = [("acq-b_run-1", 14.0, "ok"), ("acq-b_run-2", 14.4, "ok")]
+    study = _study(tmp_path, [[*runs, *others], runs], subjects=3)
+    error = reliability.analyse(study).tables["measurement_error"].data.iloc[0]
+    assert error[["subjects", "scans", "df"]].tolist() == [3, 18, 9]
+    # Half the mean squared difference of two scans.
+    assert error["within_sd"] == pytest.approx(np.sqrt((0.2**2 + 0.4**2 + 0.2**2) / 3 / 2))
+
+
 def test_kinds_of_scans() -> None:
-    assert kind_of_scan("sub-1_ses-2_acq-a_run-1_T1w") == ""
+    assert kind_of_scan("sub-1_ses-2_run-1_T1w") == ""
+    assert kind_of_scan("sub-1_ses-2_acq-a_run-1_T1w") == "acq-a"
     assert kind_of_scan("sub-1_ce-gad_echo-1_T1w") == "ce-gad_echo-1"
 
 

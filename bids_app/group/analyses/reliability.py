@@ -23,7 +23,7 @@ from bids_app.statistics.reliability import (
 def analyse(study: Study) -> Result:
     """Estimate the error of a single volume, and correct the clinical associations for it."""
     # A dataset without sessions has one unnamed session per participant.
-    # Scans that differ in contrast agent, for example, are no repeats of each other.
+    # Scans that differ in protocol or contrast agent are no repeats of each other.
     kinds = study.scans["scan"].map(kind_of_scan)
     scans = study.scans.assign(
         method=study.scans["segmentation"],
@@ -39,10 +39,10 @@ def analyse(study: Study) -> Result:
         tables={
             "measurement_error": ResultTable(
                 "Measurement error",
-                "Within-subject standard deviation (mL) from repeat scans of a session; two scans "
-                "differ by less than the repeatability in 95 % of pairs.",
+                "Within-subject standard deviation (mL) from the runs of a session that differ in "
+                "nothing else; two scans differ by less than the repeatability in 95 % of pairs.",
                 table,
-                {"Interval": "χ² with scans - subjects degrees of freedom"},
+                {"Interval": "χ² with scans - sets of repeat scans degrees of freedom"},
             ),
             "measurement_error_tests": _comparison(repeats),
             "models_corrected": _correction(study, repeats),

@@ -23,6 +23,7 @@ def test_measurement_error_from_repeat_scans(declare: Declare) -> None:
     tables = reliability.analyse(declare(text, repeat)).tables
     error = tables["measurement_error"].data.set_index("method")
     assert list(error["subjects"]) == [40, 40]
+    assert list(error["df"]) == [40, 40]
     assert error["within_sd_ci_low"].lt(0.3 / np.sqrt(2)).all()
     assert error["within_sd_ci_high"].gt(0.3 / np.sqrt(2)).all()
     corrected = tables["models_corrected"].data
