@@ -95,7 +95,10 @@ class Study:
         NotApplicableError
             If no row remains.
         """
-        table = self.table
+        return self._analysed(self.table)
+
+    def _analysed(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Select the rows that the plan analyses; its calibration is fitted to no others."""
         if self.plan.flagged == "exclude":
             table = table[table["qc"] != "check"].reset_index(drop=True)
             if table.empty:
@@ -230,14 +233,16 @@ class Study:
 
     @cached_property
     def labelled(self) -> LabelledScans:
-        """Volumes of the scans with a reference, repeat scans included.
+        """Volumes to analyse of the scans with a reference, repeat scans included.
 
         Raises
         ------
         NotApplicableError
-            If no reference is given, or it matches no scan.
+            If no reference is given, it matches no scan, or no row is analysed.
         """
-        scans = labelled_scans(self.cohort.table, self.output_dir, self._require_reference())
+        scans = labelled_scans(
+            self._analysed(self.cohort.table), self.output_dir, self._require_reference()
+        )
         if scans.pairs.empty:
             raise NotApplicableError(scans.problems[0], scans.problems)
         return scans
