@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
@@ -13,6 +14,7 @@ from bids_app.group.result import NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study, level_name
 from bids_app.statistics.anova import analyse_covariance
 from bids_app.statistics.design import Model, ModelError
+from bids_app.statistics.multiplicity import adjust
 from bids_app.statistics.ordinal import change_category
 from bids_app.statistics.regression import linear_table
 from bids_app.statistics.samples import varies
@@ -32,8 +34,9 @@ class GroupComparison:
     Attributes
     ----------
     tests : DataFrame
-        One row per analysis: ``by``, ``method``, ``n``, ``f``, ``df``, ``df_error``, ``p`` and
-        ``reason``, which is empty if it was possible.
+        One row per analysis: ``by``, ``method``, ``n``, ``f``, ``df``, ``df_error``, ``p``,
+        ``p_adj`` (Benjamini-Hochberg over all rows) and ``reason``, which is empty if it was
+        possible.
     means, pairs : list of DataFrame
         Adjusted means and their differences, one table per analysis.
     """
@@ -58,7 +61,7 @@ def analyse(study: Study) -> Result:
         tables["groups_regression"] = _regression(study, changes)
     tests = comparison.tests
     significant = [
-        f"{row.method} ({row.by})" for row in tests[tests["p"] < SIGNIFICANT].itertuples()
+        f"{row.method} ({row.by})" for row in tests[tests["p_adj"] < SIGNIFICANT].itertuples()
     ]
     return Result(
         tables=tables,
@@ -66,8 +69,8 @@ def analyse(study: Study) -> Result:
         f"of covariance ({adjusted}), pairs of groups with Bonferroni adjustment.",
         findings="Adjusted volume change differed between groups for "
         + (", ".join(significant) or "no method")
-        + f" (p < {SIGNIFICANT:g}, not adjusted for the number of methods).",
-        references=("zivadinov2022",),
+        + f" (adjusted p < {SIGNIFICANT:g}).",
+        references=("zivadinov2022", "benjamini1995"),
         of_change=True,
         reason="" if tests["p"].notna().any() else str(tests["reason"].iloc[0]),
     )
@@ -92,8 +95,10 @@ def _compare(
             tests.append(row | {"p": result.p})
             means.append(result.means.assign(by=kind, method=name))
             pairs.append(result.comparisons.assign(by=kind, method=name))
-    columns = ["by", "method", "n", "f", "df", "df_error", "p", "reason"]
-    return GroupComparison(pd.DataFrame(tests, columns=columns), means, pairs)
+    columns = ["by", "method", "n", "f", "df", "df_error", "p", "p_adj", "reason"]
+    table = pd.DataFrame(tests, columns=columns)
+    table["p_adj"] = adjust(table["p"].to_numpy(dtype=np.float64))
+    return GroupComparison(table, means, pairs)
 
 
 def _tables(comparison: GroupComparison, adjusted: str) -> dict[str, ResultTable]:
@@ -101,7 +106,8 @@ def _tables(comparison: GroupComparison, adjusted: str) -> dict[str, ResultTable
     tables = {
         "groups": ResultTable(
             "Change by group, adjusted",
-            f"Analysis of covariance: percentage change ~ group + {adjusted}.",
+            f"Analysis of covariance: percentage change ~ group + {adjusted}. Adjusted p: "
+            "Benjamini-Hochberg over the methods and kinds of groups.",
             comparison.tests,
             {"Test": "F of equal adjusted means, common slopes of the covariates"},
         )

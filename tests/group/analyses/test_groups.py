@@ -73,6 +73,17 @@ def test_change_is_compared_between_better_and_worse(declare: Declare) -> None:
     assert row["p"] == pytest.approx(expected["p"])
 
 
+def test_p_values_are_adjusted_over_methods_and_kinds(study: Study) -> None:
+    result = groups.analyse(study)
+    tests = result.tables["groups"].data.sort_values("p")
+    # Benjamini-Hochberg by hand: p times tests over rank, at most the next.
+    scaled = (tests["p"] * len(tests) / np.arange(1, len(tests) + 1))[::-1].cummin()[::-1]
+    assert tests["p_adj"].tolist() == pytest.approx(scaled.tolist())
+    assert (tests["p_adj"] > tests["p"]).any()
+    for row in tests.itertuples():
+        assert (f"{row.method} ({row.by})" in result.findings) == (row.p_adj < 0.05)
+
+
 def test_groups_need_a_column(declare: Declare) -> None:
     with pytest.raises(NotApplicableError, match="one of the columns"):
         groups.analyse(declare("[groups]\nby = ['site']\noutcome = 'nothing'"))
