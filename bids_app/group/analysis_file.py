@@ -248,6 +248,11 @@ def _check(plan: AnalysisPlan, file: str) -> None:
         raise BadDataError(
             f"{file}: 'sessions.followup_range' is [{low}, {high}]. Expected 0 ≤ low ≤ high, years."
         )
+    if not low <= plan.sessions.followup_years <= high:
+        raise BadDataError(
+            f"{file}: 'sessions.followup_years' is {plan.sessions.followup_years}, outside "
+            f"'sessions.followup_range' ([{low}, {high}]). Set limits around it."
+        )
     if plan.groups.better_below > plan.groups.worse_above:
         raise BadDataError(f"{file}: 'groups.better_below' exceeds 'groups.worse_above'.")
     for name, sd in plan.normative.scanner_sd.items():

@@ -67,6 +67,10 @@ def test_omitted_keys_keep_their_values(tmp_path: Path) -> None:
         ("[sessions]\nfollowup = 3", "key 'sessions': there is no key 'followup'. Did you mean"),
         ("[sessions]\nfollowup_range = [1.0]", "Expected a list of 2 values"),
         ("[sessions]\nfollowup_range = [2.0, 1.0]", "Expected 0 ≤ low ≤ high"),
+        (
+            "[sessions]\nfollowup_years = 5.0",
+            "is 5.0, outside 'sessions.followup_range' ([0.5, 2.0])",
+        ),
         ("[overlap]\nmeasures = ['jaccard']", "entry 1 is 'jaccard'. Expected one of ['dice'"),
         ("[columns]\nage = 'age'", "key 'columns'.age is 'age'. Expected a list"),
         ("[[model]]\nname = 'a'", "key 'model', entry 1: the key 'type' is missing"),

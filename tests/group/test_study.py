@@ -52,13 +52,15 @@ def test_the_follow_up_is_the_session_closest_to_the_planned_time(
     declare: Callable[..., Study],
 ) -> None:
     def third(table: pd.DataFrame) -> pd.DataFrame:
-        late = table[table["visit"] == 1].assign(session_id="ses-03", visit=2, interval=2.1)
+        late = table[table["visit"] == 1].assign(session_id="ses-03", visit=2, interval=1.9)
         return pd.concat([table, late], ignore_index=True)
 
     assert set(declare("", third).followup["session_id"]) == {"ses-02"}
     later = declare("[sessions]\nfollowup_years = 2.0", third)
     assert set(later.followup["session_id"]) == {"ses-03"}
-    assert declare("[sessions]\nfollowup_range = [3.0, 4.0]", third).followup.empty
+    assert declare(
+        "[sessions]\nfollowup_years = 3.5\nfollowup_range = [3.0, 4.0]", third
+    ).followup.empty
 
 
 def test_unknown_times_keep_the_order_but_give_no_rates(declare: Callable[..., Study]) -> None:
