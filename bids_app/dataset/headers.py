@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import stat
 import struct
 import warnings
@@ -32,10 +33,15 @@ _FEWEST_VOXELS_PER_AXIS = 8
 _LARGEST_EXTENT_MM = 700.0
 _SMALLEST_EXTENT_MM = 30.0
 _SMALLEST_VOXEL_MM = 0.02
+# By these shares an sform may change the volume and the sides of voxels: rounding or shear.
+_MOST_GROWTH, _MOST_STRETCH = 0.01, 0.05
+# Codes of an sform to Talairach, MNI or another template are at least this.
+_TEMPLATE_CODE = 3
 _MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 _NAMES = {"meter": "metres", "mm": "mm", "micron": "µm", "unknown": "no unit"}
 # Deflate reaches about 1032 : 1.
 _MOST_COMPRESSION = 1040
+_GZIP = b"\x1f\x8b"
 _CHUNK = 1 << 20
 # Holds every NIfTI header.
 _START = 1024
@@ -92,15 +98,18 @@ def opened(path: Path) -> Iterator[SpatialImage]:
     """
     try:
         _check_file(path)
-        if path.suffix not in (".gz", ".mgz"):
+        if _is_compressed(path):
+            with gzip.open(path) as stream:
+                yield _from_stream(path, stream)
+                while stream.read(_CHUNK):
+                    pass
+        elif _is_misnamed(path):
+            with path.open("rb") as plain:
+                yield _from_stream(path, plain)
+        else:
             with path.open("rb") as plain:
                 _check_scaling(path, plain.read(_START))
             yield _spatial(path, nib.load(path))
-            return
-        with gzip.open(path) as stream:
-            yield _from_stream(path, stream)
-            while stream.read(_CHUNK):
-                pass
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         text = f"Cannot read {path}: {error.strerror or error}. {fetch_advice(path)}"
         raise MissingInputError(text.rstrip()) from error
@@ -127,8 +136,19 @@ def _check_file(path: Path) -> None:
         raise BadDataError(f"{path} is empty (0 bytes). Copy it again from its source.")
 
 
-def _from_stream(path: Path, stream: gzip.GzipFile) -> SpatialImage:
-    """Read the header of a compressed image, and leave the stream open for its data."""
+def _is_compressed(path: Path) -> bool:
+    """Whether a file is compressed with gzip, whatever its name."""
+    with path.open("rb") as stream:
+        return stream.read(len(_GZIP)) == _GZIP
+
+
+def _is_misnamed(path: Path) -> bool:
+    """Whether a file is compressed but not named so, or the other way round."""
+    return _is_compressed(path) != (path.suffix in (".gz", ".mgz"))
+
+
+def _from_stream(path: Path, stream: gzip.GzipFile | io.BufferedReader) -> SpatialImage:
+    """Read the header of an image, and leave the stream open for its data."""
     if path.suffix == ".mgz":
         return _spatial(path, nib.MGHImage.from_stream(stream))
     start = stream.read(_START)
@@ -158,7 +178,10 @@ def _spatial(path: Path, image: object) -> SpatialImage:
 def load_header(path: Path) -> SpatialImage:
     """Open an image for its header only; raises one of `UNREADABLE` or a ThalbidsError."""
     _check_file(path)
-    return _spatial(path, nib.load(path))
+    if not _is_misnamed(path):
+        return _spatial(path, nib.load(path))
+    with gzip.open(path) if _is_compressed(path) else path.open("rb") as stream:
+        return _from_stream(path, stream)
 
 
 def check_header(path: Path, image: SpatialImage, volumes: int) -> Geometry:
@@ -189,6 +212,7 @@ def check_header(path: Path, image: SpatialImage, volumes: int) -> Geometry:
         raise BadDataError(
             f"{path} has an affine with values that are not finite. Repair its qform or sform."
         )
+    matrix, stretched = _unstretched(path, image, matrix)
     # Relative to the voxels, so that it does not depend on the unit.
     sizes = voxel_size(matrix)
     if abs(np.linalg.det(matrix[:3, :3])) <= 1e-6 * float(sizes.prod()):
@@ -198,7 +222,7 @@ def check_header(path: Path, image: SpatialImage, volumes: int) -> Geometry:
         )
     factor, unit = _unit(path, image, sizes, shape)
     matrix[:3] *= factor
-    return Geometry(matrix, (*unit, *_sides(path, image)))
+    return Geometry(matrix, (*_misnamed(path), *stretched, *unit, *_sides(path, image)))
 
 
 def _check_shape(path: Path, shape: tuple[int, ...], expected: int) -> None:
@@ -220,7 +244,7 @@ def _check_size(path: Path, image: SpatialImage, shape: tuple[int, ...]) -> None
     """Refuse an image whose header claims more bytes than its file can hold."""
     claimed = int(np.prod(shape, dtype=np.int64)) * image.get_data_dtype().itemsize
     size = path.stat().st_size
-    if claimed > size * (_MOST_COMPRESSION if path.suffix in (".gz", ".mgz") else 1):
+    if claimed > size * (_MOST_COMPRESSION if _is_compressed(path) else 1):
         raise BadDataError(
             f"{path} is damaged or incomplete: its header claims {_size(shape)} voxels "
             f"({claimed:,} bytes), which a file of {size:,} bytes cannot hold. "
@@ -233,7 +257,10 @@ def _unit(
 ) -> tuple[float, tuple[Note, ...]]:
     """Find by how much to multiply the affine to have mm."""
     units = getattr(image.header, "get_xyzt_units", lambda: ("mm", "sec"))
-    declared = str(units()[0])
+    try:
+        declared = str(units()[0])
+    except KeyError:  # a code that NIfTI does not define
+        declared = "unknown"
     extents = sizes * shape[:3]
     factor = _MM.get(declared, 1.0)
     if _plausible(extents * factor, sizes * factor):
@@ -267,6 +294,52 @@ def _plausible(extents: AffineArray, sizes: AffineArray) -> bool:
 
 def _fits_a_head(extents: AffineArray) -> bool:
     return _SMALLEST_EXTENT_MM <= float(extents.min()) <= float(extents.max()) <= _LARGEST_EXTENT_MM
+
+
+def _misnamed(path: Path) -> tuple[Note, ...]:
+    """Note that a file is compressed although its name does not imply it, or the reverse."""
+    if not _is_misnamed(path):
+        return ()
+    text = "is compressed" if _is_compressed(path) else "is not compressed"
+    text = f"{path.name} {text}, though its name ends in {path.suffix}; it is read as it is."
+    return (Note(NoteKind.COMPRESSION, str(path), text),)
+
+
+def _unstretched(
+    path: Path, image: SpatialImage, sform: AffineArray
+) -> tuple[AffineArray, tuple[Note, ...]]:
+    """Check that the sform places voxels of the size in pixdim, as none to a template does.
+
+    Parameters
+    ----------
+    path : Path
+    image : SpatialImage
+    sform : (4, 4) array
+        The affine that nibabel prefers.
+
+    Returns
+    -------
+    affine : (4, 4) array
+        The qform if the sform leads to a template, else the sform.
+    notes : tuple of Note
+    """
+    header = image.header
+    if not isinstance(header, nib.Nifti1Header) or header["sform_code"] <= 0:
+        return sform, ()
+    sides = np.abs(header["pixdim"][1:4].astype(np.float64))
+    if not (np.isfinite(sides).all() and sides.all()):
+        return sform, ()
+    stretch = np.linalg.svd(sform[:3, :3] / sides, compute_uv=False)
+    if abs(stretch.prod() - 1) <= _MOST_GROWTH and np.abs(stretch - 1).max() <= _MOST_STRETCH:
+        return sform, ()
+    affine, name = sform, "sform"
+    if header["sform_code"] >= _TEMPLATE_CODE and header["qform_code"] > 0:
+        affine, name = np.asarray(header.get_qform(), dtype=np.float64), "qform"
+    text = (
+        f"The voxel sizes of {path.name} are uncertain: its sform has voxels of "
+        f"{_size(voxel_size(sform))}, its pixdim of {_size(sides)}. The {name} was used."
+    )
+    return affine, (Note(NoteKind.VOXEL_SIZE, str(path), text),)
 
 
 def _sides(path: Path, image: SpatialImage) -> tuple[Note, ...]:

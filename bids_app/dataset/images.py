@@ -23,6 +23,7 @@ from bids_app.images.normalisation import (
     normalise,
     offset_of,
 )
+from bids_app.images.overflow import as_unsigned
 from bids_app.images.volume import Volume
 
 # Scaling by a rounded slope moves labels this far from integers.
@@ -65,6 +66,15 @@ def read_scan(path: Path) -> ReadImage:
 def _intensity_notes(path: Path, normalised: Normalised) -> tuple[Note, ...]:
     """State what was done to intensities."""
     texts = []
+    if normalised.padding is not None:
+        text = (
+            f"{path.name} is padded with {normalised.padding:.4g}, which is not its background; "
+            "the padding is read as background."
+        )
+        texts.append((NoteKind.OFFSET, text))
+    if normalised.clipped:
+        text = f"Single voxels of {path.name} far beyond the range of all others were clipped."
+        texts.append((NoteKind.SCALE, text))
     if normalised.masked:
         text = f"Noise outside of the head, as in an MP2RAGE, was removed from {path.name}."
         texts.append((NoteKind.NOISE, text))
@@ -213,6 +223,14 @@ def _stored(
     if data.dtype.kind not in "fiu":
         raise BadDataError(f"{path} contains {data.dtype} values. Expected one number per voxel.")
     notes = list(placed.notes)
+    unsigned = as_unsigned(data)
+    if unsigned is not None:
+        data = unsigned
+        text = (
+            f"{path.name} stores unsigned integers, which its header declares as signed; values "
+            f"above {np.iinfo(data.dtype).max // 2} were restored."
+        )
+        notes.append(Note(NoteKind.OVERFLOW, str(path), text))
     if data.dtype.kind == "f" and not may_hold_nan:
         data = _finite(path, data, notes)
     if not may_be_constant and data.min() == data.max():

@@ -13,12 +13,15 @@ from enum import StrEnum
 class NoteKind(StrEnum):
     """What a note is about."""
 
+    COMPRESSION = "compression"
     UNIT = "unit"
     OFFSET = "offset"
     SCALE = "scale"
+    OVERFLOW = "overflow"
     NAN = "nan"
     NOISE = "noise"
     SIDES = "sides"
+    VOXEL_SIZE = "voxel_size"
     FIELD_OF_VIEW = "field_of_view"
     LABELS = "labels"
     CHOICE = "choice"
@@ -30,7 +33,13 @@ class NoteKind(StrEnum):
     @property
     def reason(self) -> str:
         """Why results of the image should be reviewed, as in ``qc_reason``; empty if not."""
-        return "left and right of the image are uncertain" if self is NoteKind.SIDES else ""
+        return _REASONS.get(self, "")
+
+
+_REASONS = {
+    NoteKind.SIDES: "left and right of the image are uncertain",
+    NoteKind.VOXEL_SIZE: "voxel sizes of the image are uncertain",
+}
 
 
 @dataclass(frozen=True)

@@ -14,3 +14,12 @@ def largest_piece(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     if count <= 1:
         return mask
     return np.asarray(pieces == np.bincount(pieces.ravel())[1:].argmax() + 1)
+
+
+def connected_to_border(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Keep what is connected by faces with the border of a mask (X, Y, Z)."""
+    from scipy.ndimage import label
+
+    # A frame around the mask connects what lies on its faces.
+    pieces, _ = label(np.pad(mask, 1, constant_values=True))
+    return np.asarray(pieces[1:-1, 1:-1, 1:-1] == pieces[0, 0, 0])

@@ -5,21 +5,21 @@ Images whose background is 0 and whose values are moderate pass through unchange
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from bids_app.images.masks import largest_piece
+from bids_app.images.masks import connected_to_border, largest_piece
+from bids_app.images.padding import dominant, replace_padding
 
 FloatArray = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 _NARROW = (np.float32, np.int16, np.uint16, np.int8, np.uint8)
 _Faces = tuple[npt.NDArray[Any], ...]
 
-# A background that is as frequent as this on the faces is constant: masked or padded.
-_CONSTANT_SHARE = 0.5
 # Air of a magnitude image starts at 0; an image that starts this share of its range away from it
 # has an offset.
 _LEAST_OFFSET = 0.01
@@ -30,6 +30,16 @@ _INVERTED_FROM = 0.9
 # Largest magnitudes beyond which sums of squares lose precision or overflow in float32.
 _MODERATE = (0.1, 1e7)
 _TYPICAL_MAXIMUM = 1000.0
+# Single voxels beyond this multiple of the range of all others are no intensities.
+_FARTHEST = 1e4
+# Share (%) of the tissue that may be darker than the background of an image without one of its own.
+_LOWEST_PERCENT = 0.1
+# Deviation of mean and standard deviation of standardised intensities from 0 and 1.
+_STANDARDISED = 0.05
+# Those of heads start at -1 or so, those of brains, which have no air, at -2.5.
+_LOWEST_OF_HEADS = -1.8
+# The darkest tissue of brain-extracted scans (T1w) lies above 0 by this share of their range.
+_DARKEST_BRAIN = 0.155
 # Noise of a ratio of images (MP2RAGE UNI) fills its range; air of other scans has at most 0.1.
 _NOISE_SHARE = 0.15
 _MOST_CORRELATION = 0.5
@@ -44,7 +54,7 @@ _MOST_ENCLOSED = (0.001, 0.02)
 _DARKEST_TISSUE = 0.25
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Normalised:
     """An image after normalisation, and what was done to it.
 
@@ -60,6 +70,10 @@ class Normalised:
         Whether noise outside of the head was removed.
     centred : bool
         Whether a constant background in the middle of the range was set to its lower end.
+    clipped : bool
+        Whether single voxels far beyond the range of all others were brought into it.
+    padding : float or None
+        Value around the image that was replaced by that of its background; None if there is none.
     """
 
     data: npt.NDArray[Any]
@@ -67,6 +81,8 @@ class Normalised:
     factor: float = 1.0
     masked: bool = False
     centred: bool = False
+    clipped: bool = False
+    padding: float | None = None
 
 
 def normalise(data: npt.NDArray[Any]) -> Normalised:
@@ -81,22 +97,34 @@ def normalise(data: npt.NDArray[Any]) -> Normalised:
     -------
     Normalised
     """
+    # Where nothing is negative, a background of 0 is where magnitudes start.
+    usual = None if data.min() < 0 else 0.0
+    constants = dict.fromkeys(map(dominant, _faces(data)))
+    padded = replace_padding(data, [x for x in constants if x is not None and x != usual])
+    if padded is not None:
+        return replace(_normalise(padded[0]), padding=padded[1])
+    return _normalise(data)
+
+
+def _normalise(data: npt.NDArray[Any]) -> Normalised:
+    """Normalise an image that is not padded, or with its own background."""
     faces = _faces(data)
     border = np.concatenate([face.ravel() for face in faces])
-    constant = _dominant(border)
+    constant = dominant(border)
+    lowest, highest = float(data.min()), float(data.max())
     low, high = (float(x) for x in np.percentile(data[::3, ::3, ::3], [0.5, 99.5]))
-    span = high - low or float(data.max()) - float(data.min())
+    span = high - low or highest - lowest
     masked = False
-    centred = _is_centred(constant, low, span)
-    if centred:
-        data = np.where(data == constant, data.dtype.type(low), data)
-        constant = low
-    if constant is None and _is_noise(faces, span):
+    centred = False
+    if constant is not None and _is_centred(constant, low, span):
+        centred = True
+        data, constant = _with_lowest_background(data, constant)
+    elif constant is None and _is_noise([face.clip(low, high) for face in faces], span):
         head = head_in_noise(data)
         masked = float(head.mean()) > _LEAST_HEAD
     if masked:
         # A ratio of images has bounds, and tissue of long T1 lies at the lower one.
-        constant = float(data.min())
+        constant = lowest
         data = np.where(head, data, data.dtype.type(constant))
     middle = float(np.median(border)) if constant is None else constant
     inverted = not masked and middle - low > _INVERTED_FROM * span
@@ -105,19 +133,49 @@ def normalise(data: npt.NDArray[Any]) -> Normalised:
         background = float(np.percentile(border, 99 if inverted else 1, method="lower"))
         if not inverted and abs(background) <= _LEAST_OFFSET * span:
             background = 0.0
-    largest = max(float(data.max()) - background, background - float(data.min()))
+    extent = max(float(data.max()) - background, background - float(data.min()))
+    most = _FARTHEST * max(high - background, background - low, span)
+    normalised = Normalised(
+        data=data,
+        background=background,
+        masked=masked,
+        centred=centred,
+        clipped=extent > most,
+    )
+    return _scaled(normalised, min(extent, most), inverted=inverted)
+
+
+def _scaled(normalised: Normalised, extent: float, *, inverted: bool) -> Normalised:
+    """Subtract the background, clip what lies beyond the extent, and scale where it is needed."""
     factor = 1.0
-    if largest and not _MODERATE[0] <= largest <= _MODERATE[1]:
+    if extent and not _MODERATE[0] <= extent <= _MODERATE[1]:
         # A power of two keeps every digit.
-        factor = float(2.0 ** np.round(np.log2(_TYPICAL_MAXIMUM / largest)))
+        factor = float(2.0 ** np.round(np.log2(_TYPICAL_MAXIMUM / extent)))
     factor = -factor if inverted else factor
-    if background == 0 and factor == 1:
-        return Normalised(data, masked=masked, centred=centred)
+    data, background = normalised.data, normalised.background
+    if background == 0 and factor == 1 and not normalised.clipped:
+        return normalised
     # Differences of float32 and of integers of 16 bits are exact enough; others are wider.
     values: npt.NDArray[Any] = data.astype(np.float32 if data.dtype in _NARROW else np.float64)
     values -= values.dtype.type(background)
+    if normalised.clipped:
+        np.clip(values, -extent, extent, out=values)
     values *= values.dtype.type(factor)
-    return Normalised(values.astype(np.float32), background, factor, masked, centred)
+    return replace(normalised, data=values.astype(np.float32), factor=factor)
+
+
+def _with_lowest_background(
+    data: npt.NDArray[Any], background: float
+) -> tuple[npt.NDArray[Any], float]:
+    """Give the background around the head a value below that of tissue, which is returned too."""
+    tissue = data[data != background].astype(np.float64)
+    lowest, high = np.percentile(tissue, [_LOWEST_PERCENT, 99.5], method="lower")
+    # Zero mean and unit variance within the brain; a ratio of images has CSF at its lower bound.
+    standardised = max(abs(tissue.mean()), abs(tissue.std() - 1)) < _STANDARDISED
+    if standardised and lowest < _LOWEST_OF_HEADS:
+        lowest -= _DARKEST_BRAIN * (high - lowest)
+    value = data.dtype.type(lowest)
+    return np.where(connected_to_border(data == background), value, data), float(value)
 
 
 def offset_of(data: npt.NDArray[Any]) -> tuple[float, bool]:
@@ -137,7 +195,7 @@ def offset_of(data: npt.NDArray[Any]) -> tuple[float, bool]:
         of tissue, where the field of view ends within the head.
     """
     border = np.concatenate([face.ravel() for face in _faces(data)])
-    constant = _dominant(border)
+    constant = dominant(border)
     if constant is not None:
         return constant, True
     lowest = float(np.percentile(border, 1, method="lower"))
@@ -152,25 +210,15 @@ def _faces(data: npt.NDArray[Any]) -> _Faces:
     return tuple(np.moveaxis(data, axis, 0)[end] for axis in range(3) for end in (0, -1))
 
 
-def _dominant(border: npt.NDArray[Any]) -> float | None:
-    """Find the value that most voxels have; None if no value is that frequent."""
-    middle = np.partition(border, border.size // 2)[border.size // 2]
-    return float(middle) if np.mean(border == middle) >= _CONSTANT_SHARE else None
-
-
-def _is_centred(constant: float | None, low: float, span: float) -> bool:
+def _is_centred(constant: float, low: float, span: float) -> bool:
     """Check for a ratio of images: it is 0 where there is no signal, in the middle of its range."""
-    return constant is not None and 0.25 < (constant - low) / span < 0.75
+    return 0.25 < (constant - low) / span < 0.75
 
 
-def _spread(faces: _Faces) -> float:
-    """Measure the standard deviation on the faces; the median, as one may cut through the neck."""
-    return float(np.median([face.astype(np.float64).std() for face in faces]))
-
-
-def _is_noise(faces: _Faces, span: float) -> bool:
+def _is_noise(faces: Sequence[npt.NDArray[Any]], span: float) -> bool:
     """Check whether the faces show noise that fills the range: neighbours do not resemble."""
-    if _spread(faces) < _NOISE_SHARE * span:
+    # The median, as one of them may cut through the neck.
+    if np.median([face.astype(np.float64).std() for face in faces]) < _NOISE_SHARE * span:
         return False
     similar = []
     for face in faces:

@@ -123,7 +123,9 @@ def _read(scan: Scan) -> Volume:
 
 
 def _report_name(session: Session, baseline: Scan) -> PurePosixPath:
-    pair = f"ses-{dict(baseline.entities)['ses']}_to_ses-{session.session}"
+    # A first visit may be in the folder of the subject itself.
+    first = f"ses-{baseline.session}" if baseline.session else f"sub-{session.subject}"
+    pair = f"{first}_to_ses-{session.session}"
     return PurePosixPath(FOLDER, f"sub-{session.subject}", pair, "report.siena")
 
 

@@ -19,6 +19,7 @@ from bids_app.dataset.images import (
     read_labels,
     read_scan,
     read_volume,
+    voxel_size,
 )
 from bids_app.dataset.notes import NoteKind
 from bids_app.errors import BadDataError, ThalbidsError
@@ -132,7 +133,74 @@ def test_affines_that_agree_on_the_sides_are_no_matter(tmp_path: Path, noise: np
     assert read_scan(_save(tmp_path / "a_T1w.nii.gz", noise, _AFFINE, differ)).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("code", "scale", "sides"),
+    [(2, [1.2, 1.2, 1.2], "sform"), (4, [1.1, 1.15, 1.2], "qform"), (4, [1, 1, 1], ""),
+     (3, [1.02, 1, 1], "qform"), (1, [1.004, 0.999, 1], "")],
+)  # fmt: skip
+def test_an_sform_that_stretches_voxels(
+    tmp_path: Path, noise: np.ndarray, code: int, scale: list[float], sides: str
+) -> None:
+    """An sform to a template is not that of the head, and pixdim may be wrong."""
+
+    def stretch(header: nib.Nifti1Header) -> None:
+        header.set_qform(_AFFINE, 1)
+        header.set_sform(stretched, code)
+
+    stretched = np.diag([*scale, 1]) @ _AFFINE
+    image = read_scan(_save(tmp_path / "a_T1w.nii.gz", noise, stretched, stretch))
+    assert [note.kind for note in image.notes] == [NoteKind.VOXEL_SIZE] * bool(sides)
+    expected = _AFFINE if sides == "qform" else stretched
+    np.testing.assert_allclose(image.volume.affine, expected, rtol=1e-5, atol=1e-5)
+    for note in image.notes:
+        assert note.kind.reason
+        assert f"The {sides} was used" in note.text
+
+
+def test_shear_is_no_stretch(tmp_path: Path, noise: np.ndarray) -> None:
+    shear = np.eye(4)
+    shear[0, 1], shear[1, 2] = 0.03, -0.03
+    image = read_scan(save_image(tmp_path / "a_T1w.nii.gz", noise, shear @ _AFFINE))
+    assert image.notes == ()
+    np.testing.assert_allclose(image.volume.affine, shear @ _AFFINE, atol=1e-5)
+    assert image.volume.voxel_volume == pytest.approx(1.32)
+
+
+def test_an_sform_without_pixdim(tmp_path: Path, noise: np.ndarray) -> None:
+    path = _save(tmp_path / "a_T1w.nii", noise, _AFFINE)
+    content = bytearray(path.read_bytes())
+    content[76:108] = np.array([1, 2, 2, 2, 1, 1, 1, 1], "f4").tobytes()
+    path.write_bytes(bytes(content))
+    image = read_scan(path)
+    assert [note.kind for note in image.notes] == [NoteKind.VOXEL_SIZE]
+    np.testing.assert_allclose(image.volume.affine, _AFFINE, atol=1e-5)
+
+
+def test_a_unit_that_nifti_does_not_define(tmp_path: Path, noise: np.ndarray) -> None:
+    path = _patched(tmp_path / "a_T1w.nii", noise, "xyzt_units", 7)
+    assert read_scan(path).notes == ()
+    assert voxel_size(path) == pytest.approx((1, 1.1, 1.2))
+
+
 # Intensities.
+
+
+def test_unsigned_integers_declared_as_signed(tmp_path: Path) -> None:
+    places = np.indices((30, 32, 34)) - np.array([15, 16, 17]).reshape(3, 1, 1, 1)
+    radius = np.sqrt((places**2).sum(0))
+    stored = np.where(radius < 12, 60_000 - 2500 * radius, 0).astype(np.uint16)
+    image = read_scan(save_image(tmp_path / "a_T1w.nii.gz", stored.view(np.int16)))
+    assert [note.kind for note in image.notes] == [NoteKind.OVERFLOW]
+    assert np.array_equal(image.volume.data, stored)
+
+
+@pytest.mark.parametrize("value", [-1024, 4000])
+def test_padding_that_is_not_the_background(tmp_path: Path, noise: np.ndarray, value: int) -> None:
+    padded = np.pad(_scan(noise), 5, constant_values=value)
+    image = read_scan(save_image(tmp_path / "a_T1w.nii.gz", padded))
+    assert [note.kind for note in image.notes] == [NoteKind.OFFSET]
+    assert np.array_equal(image.volume.data[5:-5, 5:-5, 5:-5], _scan(noise))
+    assert image.volume.data.min() == 0
 
 
 def test_a_clean_scan_has_no_notes(tmp_path: Path, noise: np.ndarray) -> None:
@@ -220,6 +288,24 @@ def test_nifti_2(tmp_path: Path, noise: np.ndarray, name: str) -> None:
     np.testing.assert_allclose(read_volume(path).affine, _AFFINE)
     assert axis_codes(path) == "LAS"
     assert count_voxels(path) == noise.size
+
+
+@pytest.mark.parametrize("name", ["a_T1w.nii", "a_T1w.nii.gz"])
+def test_compression_is_known_by_the_content(tmp_path: Path, noise: np.ndarray, name: str) -> None:
+    plain = tmp_path / "b.nii"
+    save_image(plain, noise, _AFFINE)
+    content = plain.read_bytes()
+    path = tmp_path / name
+    path.write_bytes(content if name.endswith(".gz") else gzip.compress(content))
+    image = read_scan(path)
+    assert [note.kind for note in image.notes] == [NoteKind.COMPRESSION]
+    assert np.array_equal(image.volume.data, noise)
+    np.testing.assert_allclose(image.volume.affine, _AFFINE, atol=1e-5)
+    assert count_voxels(path) == noise.size
+    assert axis_codes(path) == "LAS"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(BadDataError, match="damaged"):
+        read_scan(path)
 
 
 @pytest.mark.parametrize("lost", [1, 4, 8, 9])

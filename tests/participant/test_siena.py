@@ -20,7 +20,7 @@ from bids_app.group.cohort import read_cohort
 from bids_app.group.study import Study
 from bids_app.participant.cost import predict_sessions
 from bids_app.participant.stamp import stamp_of
-from bids_app.programs.siena import folder_of_reports
+from bids_app.programs.siena import folder_of_reports, read_siena
 from tests.conftest import describe, replace_thalnet, save_image
 from tests.participant.test_longitudinal import _in_this_process
 from tests.participant.test_programs import by_intensity
@@ -223,3 +223,18 @@ def test_a_session_without_t1w_says_so(programs: Path, bids: Path, tmp_path: Pat
     assert _record(output, "sub-01_ses-b")["warnings"] == [
         "SIENA is not run: the session has no T1w."
     ]
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_first_visit_without_a_session(tmp_path: Path) -> None:
+    bids, output = describe(tmp_path / "bids"), tmp_path / "out"
+    image = head()
+    save_image(bids / "sub-01" / "anat" / "sub-01_T1w.nii.gz", image.data, image.affine)
+    _save(bids, "01", "b", 10)
+    assert main([str(bids), str(output), "participant"]) == 0
+    assert main([str(bids), str(output), *WORDS]) == 0
+    (report,) = (output / "siena").rglob("report.siena")
+    assert report.parent.name == "sub-01_to_ses-b"
+    (row,) = read_siena(output / "siena").itertuples()
+    assert (row.participant_id, row.session_id) == ("sub-01", "ses-b")
+    assert row.pbvc == pytest.approx(_change(10), abs=0.01)
