@@ -22,7 +22,7 @@ from pathlib import Path
 from bids_app.dataset.index import index_sessions
 from bids_app.options import Folders, Methods, Options, Selection
 from bids_app.participant.cost import Cost, load_of, predict, predict_series
-from bids_app.participant.longitudinal import longitudinal_series
+from bids_app.participant.follow_up.visits import expected_visits, longitudinal_series
 from bids_app.run.records import read_record
 from examples.make_demo_cohort import make_cohort
 
@@ -49,7 +49,7 @@ def measure_longitudinal(bids_dir: Path, output_dir: Path) -> str:
     """Measure the longitudinal comparison of a subject after its sessions."""
     _run(bids_dir, output_dir, [])
     sessions = index_sessions(bids_dir, Selection())
-    (series,) = longitudinal_series(sessions, {session.name for session in sessions})
+    (series,) = longitudinal_series(expected_visits(sessions, Folders(bids_dir, output_dir)))
     seconds = _run(bids_dir, output_dir, ["--longitudinal"])
     return _compare(seconds, predict_series(series), series.name, output_dir)
 

@@ -48,6 +48,8 @@ class Contrast:
         al. 2026 did with R1.
     remedy : str
         Sentence on what to do if no thalami are found in an image of it.
+    bright_fluid : bool
+        Whether fluid is the brightest rather than the darkest in the head.
     """
 
     suffix: str
@@ -57,6 +59,7 @@ class Contrast:
     flirt: tuple[str, ...] = ()
     series: bool = False
     scaled: bool = False
+    bright_fluid: bool = False
     remedy: str = ""
 
 
@@ -93,6 +96,7 @@ _TABLE = (
         channel="T2w",
         alignment=("rigid", "ants"),
         flirt=("correlation",),
+        bright_fluid=True,
     ),
     Contrast(
         suffix="R1map",

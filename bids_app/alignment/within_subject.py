@@ -301,12 +301,37 @@ def _sampled(field: Volume, grid: Grid) -> FloatArray:
     return np.asarray(np.maximum(sampled, 1e-6 * float(sampled.max())), dtype=np.float32)
 
 
+def place_on_common_grid(
+    images: Sequence[Volume],
+    brain_masks: Sequence[Volume],
+    transforms: Sequence[AffineArray],
+    grid: Grid,
+) -> tuple[Volume, ...]:
+    """Interpolate scans of another contrast on the grid of scans that have been aligned.
+
+    Parameters
+    ----------
+    images : sequence of Volume
+        (X, Y, Z), of one contrast, each in the world space of the aligned scan of its visit.
+    brain_masks : sequence of Volume
+        Non-zero in the brain, each on the grid of its image.
+    transforms : sequence of (4, 4) float64
+        As in `WithinSubject`.
+    grid : Grid
+
+    Returns
+    -------
+    tuple of Volume
+        float32, with equalised intensities.
+    """
+    fields = [_field(image, mask) for image, mask in zip(images, brain_masks, strict=True)]
+    return _interpolated(images, fields, transforms, grid)
+
+
 def _on_common_grid(
     images: Sequence[Volume], fields: Sequence[Volume], transforms: Sequence[AffineArray]
 ) -> tuple[Volume, ...]:
-    """Interpolate every scan once (cubic spline) and equalise their bias fields."""
-    from scipy.ndimage import affine_transform
-
+    """Interpolate every scan on a grid that covers them all."""
     corners = np.concatenate(
         [
             image.grid.transformed(np.linalg.inv(transform)).corners()
@@ -317,6 +342,18 @@ def _on_common_grid(
     # Side of a cube with the volume of the smallest voxel.
     spacing = min(image.voxel_volume ** (1 / 3) for image in images)
     grid = Grid.covering(corners.min(1), corners.max(1), spacing)
+    return _interpolated(images, fields, transforms, grid)
+
+
+def _interpolated(
+    images: Sequence[Volume],
+    fields: Sequence[Volume],
+    transforms: Sequence[AffineArray],
+    grid: Grid,
+) -> tuple[Volume, ...]:
+    """Interpolate every scan once (cubic spline) and equalise their bias fields."""
+    from scipy.ndimage import affine_transform
+
     local = [
         _sampled(field, grid.transformed(transform))
         for field, transform in zip(fields, transforms, strict=True)

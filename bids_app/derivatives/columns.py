@@ -6,9 +6,11 @@ The JSON files next to the tables, and the headings and hints on pages, are made
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from types import MappingProxyType
 
+from bids_app.derivatives.change_columns import COLUMNS_OF_CHANGE
+from bids_app.derivatives.column import Column
 from bids_app.segmentation.volumes import ThalamusVolumes
 
 # Of the volumes of a session, in this order.
@@ -17,39 +19,6 @@ VOLUME_COLUMNS = (
     *(field.name for field in fields(ThalamusVolumes)),
     *("confidence", "qc", "qc_reason"),
 )
-# Of the brain volume changes of a participant, in this order.
-PBVC_COLUMNS = ("participant_id", "baseline_session_id", "session_id", "pbvc")
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table.
-
-    Attributes
-    ----------
-    label : str
-        Heading on pages, without the unit.
-    description : str
-        What the column holds, as a phrase.
-    units : str
-        Empty for a quantity without a unit, and for text.
-    """
-
-    label: str
-    description: str
-    units: str = ""
-
-    @property
-    def heading(self) -> str:
-        """Label with the unit."""
-        return f"{self.label} ({self.units})" if self.units else self.label
-
-    @property
-    def entry(self) -> dict[str, object]:
-        """Entry in the JSON file of a table."""
-        units = {"Units": self.units} if self.units else {}
-        return {"Description": self.description, **units}
-
 
 _AVAILABILITY = {
     "available": "with images of the contrast",
@@ -63,7 +32,6 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         # Identity
         "participant_id": Column("Participant", "Participant identifier"),
         "session_id": Column("Session", "Session identifier"),
-        "baseline_session_id": Column("Baseline session", "Session from which a change counts"),
         "scan": Column("Scan", "Measured scan"),
         "visit": Column("Visit", "Order of the session, from 0"),
         "interval": Column(
@@ -135,12 +103,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "confidence": Column("Expected Dice", "Expected Dice (self-estimated by the method)"),
         "qc": Column("QC", "check: review the segmentation before using its volumes; otherwise ok"),
         "qc_reason": Column("Reason for review", "Why the segmentation should be reviewed"),
-        "pbvc": Column(
-            "PBVC",
-            "Percentage brain volume change from baseline_session_id to session_id: Jacobian "
-            "integration over the parenchyma in the space half-way between the sessions",
-            "%",
-        ),
+        **COLUMNS_OF_CHANGE,
         # Comparison with a reference
         "dice": Column("Dice", "Dice coefficient with the reference"),
         "precision": Column("Precision", "Share of the method's voxels that lie in the reference"),
@@ -253,7 +216,10 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "scans": Column("Scans", "Repeat scans"),
         "n": Column("n", "Complete cases or pairs"),
         "missing": Column("Missing", "Missing values"),
-        "reason": Column("Reason", "Why there is no result, or why participants were excluded"),
+        "reason": Column(
+            "Reason",
+            "Why there is no result, why it should be reviewed, or why participants were excluded",
+        ),
         "problem": Column("Problem", "Input that could not be used, or how it was read, and why"),
         "severity": Column("Severity", "problem: not used; note: used, though not as BIDS has it"),
         "analysis": Column("Analysis", "Analysis"),

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from bids_app.dataset.tables import Column as DatasetColumn
-from bids_app.derivatives.columns import COLUMNS, Column
+from bids_app.derivatives.column import Column
+from bids_app.derivatives.columns import COLUMNS
 
 _INTERVAL_ENDS = {"_ci_low": "lower", "_ci_high": "upper"}
 

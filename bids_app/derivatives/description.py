@@ -31,6 +31,8 @@ CITATION.md
 *_xfm.json
 *_pbvc.tsv
 *_pbvc.json
+*_changes.tsv
+*_changes.json
 """
 
 _LABELS = """\
@@ -54,6 +56,8 @@ _README = """\
 | `*_seg-thalamus_desc-<method><contrast>_dseg` | labels: 1 left, 2 right thalamus |
 | `*_seg-thalamus_desc-<method><contrast>_probseg` | probabilities of the left and right thalamus |
 | `*_space-withinSubject_*` | half-way between all scans of a participant (`--longitudinal`) |
+| `*_space-withinSubject<contrast>_*` | the same for a contrast that other visits have, too |
+| `*_desc-thalamus_changes.tsv` | change of the thalami between visits (`--longitudinal`) |
 | `*_desc-brain_pbvc.tsv` | percentage brain volume change between sessions (`--longitudinal`) |
 | `siena/` | SIENA reports from the first session to each follow-up (`--siena`) |
 | `*_desc-brain_mask` | brain mask, with ventricles and sulci |

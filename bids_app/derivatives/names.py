@@ -9,7 +9,8 @@ from typing import Any
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.names import in_order, of_result, parse_name
 
-# Space half-way between all scans of a participant.
+# Space half-way between all scans of a participant; the name of a contrast is added where the scans
+# of this contrast have a space of their own.
 WITHIN_SUBJECT = "withinSubject"
 # Suffix of the names of methods that segmented all scans of a participant in that space.
 LONGITUDINAL = "Longitudinal"
@@ -135,9 +136,23 @@ def probabilities(labels: PurePosixPath) -> PurePosixPath:
     return labels.with_name(labels.name.replace("_dseg.", "_probseg."))
 
 
-def within_subject_image(scan: Scan) -> PurePosixPath:
-    """Name a scan in the space half-way between all scans of its participant."""
-    return _of_scan(row_name(scan), f"space-{WITHIN_SUBJECT}_desc-preproc_{scan.contrast}.nii.gz")
+def within_subject_image(scan: Scan, contrast: str, space: str = WITHIN_SUBJECT) -> PurePosixPath:
+    """Name a contrast of a scan in the space half-way between all scans of its participant.
+
+    Examples
+    --------
+    >>> scan = Scan(Path("sub-01_T1w.nii.gz"), "T1w", (("sub", "01"),))
+    >>> str(within_subject_image(scan, "FLAIR"))
+    'sub-01/anat/sub-01_space-withinSubject_desc-preproc_FLAIR.nii.gz'
+    """
+    return _of_scan(row_name(scan), f"space-{space}_desc-preproc_{contrast}.nii.gz")
+
+
+def within_subject_segmentation(
+    scan: Scan, method: str, contrast: str, space: str = WITHIN_SUBJECT
+) -> PurePosixPath:
+    """Name the labels of a method that segmented all scans of a participant in one space."""
+    return _segmentation(row_name(scan), method, contrast, space)
 
 
 def volumes_table(session: Session) -> PurePosixPath:
@@ -154,6 +169,16 @@ def volumes_tables(output_dir: Path) -> list[Path]:
     """Find all tables of volumes."""
     pattern = "anat/sub-*_desc-thalamus_volumes.tsv"
     return sorted([*output_dir.glob(f"sub-*/{pattern}"), *output_dir.glob(f"sub-*/*/{pattern}")])
+
+
+def thalamus_change_table(subject: str) -> PurePosixPath:
+    """Name the table of the thalamus changes of a participant, given without ``sub-``."""
+    return PurePosixPath(f"sub-{subject}", f"sub-{subject}_desc-thalamus_changes.tsv")
+
+
+def thalamus_change_tables(output_dir: Path) -> list[Path]:
+    """Find the tables of thalamus changes of all participants."""
+    return sorted(output_dir.glob(thalamus_change_table("*").as_posix()))
 
 
 def brain_change_table(subject: str) -> PurePosixPath:
@@ -205,8 +230,9 @@ def contrast_agent_of(source: object) -> str | None:
     return parse_name(str(first).rpartition("/")[2]).entities.get("ce")
 
 
-def _segmentation(scan: str, method: str, contrast: str) -> PurePosixPath:
-    space = WITHIN_SUBJECT if method.endswith(LONGITUDINAL) else parse_name(scan).suffix
+def _segmentation(scan: str, method: str, contrast: str, space: str | None = None) -> PurePosixPath:
+    if space is None:
+        space = WITHIN_SUBJECT if method.endswith(LONGITUDINAL) else parse_name(scan).suffix
     return _of_scan(scan, f"space-{space}_seg-thalamus_desc-{method}{contrast}_dseg.nii.gz")
 
 

@@ -8,20 +8,17 @@ from pathlib import PurePosixPath
 
 from bids_app import __version__
 from bids_app.alignment.between_contrasts import Alignment
-from bids_app.alignment.brain_change import percentage_change
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.staging import Staging
 from bids_app.derivatives import names
-from bids_app.derivatives.columns import PBVC_COLUMNS, VOLUME_COLUMNS
+from bids_app.derivatives.columns import VOLUME_COLUMNS
 from bids_app.derivatives.data_dictionary import describe_columns
-from bids_app.derivatives.results import AlignedContrast, MeasuredScan, QuantitativeMap
+from bids_app.derivatives.results import AlignedContrast, MeasuredScan, Measurement, QuantitativeMap
 from bids_app.derivatives.steps import FIELD, Step
 from bids_app.images.geometry import AffineArray
 from bids_app.images.volume import Volume
 from bids_app.segmentation.fusion import RULES, Ensemble
-from bids_app.segmentation.quality import Quality
 from bids_app.segmentation.result import Segmentation, Thalami
-from bids_app.segmentation.volumes import ThalamusVolumes
 
 
 def write_image(staging: Staging, scan: Scan, image: Volume) -> None:
@@ -42,7 +39,7 @@ def write_brain_mask(staging: Staging, scan: Scan, mask: Volume) -> None:
         mask,
         Type="Brain",
         Sources=[names.raw_uri(scan)],
-        GeneratedBy=_generated_by("thalnet"),
+        GeneratedBy=generated_by("thalnet"),
     )
 
 
@@ -80,7 +77,7 @@ def write_segmentation(
         ],
         "SpatialReference": names.uri(names.preprocessed(scan)),
         "Manual": False,
-        "GeneratedBy": _generated_by(method),
+        "GeneratedBy": generated_by(method),
         **(provenance or {}),
     }
     staging.image(labels, Volume(segmentation.dseg, affine), **common)
@@ -106,7 +103,7 @@ def write_ensemble(
         Manual=False,
         Fusion=RULES[ensemble.rule],
         Contrasts=list(ensemble.contrasts),
-        GeneratedBy=_generated_by(f"fusion of {method}"),
+        GeneratedBy=generated_by(f"fusion of {method}"),
     )
 
 
@@ -187,115 +184,38 @@ def write_maps(staging: Staging, maps: Iterable[QuantitativeMap]) -> None:
             item.volume,
             **item.sidecar,
             **_processing(item.steps),
-            GeneratedBy=_generated_by("quantify"),
+            GeneratedBy=generated_by("quantify"),
         )
 
 
 def write_volumes(staging: Staging, session: Session, scans: list[MeasuredScan]) -> None:
     """Write the volumes of a session, one row per scan, method and contrast."""
     rows = [
-        _volumes_row(measured.scan, item.method, item.contrast, item.volumes, item.quality)
-        | {"contrast_agent": measured.contrast_agent(item.contrast) or "n/a"}
+        volumes_row(measured.scan, item, measured.contrast_agent(item.contrast))
         for measured in scans
         for item in measured.measurements
     ]
-    _write_table(staging, names.volumes_table(session), rows, VOLUME_COLUMNS)
+    write_table(staging, names.volumes_table(session), rows, VOLUME_COLUMNS)
 
 
-def write_within_subject(
-    staging: Staging, scan: Scan, image: Volume, transform: AffineArray
-) -> None:
-    """Write a scan in the space half-way between all scans of its participant."""
-    path = names.within_subject_image(scan)
-    staging.image(
-        path,
-        image,
-        Description="Half-way between all scans of the participant; interpolated once (cubic "
-        "spline), differential intensity inhomogeneity corrected",
-        Sources=[names.raw_uri(scan)],
-        SpatialReference=names.uri(path),
-        SkullStripped=False,
-        ToOriginalSpace={"Description": "World coordinates, mm, RAS", "Matrix": transform},
-        GeneratedBy=_generated_by("longitudinal"),
-    )
-
-
-def write_within_subject_segmentation(
-    staging: Staging, scan: Scan, method: str, segmentation: Segmentation, affine: AffineArray
-) -> None:
-    """Write the labels of a method in the space half-way between all scans of a participant."""
-    image = names.uri(names.within_subject_image(scan))
-    staging.image(
-        names.segmentation(scan, method + names.LONGITUDINAL, scan.contrast),
-        Volume(segmentation.dseg, affine),
-        Sources=[image],
-        SpatialReference=image,
-        Manual=False,
-        GeneratedBy=_generated_by(f"{method}, longitudinal"),
-    )
-
-
-def write_within_subject_volumes(
-    staging: Staging, measurements: Iterable[tuple[Scan, str, ThalamusVolumes, Quality]]
-) -> None:
-    """Write the longitudinal volumes, one table per session.
-
-    For the group stage they are those of one more method, ``<method>Longitudinal``.
-    """
-    rows: dict[PurePosixPath, list[dict[str, object]]] = {}
-    for scan, method, volumes, quality in measurements:
-        path = names.within_subject_volumes_table(names.session_of(scan))
-        name = method + names.LONGITUDINAL
-        row = _volumes_row(scan, name, scan.contrast, volumes, quality)
-        rows.setdefault(path, []).append(row)
-    for path, rows_of_session in rows.items():
-        _write_table(staging, path, rows_of_session, VOLUME_COLUMNS)
-
-
-def write_brain_change(
-    staging: Staging, subject: str, volumes: Iterable[tuple[Scan, float]]
-) -> None:
-    """Write the brain volume change between every two sessions of a participant.
-
-    Parameters
-    ----------
-    staging : Staging
-    subject : str
-        Label without ``sub-``.
-    volumes : iterable of (Scan, float)
-        Relative brain volume in each scan. Repeat scans of a session are averaged.
-    """
-    by_session: dict[str, list[float]] = {}
-    for scan, volume in volumes:
-        by_session.setdefault(f"ses-{names.session_of(scan).session}", []).append(volume)
-    means = {session: sum(values) / len(values) for session, values in by_session.items()}
-    rows = [
-        (f"sub-{subject}", first, later, round(percentage_change(means[first], volume), 4))
-        for number, (later, volume) in enumerate(means.items())
-        for first in list(means)[:number]
-    ]
-    _write_table(staging, names.brain_change_table(subject), rows, PBVC_COLUMNS)
-
-
-def _volumes_row(
-    scan: Scan, method: str, contrast: str, volumes: ThalamusVolumes, quality: Quality
-) -> dict[str, object]:
+def volumes_row(scan: Scan, measured: Measurement, contrast_agent: str | None) -> dict[str, object]:
+    """Describe a measurement in a table of volumes, by the columns of ``VOLUME_COLUMNS``."""
     session = names.session_of(scan)
     return {
         "participant_id": f"sub-{session.subject}",
         "session_id": f"ses-{session.session}" if session.session else "n/a",
         "scan": names.row_name(scan),
-        "method": method,
-        "contrast": contrast,
-        "contrast_agent": scan.contrast_agent or "n/a",
-        **asdict(volumes),
-        "confidence": quality.confidence,
-        "qc": quality.verdict,
-        "qc_reason": "; ".join(quality.reasons) or "n/a",
+        "method": measured.method,
+        "contrast": measured.contrast,
+        "contrast_agent": contrast_agent or "n/a",
+        **asdict(measured.volumes),
+        "confidence": measured.quality.confidence,
+        "qc": measured.quality.verdict,
+        "qc_reason": "; ".join(measured.quality.reasons) or "n/a",
     }
 
 
-def _write_table(
+def write_table(
     staging: Staging, path: PurePosixPath, rows: Sequence[object], columns: Sequence[str]
 ) -> None:
     """Write a table and its data dictionary."""
@@ -309,5 +229,6 @@ def _processing(steps: Sequence[Step]) -> dict[str, list[str]]:
     return {FIELD: [step.value for step in steps]} if steps else {}
 
 
-def _generated_by(method: str) -> list[dict[str, str]]:
+def generated_by(method: str) -> list[dict[str, str]]:
+    """Name thalbids and one of its methods as the origin of a file."""
     return [{"Name": "thalbids", "Version": __version__, "Description": method}]

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bids_app.alignment.brain_change import percentage_change
 from bids_app.contrasts import Role, suffixes
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.metadata import merged
 from bids_app.dataset.tables import read_rows
 from bids_app.derivatives import names
-from bids_app.derivatives.columns import PBVC_COLUMNS, VOLUME_COLUMNS
+from bids_app.derivatives.columns import VOLUME_COLUMNS
 from bids_app.derivatives.results import AlignedContrast, MeasuredScan, Measurement
 from bids_app.derivatives.steps import Step, recorded_steps
 from bids_app.errors import BadDataError, MissingInputError
@@ -78,15 +77,28 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
     )
 
 
-def read_conformed(output_dir: Path, scan: Scan) -> tuple[Volume, Volume]:
+def read_conformed(
+    output_dir: Path, scan: Scan, contrast: str | None = None
+) -> tuple[Volume, Volume]:
     """Read a measured scan and its brain mask, both in RAS order.
+
+    Parameters
+    ----------
+    output_dir : Path
+    scan : Scan
+        The anchor.
+    contrast : str, optional
+        Another contrast on its grid, which is read in its place.
 
     Raises
     ------
     MissingInputError, BadDataError
         If one is missing or damaged.
     """
-    image = read_volume(output_dir / names.preprocessed(scan))
+    if contrast in (None, scan.contrast):
+        image = read_volume(output_dir / names.preprocessed(scan))
+    else:
+        image = read_volume(output_dir / names.aligned(scan, str(contrast)))
     return image, _on_grid(output_dir / names.brain_mask(scan), image)
 
 
@@ -115,40 +127,6 @@ def read_steps(output_dir: Path, session: Path) -> list[Step]:
         *names.map_sidecars(output_dir, session, "R1map"),
     ]
     return [step for path in sidecars for step in recorded_steps(merged((path,)))]
-
-
-def read_brain_changes(output_dir: Path) -> dict[tuple[str, str, str], float]:
-    """Read the built-in PBVC of all participants.
-
-    Parameters
-    ----------
-    output_dir : Path
-
-    Returns
-    -------
-    dict of (str, str, str) to float
-        PBVC in percent by participant, earlier and later session: ``sub-01``, ``ses-01``,
-        ``ses-02``. Either of two sessions may be the earlier one.
-
-    Raises
-    ------
-    BadDataError
-        If a table is damaged.
-    """
-    changes = {}
-    for path in names.brain_change_tables(output_dir):
-        for row in read_rows(path):
-            try:
-                subject, first, later, value = (row[name] for name in PBVC_COLUMNS)
-                change = float(value)
-            except (KeyError, ValueError) as error:
-                raise BadDataError(
-                    f"{path} has a row without brain volume change between two sessions. Run its "
-                    "participant again with --longitudinal."
-                ) from error
-            changes[subject, first, later] = change
-            changes[subject, later, first] = percentage_change(1 + change / 100, 1)
-    return changes
 
 
 def on_scan_grid(volumes: pd.DataFrame) -> pd.DataFrame:

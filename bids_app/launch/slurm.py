@@ -32,7 +32,7 @@ from bids_app.launch.arguments import Command, check_command, launcher_parser
 from bids_app.launch.job_array import Ending
 from bids_app.options import Options
 from bids_app.participant.cost import Cost, predict_series, predict_sessions
-from bids_app.participant.longitudinal import longitudinal_series
+from bids_app.participant.follow_up.visits import expected_visits, longitudinal_series
 from bids_app.participant.offers import known_kinds, offers_of
 from bids_app.run.records import read_records
 from bids_app.run.tables import update_tables, write_tables
@@ -196,7 +196,7 @@ def _predicted(options: Options, labels: Sequence[job_array.Labels], cpus: int) 
         measured = [session for session in visits if session.name in predicted]
         if (subject, None) in requested and len(measured) > 1:
             parts = [predicted[session.name] for session in measured]
-            series = longitudinal_series(measured, set(predicted))
+            series = longitudinal_series(expected_visits(measured, options.folders))
             parts += [predict_series(each) for each in series]
             seconds = sum(part.seconds for part in parts)
             costs.append(Cost(seconds, max(part.peak_mib for part in parts)))

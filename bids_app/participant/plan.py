@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bids_app.dataset.index import Session
 from bids_app.options import Options
 from bids_app.participant.cost import Cost, predict_series, predict_sessions
-from bids_app.participant.longitudinal import longitudinal_series
+from bids_app.participant.follow_up.visits import expected_visits, longitudinal_series
 from bids_app.programs.finished import datasets, match_table
 from bids_app.programs.selection import all_programs
 from bids_app.programs.siena import SIENA
@@ -31,7 +31,7 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Allocat
     costs = predict_sessions(sessions, resources.threads, options)
     rows: list[tuple[str, ...]] = [("session", "scans", "methods", "seconds", "MiB", "action")]
     rows += [_row(session, options, costs.get(session.name)) for session in sessions]
-    series = _series(sessions) if options.methods.longitudinal else []
+    series = _series(sessions, options) if options.methods.longitudinal else []
     for each in series:
         costs[each.name] = predict_series(each)
         rows.append(_row(each, options, costs[each.name]))
@@ -56,10 +56,10 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Allocat
     )
 
 
-def _series(sessions: Sequence[Session]) -> list[Session]:
+def _series(sessions: Sequence[Session], options: Options) -> list[Session]:
     """Return the subjects whose sessions would be measured together, if all can be measured."""
     measurable = [session for session in sessions if not session.problem]
-    series = longitudinal_series(measurable, {session.name for session in measurable})
+    series = longitudinal_series(expected_visits(measurable, options.folders))
     return [each for each in series if each.problem is None]
 
 

@@ -20,9 +20,9 @@ from bids_app.derivatives.results import QuantitativeMap
 from bids_app.errors import ExitCode
 from bids_app.images.volume import Volume
 from bids_app.options import Options
-from bids_app.participant import longitudinal
 from bids_app.participant.align import align_contrasts, read_other_contrasts
 from bids_app.participant.context import SessionContext
+from bids_app.participant.follow_up.stage import run as follow_subjects
 from bids_app.participant.offers import REASONS, kind_of_source, known_kinds, offers_of
 from bids_app.participant.page import write_session_page
 from bids_app.participant.plan import print_plan
@@ -81,7 +81,7 @@ def run(options: Options) -> ExitCode:
     try:
         outcomes += _measure_sessions(sessions, offers, options, resources)
         if options.methods.longitudinal and not options.run.reports_only:
-            outcomes += longitudinal.run(sessions, outcomes, options)
+            outcomes += follow_subjects(sessions, outcomes, options)
     finally:
         update_tables(options.folders.output_dir, offers, known_kinds(options.selection))
     return exit_code_of(outcomes)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast, get_args
 
 from bids_app.dataset.checksums import Content
 from bids_app.dataset.inputs import Offer, OfferKind
-from bids_app.dataset.staging import write_if_different
-from bids_app.errors import BadDataError, Cause, ExitCode, MissingInputError
+from bids_app.dataset.staging import check_folder, write_if_different
+from bids_app.errors import BadDataError, CannotCreateError, Cause, ExitCode, MissingInputError
 from bids_app.run.outcome import NOT_RUN, Outcome, Stage, StageCost, Status
 from bids_app.run.stamps import Stamp
 
@@ -126,6 +127,27 @@ def read_record(output_dir: Path, name: str) -> Outcome | None:
         return _outcome(json.loads(path.read_text(encoding="utf-8")))
     except _NO_RECORD:
         return None
+
+
+def remove_superseded(output_dir: Path, before: Outcome, outputs: Collection[str]) -> None:
+    """Remove results of an earlier run that the last one did not write again.
+
+    Parameters
+    ----------
+    output_dir : Path
+        What lies elsewhere is not touched, whatever the record names.
+    before : Outcome
+        Record of the earlier run.
+    outputs : collection of str
+        What the last run wrote, relative to the output folder.
+    """
+    for name in before.outputs.keys() - outputs:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            continue
+        with contextlib.suppress(OSError, CannotCreateError):
+            check_folder(output_dir, path.parent)
+            (output_dir / path).unlink()
 
 
 def measured_record(output_dir: Path, name: str) -> tuple[Outcome, Stamp]:

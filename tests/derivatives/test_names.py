@@ -39,7 +39,7 @@ def test_files_lie_in_the_folder_of_their_session(kind: str) -> None:
         names.aligned(scan, "FLAIR"),
         names.transform(scan, "FLAIR"),
         names.segmentation(scan, "thalnet", "T1w"),
-        names.within_subject_image(scan),
+        names.within_subject_image(scan, "FLAIR"),
         names.quantitative_map(scan.name, "R1map"),
         names.volumes_table(session),
     ):
@@ -109,5 +109,5 @@ def _results(scan: Scan) -> list[PurePosixPath]:
         labels,
         names.probabilities(labels),
         names.segmentation(scan, "thalnetLongitudinal", scan.contrast),
-        names.within_subject_image(scan),
+        names.within_subject_image(scan, scan.contrast),
     ]

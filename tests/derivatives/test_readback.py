@@ -15,7 +15,6 @@ from bids_app.derivatives import names
 from bids_app.derivatives.columns import VOLUME_COLUMNS
 from bids_app.derivatives.readback import (
     on_scan_grid,
-    read_brain_changes,
     read_measured_scan,
     read_steps,
 )
@@ -67,19 +66,6 @@ def test_a_damaged_sidecar_is_reported(output: Path) -> None:
     path.write_text("{")
     with pytest.raises(BadDataError, match=r"R1map\.json is not readable JSON"):
         read_steps(output, _FOLDER)
-
-
-def test_brain_volume_changes_are_read_in_both_directions(tmp_path: Path) -> None:
-    path = tmp_path / names.brain_change_table("1")
-    path.parent.mkdir()
-    header = "participant_id\tbaseline_session_id\tsession_id\tpbvc\n"
-    path.write_text(f"{header}sub-1\tses-1\tses-2\t-20.0\n")
-    changes = read_brain_changes(tmp_path)
-    assert changes["sub-1", "ses-1", "ses-2"] == -20
-    assert changes["sub-1", "ses-2", "ses-1"] == pytest.approx(25)
-    path.write_text(f"{header}sub-1\tses-1\tses-2\tn/a?\n")
-    with pytest.raises(BadDataError, match="has a row without brain volume change"):
-        read_brain_changes(tmp_path)
 
 
 def test_longitudinal_rows_are_not_on_the_grid_of_their_scan() -> None:

@@ -37,7 +37,7 @@ def _by_intensity(images: Mapping[str, Volume], threads: int) -> Segmentation:
 def _light(monkeypatch: pytest.MonkeyPatch) -> None:
     replace_thalnet(monkeypatch, _by_intensity)
     monkeypatch.setattr("bids_app.participant.stage.run_sessions", _in_this_process)
-    monkeypatch.setattr("bids_app.participant.longitudinal.run_sessions", _in_this_process)
+    monkeypatch.setattr("bids_app.participant.follow_up.stage.run_sessions", _in_this_process)
 
 
 def _path(bids: Path, run: int) -> Path:

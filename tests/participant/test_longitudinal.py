@@ -22,12 +22,12 @@ import pytest
 from bids_app.cli import main
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.notes import NoteKind
-from bids_app.derivatives.readback import read_brain_changes
+from bids_app.derivatives.changes import read_brain_changes
 from bids_app.group.cohort import read_volumes
 from bids_app.group.masks import overlap_with_reference
 from bids_app.images.volume import Volume
-from bids_app.options import Options
-from bids_app.participant.longitudinal import longitudinal_series
+from bids_app.options import Folders, Options
+from bids_app.participant.follow_up.visits import expected_visits, longitudinal_series
 from bids_app.run.outcome import Outcome
 from bids_app.run.workers import Event, Task
 from bids_app.segmentation.result import Segmentation
@@ -82,6 +82,8 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """sub-01 with two sessions, sub-02 with one."""
     folder = describe(tmp_path_factory.mktemp("cohort") / "bids")
     image, _ = _head()
+    # Voxels of 2 mm: the brain volume change of thicker slices is not measurable.
+    image = Volume(image.data, np.diag([2 / 3, 2 / 3, 2 / 3, 1]) @ image.affine)
     moved, _ = _moved(image, [3, -2, 4], [2, -3, 1])
     for subject, session, scan in (("01", "a", image), ("01", "b", moved), ("02", "a", image)):
         name = f"sub-{subject}_ses-{session}_T1w.nii.gz"
@@ -95,7 +97,7 @@ def _light() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         replace_thalnet(patch, _threshold)
         patch.setattr("bids_app.participant.stage.run_sessions", _in_this_process)
-        patch.setattr("bids_app.participant.longitudinal.run_sessions", _in_this_process)
+        patch.setattr("bids_app.participant.follow_up.stage.run_sessions", _in_this_process)
         yield
 
 
@@ -117,7 +119,8 @@ def test_sessions_keep_their_results(results: tuple[Path, dict[str, str]]) -> No
     assert {name: after[name] for name in before} == before
     new = [name for name in after if name not in before]
     assert new
-    assert all("_space-withinSubject_" in name for name in new)
+    tables = [name for name in new if "_space-withinSubject_" not in name]
+    assert tables == [f"sub-01/sub-01_desc-thalamus_changes.{ending}" for ending in ("json", "tsv")]
     assert not any(name.startswith("sub-02") for name in new)
 
 
@@ -163,14 +166,18 @@ def test_the_same_brain_twice_has_not_changed(results: tuple[Path, dict[str, str
     output, _ = results
     path = output / "sub-01" / "sub-01_space-withinSubject_desc-brain_pbvc.tsv"
     header, row = (line.split("\t") for line in path.read_text().splitlines())
-    assert header == ["participant_id", "baseline_session_id", "session_id", "pbvc"]
+    assert header == [
+        *("participant_id", "baseline_session_id", "session_id", "pbvc", "verdict", "reason")
+    ]
     assert row[:3] == ["sub-01", "ses-a", "ses-b"]
     assert float(row[3]) == pytest.approx(0, abs=0.2)
+    assert row[4:] == ["measured", "n/a"]
     described = json.loads(path.with_suffix(".json").read_text())
     assert list(described) == header
     assert "Jacobian" in described["pbvc"]["Description"]
     changes = read_brain_changes(output)
-    assert changes["sub-01", "ses-b", "ses-a"] == pytest.approx(-float(row[3]), abs=1e-2)
+    back = changes["sub-01", "ses-b", "ses-a"]
+    assert back.percent == pytest.approx(-float(row[3]), abs=1e-2)
 
 
 def test_masks_in_the_common_space_are_not_laid_over_labels_of_the_scan(
@@ -230,41 +237,41 @@ def test_the_output_is_valid_bids(results: tuple[Path, dict[str, str]]) -> None:
     assert [issue for issue in issues if issue.get("severity") == "error"] == []
 
 
-def test_failed_sessions_are_left_out_and_runs_take_part() -> None:
-    def session(subject: str, label: str, runs: int = 1) -> Session:
-        scans = tuple(
-            Scan(Path(f"{run}.nii"), "T1w", (("sub", subject), ("ses", label), ("run", str(run))))
-            for run in range(runs)
-        )
-        return Session(subject=subject, session=label, anchors=scans)
+def _scan(session: str, contrast: str = "T1w", **entities: str) -> Scan:
+    named = (("sub", "01"), ("ses", session), *entities.items())
+    return Scan(Path(f"{session}_{contrast}.nii"), contrast, named)
 
-    sessions = [session("01", "a", 2), session("01", "b"), session("01", "c"), session("02", "a")]
-    series = longitudinal_series(sessions, {"sub-01_ses-a", "sub-01_ses-c", "sub-02_ses-a"})
-    assert [each.name for each in series] == ["sub-01", "sub-02"]
-    assert [scan.name for scan in series[0].anchors] == [
-        "sub-01_ses-a_run-0",
-        "sub-01_ses-a_run-1",
-        "sub-01_ses-c_run-0",
-    ]
-    assert not series[0].problem
-    assert series[1].problem is not None
-    assert "needs two" in series[1].problem.text
+
+def _series(*sessions: Session) -> Session:
+    """What could be followed of a subject if all its sessions are measured."""
+    (series,) = longitudinal_series(expected_visits(sessions, Folders(Path(), Path())))
+    return series
+
+
+def test_repeat_scans_take_part() -> None:
+    runs = (_scan("a", run="1"), _scan("a", run="2"))
+    sessions = (
+        Session(subject="01", session="a", anchors=runs),
+        Session(subject="01", session="b", anchors=(_scan("b"),)),
+    )
+    series = _series(*sessions)
+    assert series.name == "sub-01"
+    assert series.anchors == (*runs, _scan("b"))
+    assert series.problem is None
+    alone = _series(sessions[0])
+    assert alone.problem is not None
+    assert "needs two" in alone.problem.text
 
 
 def test_scans_with_contrast_agent_take_part_only_where_there_is_no_other() -> None:
-    def session(label: str, *agents: str | None) -> Session:
-        entities = [[("sub", "01"), ("ses", label), *([("ce", ce)] if ce else [])] for ce in agents]
-        scans = tuple(Scan(Path("a.nii"), "T1w", tuple(each)) for each in entities)
-        return Session(subject="01", session=label, anchors=scans)
+    def session(label: str, *agents: str) -> Session:
+        scans = [_scan(label, **({"ce": agent} if agent else {})) for agent in agents]
+        return Session(subject="01", session=label, anchors=tuple(scans))
 
-    def series(*sessions: Session) -> Session:
-        (found,) = longitudinal_series(sessions, {each.name for each in sessions})
-        return found
-
-    mixed = series(session("a", "gad", None), session("b", None))
+    mixed = _series(session("a", "gad", ""), session("b", ""))
     assert [scan.contrast_agent for scan in mixed.anchors] == [None, None]
-    assert mixed.notes == series(session("a", "gad"), session("b", "gad")).notes == ()
-    (note,) = series(session("a", None), session("b", "gad")).notes
+    assert mixed.notes == _series(session("a", "gad"), session("b", "gad")).notes == ()
+    (note,) = _series(session("a", ""), session("b", "gad")).notes
     assert "differ in contrast agent (none, gad)" in note.text
 
 

@@ -41,7 +41,7 @@ def by_intensity(images: dict[str, Volume], threads: int) -> Segmentation:
 def _light(monkeypatch: pytest.MonkeyPatch) -> None:
     replace_thalnet(monkeypatch, by_intensity)
     monkeypatch.setattr("bids_app.participant.stage.run_sessions", _in_this_process)
-    monkeypatch.setattr("bids_app.participant.longitudinal.run_sessions", _in_this_process)
+    monkeypatch.setattr("bids_app.participant.follow_up.stage.run_sessions", _in_this_process)
     for name in ("FS_LICENSE", "FREESURFER_HOME"):
         monkeypatch.delenv(name, raising=False)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bids_app.derivatives.readback import read_brain_changes
+from bids_app.derivatives.changes import Verdict, read_brain_changes
 from bids_app.group.analysis import Analysis
 from bids_app.group.result import (
     NotApplicableError,
@@ -162,7 +162,11 @@ def _from_column(followup: pd.DataFrame) -> pd.Series:
 
 
 def _built_in(study: Study) -> pd.Series:
-    changes = read_brain_changes(study.output_dir)
+    changes = {
+        key: change.percent
+        for key, change in read_brain_changes(study.output_dir).items()
+        if change.verdict is not Verdict.NOT_MEASURABLE
+    }
     first = study.baseline.set_index("participant_id")["session_id"]
     values = {
         row.participant_id: changes[key]

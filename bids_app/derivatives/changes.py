@@ -1,0 +1,197 @@
+"""Changes between the visits of a participant, their tables, and whether they can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from enum import StrEnum
+from math import nan
+from pathlib import Path
+from typing import Any
+
+from bids_app.alignment.brain_change import percentage_change
+from bids_app.dataset.staging import Staging
+from bids_app.dataset.tables import read_rows
+from bids_app.derivatives import names
+from bids_app.derivatives.change_columns import CHANGE_COLUMNS, PBVC_COLUMNS
+from bids_app.derivatives.outputs import write_table
+from bids_app.errors import BadDataError
+
+_ADVICE = "Run its participant again with --longitudinal."
+
+
+class Verdict(StrEnum):
+    """Whether a change can be taken from two scans, from the best to the worst."""
+
+    MEASURED = "measured"
+    CHECK = "check"
+    NOT_MEASURABLE = "not measurable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThalamusChange:
+    """Change of the thalami between two visits; names and units as in the table.
+
+    Attributes
+    ----------
+    participant_id, from_session, to_session, from_scan, to_scan, method, contrast : str
+    left_change, right_change, total_change : float
+        Percent of the earlier visit; NaN where it is not measurable, as all others.
+    total_change_raw, total_change_scaled : float
+        Without and with correction for scale; NaN where the scale is unknown.
+    scale, scale_error : float
+        In percent; NaN where unknown.
+    change_low, change_high : float
+        Ends of the 95 % interval of ``total_change``.
+    verdict : Verdict
+    reason : str
+        Why it is not measured, or has to be reviewed; ``n/a`` otherwise.
+    differences : str
+        In what the acquisitions differ, separated by ``; ``; ``n/a`` if in nothing.
+    """
+
+    participant_id: str
+    from_session: str
+    to_session: str
+    from_scan: str
+    to_scan: str
+    method: str
+    contrast: str
+    left_change: float
+    right_change: float
+    total_change: float
+    total_change_raw: float
+    total_change_scaled: float = nan
+    scale: float = nan
+    scale_error: float = nan
+    change_low: float = nan
+    change_high: float = nan
+    verdict: Verdict
+    reason: str
+    differences: str
+
+    def without_values(self) -> ThalamusChange:
+        """Return the row of a change that is not measurable: nothing can be taken for one."""
+        return replace(
+            self,
+            left_change=nan,
+            right_change=nan,
+            total_change=nan,
+            total_change_raw=nan,
+            total_change_scaled=nan,
+            change_low=nan,
+            change_high=nan,
+        )
+
+
+@dataclass(frozen=True)
+class BrainChange:
+    """Percentage brain volume change between two sessions.
+
+    Attributes
+    ----------
+    percent : float
+        In percent of the earlier one; NaN where it is not measurable.
+    verdict : Verdict
+    reason : str
+        Why it is not measured, or has to be reviewed; ``n/a`` otherwise.
+    """
+
+    percent: float
+    verdict: Verdict
+    reason: str = "n/a"
+
+
+def write_thalamus_changes(
+    staging: Staging, subject: str, changes: Iterable[ThalamusChange]
+) -> None:
+    """Write the table of the changes of a participant, given without ``sub-``."""
+    rows = [asdict(change) for change in changes]
+    write_table(staging, names.thalamus_change_table(subject), rows, CHANGE_COLUMNS)
+
+
+def write_brain_changes(
+    staging: Staging, subject: str, changes: Mapping[tuple[str, str], BrainChange]
+) -> None:
+    """Write the brain volume changes of a participant.
+
+    Parameters
+    ----------
+    staging : Staging
+    subject : str
+        Label without ``sub-``.
+    changes : mapping of (str, str) to BrainChange
+        By earlier and later session.
+    """
+    rows = [
+        (f"sub-{subject}", first, later, round(each.percent, 4), each.verdict.value, each.reason)
+        for (first, later), each in changes.items()
+    ]
+    write_table(staging, names.brain_change_table(subject), rows, PBVC_COLUMNS)
+
+
+def read_thalamus_changes(output_dir: Path) -> list[ThalamusChange]:
+    """Read the changes of the thalami of all participants.
+
+    Raises
+    ------
+    BadDataError
+        If a table is damaged.
+    """
+    changes = []
+    for path in names.thalamus_change_tables(output_dir):
+        for row in read_rows(path):
+            try:
+                changes.append(_thalamus_change(row))
+            except (KeyError, ValueError) as error:
+                text = f"{path} has a row without a change between two visits. {_ADVICE}"
+                raise BadDataError(text) from error
+    return changes
+
+
+def read_brain_changes(output_dir: Path) -> dict[tuple[str, str, str], BrainChange]:
+    """Read the built-in PBVC of all participants.
+
+    Parameters
+    ----------
+    output_dir : Path
+
+    Returns
+    -------
+    dict of (str, str, str) to BrainChange
+        By participant, earlier and later session: ``sub-01``, ``ses-01``, ``ses-02``. Either of
+        two sessions may be the earlier one.
+
+    Raises
+    ------
+    BadDataError
+        If a table is damaged.
+    """
+    changes = {}
+    for path in names.brain_change_tables(output_dir):
+        for row in read_rows(path):
+            try:
+                subject, first, later, value = (row[name] for name in PBVC_COLUMNS[:4])
+                # Earlier versions gave no verdict.
+                verdict = Verdict(row.get("verdict", Verdict.MEASURED))
+                change = _number(value) if verdict is Verdict.NOT_MEASURABLE else float(value)
+            except (KeyError, ValueError) as error:
+                text = f"{path} has a row without brain volume change between two sessions."
+                raise BadDataError(f"{text} {_ADVICE}") from error
+            reason = row.get("reason", "n/a")
+            changes[subject, first, later] = BrainChange(change, verdict, reason)
+            back = percentage_change(1 + change / 100, 1)
+            changes[subject, later, first] = BrainChange(back, verdict, reason)
+    return changes
+
+
+def _thalamus_change(row: Mapping[str, str]) -> ThalamusChange:
+    values: dict[str, Any] = {
+        field.name: _number(row[field.name]) if field.type == "float" else row[field.name]
+        for field in fields(ThalamusChange)
+    }
+    return ThalamusChange(**values | {"verdict": Verdict(row["verdict"])})
+
+
+def _number(text: str) -> float:
+    return nan if text == "n/a" else float(text)

@@ -1,0 +1,107 @@
+"""Writing what is measured in the common spaces of a participant's visits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+
+from bids_app.dataset.index import Scan
+from bids_app.dataset.staging import Staging
+from bids_app.derivatives import names
+from bids_app.derivatives.columns import VOLUME_COLUMNS
+from bids_app.derivatives.outputs import generated_by, volumes_row, write_table
+from bids_app.derivatives.results import Measurement
+from bids_app.images.geometry import AffineArray
+from bids_app.images.volume import Volume
+
+
+def write_within_subject(
+    staging: Staging,
+    scan: Scan,
+    contrast: str,
+    image: Volume,
+    *,
+    space: str,
+    transform: AffineArray,
+) -> None:
+    """Write a contrast of a scan in a common space of the participant's visits.
+
+    Parameters
+    ----------
+    staging : Staging
+    scan : Scan
+        The anchor.
+    contrast : str
+    image : Volume
+    space : str
+        Label of ``space-``.
+    transform : (4, 4) float64
+        World coordinates (mm, RAS) of the common space to those of the scan.
+    """
+    path = names.within_subject_image(scan, contrast, space)
+    of_anchor = contrast == scan.contrast
+    staging.image(
+        path,
+        image,
+        Description="Half-way between all scans of the participant; interpolated "
+        + ("once" if of_anchor else "from the grid of the anchor")
+        + " (cubic spline), differential intensity inhomogeneity corrected",
+        Sources=[names.raw_uri(scan) if of_anchor else names.uri(names.aligned(scan, contrast))],
+        SpatialReference=names.uri(path),
+        SkullStripped=False,
+        ToOriginalSpace={"Description": "World coordinates, mm, RAS", "Matrix": transform},
+        GeneratedBy=generated_by("longitudinal"),
+    )
+
+
+def write_within_subject_segmentation(
+    staging: Staging,
+    scan: Scan,
+    measured: Measurement,
+    *,
+    contrasts: Sequence[str],
+    space: str,
+) -> None:
+    """Write the labels of a measurement in a common space of the participant's visits.
+
+    Parameters
+    ----------
+    staging : Staging
+    scan : Scan
+        The anchor.
+    measured : Measurement
+    contrasts : sequence of str
+        Those that it was made from.
+    space : str
+        Label of ``space-``.
+    """
+    method = measured.method.removesuffix(names.LONGITUDINAL)
+    images = [names.uri(names.within_subject_image(scan, each, space)) for each in contrasts]
+    staging.image(
+        names.within_subject_segmentation(scan, measured.method, measured.contrast, space),
+        measured.dseg,
+        Sources=images,
+        SpatialReference=images[0],
+        Manual=False,
+        GeneratedBy=generated_by(f"{method}, longitudinal"),
+    )
+
+
+def write_within_subject_volumes(
+    staging: Staging, measurements: Iterable[tuple[Scan, Measurement, str | None]]
+) -> None:
+    """Write the longitudinal volumes, one table per session.
+
+    Parameters
+    ----------
+    staging : Staging
+    measurements : iterable of (Scan, Measurement, str or None)
+        Anchors, what was measured at them, and with which contrast agents. For the group stage
+        their methods are further ones, ``<method>Longitudinal``.
+    """
+    rows: dict[PurePosixPath, list[dict[str, object]]] = {}
+    for scan, measured, agent in measurements:
+        path = names.within_subject_volumes_table(names.session_of(scan))
+        rows.setdefault(path, []).append(volumes_row(scan, measured, agent))
+    for path, rows_of_session in rows.items():
+        write_table(staging, path, rows_of_session, VOLUME_COLUMNS)

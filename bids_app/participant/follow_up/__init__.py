@@ -1,0 +1,1 @@
+"""The longitudinal step (``--longitudinal``): a subject's visits in one space, compared."""

@@ -1,0 +1,233 @@
+"""Changes between the visits of a subject: of the thalami on every contrast, and of the brain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from math import isnan, nan
+
+import numpy as np
+
+from bids_app.alignment.brain_change import parenchyma_volumes, percentage_change
+from bids_app.contrasts import CONTRASTS
+from bids_app.dataset.index import choose_scan
+from bids_app.derivatives import names
+from bids_app.derivatives.changes import BrainChange, ThalamusChange, Verdict
+from bids_app.images.geometry import Grid
+from bids_app.images.resampling import resample
+from bids_app.images.volume import Volume
+from bids_app.options import Folders
+from bids_app.participant.follow_up.acquisition import Acquisition, read_acquisition
+from bids_app.participant.follow_up.differences import Judgement, Pair, judge
+from bids_app.participant.follow_up.segmentations import Followed, Placed
+from bids_app.participant.follow_up.space import CommonSpace, brain_masks
+from bids_app.participant.follow_up.visits import VisitScan, natural
+from bids_app.segmentation.volumes import ThalamusVolumes
+
+# Voxel size (mm) at which aligned images are compared; noise of finer ones would hide the fit.
+_COMPARED_MM = 2.0
+Scans = tuple[VisitScan, VisitScan]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """How the images of a subject's visits compare, in one common space.
+
+    Attributes
+    ----------
+    acquisitions : mapping of str to mapping of VisitScan to Acquisition
+        By contrast and scan.
+    pairs : mapping of str to mapping of (VisitScan, VisitScan) to Pair
+        By contrast, and by the scans of every two visits, the earlier one first.
+    """
+
+    acquisitions: Mapping[str, Mapping[VisitScan, Acquisition]]
+    pairs: Mapping[str, Mapping[Scans, Pair]]
+
+    @property
+    def acquired(self) -> list[Acquisition]:
+        """How all images were acquired, contrast by contrast."""
+        return [each for scans in self.acquisitions.values() for each in scans.values()]
+
+    def between(self, scans: Scans, contrasts: Iterable[str]) -> list[Pair]:
+        """Return the pairs of two scans in some contrasts."""
+        return [self.pairs[contrast][scans] for contrast in contrasts]
+
+
+def compare_visits(space: CommonSpace, images: Placed, folders: Folders) -> Comparison:
+    """Read how all images were acquired, and how well every two of one contrast fit."""
+    brains = brain_masks(space)
+    acquisitions = {
+        contrast: {scan: read_acquisition(scan, contrast, folders) for scan in of_contrast}
+        for contrast, of_contrast in images.items()
+    }
+    pairs = {}
+    for contrast, of_contrast in images.items():
+        acquired = acquisitions[contrast]
+        correlation = _correlations(of_contrast, brains)
+        pairs[contrast] = {
+            (first, later): Pair(
+                contrast=contrast,
+                first=acquired[first],
+                later=acquired[later],
+                correlation=correlation[first, later],
+            )
+            for first, later in combinations(of_contrast, 2)
+        }
+    return Comparison(acquisitions, pairs)
+
+
+def _correlations(
+    images: Mapping[VisitScan, Volume], brains: Mapping[VisitScan, Volume]
+) -> dict[Scans, float]:
+    """Correlate every two images within the brain that all scans share."""
+    first = next(iter(images.values()))
+    corners = first.grid.corners()
+    grid = Grid.covering(corners.min(1), corners.max(1), _COMPARED_MM)
+    brain = np.min([resample(brains[scan], grid) for scan in images], axis=0) > 0.5
+    values = {scan: resample(image, grid)[brain] for scan, image in images.items()}
+    return {
+        (one, other): float(np.corrcoef(values[one], values[other])[0, 1])
+        for one, other in combinations(images, 2)
+    }
+
+
+def thalamus_changes(
+    subject: str,
+    followed: Followed,
+    volumes: Mapping[VisitScan, ThalamusVolumes],
+    comparison: Comparison,
+) -> Iterator[ThalamusChange]:
+    """Compare the first visit with each later one, and each with the one before.
+
+    Parameters
+    ----------
+    subject : str
+        Label without ``sub-``.
+    followed : Followed
+    volumes : mapping of VisitScan to ThalamusVolumes
+    comparison : Comparison
+    """
+    for first, later in pairs_of_visits(list(volumes)):
+        judgement = judge(comparison.between((first, later), followed.contrasts), "thalamus")
+        left, right, total = _percentages(volumes[first], volumes[later])
+        change = ThalamusChange(
+            participant_id=f"sub-{subject}",
+            from_session=first.session,
+            to_session=later.session,
+            from_scan=names.row_name(first.anchor),
+            to_scan=names.row_name(later.anchor),
+            method=followed.method + names.LONGITUDINAL,
+            contrast=followed.name,
+            left_change=left,
+            right_change=right,
+            total_change=total,
+            total_change_raw=total,
+            verdict=judgement.verdict,
+            reason=judgement.reason,
+            differences="; ".join(judgement.differences) or "n/a",
+        )
+        yield change if judgement.is_measurable else change.without_values()
+
+
+def _percentages(first: ThalamusVolumes, later: ThalamusVolumes) -> tuple[float, float, float]:
+    """Compute the changes of the left, right and both thalami in percent of the earlier visit.
+
+    By summed probabilities; fused masks have none.
+    """
+    pairs = (
+        (first.left_soft_ml, later.left_soft_ml, first.left_ml, later.left_ml),
+        (first.right_soft_ml, later.right_soft_ml, first.right_ml, later.right_ml),
+        (first.total_soft_ml, later.total_soft_ml, first.total_ml, later.total_ml),
+    )
+    left, right, total = (
+        _percentage(*voxels) if isnan(soft) else _percentage(soft, soft_later)
+        for soft, soft_later, *voxels in pairs
+    )
+    return left, right, total
+
+
+def _percentage(first: float, later: float) -> float:
+    return round(percentage_change(first, later), 4) if first > 0 else nan
+
+
+def pairs_of_visits(scans: Sequence[VisitScan]) -> list[Scans]:
+    """Pair the first visit with each later one, and each with the one before.
+
+    Parameters
+    ----------
+    scans : sequence of VisitScan
+        From two sessions or more; among repeat scans, `bids_app.dataset.choice` chooses.
+    """
+    visits = _visits(scans)
+    first, *later = [_preferred(of_session) for of_session in visits.values()]
+    return [*((first, each) for each in later), *pairwise(later)]
+
+
+def _visits(scans: Iterable[VisitScan]) -> dict[str, list[VisitScan]]:
+    """Sort scans by session, in the order of its labels."""
+    visits: dict[str, list[VisitScan]] = {}
+    for scan in sorted(scans, key=lambda scan: natural(scan.session)):
+        visits.setdefault(scan.session, []).append(scan)
+    return visits
+
+
+def _preferred(scans: Sequence[VisitScan]) -> VisitScan:
+    anchors = {scan.anchor: scan for scan in scans}
+    return anchors[choose_scan(anchors, "repeat scans").chosen]
+
+
+def brain_changes(
+    space: CommonSpace, images: Placed, comparison: Comparison
+) -> dict[tuple[str, str], BrainChange]:
+    """Measure the brain volume change between every two visits where that is possible.
+
+    Repeat scans of a session are averaged.
+
+    Parameters
+    ----------
+    space : CommonSpace
+    images : mapping of str to mapping of VisitScan to Volume
+    comparison : Comparison
+
+    Returns
+    -------
+    dict of (str, str) to BrainChange
+        By earlier and later session.
+    """
+    # The first in which fluid is dark; if there is none, the rule for bright fluid applies.
+    contrast = min(images, key=lambda name: CONTRASTS[name].bright_fluid)
+    visits = _visits(images[contrast])
+    judgements = {
+        (first, later): _worst(
+            judge(comparison.between((one, other), (contrast,)), "brain")
+            for one in visits[first]
+            for other in visits[later]
+        )
+        for first, later in combinations(visits, 2)
+    }
+    volumes: dict[str, float] = {}
+    if any(each.is_measurable for each in judgements.values()):
+        brains = brain_masks(space)
+        scans = list(images[contrast])
+        measured = parenchyma_volumes(
+            list(images[contrast].values()), [brains[scan] for scan in scans]
+        )
+        of_scan = dict(zip(scans, measured.tolist(), strict=True))
+        volumes = {
+            session: sum(of_scan[scan] for scan in of_session) / len(of_session)
+            for session, of_session in visits.items()
+        }
+    return {
+        (first, later): BrainChange(
+            percentage_change(volumes[first], volumes[later]) if judgement.is_measurable else nan,
+            judgement.verdict,
+            judgement.reason,
+        )
+        for (first, later), judgement in judgements.items()
+    }
+
+
+def _worst(judgements: Iterable[Judgement]) -> Judgement:
+    return max(judgements, key=lambda each: list(Verdict).index(each.verdict))

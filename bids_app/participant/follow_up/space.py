@@ -1,0 +1,270 @@
+"""The common spaces of a subject's visits, and the contrasts in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bids_app.alignment.within_subject import align_within_subject, place_on_common_grid
+from bids_app.contrasts import CONTRASTS
+from bids_app.derivatives import names
+from bids_app.derivatives.longitudinal_outputs import write_within_subject
+from bids_app.derivatives.readback import read_conformed
+from bids_app.errors import BadDataError, BadImageError, MissingInputError
+from bids_app.images.geometry import AffineArray
+from bids_app.images.intensity import scaled_in_mask
+from bids_app.images.resampling import resample
+from bids_app.images.volume import Volume
+from bids_app.participant.context import SessionContext
+from bids_app.participant.follow_up.visits import VisitScan, sessions_by_contrast
+from bids_app.run.outcome import Stage
+from bids_app.segmentation.methods import segmenters
+from bids_app.segmentation.result import Segmentation
+
+
+@dataclass(frozen=True)
+class SpacePlan:
+    """Contrasts whose images share a space.
+
+    Attributes
+    ----------
+    name : str
+        Label of ``space-``.
+    contrasts : tuple of str
+        The one by which the scans are aligned, then all others.
+    scans : tuple of VisitScan
+        Those that have the first contrast.
+    """
+
+    name: str
+    contrasts: tuple[str, ...]
+    scans: tuple[VisitScan, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CommonSpace:
+    """Scans of a subject's visits in the space half-way between them.
+
+    Attributes
+    ----------
+    name : str
+        Label of ``space-``.
+    contrast : str
+        By which they were aligned.
+    scans : tuple of VisitScan
+        Those that could be aligned.
+    transforms : tuple of (4, 4) float64
+        For each scan, from world coordinates of the common space to those of the scan.
+    masks : tuple of Volume
+        Brain masks on the grids of the scans.
+    images : tuple of Volume
+        Of that contrast, on the common grid.
+    heads : tuple of Segmentation
+        By thalnet, of these images.
+    """
+
+    name: str
+    contrast: str
+    scans: tuple[VisitScan, ...]
+    transforms: tuple[AffineArray, ...]
+    masks: tuple[Volume, ...]
+    images: tuple[Volume, ...]
+    heads: tuple[Segmentation, ...]
+
+
+def plan_spaces(scans: Sequence[VisitScan]) -> list[SpacePlan]:
+    """Divide the contrasts that can be followed among common spaces.
+
+    The visits are aligned by the contrast that most sessions have (the first in the order of
+    ``bids_app.contrasts`` where two are as frequent). Contrasts of these sessions share the space;
+    one that other sessions have, too, is aligned by itself.
+
+    Parameters
+    ----------
+    scans : sequence of VisitScan
+
+    Returns
+    -------
+    list of SpacePlan
+        The shared one first.
+    """
+    sessions = sessions_by_contrast(scans)
+    first = max(sessions, key=lambda contrast: len(sessions[contrast]))
+    sharing = [name for name, labels in sessions.items() if labels <= sessions[first]]
+    groups = {names.WITHIN_SUBJECT: (first, *(name for name in sharing if name != first))}
+    for contrast in sessions:
+        if contrast not in sharing:
+            groups[names.WITHIN_SUBJECT + contrast] = (contrast,)
+    return [
+        SpacePlan(name, group, tuple(scan for scan in scans if group[0] in scan.contrasts))
+        for name, group in groups.items()
+    ]
+
+
+def align_visits(plan: SpacePlan, context: SessionContext) -> CommonSpace:
+    """Move the scans of all visits half-way between one another, all but those that cannot be.
+
+    Parameters
+    ----------
+    plan : SpacePlan
+    context : SessionContext
+        Gets a note for each scan that cannot.
+
+    Returns
+    -------
+    CommonSpace
+
+    Raises
+    ------
+    BadDataError
+        If not two sessions are left to compare, with all reasons.
+    """
+    scans, reasons = list(plan.scans), []
+    while True:
+        try:
+            context.progress(Stage.ALIGN, f"all {plan.contrasts[0]} scans")
+            return _aligned(plan, scans, context)
+        except BadImageError as error:
+            bad = scans.pop(error.index)
+            reasons.append(f"{bad.anchor.path.name} is not compared with the other visits: {error}")
+            if not are_comparable(scans):
+                raise BadDataError(f"{context.session.name}: {' '.join(reasons)}") from error
+            context.notes.append(reasons[-1])
+
+
+def are_comparable(scans: Iterable[VisitScan]) -> bool:
+    """Whether scans are of two sessions or more."""
+    return len({scan.session for scan in scans}) > 1
+
+
+def _aligned(plan: SpacePlan, scans: Sequence[VisitScan], context: SessionContext) -> CommonSpace:
+    """Align the scans by one contrast, and segment their heads in the common space."""
+    contrast = plan.contrasts[0]
+    images, masks = [], []
+    for index, scan in enumerate(scans):
+        try:
+            image, mask = _read(scan, contrast, context)
+        except (MissingInputError, BadDataError) as error:
+            raise BadImageError(str(error), index) from error
+        images.append(image)
+        masks.append(mask)
+    try:
+        aligned = align_within_subject(images, masks)
+    except BadImageError as error:
+        files = ", ".join(scan.anchor.path.name for scan in scans)
+        raise BadImageError(f"{error} Scans in order: {files}.", error.index) from error
+    del images
+    segment = segmenters(context.options.methods)["thalnet"]
+    heads = []
+    for index, (scan, image, mask, transform) in enumerate(
+        zip(scans, aligned.images, masks, aligned.transforms, strict=True)
+    ):
+        context.progress(Stage.SEGMENT, f"{scan.anchor.path.name}, {contrast} with thalnet")
+        on_grid = resample(mask, image.grid.transformed(transform)) > 0.5
+        try:
+            heads.append(segment({contrast: to_segment(contrast, image, on_grid)}, context.threads))
+        except BadDataError as error:
+            raise BadImageError(f"{scan.anchor.path}, aligned: {error}", index) from error
+    return CommonSpace(
+        name=plan.name,
+        contrast=contrast,
+        scans=tuple(scans),
+        transforms=aligned.transforms,
+        masks=tuple(masks),
+        images=aligned.images,
+        heads=tuple(heads),
+    )
+
+
+def place_contrasts(
+    space: CommonSpace, plan: SpacePlan, context: SessionContext
+) -> dict[str, dict[VisitScan, Volume]]:
+    """Bring every contrast of a plan into its common space, and write the images.
+
+    Parameters
+    ----------
+    space : CommonSpace
+    plan : SpacePlan
+    context : SessionContext
+        Gets a note for each image that cannot be read.
+
+    Returns
+    -------
+    dict of str to dict of VisitScan to Volume
+        Images on the common grid by contrast and scan; of two sessions or more each.
+    """
+    first, *others = plan.contrasts
+    placed = {first: dict(zip(space.scans, space.images, strict=True))}
+    for contrast in others:
+        images = _placed(space, contrast, context)
+        if are_comparable(images):
+            placed[contrast] = images
+    transforms = dict(zip(space.scans, space.transforms, strict=True))
+    for contrast, images in placed.items():
+        for scan, image in images.items():
+            write_within_subject(
+                context.staging,
+                scan.anchor,
+                contrast,
+                image,
+                space=space.name,
+                transform=transforms[scan],
+            )
+    return placed
+
+
+def _placed(space: CommonSpace, contrast: str, context: SessionContext) -> dict[VisitScan, Volume]:
+    """Bring the images of a contrast, which lie on the grids of the scans, into a common space."""
+    images: dict[VisitScan, Volume] = {}
+    for scan in space.scans:
+        if contrast not in scan.contrasts:
+            continue
+        try:
+            images[scan], _ = _read(scan, contrast, context)
+        except (MissingInputError, BadDataError) as error:
+            context.notes.append(
+                f"{contrast} on {scan.anchor.path.name} is not compared with the other visits: "
+                f"{error}"
+            )
+    if not images:
+        return {}
+    kept = [space.scans.index(scan) for scan in images]
+    placed = place_on_common_grid(
+        tuple(images.values()),
+        [space.masks[index] for index in kept],
+        [space.transforms[index] for index in kept],
+        space.images[0].grid,
+    )
+    return dict(zip(images, placed, strict=True))
+
+
+def _read(scan: VisitScan, contrast: str, context: SessionContext) -> tuple[Volume, Volume]:
+    """Read a contrast of a scan, and the brain mask, on the grid of the scan."""
+    return read_conformed(context.options.folders.output_dir, scan.anchor, contrast)
+
+
+def to_segment(contrast: str, image: Volume, brain: npt.NDArray[np.bool_]) -> Volume:
+    """Scale the intensities of an image within the brain where its contrast needs it.
+
+    Raises
+    ------
+    BadDataError
+        If there is nothing to scale.
+    """
+    if not CONTRASTS[contrast].scaled:
+        return image
+    try:
+        return Volume(scaled_in_mask(image.data, brain), image.affine)
+    except ValueError as error:
+        raise BadDataError(f"{error}.") from error
+
+
+def brain_masks(space: CommonSpace) -> Mapping[VisitScan, Volume]:
+    """Return the brain masks of all scans on the common grid."""
+    return {
+        scan: Volume(head.brain_mask, image.affine)
+        for scan, head, image in zip(space.scans, space.heads, space.images, strict=True)
+    }

@@ -1,0 +1,159 @@
+"""Every contrast that two visits have is followed, whatever their sessions were measured on."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from bids_app.errors import Cause
+from tests.participant.follow_up.subject import Subject, head, other_contrast, turned
+
+_HEAD = head()
+_FLAIR = other_contrast(_HEAD)
+_BOTH = {"T1w": _HEAD, "FLAIR": _FLAIR}
+
+
+def _rows(subject: Subject) -> dict[str, list[str]]:
+    """Sessions that have a row in the tables of volumes, by contrast."""
+    return subject.volumes.groupby("contrast")["session_id"].apply(list).to_dict()
+
+
+def _pairs(subject: Subject) -> dict[str, list[tuple[str, str]]]:
+    pairs: dict[str, list[tuple[str, str]]] = {}
+    for row in subject.changes:
+        pairs.setdefault(row.contrast, []).append((row.from_session[4:], row.to_session[4:]))
+    return pairs
+
+
+def test_a_visit_with_flair_alone_is_followed_on_flair(subject: Subject) -> None:
+    subject.visit("a", _BOTH)
+    subject.visit("b", {"FLAIR": turned(_FLAIR, 3)})
+    subject.visit("c", {name: turned(image, -2) for name, image in _BOTH.items()})
+    outcome = subject.follow()
+    assert outcome.warnings == ()
+    assert _rows(subject) == {
+        "T1w": ["ses-a", "ses-c"],
+        "FLAIR": ["ses-a", "ses-b", "ses-c"],
+        "T1wFLAIRJoint": ["ses-a", "ses-c"],
+        "T1wFLAIR": ["ses-a", "ses-c"],
+    }
+    assert _pairs(subject) == {
+        "T1w": [("a", "c")],
+        "FLAIR": [("a", "b"), ("a", "c"), ("b", "c")],
+        "T1wFLAIRJoint": [("a", "c")],
+        "T1wFLAIR": [("a", "c")],
+    }
+    # The same head thrice; at one visit FLAIR is the anchor, at the others it was interpolated.
+    assert [row.total_change for row in subject.changes] == pytest.approx([0.0] * 6, abs=1.0)
+    verdicts = {(row.contrast, row.from_session, row.to_session): row for row in subject.changes}
+    assert verdicts["FLAIR", "ses-a", "ses-b"].verdict == "check"
+    assert verdicts["FLAIR", "ses-a", "ses-b"].differences == "interpolation (grids of T1w, FLAIR)"
+    assert verdicts["FLAIR", "ses-a", "ses-c"].verdict == "measured"
+    # One space for all: every image is on the same grid.
+    images = [
+        nib.load(path)
+        for path in subject.output.glob("sub-01/*/anat/*preproc*.nii.gz")
+        if "_space-withinSubject_" in path.name
+    ]
+    assert len(images) == 5
+    assert len({(image.shape, image.affine.tobytes()) for image in images}) == 1
+
+
+def test_a_contrast_of_other_visits_has_a_space_of_its_own(subject: Subject) -> None:
+    subject.visit("a", {"T1w": _HEAD})
+    subject.visit("b", {name: turned(image, 2) for name, image in _BOTH.items()})
+    subject.visit("c", {"FLAIR": turned(_FLAIR, -3)})
+    subject.follow()
+    assert _pairs(subject) == {"T1w": [("a", "b")], "FLAIR": [("b", "c")]}
+    for session, contrast, space in (
+        ("a", "T1w", "withinSubject"),
+        ("b", "T1w", "withinSubject"),
+        ("b", "FLAIR", "withinSubjectFLAIR"),
+        ("c", "FLAIR", "withinSubjectFLAIR"),
+    ):
+        stem = f"sub-01/ses-{session}/anat/sub-01_ses-{session}_space-{space}_"
+        for ending in (
+            f"desc-preproc_{contrast}.nii.gz",
+            f"seg-thalamus_desc-thalnetLongitudinal{contrast}_dseg.nii.gz",
+        ):
+            assert (subject.output / f"{stem}{ending}").is_file()
+    assert set(subject.brain_changes) == {("ses-a", "ses-b"), ("ses-b", "ses-a")}
+
+
+def test_visits_without_a_contrast_in_common_are_skipped_with_a_sentence(
+    subject: Subject,
+) -> None:
+    subject.visit("a", {"T1w": _HEAD})
+    subject.visit("b", {"FLAIR": _FLAIR})
+    before = sorted(subject.output.rglob("*"))
+    outcome = subject.follow()
+    assert (outcome.status, outcome.reason) == (
+        "skipped",
+        "The measured sessions of sub-01 have no contrast in common (ses-a has T1w; ses-b has "
+        "FLAIR): no change over time to measure.",
+    )
+    assert not Cause.SINGLE_VISIT.is_failure
+    assert sorted(subject.output.rglob("*")) == before
+
+
+def test_a_visit_that_fails_costs_that_visit(subject: Subject) -> None:
+    """The third visit is of another person: the results are those without it, to the bit."""
+    subject.visit("a", _BOTH)
+    subject.visit("b", {name: turned(image, 2) for name, image in _BOTH.items()})
+    assert subject.follow().warnings == ()
+    without = subject.changes, subject.volumes, subject.brain_changes
+    stranger = head(seed=5)
+    subject.visit("c", {"T1w": stranger, "FLAIR": other_contrast(stranger)})
+    (note,) = subject.follow().warnings
+    assert note.startswith("sub-01_ses-c_T1w.nii.gz is not compared with the other visits")
+    assert str(subject.changes) == str(without[0])
+    assert subject.volumes.equals(without[1])
+    assert subject.brain_changes == without[2]
+
+
+def test_a_contrast_that_fails_at_a_visit_costs_that_contrast_there(subject: Subject) -> None:
+    subject.visit("a", _BOTH)
+    subject.visit("b", {name: turned(image, 2) for name, image in _BOTH.items()})
+    name = "sub-01/ses-b/anat/sub-01_ses-b_space-T1w_desc-preproc_FLAIR.nii.gz"
+    (subject.output / name).write_bytes(b"damaged")
+    (note,) = subject.follow().warnings
+    assert note.startswith("FLAIR on sub-01_ses-b_T1w.nii.gz is not compared with the other visits")
+    assert _pairs(subject) == {"T1w": [("a", "b")]}
+
+
+def test_the_order_of_the_visits_changes_no_bit(subject: Subject) -> None:
+    images = [_BOTH, {name: turned(image, 2) for name, image in _BOTH.items()}]
+    forth, back = subject, Subject(subject.folder / "back")
+    for one, labels in ((forth, "ab"), (back, "ba")):
+        for label, each in zip(labels, images, strict=True):
+            one.visit(label, each)
+        one.follow(ensembles=("union", "mean"))
+    columns = ["contrast", "left_soft_ml", "right_soft_ml", "left_ml", "right_ml", "brain_ml"]
+    for first, second in ("ab", "ba"):
+        measured = forth.volumes[forth.volumes["session_id"] == f"ses-{first}"][columns]
+        other = back.volumes[back.volumes["session_id"] == f"ses-{second}"][columns]
+        assert np.array_equal(measured.iloc[:, 1:], other.iloc[:, 1:], equal_nan=True)
+        assert list(measured["contrast"]) == list(other["contrast"])
+    assert "T1wFLAIRMean" in set(forth.volumes["contrast"])
+
+
+def test_an_added_visit_is_named_as_the_reason(subject: Subject) -> None:
+    for label, degrees in (("a", 0), ("b", 2), ("c", -3)):
+        subject.visit(label, {"T1w": turned(_HEAD, degrees)})
+    assert subject.follow("a", "b").reason == "not run yet"
+    assert subject.follow("a", "b").status == "unchanged"
+    single = {
+        path: path.read_bytes()
+        for path in subject.output.rglob("*ses-*")
+        if path.is_file() and "withinSubject" not in path.name
+    }
+    added = subject.follow("a", "b", "c")
+    assert (added.status, added.reason) == ("done", "a visit was added: ses-c")
+    assert {path: path.read_bytes() for path in single} == single
+    assert subject.follow("a", "b", "c").status == "unchanged"
+    gone = subject.follow("a", "b")
+    assert gone.reason == "a visit is gone: ses-c"
+    # Nothing is left of the visit that the group stage could read.
+    assert _rows(subject) == {"T1w": ["ses-a", "ses-b"]}
+    assert not list(subject.output.glob("sub-01/ses-c/anat/*withinSubject*"))
