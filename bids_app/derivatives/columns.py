@@ -52,8 +52,8 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         ),
         "counted": Column(
             "Counted",
-            "Whether the volume counts for its session; no for other repeat scans, and for what is "
-            "excluded from all analyses",
+            "Whether the row is analysed: no for other repeat scans of a session, for changes with "
+            "another verdict, and for what is excluded from all analyses",
         ),
         "choice": Column("Choice", "What the scan that counts is, and the others are not"),
         "other_scans": Column("Other scans", "Scans of the session that do not count"),

@@ -148,6 +148,8 @@ class AnalysisPlan:
         Empty for all.
     flagged : {'keep', 'exclude'}
         Whether volumes flagged by quality control are analysed.
+    verdict : {'measured', 'check', 'all'}
+        Changes that are analysed: those that are measured, also those to check, or all.
     icv : str
         Method whose intracranial volume is used; ``auto`` for the one that measured the most
         participants.
@@ -167,6 +169,7 @@ class AnalysisPlan:
     analyses: tuple[str, ...]
     segmentations: tuple[str, ...]
     flagged: Literal["keep", "exclude"]
+    verdict: Literal["measured", "check", "all"]
     icv: str
     reference: str
     confidence: float

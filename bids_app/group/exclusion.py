@@ -20,6 +20,9 @@ class Exclusion(StrEnum):
     FLAGGED = "first session excluded by quality control"
     SINGLE_SESSION = "a single session"
     OUTSIDE_RANGE = "no session {} years after the first"
+    NOT_IN_BOTH = "not segmented in both sessions"
+    TO_CHECK = "change to be checked"
+    NOT_MEASURABLE = "change not measurable"
     MISSING_VALUE = "{} missing"
 
 

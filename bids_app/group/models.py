@@ -89,6 +89,7 @@ def _change_data(study: Study, models: ModelSet) -> pd.DataFrame:
         low, high = models.winsorise
         changes = changes.apply(winsorise, lower=low, upper=high)
     later = study.followup.set_index("participant_id")
+    later = later[later.index.isin(changes.index)]
     first = study.baseline.set_index("participant_id").loc[later.index]
     data = first.drop(columns=study.segmentations).join(changes)
     data["interval"] = later["interval"]

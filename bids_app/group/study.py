@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from bids_app.dataset.choice import Choice
+from bids_app.derivatives.changes import read_thalamus_changes
 from bids_app.group.analysis_file import AnalysisPlan
 from bids_app.group.cohort import SESSION, Cohort
+from bids_app.group.followed import JUDGED, between, judge_changes
 from bids_app.group.intracranial import IntracranialVolumes, intracranial_volumes
 from bids_app.group.mapping import calibrated, calibration_table
 from bids_app.group.masks import LabelledScans, labelled_scans, overlap_with_reference
@@ -167,11 +169,28 @@ class Study:
 
     @cached_property
     def changes(self) -> pd.DataFrame:
+        """Rows of `followed` whose verdict the plan accepts, without the columns of verdicts.
+
+        Raises
+        ------
+        NotApplicableError
+            If no participant has a follow-up, or no change is accepted.
+        """
+        counted = self.followed[self.followed["counted"] == "yes"].reset_index(drop=True)
+        if counted.empty:
+            raise NotApplicableError(
+                f"no change has a verdict that is analysed (verdict = '{self.plan.verdict}')"
+            )
+        return counted.drop(columns=["verdict", "reason", "counted"])
+
+    @cached_property
+    def followed(self) -> pd.DataFrame:
         """One row per participant and segmentation: change of volume from first to follow-up.
 
         The columns of `SERIES`, ``contrast_agent`` of both sessions, ``interval`` (years, NaN if
-        unknown), ``baseline_ml``, ``followup_ml``, the columns of `CHANGES`, and the clinical
-        columns of the first session.
+        unknown), ``baseline_ml``, ``followup_ml``, the columns of `CHANGES` and of `JUDGED`, and
+        the clinical columns of the first session. The change is that of ``--longitudinal`` where
+        it was measured, else the difference of the volumes.
 
         Raises
         ------
@@ -201,8 +220,17 @@ class Study:
         table = table.merge(_agents(visits), on=SERIES)
         unknown = table["interval"].isna()
         table.loc[unknown, ["annual_change_ml", "annual_percent"]] = np.nan
+        table = self._judge(table)
         clinical = self.baseline[["participant_id", *self.cohort.columns]]
-        ordered = [*SERIES, "contrast_agent", "interval", "baseline_ml", "followup_ml", *CHANGES]
+        ordered = [
+            *SERIES,
+            "contrast_agent",
+            "interval",
+            "baseline_ml",
+            "followup_ml",
+            *CHANGES,
+            *JUDGED,
+        ]
         order = {name: place for place, name in enumerate(self.segmentations)}
         table = table.sort_values(
             ["participant_id", "segmentation"],
@@ -210,12 +238,24 @@ class Study:
         )
         return table[ordered].merge(clinical, on="participant_id", how="left")
 
+    def _judge(self, changes: pd.DataFrame) -> pd.DataFrame:
+        """Take the changes and verdicts of ``--longitudinal``, where there are any."""
+        ids = ["participant_id", "session_id"]
+        first = self.baseline[ids].rename(columns={"session_id": "from_session"})
+        later = self.followup[ids].rename(columns={"session_id": "to_session"})
+        measured = between(
+            read_thalamus_changes(self.output_dir), first.merge(later, on="participant_id")
+        )
+        names = self.scans[["segmentation", "method", "contrast"]].drop_duplicates("segmentation")
+        changes = changes.merge(names, on="segmentation", how="left")
+        return judge_changes(changes, measured, self.plan.verdict)
+
     @cached_property
     def agent_changes(self) -> dict[str, str]:
         """Contrast agents of both sessions, by participant whose sessions differ in them."""
         if self.followup.empty:
             return {}
-        table = self.changes
+        table = self.followed[self.followed["counted"] == "yes"]
         differing = table[table["contrast_agent"].str.contains(",", na=False)]
         agents = differing.groupby("participant_id")["contrast_agent"].first()
         return {str(name): str(text) for name, text in agents.items()}

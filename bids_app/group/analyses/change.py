@@ -6,6 +6,7 @@ import pandas as pd
 
 from bids_app.group.analysis import Analysis
 from bids_app.group.conventions import SIGNED_RANK
+from bids_app.group.followed import ACCEPTED
 from bids_app.group.result import Display, Result, ResultFigure, ResultTable
 from bids_app.group.study import CHANGES, Study
 from bids_app.report.cohort_plots import grouped_boxplot
@@ -14,7 +15,9 @@ from bids_app.statistics.comparison import pairwise_signed_rank
 _BOXES = "Boxes span the quartiles, whiskers 1.5 interquartile ranges; descriptive only."
 _LABEL = "Change of thalamus volume (%)"
 _SETTINGS = {
-    "Change": "follow-up minus first session; percent of the first session",
+    "Change": "follow-up minus first session; of longitudinal methods as in their table of changes "
+    "with its 95 % interval (change_low, change_high); percent of the first session",
+    "Verdict": "of --longitudinal on the images; n/a where it has not compared them",
     "Annual": "divided by the interval in years; n/a where the interval is unknown",
 }
 
@@ -24,7 +27,7 @@ def analyse(study: Study) -> Result:
     changes = study.changes.rename(columns={"segmentation": "method"})
     by_diagnosis = study.by_diagnosis(changes)
     summary = study.summarise(changes, CHANGES)
-    tables = _tables(study, changes, summary)
+    tables = _tables(study, changes, summary) | _verdicts(study)
     figures = {
         "change": ResultFigure(
             "Volume change", _BOXES, grouped_boxplot(changes, "percent", _LABEL, zero=True)
@@ -46,7 +49,8 @@ def analyse(study: Study) -> Result:
         tables=tables,
         figures=figures,
         methods="Volume change was follow-up minus first session, in mL and in percent of the "
-        "first session, and compared between methods by Wilcoxon signed-rank tests.",
+        "first session, and compared between methods by Wilcoxon signed-rank tests."
+        + (f" {tables['change_verdicts'].caption}" if "change_verdicts" in tables else ""),
         findings=_findings(summary),
         references=("ibrahim2026", "wilcoxon1945", "benjamini1995"),
         of_change=True,
@@ -57,7 +61,7 @@ def _tables(study: Study, changes: pd.DataFrame, summary: pd.DataFrame) -> dict[
     """Tabulate changes, their summary, and the tests between methods."""
     plan = study.plan.change
     return {
-        "change": ResultTable("Changes", "", changes, _SETTINGS, display=Display.FILE),
+        "change": ResultTable("Changes", "", study.followed, _SETTINGS, display=Display.FILE),
         "change_summary": ResultTable(
             "Volume change",
             "Change of both thalami, mL and % of the first session, also per year; percentile "
@@ -74,6 +78,22 @@ def _tables(study: Study, changes: pd.DataFrame, summary: pd.DataFrame) -> dict[
             SIGNED_RANK,
         ),
     }
+
+
+def _verdicts(study: Study) -> dict[str, ResultTable]:
+    """Count the changes by verdict and reason; nothing where --longitudinal gave none."""
+    judged = study.followed[study.followed["verdict"].notna()]
+    if judged.empty:
+        return {}
+    keys = ["segmentation", "verdict", "reason", "counted"]
+    table = judged.groupby(keys, sort=False, dropna=False).size().reset_index(name="participants")
+    excluded = int((judged["counted"] == "no").sum())
+    accepted = " or ".join(f"'{verdict}'" for verdict in ACCEPTED[study.plan.verdict])
+    caption = (
+        f"Changes were analysed if the verdict on their images was {accepted}; {excluded} of "
+        f"{len(judged)} were excluded."
+    )
+    return {"change_verdicts": ResultTable("Changes by verdict", caption, table)}
 
 
 def _findings(summary: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bids_app.derivatives.changes import Verdict
 from bids_app.group.analysis import Analysis
 from bids_app.group.analysis_file import ModelSet
 from bids_app.group.exclusion import Excluded, Exclusion
@@ -73,6 +74,7 @@ def analyse(study: Study) -> Result:
     samples = list(_outcome_samples(study))
     measured, followup = _measured(study, samples), _followup(study, samples)
     steps = [Step("Participants in the dataset", study.cohort.participants), measured, followup]
+    steps += _judged(study)
     table = _flow_table([*steps, *(sample.step for sample in samples)])
     drawn = [
         FlowStep(
@@ -152,6 +154,31 @@ def _followup(study: Study, samples: Sequence[OutcomeSample]) -> Step:
         tuple(each for each in excluded if each.participants),
         (*details, *_complete(samples, "longitudinal")),
     )
+
+
+def _judged(study: Study) -> list[Step]:
+    """Step from participants with a follow-up to those with a change that is analysed.
+
+    Without any verdict, none is excluded, and there is no such step.
+    """
+    if study.followup.empty or study.followed["verdict"].isna().all():
+        return []
+    changes = study.followed
+    counted = set(changes.loc[changes["counted"] == "yes", "participant_id"])
+    others = changes[~changes["participant_id"].isin(counted)]
+    to_check = others.loc[others["verdict"] == Verdict.CHECK, "participant_id"].nunique()
+    excluded = (
+        Excluded(Exclusion.NOT_IN_BOTH, len(study.followup) - changes["participant_id"].nunique()),
+        Excluded(Exclusion.TO_CHECK, to_check),
+        Excluded(Exclusion.NOT_MEASURABLE, others["participant_id"].nunique() - to_check),
+    )
+    return [
+        Step(
+            "With a change to analyse",
+            len(counted),
+            tuple(each for each in excluded if each.participants),
+        )
+    ]
 
 
 def _complete(samples: Sequence[OutcomeSample], kind: str) -> list[str]:

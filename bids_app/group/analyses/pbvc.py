@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from bids_app.derivatives.changes import Verdict, read_brain_changes
+from bids_app.derivatives.changes import read_brain_changes
 from bids_app.group.analysis import Analysis
+from bids_app.group.followed import ACCEPTED
 from bids_app.group.result import (
     NotApplicableError,
     Result,
@@ -36,11 +37,15 @@ class BrainChange:
         Its origin, as it follows "brain volume change" in a sentence.
     references : tuple of str
         Keys of the works to cite.
+    verdicts : DataFrame
+        Participants by ``verdict`` and ``reason``, and whether they are ``counted``; empty where
+        the source gives no verdicts.
     """
 
     percent: pd.Series
     source: str
     references: tuple[str, ...] = ()
+    verdicts: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def analyse(study: Study) -> Result:
@@ -57,6 +62,7 @@ def analyse(study: Study) -> Result:
     estimated = table[table["r"].notna()]
     return Result(
         tables={
+            **_verdicts(brain),
             "pbvc": ResultTable(
                 "Brain volume change",
                 caption,
@@ -134,8 +140,7 @@ def _brain_change(study: Study) -> BrainChange:
         return BrainChange(_by_siena(study, study.siena_dir), "by SIENA", ("smith2002",))
     if "pbvc" in study.followup:
         return BrainChange(_from_column(study.followup), "as given in the column 'pbvc'")
-    source = "by the built-in Jacobian integration (not SIENA)"
-    return BrainChange(_built_in(study), source, ("nakamura2014",))
+    return _built_in(study)
 
 
 def _by_siena(study: Study, folder: Path) -> pd.Series:
@@ -161,25 +166,45 @@ def _from_column(followup: pd.DataFrame) -> pd.Series:
     return values.rename("pbvc")
 
 
-def _built_in(study: Study) -> pd.Series:
-    changes = {
-        key: change.percent
-        for key, change in read_brain_changes(study.output_dir).items()
-        if change.verdict is not Verdict.NOT_MEASURABLE
-    }
-    first = study.baseline.set_index("participant_id")["session_id"]
-    values = {
-        row.participant_id: changes[key]
-        for row in study.followup.itertuples()
-        if (key := (row.participant_id, first.get(row.participant_id), row.session_id)) in changes
-    }
-    if not values:
+def _built_in(study: Study) -> BrainChange:
+    changes = read_brain_changes(study.output_dir)
+    ids = ["participant_id", "session_id"]
+    pairs = study.baseline[ids].merge(study.followup[ids], on="participant_id")
+    rows = [
+        (subject, change.percent, change.verdict, change.reason)
+        for subject, first, later in pairs.astype("str").to_numpy().tolist()
+        if (change := changes.get((subject, first, later)))
+    ]
+    if not rows:
         raise NotApplicableError(
             "brain volume change is unknown: no table has a column 'pbvc', SIENA was neither run "
             "(--siena) nor are its results given (-d siena=PATH), and no follow-up was measured "
             "with --longitudinal"
         )
-    return pd.Series(values, name="pbvc", dtype="float64")
+    table = pd.DataFrame(rows, columns=["participant_id", "pbvc", "verdict", "reason"])
+    table["reason"] = table["reason"].where(table["reason"] != "n/a")
+    counted = table["verdict"].isin(ACCEPTED[study.plan.verdict])
+    table["counted"] = counted.map({True: "yes", False: "no"})
+    keys = ["verdict", "reason", "counted"]
+    verdicts = table.groupby(keys, sort=False, dropna=False).size().reset_index(name="participants")
+    if not counted.any():
+        raise NotApplicableError(
+            f"no brain volume change of {len(table)} has a verdict that is analysed (verdict = "
+            f"'{study.plan.verdict}'); the first is {table['verdict'][0]}: {table['reason'][0]}"
+        )
+    source = "by the built-in Jacobian integration (not SIENA)"
+    percent = table[counted].set_index("participant_id")["pbvc"]
+    return BrainChange(percent, source, ("nakamura2014",), verdicts)
+
+
+def _verdicts(brain: BrainChange) -> dict[str, ResultTable]:
+    """Count the brain volume changes by verdict and reason; nothing if none was excluded."""
+    table = brain.verdicts
+    if table.empty or (table["counted"] == "yes").all():
+        return {}
+    excluded = int(table.loc[table["counted"] == "no", "participants"].sum())
+    caption = f"{excluded} of {int(table['participants'].sum())} were excluded by their verdict."
+    return {"pbvc_verdicts": ResultTable("Brain volume change by verdict", caption, table)}
 
 
 ANALYSIS = Analysis("pbvc", "Brain volume change", analyse)

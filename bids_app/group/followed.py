@@ -1,0 +1,113 @@
+"""Changes that ``--longitudinal`` measured between two sessions, and the verdicts on them.
+
+The verdict on two images holds for every method that segments them: what cannot be compared by one
+cannot be compared by another. The change itself is that of its own method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from types import MappingProxyType
+
+import pandas as pd
+
+from bids_app.contrasts import split_name
+from bids_app.derivatives.changes import ThalamusChange, Verdict
+
+# Key of the analysis file to the verdicts with which changes are analysed.
+ACCEPTED: Mapping[str, tuple[Verdict, ...]] = MappingProxyType(
+    {
+        "measured": (Verdict.MEASURED,),
+        "check": (Verdict.MEASURED, Verdict.CHECK),
+        "all": tuple(Verdict),
+    }
+)
+JUDGED = ["change_low", "change_high", "verdict", "reason", "counted"]
+_PAIR = ["participant_id", "from_session", "to_session"]
+_PERCENT = ["total_change", "change_low", "change_high"]
+
+
+def between(measured: Sequence[ThalamusChange], pairs: pd.DataFrame) -> pd.DataFrame:
+    """Select the changes of pairs of sessions, reversed where they were measured the other way.
+
+    Parameters
+    ----------
+    measured : sequence of ThalamusChange
+    pairs : DataFrame
+        ``participant_id``, ``from_session`` and ``to_session``.
+
+    Returns
+    -------
+    DataFrame
+        ``participant_id``, ``method``, ``contrast``, ``total_change``, ``change_low`` and
+        ``change_high`` (percent of the session from which a change counts), ``verdict`` and
+        ``reason`` (missing if there is none).
+    """
+    kept = [*_PAIR, "method", "contrast", *_PERCENT, "verdict", "reason"]
+    forward = pd.DataFrame([asdict(change) for change in measured], columns=kept)
+    # Sessions are in the order of their labels there, and in that of time here.
+    backward = forward.rename(columns={"from_session": "to_session", "to_session": "from_session"})
+    for name, end in zip(_PERCENT, ("total_change", "change_high", "change_low"), strict=True):
+        backward[name] = 100 / (1 + forward[end].astype("float64") / 100) - 100
+    both = pd.concat([forward, backward], ignore_index=True)
+    table = both.merge(pairs[_PAIR], on=_PAIR).drop(columns=_PAIR[1:])
+    return table.assign(reason=table["reason"].where(table["reason"] != "n/a"))
+
+
+def judge_changes(changes: pd.DataFrame, measured: pd.DataFrame, accepted: str) -> pd.DataFrame:
+    """Replace differences of volumes by the changes that were measured, and judge all.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        One row per participant and segmentation: ``participant_id``, ``method``, ``contrast``,
+        ``baseline_ml``, ``interval`` (years) and the change in mL and percent, also per year.
+    measured : DataFrame
+        As `between` returns it.
+    accepted : {'measured', 'check', 'all'}
+        Changes that are analysed.
+
+    Returns
+    -------
+    DataFrame
+        The same rows with the columns of `JUDGED`: ends of the 95 % interval (%), ``verdict`` and
+        ``reason``, missing where the images were not compared, and whether the change is
+        ``counted`` (yes or no). A change without verdict is.
+    """
+    keys = ["participant_id", "method", "contrast"]
+    table = changes.merge(measured, on=keys, how="left", validate="one_to_one")
+    has_change = table["total_change"].notna()
+    percent = table["total_change"].astype("float64")
+    table["percent"] = table["percent"].mask(has_change, percent)
+    table["change_ml"] = table["change_ml"].mask(has_change, percent * table["baseline_ml"] / 100)
+    for name in ("percent", "change_ml"):
+        rate = table[name] / table["interval"]
+        table[f"annual_{name}"] = table[f"annual_{name}"].mask(has_change, rate)
+    of_images = _verdicts_on_images(table.loc[table["verdict"].isna(), keys], measured)
+    table = table.fillna(of_images)
+    counted = table["verdict"].isna() | table["verdict"].isin(ACCEPTED[accepted])
+    return table.assign(counted=counted.map({True: "yes", False: "no"})).drop(
+        columns="total_change"
+    )
+
+
+def _verdicts_on_images(rows: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """Look up the worst verdict on the images that segmentations without their own were made of.
+
+    Returns
+    -------
+    DataFrame
+        ``verdict`` and ``reason`` by the index of the rows that have one.
+    """
+    order = list(Verdict)
+    judged = measured.assign(rank=measured["verdict"].map(order.index))
+    judged = judged.sort_values("rank", ascending=False, kind="stable")
+    judged = judged.drop_duplicates(["participant_id", "contrast"])
+    parts = rows.assign(row=rows.index, contrast=rows["contrast"].map(split_name))
+    parts = parts.explode("contrast").merge(
+        judged[["participant_id", "contrast", "verdict", "reason", "rank"]],
+        on=["participant_id", "contrast"],
+    )
+    parts = parts.sort_values("rank", ascending=False, kind="stable").drop_duplicates("row")
+    return parts.set_index("row")[["verdict", "reason"]]
