@@ -61,6 +61,8 @@ class Candidate(Generic[T]):
         Entities of what it is chosen for.
     flagged : int
         Number of its results that quality control flags.
+    contrast_agent : bool
+        Whether it was acquired with contrast agent, though its name does not show it.
     """
 
     item: T
@@ -69,6 +71,7 @@ class Candidate(Generic[T]):
     label: str = ""
     target: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     flagged: int = 0
+    contrast_agent: bool = False
 
     @cached_property
     def entities(self) -> Mapping[str, str]:
@@ -230,7 +233,7 @@ def _run(candidate: Candidate[T]) -> tuple[float]:
 _RANKS: Mapping[Criterion, Callable[[Candidate[Any]], tuple[float, ...]]] = {
     Criterion.INTENT: lambda candidate: (candidate.intent,),
     Criterion.AGREEMENT: _disagreement,
-    Criterion.AGENT: lambda candidate: ("ce" in candidate.entities,),
+    Criterion.AGENT: lambda candidate: ("ce" in candidate.entities or candidate.contrast_agent,),
     Criterion.PROCESSING: lambda candidate: (sum(key in candidate.entities for key in _PROCESSED),),
     Criterion.VOXELS: _voxels,
     Criterion.QUALITY: lambda candidate: (candidate.flagged,),

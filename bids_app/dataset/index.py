@@ -12,7 +12,8 @@ from pathlib import Path
 from bids_app.contrasts import CONTRASTS, Role, suffixes
 from bids_app.dataset.choice import Candidate, Choice, choose, usable
 from bids_app.dataset.inputs import Account, OfferKind
-from bids_app.dataset.layout import images_by_subject, is_readable, layouts_of
+from bids_app.dataset.layout import images_by_subject, is_readable, layouts_of, subjects_in
+from bids_app.dataset.metadata import INGREDIENT, Sidecars
 from bids_app.dataset.names import LABEL, entities_of, of_result, ordered, parse_name
 from bids_app.dataset.notes import Note, NoteKind
 from bids_app.dataset.weighting import t1_weighted
@@ -25,8 +26,7 @@ from bids_app.errors import (
 )
 from bids_app.options import Selection
 
-# Folders of a dataset and of a subject that hold no subject and no session.
-_OTHER_FOLDERS = ("code", "derivatives", "logs", "phenotype", "sourcedata", "stimuli", "subjects")
+# Folders of a subject that hold no session.
 _DATA_TYPES = (
     *("anat", "beh", "dwi", "eeg", "emg", "fmap", "func", "ieeg", "meg", "micr", "motion", "mrs"),
     *("nirs", "perf", "pet"),
@@ -52,11 +52,14 @@ class Scan:
         BIDS suffix, for example ``T1w``.
     entities : tuple of (str, str)
         Short entity names and values, ``sub`` and ``ses`` included, in BIDS order.
+    ingredient : str or None
+        Contrast agent by its JSON files.
     """
 
     path: Path
     contrast: str
     entities: tuple[tuple[str, str], ...]
+    ingredient: str | None = None
 
     @property
     def name(self) -> str:
@@ -70,8 +73,8 @@ class Scan:
 
     @property
     def contrast_agent(self) -> str | None:
-        """Label of ``ce-``; None without contrast agent."""
-        return dict(self.entities).get("ce")
+        """Label of ``ce-``, else what its JSON files name; None without contrast agent."""
+        return dict(self.entities).get("ce", self.ingredient)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +156,7 @@ def index_sessions(
         If the folder of the database cannot be written.
     """
     account = Account(bids_dir) if account is None else account
-    present = _subjects_in(selection, account)
+    present = subjects_in(account, every=selection.participant_labels is None)
     selected, absent = _select_subjects(bids_dir, present, selection)
     restricted = None if len(selected) == len(present) else selected
     layouts = layouts_of(account, restricted, selection.bids_database_dir)
@@ -168,9 +171,11 @@ def index_sessions(
     sessions = [
         Session(subject=label, problem=_absent(bids_dir / f"sub-{label}")) for label in absent
     ]
+    sidecars = Sidecars(bids_dir)
     for subject in selected:
         of_subject = {contrast: paths.get(subject, []) for contrast, paths in images.items()}
-        sessions += _sessions_of(account, bids_dir / f"sub-{subject}", of_subject, selection)
+        folder = bids_dir / f"sub-{subject}"
+        sessions += _sessions_of(account, folder, of_subject, selection, sidecars)
     if not sessions:
         raise NothingSelectedError(
             f"None of the requested session labels ({', '.join(selection.session_labels or ())}) "
@@ -196,27 +201,6 @@ def _select_subjects(
     return selected, [label for label in included if label not in present]
 
 
-def _subjects_in(selection: Selection, account: Account) -> list[str]:
-    """List the labels of a dataset's subjects, and account for folders that look like others."""
-    labels = []
-    with os.scandir(account.root) as entries:
-        for entry in entries:
-            is_named = re.fullmatch(rf"sub-{LABEL}", entry.name) is not None
-            if is_named and entry.is_dir():
-                labels.append(entry.name.removeprefix("sub-"))
-            elif selection.participant_labels is None and (is_named or _resembles_subject(entry)):
-                reason = "not a folder" if is_named else "not named sub-<letters, digits, +>"
-                account.pass_by(entry.path, OfferKind.SUBJECT, reason)
-    return sorted(labels)
-
-
-def _resembles_subject(entry: os.DirEntry[str]) -> bool:
-    """Whether a folder is likely to be meant as that of a subject, by its name or content."""
-    if entry.name.startswith(".") or entry.name in _OTHER_FOLDERS or not entry.is_dir():
-        return False
-    return entry.name.lower().startswith("sub") or (Path(entry.path) / "anat").is_dir()
-
-
 def _by_suffix(images: Mapping[str, list[Path]]) -> dict[str, dict[str, list[Path]]]:
     """Sort the images of each subject by suffix, without a query for each."""
     sorted_images: dict[str, dict[str, list[Path]]] = {}
@@ -237,6 +221,7 @@ def _sessions_of(
     folder: Path,
     images: Mapping[str, list[Path]],
     selection: Selection,
+    sidecars: Sidecars,
 ) -> list[Session]:
     """List the selected sessions of one subject.
 
@@ -249,6 +234,8 @@ def _sessions_of(
     images : mapping of str to list of Path
         The images that pass the filters, by contrast.
     selection : Selection
+    sidecars : Sidecars
+        JSON files of the dataset.
     """
     subject = folder.name.removeprefix("sub-")
     if not is_readable(folder):
@@ -258,7 +245,7 @@ def _sessions_of(
     labels = (named | _sessions_in(folder, account)) or {None}
     if selection.session_labels is not None:
         labels = {label for label in labels if label in selection.session_labels}
-    scans, notes = _scans_of(images, folder.parent)
+    scans, notes = _scans_of(images, sidecars)
     baseline = _baseline(scans[_BASELINE])
     sessions = []
     for label in sorted(labels, key=lambda value: value or ""):
@@ -269,7 +256,7 @@ def _sessions_of(
         for contrast in _SERIES:
             preferred = _ANCHORS[: _ANCHORS.index(contrast)]
             if not any(of_session[each] for each in preferred):
-                of_session[contrast] = _weighted(images[contrast], label, folder)
+                of_session[contrast] = _weighted(images[contrast], label, sidecars)
         session = _session(subject, label, of_session, baseline)
         about = (note for note in notes if _session_of(Path(note.path), folder) == label)
         session = replace(session, notes=(*about, *session.notes))
@@ -299,21 +286,21 @@ def _sessions_in(folder: Path, account: Account) -> set[str | None]:
 
 
 def _scans_of(
-    images: Mapping[str, list[Path]], bids_dir: Path
+    images: Mapping[str, list[Path]], sidecars: Sidecars
 ) -> tuple[dict[str, list[Scan]], list[Note]]:
     """Describe the images that can be used, by contrast, and why others cannot."""
     scans, notes = {}, []
     for contrast, paths in images.items():
         kept, passed_by = usable([] if contrast in _SERIES else paths)
-        scans[contrast] = [_scan(path, bids_dir) for path in kept]
+        scans[contrast] = [_scan(path, sidecars) for path in kept]
         notes += passed_by
     return scans, notes
 
 
-def _weighted(images: Iterable[Path], label: str | None, folder: Path) -> list[Scan]:
+def _weighted(images: Iterable[Path], label: str | None, sidecars: Sidecars) -> list[Scan]:
     """Describe the T1-weighted ones among a subject's images of one suffix and session."""
-    of_session = [path for path in images if _session_of(path, folder) == label]
-    return [_scan(path, folder.parent) for path in t1_weighted(of_session, folder.parent)]
+    of_session = [path for path in images if _session_of(path, sidecars.root) == label]
+    return [_scan(path, sidecars) for path in t1_weighted(of_session, sidecars)]
 
 
 def _baseline(scans: Sequence[Scan]) -> Choice[Scan] | None:
@@ -327,7 +314,11 @@ def _baseline(scans: Sequence[Scan]) -> Choice[Scan] | None:
 
 def choose_scan(scans: Iterable[Scan], what: str) -> Choice[Scan]:
     """Choose among scans by the rule of `bids_app.dataset.choice`."""
-    return choose((Candidate(item=scan, path=scan.path) for scan in scans), what)
+    candidates = (
+        Candidate(item=scan, path=scan.path, contrast_agent=scan.contrast_agent is not None)
+        for scan in scans
+    )
+    return choose(candidates, what)
 
 
 def _session(
@@ -384,7 +375,9 @@ def _choice_notes(choices: Iterable[Choice[Scan]]) -> list[Note]:
 
 
 def _agent_note(scan: Scan) -> Note:
-    text = f"{scan.path.name} was acquired with contrast agent (ce-{scan.contrast_agent})."
+    source = f"{INGREDIENT}: {scan.ingredient}" if "ce" not in dict(scan.entities) else ""
+    source = source or f"ce-{scan.contrast_agent}"
+    text = f"{scan.path.name} was acquired with contrast agent ({source})."
     return Note(NoteKind.CONTRAST_AGENT, str(scan.path), text)
 
 
@@ -393,12 +386,12 @@ def _session_of(path: Path, folder: Path) -> str | None:
     return entities_of(path, folder).get("ses")
 
 
-def _scan(path: Path, bids_dir: Path) -> Scan:
+def _scan(path: Path, sidecars: Sidecars) -> Scan:
     entities, suffix = parse_name(path.name)
-    session = _session_of(path, bids_dir)
+    session = _session_of(path, sidecars.root)
     if session is not None:
         entities["ses"] = session
-    return Scan(path, suffix, ordered(entities))
+    return Scan(path, suffix, ordered(entities), sidecars.ingredient_of(path))
 
 
 def _absent(folder: Path) -> Problem:

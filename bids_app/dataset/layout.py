@@ -13,6 +13,8 @@ from bids_app.dataset.names import LABEL, parse_name
 from bids_app.errors import BadDataError, CannotCreateError
 from bids_app.options import ANY_VALUE, REGEX_SEARCH
 
+# Folders of a dataset that hold no subject.
+_OTHER_FOLDERS = ("code", "derivatives", "logs", "phenotype", "sourcedata", "stimuli", "subjects")
 # The number of variables in an SQL query is limited; for more subjects, all are queried.
 _MOST_IN_QUERY = 500
 # Up to this many subjects' folders are indexed one by one, a tenth of a second each.
@@ -20,6 +22,40 @@ _FEW = 10
 # Formats of images that are not read.
 _FOREIGN = re.compile(r"\.(?:nii(?:\.\w+)?|mg[hz]|img|nrrd|mnc|dcm)$", re.IGNORECASE)
 _IMAGE_EXTENSIONS = [".nii.gz", ".nii"]
+
+
+def subjects_in(account: Account, *, every: bool) -> list[str]:
+    """List the labels of a dataset's subjects.
+
+    Parameters
+    ----------
+    account : Account
+        Has the folder of the dataset.
+    every : bool
+        Whether to account for folders that look like those of other subjects.
+
+    Returns
+    -------
+    list of str
+        Sorted.
+    """
+    labels = []
+    with os.scandir(account.root) as entries:
+        for entry in entries:
+            is_named = re.fullmatch(rf"sub-{LABEL}", entry.name) is not None
+            if is_named and entry.is_dir():
+                labels.append(entry.name.removeprefix("sub-"))
+            elif every and (is_named or _resembles_subject(entry)):
+                reason = "not a folder" if is_named else "not named sub-<letters, digits, +>"
+                account.pass_by(entry.path, OfferKind.SUBJECT, reason)
+    return sorted(labels)
+
+
+def _resembles_subject(entry: os.DirEntry[str]) -> bool:
+    """Whether a folder is likely to be meant as that of a subject, by its name or content."""
+    if entry.name.startswith(".") or entry.name in _OTHER_FOLDERS or not entry.is_dir():
+        return False
+    return entry.name.lower().startswith("sub") or (Path(entry.path) / "anat").is_dir()
 
 
 def layouts_of(account: Account, subjects: list[str] | None, database: Path | None) -> list[Any]:

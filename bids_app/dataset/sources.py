@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bids_app.dataset.choice import usable
 from bids_app.dataset.index import Session
-from bids_app.dataset.metadata import Sidecars, merged
+from bids_app.dataset.metadata import Sidecars, ingredient_of, merged
 from bids_app.dataset.names import parse_name
 from bids_app.dataset.notes import Note, NoteKind
 from bids_app.errors import BadDataError, MissingInputError
@@ -56,6 +56,11 @@ class SourceImage:
     def place(self) -> str:
         """Path below the dataset, or BIDS URI in another one."""
         return _place(self.path, self.dataset, self.root)
+
+    @property
+    def contrast_agent(self) -> str | None:
+        """Label of ``ce-``, else what its JSON files name; None without contrast agent."""
+        return self.entities.get("ce") or ingredient_of(self.sidecars)
 
     @cached_property
     def metadata(self) -> Mapping[str, object]:

@@ -11,15 +11,15 @@ from bids_app.dataset.names import parse_name
 from bids_app.errors import BadDataError
 
 
-def t1_weighted(images: Iterable[Path], root: Path) -> list[Path]:
+def t1_weighted(images: Iterable[Path], sidecars: Sidecars) -> list[Path]:
     """Choose the first echo of the highest flip angle among magnitudes without MT pulse.
 
     Parameters
     ----------
     images : iterable of Path
         Images of one session and suffix: MPM, VFA or MTS.
-    root : Path
-        Folder of the dataset, whose JSON files give flip angle and echo time.
+    sidecars : Sidecars
+        JSON files of the dataset, which give flip angle and echo time.
 
     Returns
     -------
@@ -27,7 +27,6 @@ def t1_weighted(images: Iterable[Path], root: Path) -> list[Path]:
         Several if there are repetitions. Empty without two flip angles to compare: a single one
         may as well be proton-density weighted.
     """
-    sidecars = Sidecars(root)
     ranks: dict[Path, tuple[float, float, float]] = {}
     for image in usable(images)[0]:
         entities, _ = parse_name(image.name)

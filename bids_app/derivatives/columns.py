@@ -47,7 +47,8 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         ),
         "contrast_agent": Column(
             "Contrast agent",
-            "Label of the contrast agent (ce-) of the segmented images; n/a without. In changes, "
+            "Contrast agent of the segmented images, the label of ce- or the "
+            "ContrastBolusIngredient of their JSON files; n/a without. In changes, "
             "those of the first session and of the follow-up",
         ),
         "counted": Column(

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.metadata import INGREDIENT
 from bids_app.dataset.names import in_order, of_result, parse_name
 
 # Space half-way between all scans of a participant; the name of a contrast is added where the scans
@@ -218,16 +219,18 @@ def raw_uri(scan: Scan) -> str:
     return f"bids:raw:{_folder(scan.name) / scan.path.name}"
 
 
-def contrast_agent_of(source: object) -> str | None:
-    """Read the label of ``ce-`` in the BIDS URI of an image, or in the first of a list.
+def contrast_agent_of(source: object, sidecar: Mapping[str, object]) -> str | None:
+    """Read the label of ``ce-`` in a BIDS URI or the first of a list, or the agent in a sidecar.
 
     Examples
     --------
-    >>> contrast_agent_of(["bids:raw:sub-01/anat/sub-01_ce-gad_FLAIR.nii.gz"])
+    >>> contrast_agent_of(["bids:raw:sub-01/anat/sub-01_ce-gad_FLAIR.nii.gz"], {})
     'gad'
     """
     first = source[0] if isinstance(source, list) and source else source
-    return parse_name(str(first).rpartition("/")[2]).entities.get("ce")
+    ingredient = sidecar.get(INGREDIENT)
+    named = parse_name(str(first).rpartition("/")[2]).entities.get("ce")
+    return named or (str(ingredient) if ingredient else None)
 
 
 def _segmentation(scan: str, method: str, contrast: str, space: str | None = None) -> PurePosixPath:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from bids_app import __version__
 from bids_app.alignment.between_contrasts import Alignment
 from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.metadata import INGREDIENT
 from bids_app.dataset.staging import Staging
 from bids_app.derivatives import names
 from bids_app.derivatives.columns import VOLUME_COLUMNS
@@ -132,11 +133,13 @@ def write_aligned(
     """
     name = names.transform(scan, aligned.contrast)
     staging.text(name, transform)
+    named = names.contrast_agent_of(source, {})
     described = {
         "Sources": [source],
         "SpatialReference": names.uri(names.preprocessed(scan)),
         "Strategy": aligned.strategy,
         "Attempts": list(aligned.attempts),
+        **({} if aligned.contrast_agent == named else {INGREDIENT: aligned.contrast_agent}),
         **_processing(aligned.steps),
         **({"ExternalPrograms": list(programs)} if programs else {}),
     }

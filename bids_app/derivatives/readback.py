@@ -202,5 +202,5 @@ def _read_aligned(output_dir: Path, scan: Scan, contrast: str, image: Volume) ->
         attempts=tuple(attempts),
         strategy=strategy,
         steps=recorded_steps(fields),
-        contrast_agent=names.contrast_agent_of(fields.get("Sources")),
+        contrast_agent=names.contrast_agent_of(fields.get("Sources"), fields),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -35,8 +35,14 @@ def rank_scans(scans: pd.DataFrame, output_dir: Path) -> list[Choice[str]]:
         One per session; the first scan counts.
     """
     flagged = (scans["qc"] == "check").groupby(scans["scan"]).sum()
+    agents = agents_of(scans)
     candidates = {
-        name: Candidate(item=name, path=output_dir / image_of_scan(name), flagged=int(count))
+        name: Candidate(
+            item=name,
+            path=output_dir / image_of_scan(name),
+            flagged=int(count),
+            contrast_agent=name in agents,
+        )
         for name, count in zip(flagged.index.astype("str"), flagged, strict=True)
     }
     sessions = scans[["participant_id", "session_id", "scan"]].drop_duplicates()
@@ -74,15 +80,39 @@ def repeats_table(choices: Iterable[Choice[str]], scans: pd.DataFrame) -> pd.Dat
     return table.merge(sessions, on="scan")[[*SESSION, "scan", "choice", "other_scans"]]
 
 
-def kind_of_scan(scan: str) -> str:
+def agents_of(scans: pd.DataFrame) -> dict[str, str]:
+    """Look up the contrast agents of scans, without those of images aligned to them.
+
+    Parameters
+    ----------
+    scans : DataFrame
+        One row per scan and segmentation, with ``contrast`` and ``contrast_agent``.
+    """
+    rows = scans.loc[scans["contrast_agent"].notna(), ["scan", "contrast", "contrast_agent"]]
+    return {
+        str(row.scan): str(row.contrast_agent)
+        for row in rows.drop_duplicates().itertuples()
+        if parse_name(str(row.scan)).suffix == row.contrast
+    }
+
+
+def kind_of_scan(scan: str, agents: Mapping[str, str]) -> str:
     """Write in what a scan differs from those that are no repeats of it.
+
+    Parameters
+    ----------
+    scan : str
+    agents : mapping of str to str
+        From `agents_of`.
 
     Examples
     --------
-    >>> kind_of_scan("sub-01_run-1_T1w") == kind_of_scan("sub-01_run-2_T1w")
+    >>> kind_of_scan("sub-01_run-1_T1w", {}) == kind_of_scan("sub-01_run-2_T1w", {})
     True
-    >>> kind_of_scan("sub-01_acq-mprage_ce-gad_run-1_T1w")
+    >>> kind_of_scan("sub-01_acq-mprage_ce-gad_run-1_T1w", {})
     'acq-mprage_ce-gad'
     """
     entities = parse_name(scan).entities
+    if scan in agents:
+        entities = {"ce": agents[scan]} | entities
     return "_".join(f"{key}-{entities[key]}" for key in entities if key not in _MAY_DIFFER)

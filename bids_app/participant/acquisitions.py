@@ -194,7 +194,12 @@ def _by_preference(
     if not sets:
         return Choice(())
     candidates = [
-        Candidate(item=images, path=images[0].path, label=f"{_common_name(images)}_{kind}")
+        Candidate(
+            item=images,
+            path=images[0].path,
+            label=f"{_common_name(images)}_{kind}",
+            contrast_agent=any(image.contrast_agent for image in images),
+        )
         for images in sets
     ]
     return choose(candidates, f"{kind} acquisitions")

@@ -27,11 +27,25 @@ from bids_app.tools.choice import runner_of
 
 @dataclass(frozen=True, eq=False)
 class OtherContrast:
-    """An image that can be aligned: suffix, voxels (RAS), BIDS URI, and the scan if it is one."""
+    """An image that can be aligned, a scan or a map.
+
+    Attributes
+    ----------
+    contrast : str
+        BIDS suffix.
+    image : Volume
+        RAS.
+    source : str
+        BIDS URI.
+    contrast_agent : str or None
+    scan : Scan or None
+        None for a map.
+    """
 
     contrast: str
     image: Volume
     source: str
+    contrast_agent: str | None
     scan: Scan | None = None
 
 
@@ -61,12 +75,14 @@ def read_other_contrasts(
             continue
         context.notes.extend(note.text for note in read.notes)
         source = names.raw_uri(scan)
-        others.append(OtherContrast(scan.contrast, to_ras(read.volume), source, scan))
+        image = to_ras(read.volume)
+        others.append(OtherContrast(scan.contrast, image, source, scan.contrast_agent, scan))
     for item in maps:
         contrast = CONTRASTS.get(item.quantity)
         if contrast is not None and contrast.role is Role.MAP:
             source = names.uri(names.quantitative_map(item.name, item.quantity))
-            others.append(OtherContrast(item.quantity, item.volume, source))
+            agent = names.contrast_agent_of(source, item.sidecar)
+            others.append(OtherContrast(item.quantity, item.volume, source, agent))
     return tuple(others)
 
 
@@ -111,7 +127,7 @@ def align_contrasts(
             attempts=attempts_of(alignment),
             strategy=alignment.chosen.strategy,
             steps=steps_of_alignment(alignment.chosen.strategy),
-            contrast_agent=names.contrast_agent_of(other.source),
+            contrast_agent=other.contrast_agent,
             transform=transform,
             slice_thickness=float(other.image.voxel_size.max()),
         )

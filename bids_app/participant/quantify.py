@@ -10,6 +10,7 @@ import numpy as np
 
 from bids_app.dataset.images import ReadImage, read_image, read_magnitude
 from bids_app.dataset.inputs import Offer
+from bids_app.dataset.metadata import INGREDIENT
 from bids_app.dataset.notes import Note
 from bids_app.dataset.sources import SourceImage
 from bids_app.derivatives.results import QuantitativeMap
@@ -395,6 +396,8 @@ def _prepared(acquisition: Acquisition, computed: _Computed) -> tuple[Quantitati
     sources = [image.uri for image in computed.images]
     if computed.field.source is not None:
         sources.append(computed.field.source.uri)
+    agents = {image.contrast_agent for image in computed.images if "ce" not in image.entities}
+    named = "+".join(sorted(filter(None, agents)))
     conversions = [text for text in (computed.conversion, computed.field.conversion) if text]
     prepared = []
     for quantity, values in computed.maps.items():
@@ -414,6 +417,7 @@ def _prepared(acquisition: Acquisition, computed: _Computed) -> tuple[Quantitati
                     "TransmitField": computed.field.description,
                     "Conversions": conversions,
                     "UndeterminedBrainVoxels": int(np.isnan(possible[computed.brain]).sum()),
+                    **({INGREDIENT: named} if named else {}),
                 },
                 (*computed.steps, *computed.field.steps) if quantity == "R1map" else (),
             )

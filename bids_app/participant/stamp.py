@@ -42,6 +42,10 @@ def stamp_of(session: Session, options: Options) -> Stamp:
     if session.baseline is not None and SIENA in all_programs(options):
         baseline = session.baseline.path
         inputs[str(baseline.relative_to(bids_dir))] = _sha256_if_readable(baseline)
+    scans = (*session.anchors, *session.others)
+    agents = {scan.path.name: scan.ingredient for scan in scans if scan.ingredient}
+    if agents:
+        parameters["contrast agent"] = " ".join(f"{name}: {agents[name]}" for name in agents)
     if restricted_methods(options):
         parameters["envelope"] = options.methods.envelope
     if sources:

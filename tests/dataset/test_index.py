@@ -410,3 +410,28 @@ def test_the_baseline_is_chosen_by_the_rule_and_contrast_agent_is_noted(
     assert [scan.contrast_agent for scan in first.anchors] == ["gad", None, None, None]
     assert [note.kind for note in second.notes] == [NoteKind.CONTRAST_AGENT]
     assert third.notes == ()
+
+
+def test_a_contrast_agent_named_by_json_counts_as_one_named_by_ce(
+    tmp_path: Path, noise: np.ndarray
+) -> None:
+    bids = describe(tmp_path / "bids")
+    folder = bids / "sub-01/anat"
+    for name in ("T1w", "run-1_FLAIR", "run-2_FLAIR", "ce-x_T2w"):
+        save_image(folder / f"sub-01_{name}.nii.gz", noise)
+    for name in ("T1w", "run-1_FLAIR", "ce-x_T2w"):
+        path = folder / f"sub-01_{name}.json"
+        path.write_text(json.dumps({"ContrastBolusIngredient": "GADOLINIUM"}))
+    (session,) = _index(bids)
+    (anchor,) = session.anchors
+    flair, t2w = session.others
+    assert anchor.contrast_agent == "gadolinium"
+    assert flair.name.endswith("run-2")
+    assert flair.contrast_agent is None
+    assert t2w.contrast_agent == "x"
+    texts = [note.text for note in session.notes]
+    assert "it is without contrast agent" in texts[0]
+    assert texts[1:] == [
+        "sub-01_T1w.nii.gz was acquired with contrast agent (ContrastBolusIngredient: gadolinium).",
+        "sub-01_ce-x_T2w.nii.gz was acquired with contrast agent (ce-x).",
+    ]

@@ -32,7 +32,12 @@ _Scan = tuple[str, float, str]
 
 
 def _study(
-    folder: Path, sessions: Sequence[Sequence[_Scan]], subjects: int = 4, *, ages: bool = False
+    folder: Path,
+    sessions: Sequence[Sequence[_Scan]],
+    subjects: int = 4,
+    *,
+    ages: bool = False,
+    with_agent: Sequence[str] = (),
 ) -> Study:
     bids, out = describe(folder / "bids"), folder / "out"
     if ages:
@@ -46,6 +51,8 @@ def _study(
                 scan = "_".join(filter(None, (subject, session, name, "T1w")))
                 row = volume_row(scan, "thalnet", "T1w", total + 0.1 * number, 1500)
                 agent = name.partition("ce-")[2].partition("_")[0] or None
+                if name in with_agent:  # by its JSON file
+                    agent = "gadolinium"
                 rows.append(row | {"qc": qc, "contrast_agent": agent})
             write_volumes(out, subject, session, rows)
     plan = read_analysis_file(None)
@@ -121,9 +128,20 @@ def test_participants_with_repeat_scans_are_counted_once(tmp_path: Path) -> None
 
 
 def test_kinds_of_scans() -> None:
-    assert kind_of_scan("sub-1_ses-2_run-1_T1w") == ""
-    assert kind_of_scan("sub-1_ses-2_acq-a_run-1_T1w") == "acq-a"
-    assert kind_of_scan("sub-1_ce-gad_echo-1_T1w") == "ce-gad_echo-1"
+    assert kind_of_scan("sub-1_ses-2_run-1_T1w", {}) == ""
+    assert kind_of_scan("sub-1_ses-2_acq-a_run-1_T1w", {}) == "acq-a"
+    assert kind_of_scan("sub-1_ce-gad_echo-1_T1w", {}) == "ce-gad_echo-1"
+
+
+def test_a_contrast_agent_that_no_name_shows_separates_repeats_and_comes_last(
+    tmp_path: Path,
+) -> None:
+    repeats = [("run-1", 10.0, "ok"), ("run-2", 10.2, "ok"), ("run-3", 10.4, "ok")]
+    study = _study(tmp_path, [repeats], with_agent=["run-1"])
+    counted = {choice.chosen for choice in study.ranked}
+    assert counted == {f"sub-{number}_ses-1_run-2_T1w" for number in range(4)}
+    table = reliability.analyse(study).tables["measurement_error"].data
+    assert table["within_sd"][0] == pytest.approx(0.2 / np.sqrt(2))
 
 
 def test_visits_that_differ_in_contrast_agent_are_flagged(tmp_path: Path) -> None:

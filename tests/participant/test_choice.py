@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,8 @@ def test_every_image_has_volumes_of_its_own_and_phase_has_none(tmp_path: Path) -
     for name, data in images.items():
         path = bids / name.partition("_")[0] / "anat" / f"{name}.nii.gz"
         save_image(path, data, image.affine)
+    sidecar = bids / "sub-c" / "anat" / "sub-c_acq-mpr_T1w.json"
+    sidecar.write_text(json.dumps({"ContrastBolusIngredient": "GADOLINIUM"}))
     assert main([str(bids), str(output), "participant"]) == 0
     tables = [pd.read_csv(path, sep="\t") for path in sorted(output.rglob("*_volumes.tsv"))]
     rows = pd.concat(tables).set_index("scan")
@@ -49,7 +52,12 @@ def test_every_image_has_volumes_of_its_own_and_phase_has_none(tmp_path: Path) -
     assert 0 < small < 0.8 * whole
     volumes = {name: whole if images[name] is plain else small for name in rows.index}
     assert rows["total_ml"].to_dict() == volumes
-    assert rows["contrast_agent"].dropna().to_dict() == {"sub-c_ce-gad_T1w": "gad"}
+    assert rows["contrast_agent"].dropna().to_dict() == {
+        "sub-c_ce-gad_T1w": "gad",
+        "sub-c_acq-mpr_T1w": "gadolinium",
+    }
     page = (output / "sub-c.html").read_text()
     assert "part-phase is no magnitude image" in page
     assert "<dt>Contrast agent</dt><dd>gad</dd>" in page
+    assert "<dt>Contrast agent</dt><dd>gadolinium</dd>" in page
+    assert "(ContrastBolusIngredient: gadolinium)" in page

@@ -20,6 +20,7 @@ from bids_app.dataset.notes import Note
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.staging import staged
 from bids_app.derivatives.description import describe_dataset
+from bids_app.derivatives.names import contrast_agent_of
 from bids_app.derivatives.outputs import write_maps
 from bids_app.derivatives.steps import Step
 from bids_app.images.volume import Volume
@@ -644,3 +645,17 @@ def test_second_copies_of_maps_and_field_maps_are_noted(options: Options) -> Non
     assert len(notes) == 4
     assert all("has the same name. Remove one of them" in note.text for note in notes)
     assert any("fmap/sub-01_ses-01_TB1map.nii is not used" in note.text for note in notes)
+
+
+def test_a_contrast_agent_that_json_names_decides_and_stays_with_the_map(options: Options) -> None:
+    for run, values in ((1, 0.8 * _MAPS["R1map"]), (2, _MAPS["R1map"])):
+        write_image(_anat(options) / f"{_STEM}_run-{run}_R1map.nii.gz", values, _AFFINE)
+    _edit(_anat(options) / f"{_STEM}_run-1_R1map.json", ContrastBolusIngredient="GADOLINIUM")
+    result = _quantify(options)
+    assert _error(result, "R1map") < 1e-5
+    assert "run-2_R1map is used: it is without contrast agent" in " ".join(result.warnings)
+    assert "ContrastBolusIngredient" not in result.maps[0].sidecar
+    next(_anat(options).glob("*run-2*.nii.gz")).unlink()
+    (agent,) = _quantify(options).maps
+    assert agent.sidecar["ContrastBolusIngredient"] == "gadolinium"
+    assert contrast_agent_of("bids::sub-01/anat/sub-01_R1map.nii.gz", agent.sidecar) == "gadolinium"

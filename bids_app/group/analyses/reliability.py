@@ -7,7 +7,7 @@ import pandas as pd
 from bids_app.group.analysis import Analysis
 from bids_app.group.cohort import SESSION
 from bids_app.group.models import prepare
-from bids_app.group.repeats import kind_of_scan
+from bids_app.group.repeats import agents_of, kind_of_scan
 from bids_app.group.result import NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
 from bids_app.statistics.comparison import pairwise_levene
@@ -24,7 +24,8 @@ def analyse(study: Study) -> Result:
     """Estimate the error of a single volume, and correct the clinical associations for it."""
     # A dataset without sessions has one unnamed session per participant.
     # Scans that differ in protocol or contrast agent are no repeats of each other.
-    kinds = study.scans["scan"].map(kind_of_scan)
+    agents = agents_of(study.scans)
+    kinds = study.scans["scan"].map(lambda scan: kind_of_scan(scan, agents))
     scans = study.scans.assign(
         method=study.scans["segmentation"],
         session_id=study.scans["session_id"].fillna("") + kinds,
