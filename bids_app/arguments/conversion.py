@@ -66,7 +66,7 @@ def _options(values: argparse.Namespace) -> Options:
             names=tuple(dict.fromkeys(["thalnet", *values.methods])),
             reference=_reference(analysis_file),
             flip_averaging=values.flip_averaging,
-            longitudinal=values.longitudinal,
+            longitudinal=_longitudinal(values),
             ensembles=tuple(dict.fromkeys(values.ensembles)),
             envelope=values.envelope,
         ),
@@ -99,6 +99,17 @@ def _selection(values: argparse.Namespace) -> Selection:
         bids_database_dir=_database(values.bids_database_dir),
         skip_bids_validation=values.skip_bids_validation,
     )
+
+
+def _longitudinal(values: argparse.Namespace) -> bool:
+    """Combine ``--longitudinal`` with the option by which fMRIPrep names the same choice."""
+    reference = values.subject_anatomical_reference
+    if values.longitudinal and reference == "sessionwise":
+        raise UsageError(
+            "--longitudinal contradicts --subject-anatomical-reference sessionwise: the first "
+            "compares sessions in one space, the second does not. Give one of them."
+        )
+    return bool(values.longitudinal) or reference == "unbiased"
 
 
 def _absolute(path: Path | None) -> Path | None:

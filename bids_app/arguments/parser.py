@@ -153,6 +153,11 @@ def _add_segmentation(parser: argparse.ArgumentParser) -> None:
         "with one segmentation propagated by deformable registration",
     )
     add(
+        "--subject-anatomical-reference",
+        choices=("unbiased", "sessionwise"),
+        help="as in fMRIPrep: unbiased is --longitudinal, sessionwise is the default without it",
+    )
+    add(
         "--ensembles",
         nargs="*",
         choices=get_args(Rule),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ _SECONDS_PER_SOURCE_MEGAVOXEL = 0.02
 _SECONDS_PER_VISIT = 3.5
 _SECONDS_PER_VISIT_MEGAVOXEL = 5.0
 _VISIT_MIB_PER_MEGAVOXEL = 90.0
+# For each of its other contrasts, by megavoxels of the scan (3 contrasts at 2 visits of a patient).
+_SECONDS_PER_VISIT_CONTRAST_MEGAVOXEL = 1.0
+_VISIT_CONTRAST_MIB_PER_MEGAVOXEL = 8.0
 _BASE_MIB = 290.0
 _MIB_PER_MEGAVOXEL = 16.0
 _CONTRAST_MIB = 350.0  # of libraries, and of images that are held at once
@@ -111,7 +115,7 @@ def predict_series(series: Session) -> Cost:
     Parameters
     ----------
     series : Session
-        Its anchors are the scans.
+        Its anchors are the scans; the others of a session are followed on the grid of each.
 
     Returns
     -------
@@ -119,8 +123,17 @@ def predict_series(series: Session) -> Cost:
         Time by one processor: few of the steps use more.
     """
     mega = [_voxels(scan.path) / 1e6 for scan in series.anchors]
-    seconds = sum(_SECONDS_PER_VISIT + _SECONDS_PER_VISIT_MEGAVOXEL * each for each in mega)
+    others = Counter(scan.session for scan in series.others)
+    of_others = [
+        each
+        for scan, each in zip(series.anchors, mega, strict=True)
+        for _ in range(others[scan.session])
+    ]
+    seconds = _SECONDS_PER_VISIT * (len(mega) + len(of_others))
+    seconds += _SECONDS_PER_VISIT_MEGAVOXEL * sum(mega)
+    seconds += _SECONDS_PER_VISIT_CONTRAST_MEGAVOXEL * sum(of_others)
     mib = _BASE_MIB + _VISIT_MIB_PER_MEGAVOXEL * sum(mega)
+    mib += _VISIT_CONTRAST_MIB_PER_MEGAVOXEL * sum(of_others)
     return Cost(_START_SECONDS + seconds, mib)
 
 

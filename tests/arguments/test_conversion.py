@@ -89,3 +89,23 @@ def test_a_filter_file_that_is_not_json(bids: Path, tmp_path: Path) -> None:
     with pytest.raises(ThalbidsError, match="not valid JSON") as caught:
         _parse(bids, "--bids-filter-file", str(path))
     assert caught.value.exit_code == 65
+
+
+@pytest.mark.parametrize(
+    ("words", "longitudinal"),
+    [
+        ([], False),
+        (["--longitudinal"], True),
+        (["--subject-anatomical-reference", "unbiased"], True),
+        (["--subject_anatomical_reference", "unbiased", "--longitudinal"], True),
+        (["--subject-anatomical-reference=sessionwise"], False),
+    ],
+)
+def test_both_spellings_of_longitudinal(bids: Path, words: list[str], longitudinal: bool) -> None:
+    assert _parse(bids, *words).methods.longitudinal is longitudinal
+
+
+def test_spellings_of_longitudinal_that_contradict_each_other_are_refused(bids: Path) -> None:
+    with pytest.raises(ThalbidsError, match="contradicts") as error:
+        _parse(bids, "--longitudinal", "--subject-anatomical-reference", "sessionwise")
+    assert error.value.exit_code == 64

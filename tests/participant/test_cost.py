@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bids_app.dataset.index import Scan, Session
-from bids_app.participant.cost import Cost, Load, predict, predict_sessions
+from bids_app.participant.cost import Cost, Load, predict, predict_series, predict_sessions
 from bids_app.run.meter import Meter
 from bids_app.run.outcome import Outcome, Stage, StageCost
 from bids_app.run.records import (
@@ -121,3 +121,18 @@ def test_the_table_has_two_columns_for_each_stage(
     assert lines[0].endswith("warnings\tread_seconds\tread_peak_mib\talign_seconds\talign_peak_mib")
     assert lines[1].endswith("\t1.2\t300\tn/a\tn/a")
     assert lines[2].endswith("\tn/a\tn/a\t2.0\t500")
+
+
+def test_each_contrast_that_is_followed_costs_more(tmp_path: Path) -> None:
+    series = _session(tmp_path, "01", (100, 100, 100))
+    (anchor,) = series.anchors
+    other = replace(anchor, contrast="FLAIR")
+    alone, two, three = (
+        predict_series(replace(series, others=(other,) * count)) for count in (0, 1, 2)
+    )
+    assert two.seconds - alone.seconds == pytest.approx(3.5 + 1.0)
+    assert three.seconds - two.seconds == pytest.approx(3.5 + 1.0)
+    assert two.peak_mib - alone.peak_mib == pytest.approx(8)
+    # Those of another session are not on the grid of this scan.
+    elsewhere = replace(other, entities=(("sub", "01"), ("ses", "b")))
+    assert predict_series(replace(series, others=(elsewhere,))) == alone
