@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.spatial.transform import Rotation
 
-from bids_app.alignment.between_contrasts import align
+from bids_app.alignment.between_contrasts import Target, align
 from bids_app.alignment.strategies import STRATEGIES
 from bids_app.contrasts import CONTRASTS
 from bids_app.images.geometry import AffineArray, apply_affine
@@ -85,8 +85,8 @@ def draw_head(
     )
     images: dict[str, Volume] = {}
     for contrast, size in (others or dict.fromkeys(signals, voxel_size)).items():
-        (image,), affine = voxel_means(anatomy, subject, [signals[contrast]], voxel_size=size)
-        images[contrast] = Volume(image, affine)
+        (image,), placed = voxel_means(anatomy, subject, [signals[contrast]], voxel_size=size)
+        images[contrast] = Volume(image, placed)
     return Head(
         Volume(_noisy(t1w, rng), affine),
         Volume((mask >= 0.5).astype(np.uint8), affine),
@@ -183,7 +183,7 @@ def _trial(
 ) -> dict[str, object]:
     began = time.process_time()
     strategies = [STRATEGIES[key] for key in CONTRASTS[contrast].alignment]
-    alignment = align(head.t1w, head.brain, moving, strategies)
+    alignment = align(Target(head.t1w, head.brain), moving, strategies)
     seconds = time.process_time() - began
     best = alignment.chosen or max(alignment.attempts, key=lambda each: each.mutual_information)
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bids_app.alignment.between_contrasts import align
+from bids_app.alignment.between_contrasts import Target, align
 from bids_app.alignment.strategies import STRATEGIES, Strategy
 from bids_app.alignment.transforms import itk_text
 from bids_app.contrasts import CONTRASTS, Role
@@ -104,10 +104,10 @@ def align_contrasts(
     """
     name = anchor.scan.path.name
     context.progress(Stage.ALIGN, f"to {name}")
-    aligned = []
+    target, aligned = Target(anchor.image, anchor.brain_mask), []
     for other in others:
         strategies, programs = _strategies(other.contrast, anchor, context)
-        alignment = align(anchor.image, anchor.brain_mask, other.image, strategies)
+        alignment = align(target, other.image, strategies)
         if alignment.chosen is None:
             context.notes.append(
                 f"{other.contrast} is excluded: it could not be aligned to {name} "

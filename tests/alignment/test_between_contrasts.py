@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 import pytest
 
 from benchmarks.alignment import Head, draw_displacement, draw_head, error_mm, moved
 from bids_app.alignment import between_contrasts
-from bids_app.alignment.between_contrasts import Attempt, align, choose, coarsened
-from bids_app.alignment.strategies import STRATEGIES, Strategy
+from bids_app.alignment.between_contrasts import Attempt, Target, align, choose, coarsened
+from bids_app.alignment.registration import Stage, register
+from bids_app.alignment.strategies import COARSE, RIGID_BY_INFORMATION, STRATEGIES, Strategy
 from bids_app.contrasts import CONTRASTS
 from bids_app.images.volume import Volume
 
@@ -30,10 +34,10 @@ def test_known_displacements_are_found(head: Head) -> None:
         displacement = draw_displacement(rng)
         moving = moved(head, contrast, displacement, rng)
         partial = Volume(moving.data[:, :, 8:], _shifted(moving.affine, (0, 0, 8)))
-        found = align(head.t1w, head.brain, partial, _of(contrast))
+        found = align(Target(head.t1w, head.brain), partial, _of(contrast))
         assert found.chosen is not None, found.reason
         assert error_mm(head, found.chosen.transform, displacement) <= 0.3
-    again = align(head.t1w, head.brain, partial, _of(contrast))
+    again = align(Target(head.t1w, head.brain), partial, _of(contrast))
     assert again.chosen is not None
     np.testing.assert_array_equal(again.chosen.transform, found.chosen.transform)
 
@@ -47,7 +51,7 @@ def test_thick_slices_are_aligned(head: Head) -> None:
     slabs = np.asarray(moving.data, dtype=np.float32)[:, :, : z // 3 * 3].reshape(x, y, -1, 3)
     affine = moving.affine @ np.diag([1.0, 1.0, 3.0, 1.0])
     affine[:3, 3] += moving.affine[:3, 2]
-    found = align(head.t1w, head.brain, Volume(slabs.mean(-1), affine), _of("FLAIR"))
+    found = align(Target(head.t1w, head.brain), Volume(slabs.mean(-1), affine), _of("FLAIR"))
     assert found.chosen is not None, found.reason
     # A sixth of a slice: where in it an edge lies is not seen.
     assert error_mm(head, found.chosen.transform, displacement) <= 1.0
@@ -59,7 +63,7 @@ def test_wrong_images_are_refused(head: Head) -> None:
     noise = Volume(rng.normal(size=right.data.shape).astype(np.float32), right.affine)
     elsewhere = Volume(right.data, _shifted(right.affine, (200, 0, 0)))
     for wrong in (noise, Volume(np.zeros_like(right.data), right.affine), elsewhere):
-        found = align(head.t1w, head.brain, wrong, _of("R1map"))
+        found = align(Target(head.t1w, head.brain), wrong, _of("R1map"))
         assert found.chosen is None
         assert found.reason
 
@@ -67,7 +71,7 @@ def test_wrong_images_are_refused(head: Head) -> None:
 def test_another_head_is_refused(head: Head) -> None:
     """Simulated heads share most of their anatomy, so that mutual information is not enough."""
     other = moved(draw_head(1, voxel_size=2.0), "R1map", np.eye(4), np.random.default_rng(8))
-    found = align(head.t1w, head.brain, other, _of("R1map"))
+    found = align(Target(head.t1w, head.brain), other, _of("R1map"))
     assert found.chosen is None
     assert "the images may show different people" in found.reason
 
@@ -75,9 +79,49 @@ def test_another_head_is_refused(head: Head) -> None:
 def test_left_and_right_swapped_is_refused(head: Head) -> None:
     rng = np.random.default_rng(7)
     right = moved(head, "R1map", np.eye(4), rng)
-    found = align(head.t1w, head.brain, Volume(right.data[::-1], right.affine), _of("R1map"))
+    found = align(
+        Target(head.t1w, head.brain), Volume(right.data[::-1], right.affine), _of("R1map")
+    )
     assert found.chosen is None
     assert "left and right swapped" in found.reason
+
+
+def test_the_symmetry_of_a_turned_head_is_found(head: Head) -> None:
+    """A brain that is its own mirror image, turned and shifted: which place lies opposite."""
+    turn = draw_displacement(np.random.default_rng(12), degrees=8.0)
+    data = np.asarray(head.t1w.data, dtype=np.float32)
+    middle = head.t1w.affine @ (*((np.array(data.shape) - 1) / 2), 1.0)
+    both = Volume(data + data[::-1], turn @ head.t1w.affine)
+    brain = np.asarray(head.brain.data) | np.asarray(head.brain.data)[::-1]
+    mirror = np.diag([-1.0, 1.0, 1.0, 1.0])
+    mirror[0, 3] = 2 * middle[0]
+    truth = turn @ mirror @ np.linalg.inv(turn)
+    found = Target(both, Volume(brain, both.affine)).symmetry
+    assert np.linalg.det(found[:3, :3]) == pytest.approx(-1)
+    assert error_mm(head, found @ turn, truth @ turn) <= 0.1
+
+
+def test_mirror_images_are_aligned_only_where_they_fit(
+    head: Head, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A right pair is registered coarsely and finely, a swapped one mirrored as well."""
+    stages = []
+
+    def counted(
+        fixed: Volume, moving: Volume, mask: Volume, start: np.ndarray, given: Sequence[Stage]
+    ) -> np.ndarray:
+        stages.append(given)
+        return register(fixed, moving, mask, start, given)
+
+    monkeypatch.setattr(between_contrasts, "register", counted)
+    strategy = Strategy("rigid", partial(register, stages=RIGID_BY_INFORMATION), 0.25)
+    right = moved(head, "R1map", np.eye(4), np.random.default_rng(7))
+    target = Target(head.t1w, head.brain)
+    assert align(target, right, (strategy,)).chosen is not None
+    assert stages == [COARSE]
+    swapped = align(target, Volume(right.data[::-1], right.affine), (strategy,))
+    assert "left and right swapped" in swapped.reason
+    assert stages == [COARSE, COARSE, RIGID_BY_INFORMATION]
 
 
 def test_strategies_that_search_need_no_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,11 +141,11 @@ def test_strategies_that_search_need_no_start(monkeypatch: pytest.MonkeyPatch) -
         return np.eye(4)
 
     right = Strategy("search", search, 0.25, searches=True)
-    found = align(image, brain, image, (right, *_of("FLAIR")))
+    found = align(Target(image, brain), image, (right, *_of("FLAIR")))
     assert found.chosen is not None, found.reason
     assert given[0][:3] == (image, image, brain)
     away = Strategy("away", lambda *_: _shifted(np.eye(4), (500, 0, 0)), 0.25, searches=True)
-    found = align(image, brain, image, (away, *_of("FLAIR")))
+    found = align(Target(image, brain), image, (away, *_of("FLAIR")))
     assert found.chosen is None
     assert found.reason == (
         "away: only 0 % of the brain lies in the image; mutual information: ANTs found no solution."

@@ -10,7 +10,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from benchmarks.alignment import Head, draw_head, error_mm, moved
-from bids_app.alignment.between_contrasts import Alignment, align
+from bids_app.alignment.between_contrasts import Alignment, Target, align
 from bids_app.alignment.strategies import STRATEGIES, THRESHOLD
 from bids_app.dataset.staging import Staging
 from bids_app.images.volume import Volume
@@ -237,7 +237,7 @@ def test_a_program_that_has_gone_says_so(
 
 
 def _aligned(head: Head, moving: Volume, flirt: FlirtRuns) -> Alignment:
-    return align(head.t1w, head.brain, moving, flirt_strategies(flirt.contrast, flirt))
+    return align(Target(head.t1w, head.brain), moving, flirt_strategies(flirt.contrast, flirt))
 
 
 def test_heads_are_aligned_by_flirt(head: Head, run: Callable[..., FlirtRuns]) -> None:
