@@ -394,9 +394,11 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "residual_ml": Column(
             "Residual", "Volume minus the expected one; interval ± 1.96 scanner_sd", "mL"
         ),
-        "z_score": Column("z-score", "Residual divided by the residual SD of the normative model"),
+        "z_score": Column(
+            "z-score", "Residual divided by its SD: that of a prediction, or of the residuals"
+        ),
         "percentile": Column(
-            "Percentile", "Percentile of the residual in the normal distribution, 0 to 100"
+            "Percentile", "Percentile of the z-score in the t or normal distribution, 0 to 100"
         ),
         "reduced": Column("Reduced", "Whether the volume is reduced"),
         "extrapolated": Column(

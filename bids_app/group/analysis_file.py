@@ -12,6 +12,7 @@ from types import MappingProxyType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from bids_app.errors import BadDataError, MissingInputError
+from bids_app.statistics.normative import Rule
 
 Schema = TypeVar("Schema")
 
@@ -129,10 +130,11 @@ class Groups:
 
 @dataclass(frozen=True)
 class Normative:
-    """Column and levels of healthy participants, and inter-scanner SD (mL) by segmentation."""
+    """Column and levels of healthy participants, rule, inter-scanner SD (mL) by segmentation."""
 
     column: str
     controls: tuple[str, ...]
+    rule: Rule
     scanner_sd: Mapping[str, float]
 
 

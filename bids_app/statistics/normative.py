@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,12 @@ from bids_app.statistics.samples import (
     require_columns,
 )
 
+# How outliers are excluded and a single subject is tested. "opfer": as Opfer et al. 2022, for some
+# hundred healthy subjects. "prediction": by prediction intervals, which hold in small samples, too;
+# the outliers of "opfer" would make these too narrow.
+Rule = Literal["opfer", "prediction"]
+# Threshold of outliers, interquartile ranges beyond the quartiles: Tukey's inner and outer fences.
+_FENCES = {"opfer": 1.5, "prediction": 3.0}
 TERMS = ("tiv²", "age²", "tiv·age", "tiv", "age", "constant")
 
 
@@ -27,11 +34,15 @@ class NormativeModel:
     coefficients : Series of float64
         By term, for volume and TIV in mL and age in years.
     residual_sd : float
-        Standard deviation (n - 1) of the residuals without outliers, mL.
+        Standard deviation of the residuals without outliers, mL: with n - 1 for the rule ``opfer``,
+        with n - 6 for ``prediction``.
     n, outliers : int
         Subjects in the final fit, and subjects excluded as outliers.
     age_range, tiv_range : tuple of float
         Range of the final sample, years and mL.
+    covariance : (6, 6) float64
+        Covariance of the coefficients, divided by the residual variance.
+    rule : {'opfer', 'prediction'}
     """
 
     coefficients: pd.Series
@@ -40,6 +51,13 @@ class NormativeModel:
     outliers: int
     age_range: tuple[float, float]
     tiv_range: tuple[float, float]
+    covariance: FloatArray
+    rule: Rule = "opfer"
+
+    @property
+    def degrees_of_freedom(self) -> int:
+        """Subjects in the final fit less coefficients."""
+        return self.n - len(TERMS)
 
 
 @dataclass(frozen=True)
@@ -58,13 +76,16 @@ class ScannerResiduals:
     inter: pd.Series
 
 
-def fit_normative(database: pd.DataFrame) -> NormativeModel:
+def fit_normative(database: pd.DataFrame, rule: Rule = "opfer") -> NormativeModel:
     """Fit the normative model in two steps, the second without the outliers of the first.
 
     Parameters
     ----------
     database : DataFrame
         One row per healthy subject: ``volume`` and ``tiv`` (mL), ``age`` (years).
+    rule : {'opfer', 'prediction'}
+        Outliers are residuals beyond the quartiles by more than 1.5 interquartile ranges, or
+        internally studentised residuals by more than 3.
 
     Returns
     -------
@@ -81,27 +102,31 @@ def fit_normative(database: pd.DataFrame) -> NormativeModel:
     References
     ----------
     Opfer et al. 2022, section "Single subject analysis":
-    THALV = a TIV² + b age² + c TIV·age + d TIV + e age + f; residuals beyond the quartiles
-    by more than 1.5 interquartile ranges are outliers.
+    THALV = a TIV² + b age² + c TIV·age + d TIV + e age + f.
     """
     volume, tiv, age = complete_cases(
         *(numeric_column(database, name) for name in ("volume", "tiv", "age"))
     )
     terms = _terms(tiv, age)
     residual = volume - terms @ _solve(terms, volume)
+    if rule == "prediction":
+        leverage = _leverage(terms, _covariance(terms))
+        residual /= np.sqrt(np.maximum(1 - leverage, np.finfo(np.float64).eps))
     q1, q3 = np.quantile(residual, [0.25, 0.75])
-    # Whiskers of Tukey's box plot.
-    reach = 1.5 * (q3 - q1)
+    reach = _FENCES[rule] * (q3 - q1)
     kept = (residual >= q1 - reach) & (residual <= q3 + reach)
     coefficients = _solve(terms[kept], volume[kept])
     final = volume[kept] - terms[kept] @ coefficients
+    ddof = 1 if rule == "opfer" else len(TERMS)
     return NormativeModel(
         coefficients=pd.Series(coefficients, index=TERMS),
-        residual_sd=float(final.std(ddof=1)),
+        residual_sd=float(final.std(ddof=ddof)),
         n=int(kept.sum()),
         outliers=int((~kept).sum()),
         age_range=(float(age[kept].min()), float(age[kept].max())),
         tiv_range=(float(tiv[kept].min()), float(tiv[kept].max())),
+        covariance=_covariance(terms[kept]),
+        rule=rule,
     )
 
 
@@ -122,9 +147,14 @@ def assess_subjects(
     -------
     DataFrame
         Index of `subjects`; ``expected`` and ``residual`` (mL), ``residual_ci_low``,
-        ``residual_ci_high`` (± 1.96 scanner_sd), ``z`` (residual / residual_sd), ``percentile``
-        (of a normal distribution), ``reduced`` (the interval lies below -1.96 residual_sd),
+        ``residual_ci_high`` (± 1.96 scanner_sd), ``z``, ``percentile``, ``reduced`` and
         ``extrapolated`` (age or TIV outside the normative sample). NaN or false if missing.
+
+        By the rule ``opfer``, z is residual / residual_sd, the percentile is that of a normal
+        distribution, and a volume is reduced if the interval lies below -1.96 residual_sd. By the
+        rule ``prediction``, z is residual / (residual_sd √(1 + h)) with the leverage h of the
+        subject, the percentile is that of t with n - 6 degrees of freedom, and a volume is reduced
+        if the interval lies below its 2.5 % quantile.
 
     Raises
     ------
@@ -135,20 +165,27 @@ def assess_subjects(
 
     References
     ----------
-    Opfer et al. 2022, single-subject analysis, after Mühlau et al. 2009, AJNR 30:539-543.
+    Opfer et al. 2022, single-subject analysis, after Mühlau et al. 2009, AJNR 30:539-543;
+    prediction of an observation: Draper & Smith 1998, Applied Regression Analysis, section 3.1.
     """
     if not scanner_sd >= 0:
         raise ValueError(f"scanner_sd {scanner_sd} is negative")
     volume, tiv, age = (numeric_column(subjects, name) for name in ("volume", "tiv", "age"))
-    expected = _terms(tiv.to_numpy(), age.to_numpy()) @ model.coefficients.to_numpy()
+    terms = _terms(tiv.to_numpy(), age.to_numpy())
+    expected = terms @ model.coefficients.to_numpy()
+    predicts = model.rule == "prediction"
+    leverage = _leverage(terms, model.covariance) if predicts else np.zeros(len(terms))
+    spread = model.residual_sd * np.sqrt(1 + leverage)
+    distribution = stats.t(model.degrees_of_freedom) if predicts else stats.norm()
+    limit = distribution.ppf(0.025) if predicts else -1.96
     residual = volume - expected
     outside = ~(age.between(*model.age_range) & tiv.between(*model.tiv_range))
     table = pd.DataFrame({"expected": expected, "residual": residual}, index=subjects.index)
     table["residual_ci_low"] = residual - 1.96 * scanner_sd
     table["residual_ci_high"] = residual + 1.96 * scanner_sd
-    table["z"] = residual / model.residual_sd
-    table["percentile"] = 100 * stats.norm.cdf(table["z"])
-    table["reduced"] = table["residual_ci_high"] < -1.96 * model.residual_sd
+    table["z"] = residual / spread
+    table["percentile"] = 100 * distribution.cdf(table["z"])
+    table["reduced"] = table["residual_ci_high"] < limit * spread
     return table.assign(extrapolated=outside & residual.notna())
 
 
@@ -188,6 +225,17 @@ def scanner_residuals(scans: pd.DataFrame) -> ScannerResiduals:
 
 def _terms(tiv: FloatArray, age: FloatArray) -> FloatArray:
     return np.column_stack([tiv**2, age**2, tiv * age, tiv, age, np.ones_like(tiv)])
+
+
+def _covariance(terms: FloatArray) -> FloatArray:
+    """Compute the inverse of the cross products of the terms."""
+    length = np.sqrt((terms**2).sum(axis=0))
+    inverse = np.linalg.pinv(terms / length)
+    return np.asarray(inverse @ inverse.T / np.outer(length, length))
+
+
+def _leverage(terms: FloatArray, covariance: FloatArray) -> FloatArray:
+    return np.asarray(np.einsum("ij,jk,ik->i", terms, covariance, terms))
 
 
 def _solve(terms: FloatArray, volume: FloatArray) -> FloatArray:

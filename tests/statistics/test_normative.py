@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 
 from bids_app.statistics import normative
 
@@ -114,3 +115,62 @@ def test_refusals(inputs: Callable[[str], pd.DataFrame], model: normative.Normat
     for bad in (-0.1, np.nan):
         with pytest.raises(ValueError, match="scanner_sd"):
             normative.assess_subjects(database, model, bad)
+
+
+def _healthy(rng: np.random.Generator, count: int) -> pd.DataFrame:
+    table = pd.DataFrame({"tiv": rng.normal(1500, 140, count), "age": rng.uniform(18, 85, count)})
+    return table.assign(volume=4 + 0.0075 * table["tiv"] + rng.normal(0, 0.9, count))
+
+
+def test_prediction_intervals_agree_with_statsmodels() -> None:
+    rng = np.random.default_rng(0)
+    healthy, others = _healthy(rng, 20), _healthy(rng, 50)
+    model = normative.fit_normative(healthy, "prediction")
+    assert (model.n, model.outliers) == (20, 0)
+
+    def design(table: pd.DataFrame) -> np.ndarray:
+        tiv, age = table["tiv"] / 1000, table["age"] / 100
+        return np.column_stack([tiv**2, age**2, tiv * age, tiv, age, np.ones(len(table))])
+
+    fit = sm.OLS(healthy["volume"], design(healthy)).fit()
+    predicted = fit.get_prediction(design(others)).summary_frame(alpha=0.05)
+    # On the border of the interval: the percentile is 2.5, and what is below is reduced.
+    for shift, reduced in ((-1e-6, True), (1e-6, False)):
+        border = others.assign(volume=predicted["obs_ci_lower"].to_numpy() + shift)
+        table = normative.assess_subjects(border, model, 0.0)
+        assert (table["reduced"] == reduced).all()
+        np.testing.assert_allclose(table["percentile"], 2.5, rtol=1e-4)
+    np.testing.assert_allclose(table["expected"], predicted["mean"])
+    assert model.residual_sd == pytest.approx(np.sqrt(fit.scale))
+    # The error of the scanner widens what is needed.
+    far = others.assign(volume=predicted["obs_ci_lower"].to_numpy() - 1.96 * 0.28)
+    shifted = far.assign(volume=far["volume"] - 1e-6)
+    assert not normative.assess_subjects(far.assign(volume=far["volume"] + 1e-6), model, 0.28)[
+        "reduced"
+    ].any()
+    assert normative.assess_subjects(shifted, model, 0.28)["reduced"].all()
+
+
+@pytest.mark.parametrize("count", [15, 60])
+def test_a_small_norm_calls_few_healthy_subjects_reduced(count: int) -> None:
+    """By prediction intervals 2.5 % at any size; by the rule of Opfer et al. several times that."""
+    rng = np.random.default_rng(count)
+    called: dict[normative.Rule, list[float]] = {"prediction": [], "opfer": []}
+    for _ in range(200):
+        healthy, others = _healthy(rng, count), _healthy(rng, 200)
+        for rule, shares in called.items():
+            model = normative.fit_normative(healthy, rule)
+            shares.append(normative.assess_subjects(others, model, 0.0)["reduced"].mean())
+    assert np.mean(called["prediction"]) == pytest.approx(0.025, abs=0.005)
+    assert np.mean(called["opfer"]) > {15: 0.12, 60: 0.04}[count]
+
+
+def test_gross_errors_are_outliers_of_either_rule(
+    inputs: Callable[[str], pd.DataFrame],
+) -> None:
+    database = inputs("database")
+    database.loc[20:23, "volume"] = 60.0
+    model = normative.fit_normative(database, "prediction")
+    assert model.outliers >= 4
+    clean = normative.fit_normative(database.drop(index=range(20, 24)), "prediction")
+    assert model.residual_sd == pytest.approx(clean.residual_sd, rel=0.03)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
@@ -9,14 +11,24 @@ from statsmodels.stats.proportion import proportion_confint
 from bids_app.group.analysis import Analysis
 from bids_app.group.result import Display, NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
-from bids_app.statistics.normative import NormativeModel, assess_subjects, fit_normative
+from bids_app.statistics.normative import NormativeModel, Rule, assess_subjects, fit_normative
 from bids_app.statistics.samples import Interval
 
 _SETTINGS = {
     "Model": "volume ~ ICV² + age² + ICV·age + ICV + age + 1, fitted to the healthy participants, "
-    "and again without residuals more than 1.5 interquartile ranges beyond the quartiles",
-    "Reduced": "residual + 1.96 scanner_sd < -1.96 residual_sd (residual_sd with n - 1)",
+    "and again without outliers",
     "Session": "first session of each participant",
+}
+_RULES: Mapping[Rule, Mapping[str, str]] = {
+    "opfer": {
+        "Outliers": "residuals more than 1.5 interquartile ranges beyond the quartiles",
+        "Reduced": "residual + 1.96 scanner_sd < -1.96 residual_sd (residual_sd with n - 1)",
+    },
+    "prediction": {
+        "Outliers": "studentised residuals more than 3 interquartile ranges beyond the quartiles",
+        "Reduced": "residual + 1.96 scanner_sd < t(0.025, n - 6) residual_sd √(1 + h) (residual_sd "
+        "with n - 6; h: leverage of the participant)",
+    },
 }
 _SUMMARY_COLUMNS = [
     "segmentation",
@@ -48,7 +60,7 @@ def analyse(study: Study) -> Result:
     summary, individuals = _assess(study)
     assessed = summary[summary["assessed"].notna()]
     controls = " or ".join(plan.controls)
-    settings = _SETTINGS | {"ICV": study.icv.source}
+    settings = {**_SETTINGS, **_RULES[plan.rule], "ICV": study.icv.source}
     return Result(
         tables={
             "normative": ResultTable(
@@ -64,7 +76,8 @@ def analyse(study: Study) -> Result:
             ),
         },
         methods="Volumes of individual participants were compared with a normative model, "
-        f"quadratic in ICV and age, of participants with {plan.column} {controls}.",
+        f"quadratic in ICV and age, of participants with {plan.column} {controls}, by "
+        + ("prediction intervals." if plan.rule == "prediction" else "the rule of its authors."),
         findings="Reduced volume: "
         + ", ".join(
             f"{row.segmentation} {row.n_reduced:.0f} of {row.assessed:.0f}"
@@ -101,7 +114,7 @@ def _assess(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
         row: dict[str, object] = {"segmentation": name, "reason": ""}
         row["scanner_sd"] = scanner_sd = study.value_of(plan.scanner_sd, name, 0.0)
         try:
-            model = fit_normative(_columns(healthy, name))
+            model = fit_normative(_columns(healthy, name), plan.rule)
             table = assess_subjects(_columns(others, name), model, scanner_sd)
         except ValueError as error:
             rows.append(row | {"n": int(healthy[name].notna().sum()), "reason": str(error)})

@@ -34,7 +34,7 @@ def test_patients_are_compared_with_the_model_of_the_healthy(declare: Declare) -
     first = study.baseline
     healthy = first[first["diagnosis"] == "hc"]
     named = {"volume": healthy["thalnet T1w"], "tiv": healthy["icv_ml"], "age": healthy["age"]}
-    model = fit_normative(pd.DataFrame(named))
+    model = fit_normative(pd.DataFrame(named), "prediction")
     assert summary.loc["thalnet T1w", "residual_sd"] == pytest.approx(model.residual_sd)
     width = lost["residual_ml_ci_high"] - lost["residual_ml_ci_low"]
     assert width == pytest.approx(2 * 1.96 * 0.1)
@@ -52,3 +52,15 @@ def test_no_model_with_few_healthy_participants(declare: Declare) -> None:
         normative.analyse(declare("", few))
     with pytest.raises(NotApplicableError, match="no table has a column 'age'"):
         normative.analyse(declare("", lambda table: table.drop(columns="age")))
+
+
+def test_the_rule_is_that_of_the_analysis_file(declare: Declare) -> None:
+    spread = {}
+    for rule, words in (("prediction", "t(0.025, n - 6)"), ("opfer", "residual_sd with n - 1")):
+        study = declare(f"[normative]\nrule = '{rule}'", with_controls)
+        table = normative.analyse(study).tables["normative"]
+        assert words in str(table.settings["Reduced"])
+        rows = table.data[table.data["segmentation"] == "thalnet T1w"]
+        spread[rule] = rows["residual_ml"] / rows["z_score"]
+    assert np.ptp(spread["opfer"]) < 1e-9
+    assert spread["prediction"].min() > spread["opfer"].max()
