@@ -132,7 +132,7 @@ def measure_pair(first: Volume, second: Volume, threads: int) -> dict[str, float
     ]
     aligned = align_within_subject(scans, masks)
     halfway = [thalnet.segment({"T1w": image}, threads) for image in aligned.images]
-    together = make_consistent(halfway, aligned.images)
+    together = make_consistent(halfway, [aligned.images])
     change = {}
     for name, images, results in (
         ("cross-sectional", scans, separate),

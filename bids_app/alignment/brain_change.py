@@ -59,7 +59,7 @@ def parenchyma_volumes(
     if not inside.any():
         raise BadDataError("the brain masks do not overlap: there is no brain to measure.")
     low, high = extent(inside, mask.affine)
-    deformed = deform_to_mean(images, mask, low - _MARGIN, high + _MARGIN)
+    deformed = deform_to_mean([images], mask, low - _MARGIN, high + _MARGIN)
     mean = np.asarray(deformed.mean.data, dtype=np.float32)
     brain = resample(mask, deformed.mean.grid)
     parenchyma = _tissue_share(mean, brain > 0.5) * brain

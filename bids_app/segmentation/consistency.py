@@ -27,43 +27,45 @@ _INVERSION_STEPS = 8
 
 
 def make_consistent(
-    results: Sequence[Segmentation], images: Sequence[Volume]
+    results: Sequence[Segmentation], contrasts: Sequence[Sequence[Volume]]
 ) -> list[Segmentation]:
-    """Give every scan of a subject the mean segmentation of all, deformed as its tissue is.
+    """Give every visit of a subject the mean segmentation of all, deformed as its tissue is.
 
     Parameters
     ----------
     results : sequence of Segmentation
-        One for each scan, by one method.
-    images : sequence of Volume
-        (X, Y, Z), two or more, rigidly aligned, on one grid along the world axes, of one contrast.
+        One for each visit, by one method.
+    contrasts : sequence of sequence of Volume
+        For each contrast that the segmentations were made on, one image a visit, (X, Y, Z). All are
+        rigidly aligned and lie on one grid along the world axes.
 
     Returns
     -------
     list of Segmentation
-        With new labels, probabilities and soft volumes; everything else is that of each scan. The
-        order of the scans makes no difference.
+        With new labels, probabilities and soft volumes; everything else is that of each visit. The
+        order of the visits makes no difference.
 
     Raises
     ------
     BadDataError
-        If fewer than two scans are given.
+        If fewer than two visits are given.
     """
-    affine = images[0].affine
+    first = contrasts[0][0]
+    affine = first.affine
     brain = shared_mask([Volume(result.brain_mask, affine) for result in results])
     # The deformation is computed around the thalami only.
     low, high = extent(np.any([result.dseg for result in results], axis=0), affine)
-    deformed = deform_to_mean(images, brain, low - _AROUND, high + _AROUND)
-    # Probabilities are interpolated where any scan has some.
+    deformed = deform_to_mean(contrasts, brain, low - _AROUND, high + _AROUND)
+    # Probabilities are interpolated where any visit has some.
     box = bounding_box(np.any([result.probseg.any(-1) for result in results], axis=0))
-    grid = images[0].grid.crop(box)
+    grid = first.grid.crop(box)
     shifts = [_in_voxels(field, grid) for field in deformed.displacements]
     probabilities = [np.moveaxis(result.probseg[box], -1, 0) for result in results]
     mean: FloatArray = np.mean(
         [_moved(each, shift) for each, shift in zip(probabilities, shifts, strict=True)], axis=0
     )
     return [
-        _with_thalami(result, box, _moved(mean, _inverted(shift)), images[0].voxel_volume)
+        _with_thalami(result, box, _moved(mean, _inverted(shift)), first.voxel_volume)
         for result, shift in zip(results, shifts, strict=True)
     ]
 

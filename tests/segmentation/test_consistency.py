@@ -35,7 +35,7 @@ def test_change_is_that_of_the_tissue_and_not_that_of_the_outlines() -> None:
     """Tissue shrinks by 1.5 % while the outlines that were drawn grow by 3 %."""
     images = [_scan(1.0, 1), _scan(0.995, 2, gain=1.3)]
     drawn = [_drawn(1.0, 0.91), _drawn(1.01, 0.92)]
-    first, later = make_consistent(drawn, images)
+    first, later = make_consistent(drawn, [images])
     true = 0.995**3
     assert later.soft_volumes.sum() / first.soft_volumes.sum() == pytest.approx(true, abs=0.003)
     assert later.soft_volumes / first.soft_volumes == pytest.approx([true, true], abs=0.008)
@@ -56,8 +56,8 @@ def test_change_is_that_of_the_tissue_and_not_that_of_the_outlines() -> None:
 def test_the_order_of_the_scans_makes_no_difference() -> None:
     images = [_scan(scale, seed) for seed, scale in enumerate((1.0, 0.996, 0.99))]
     drawn = [_drawn(scale, 0.9) for scale in (1.0, 1.02, 0.99)]
-    forth = make_consistent(drawn, images)
-    back = make_consistent(drawn[::-1], images[::-1])[::-1]
+    forth = make_consistent(drawn, [images])
+    back = make_consistent(drawn[::-1], [images[::-1]])[::-1]
     for one, other in zip(forth, back, strict=True):
         assert one.soft_volumes == pytest.approx(other.soft_volumes, rel=1e-5)
     change = forth[2].soft_volumes.sum() / forth[0].soft_volumes.sum()
@@ -66,7 +66,7 @@ def test_the_order_of_the_scans_makes_no_difference() -> None:
 
 def test_one_scan_cannot_change() -> None:
     with pytest.raises(BadDataError, match="two scans"):
-        make_consistent([_drawn(1.0, 0.9)], [_scan(1.0, 1)])
+        make_consistent([_drawn(1.0, 0.9)], [[_scan(1.0, 1)]])
 
 
 def test_thalami_at_the_edge_of_the_image() -> None:
@@ -83,6 +83,6 @@ def test_thalami_at_the_edge_of_the_image() -> None:
         )
         for result in (_drawn(1.0, 0.9), _drawn(1.0, 0.9))
     ]
-    first, later = make_consistent(cut, images)
+    first, later = make_consistent(cut, [images])
     assert first.dseg.shape == images[0].data.shape
     assert 0.9 < later.soft_volumes.sum() / first.soft_volumes.sum() < 1.02

@@ -129,7 +129,7 @@ def _followed(
         return None
     context.progress(Stage.PROPAGATE, f"the segmentation by {method} on {name} to all scans")
     channels_of_visits = [[images[each][scan] for scan in segmented] for each in contrasts]
-    consistent = make_consistent(list(segmented.values()), channels_of_visits[0])
+    consistent = make_consistent(list(segmented.values()), channels_of_visits)
     thalami: dict[VisitScan, Thalami] = dict(zip(segmented, consistent, strict=True))
     if "mean" not in context.options.methods.ensembles:
         thalami = {scan: _without_probabilities(each) for scan, each in thalami.items()}
