@@ -27,4 +27,13 @@ def fetch_advice(path: Path) -> str:
             start = stream.read(max(map(len, _POINTERS)))
     except (OSError, ValueError):  # a name with a null byte
         return ""
-    return sentence if start.startswith(_POINTERS) else ""
+    return sentence if is_pointer(start) else ""
+
+
+def is_pointer(content: bytes) -> bool:
+    """Whether the content of a file, or its start, is a pointer to the actual content.
+
+    >>> is_pointer(b"/annex/objects/MD5E-s4--0.nii.gz"), is_pointer(b"participant_id")
+    (True, False)
+    """
+    return content.startswith(_POINTERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,16 @@ _MARKED = re.compile(
     r"['\"~≈*†‡§\s]*([+-]?[\d.,]*\d[\d.,]*(?:e[+-]?\d+)?)['\"*†‡§#?!¹²³\s]*", re.IGNORECASE
 )
 _LIMIT = re.compile(r"(?:[<>]=?|[≤≥])\s*(-?\d[\d.,]*)|(-?\d[\d.,]*)\s*\+")
+# Excel's way to keep a text.
+_FORMULA = re.compile(r'="([^"]*)"')
+_NARROW_BLANKS = "\u2009\u202f\u00a0"
+# The value representation AS of DICOM, a duration of ISO 8601, and words.
+_DICOM_AGE = re.compile(r"(\d{3})([DWMY])", re.ASCII)
+_AGE = re.compile(
+    r"P?(\d+(?:[.,]\d+)?)\s*(?:y|yrs?|years?|yo|y\.o\.|years old|a|j|jahre|ans)\.?",
+    re.IGNORECASE | re.ASCII,
+)
+_PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 # 1,234 could be two numbers; 1,234.5 and 1,234,567 could not.
@@ -211,8 +222,14 @@ def _read_numbers(odd: Sequence[str]) -> tuple[dict[str, float], dict[str, Uncle
         Entries that cannot be read, and why.
     """
     digits = {}
+    read: dict[str, float] = {}
     for text in odd:
-        match = _LIMIT.fullmatch(text) or _MARKED.fullmatch(text)
+        written = _ascii(text)
+        years = _years(written)
+        if years is not None:
+            read[text] = years
+            continue
+        match = _LIMIT.fullmatch(written) or _MARKED.fullmatch(written)
         digits[text] = next(filter(None, match.groups())) if match else ""
     points_group = any(_GROUPED_BY_POINTS.fullmatch(number) for number in digits.values())
     comma_is_decimal = points_group or any(
@@ -220,7 +237,6 @@ def _read_numbers(odd: Sequence[str]) -> tuple[dict[str, float], dict[str, Uncle
         for number in digits.values()
     )
     commas_group = any(_GROUPED.fullmatch(number) for number in digits.values())
-    read: dict[str, float] = {}
     unclear: dict[str, Unclear] = {}
     for text, written in digits.items():
         grouped = _GROUPED_BY_POINTS.fullmatch(written) or _GROUPED_BY_POINT.fullmatch(written)
@@ -233,6 +249,31 @@ def _read_numbers(odd: Sequence[str]) -> tuple[dict[str, float], dict[str, Uncle
         else:
             unclear[text] = Unclear.NO_NUMBER
     return read, unclear
+
+
+def _ascii(text: str) -> str:
+    r"""Write a number in the digits of ASCII, without what programs add to it.
+
+    >>> _ascii('="45.3"'), _ascii("\N{FULLWIDTH DIGIT FOUR}5"), _ascii("1\N{THIN SPACE}200")
+    ('45.3', '45', '1200')
+    """
+    formula = _FORMULA.fullmatch(text)
+    plain = formula[1] if formula else text
+    return "".join(
+        str(unicodedata.decimal(mark, mark)) for mark in plain if mark not in _NARROW_BLANKS
+    )
+
+
+def _years(text: str) -> float | None:
+    """Read an age with its unit in years, None if it is none.
+
+    >>> [_years(text) for text in ("045Y", "006M", "P45Y", "45 years", "45", "6 M")]
+    [45.0, 0.5, 45.0, 45.0, None, None]
+    """
+    if match := _DICOM_AGE.fullmatch(text):
+        return int(match[1]) / _PER_YEAR[match[2]]
+    match = _AGE.fullmatch(text)
+    return float(match[1].replace(",", ".")) if match else None
 
 
 def _suspected_codes(numbers: Iterable[float], declared: Declared) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from bids_app.dataset.annex import is_pointer
 from bids_app.dataset.inputs import Offer, OfferKind
 from bids_app.dataset.notes import Note, NoteKind
 from bids_app.errors import BadDataError
@@ -18,9 +19,7 @@ from bids_app.errors import BadDataError
 _SEPARATORS = ("\t", ";", ",")
 _SEPARATOR_NAMES = {";": "semicolons", ",": "commas"}
 _MOST_LISTED = 5
-_FETCH = "Fetch its content (datalad get) and start again."
-# The largest pointer that git-annex writes in place of a file that it holds elsewhere.
-_MOST_POINTER_BYTES = 32_768
+_FETCH = "Fetch its content (datalad get, git lfs pull) and start again."
 _UTF_8 = "UTF-8"
 
 
@@ -169,7 +168,10 @@ def read_json(path: Path) -> object:
     """
     _refuse_special(path)
     try:
-        text, _ = _decoded(path.read_bytes()) or ("", "")
+        raw = path.read_bytes()
+        if is_pointer(raw):
+            raise BadDataError(f"{path} is a pointer to a file that is not there. {_FETCH}")
+        text, _ = _decoded(raw) or ("", "")
         content: object = json.loads(text)
     except RecursionError as error:
         raise BadDataError(
@@ -213,8 +215,8 @@ def _text(path: Path) -> tuple[str, str]:
         raw = path.read_bytes()
     except OSError as error:
         raise BadDataError(f"{path} is not a readable table ({error.strerror}).") from error
-    if raw.startswith(b"/annex/objects/") and len(raw) < _MOST_POINTER_BYTES:
-        raise BadDataError(f"{path} is a pointer to an annexed file that is not there. {_FETCH}")
+    if is_pointer(raw):
+        raise BadDataError(f"{path} is a pointer to a file that is not there. {_FETCH}")
     decoded = _decoded(raw)
     if decoded is None:
         raise BadDataError(f"{path} is not a readable table: it holds no text.")

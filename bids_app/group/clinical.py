@@ -20,6 +20,9 @@ from bids_app.group.identifiers import Matches, Members, match
 IDENTITY = ("participant_id", "session_id")
 
 _PREFIXES = {"participant_id": "sub-", "session_id": "ses-"}
+_TABLES = ("participants", "sessions")
+# Formats in which such tables are kept and that are not read.
+_OTHER_FORMATS = (".csv", ".txt", ".xls", ".xlsx", ".ods", ".sav", ".dta")
 _MOST_SHOWN = 40
 _PER_YEAR = {"month": 12.0, "week": 365.25 / 7, "day": 365.25}
 
@@ -77,9 +80,26 @@ def read_clinical_tables(bids_dir: Path, members: Members, remarks: Remarks) -> 
         table = reader.read(present) if present else None
         if table is not None:
             tables.append(table)
+    _name_others(bids_dir, remarks)
     # A stable sort keeps sessions.tsv before phenotype, and participants.tsv last.
     tables.sort(key=lambda table: "session_id" not in table.values)
     return tables
+
+
+def _name_others(bids_dir: Path, remarks: Remarks) -> None:
+    """Report tables in other formats, or with other names, than those that are read."""
+    named = [path for path in bids_dir.iterdir() if path.stem.casefold() in _TABLES]
+    for path in sorted([*named, *bids_dir.glob("phenotype/*")]):
+        suffix = path.suffix.casefold()
+        stem = path.stem if path.parent != bids_dir else path.stem.casefold()
+        expected = path.with_name(f"{stem}.tsv")
+        if suffix not in (".tsv", *_OTHER_FORMATS) or path == expected:
+            continue
+        name = path.relative_to(bids_dir).as_posix()
+        remarks.offers.append(Offer(name, OfferKind.TABLE, f"not named {expected.name}"))
+        if not expected.exists():
+            text = f"{path} is not read. Save it as {expected.name}, separated by tabs."
+            remarks.problem(path, text)
 
 
 def in_years(values: pd.Series, column: Column) -> tuple[pd.Series, Column]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
 
@@ -38,6 +39,8 @@ _ML = [name for name in VOLUME_COLUMNS if name.endswith("_ml")]
 # Both thalami of the largest brain have well below 40 mL, and no skull holds 10 litres.
 _MOST_THALAMUS_ML, _MOST_HEAD_ML = 100.0, 10_000.0
 _DURATIONS = ("age", "disease_duration")
+# The unit in the name of a column, as in "age (years)".
+_UNIT = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]\s*$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +135,7 @@ def read_cohort(
     for name in _DURATIONS:
         if name in columns:
             table[name], columns[name] = in_years(table[name], columns[name])
+            _name_text(table[name], columns[name], remarks)
     images = pd.DataFrame(sorted(contrasts_in(folders.bids_dir), key=str), columns=_IMAGE)
     table.insert(2, "segmentation", table["method"] + " " + table["contrast"])
     return Cohort(
@@ -285,12 +289,25 @@ def _join(
         values = table.values.rename(columns=names)
         joined = joined.merge(values, on=keys, how="left", validate="many_to_one")
         columns |= {names[name]: column for name, column in table.columns.items()}
+    for name in [name for name in columns if _UNIT.search(name)]:
+        plain, unit = _UNIT.sub("", name), _UNIT.findall(name)[0]
+        if plain and plain not in {*columns, *ours}:
+            columns[plain] = replace(columns[name], units=columns[name].units or unit)
+            joined[plain] = joined[name]
     present = {name.casefold(): name for name in reversed(list(columns))}
     for common, spellings in aliases.items():
         matches = [present[s.casefold()] for s in spellings if s.casefold() in present]
         if matches and common not in columns:
             joined[common], columns[common] = joined[matches[0]], columns[matches[0]]
     return joined, columns
+
+
+def _name_text(values: pd.Series, column: Column, remarks: Remarks) -> None:
+    """Report a duration that is text, which no model can use."""
+    texts = values.dropna()
+    if len(texts) and not pd.api.types.is_numeric_dtype(values):
+        text = f"{column.source}, column '{column.name}' holds text, such as '{texts.iloc[0]}'"
+        remarks.problem(column.source, f"{text}. Expected numbers; models do without it.")
 
 
 def _free_name(name: str, source: Path, taken: Collection[str]) -> str:

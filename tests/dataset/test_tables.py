@@ -129,8 +129,8 @@ def test_columns_of_one_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("link", "is a link to a file that is not there. Fetch its content (datalad get)"),
-        ("pointer", "is a pointer to an annexed file that is not there"),
+        ("link", "is a link to a file that is not there. Fetch its content (datalad get"),
+        ("pointer", "is a pointer to a file that is not there"),
         ("folder", "is no regular file"),
         ("binary", "holds no text"),
         ("empty", "is empty"),

@@ -22,6 +22,7 @@ from tests.conftest import options_of
 from tests.group.simulation import Folders, simulate
 
 PARTICIPANTS = "participants.tsv"
+_LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 4\n"
 Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 
@@ -90,6 +91,11 @@ def test_a_tidy_dataset_leaves_no_note(tidy: Folders, read: Callable[[Path], Coh
         ),
         (lambda t: t.assign(age=t["age"].str.replace(".", ",")), "is read as"),
         (lambda t: t.assign(age=t["age"] + "*"), "is read as"),
+        (lambda t: t.assign(age=t["age"] + " years"), "is read as"),
+        (lambda t: t.assign(age=t["age"] + "y"), "is read as"),
+        (lambda t: t.assign(age='="' + t["age"] + '"'), "is read as"),
+        (lambda t: t.assign(age=t["age"].str.replace("4", "\N{FULLWIDTH DIGIT FOUR}")), "is read"),
+        (lambda t: t.assign(age=t["age"].str.replace(".", "\N{THIN SPACE}.")), "is read as"),
         (
             lambda t: t.assign(
                 sex=t["sex"].mask(t.index == 3, t["sex"].map({"M": "Male", "F": "female"}))
@@ -150,6 +156,80 @@ def test_one_odd_entry_is_one_missing_entry(
     first = before["outcome"] == "edss"
     assert (after["n"] == before["n"] - 1)[first].all()
     assert (after["reason"] == before["reason"]).all()
+
+
+def test_ages_of_dicom(
+    bids: Path, read: Callable[[Path], Cohort], fitted: Callable[[Cohort], pd.DataFrame]
+) -> None:
+    spoil(bids, lambda t: t.assign(age=t["age"].str.split(".").str[0]))
+    plain = fitted(read(bids))
+    spoil(bids, lambda t: t.assign(age="0" + t["age"] + "Y"))
+    cohort = read(bids)
+    assert cohort.problems == ()
+    pd.testing.assert_frame_equal(fitted(cohort), plain)
+    spoil(bids, lambda t: t.assign(age=t["age"].mask(t.index == 0, "006M")))
+    first = read(bids).table.query("participant_id == 'sub-001'")
+    assert set(first["age"]) == {0.5}
+
+
+@pytest.mark.parametrize(("name", "factor"), [("Age (years)", 1), ("age [months]", 12)])
+def test_units_in_the_names_of_columns(
+    bids: Path,
+    tidy: Folders,
+    read: Callable[[Path], Cohort],
+    fitted: Callable[[Cohort], pd.DataFrame],
+    name: str,
+    factor: int,
+) -> None:
+    def rename(table: pd.DataFrame) -> pd.DataFrame:
+        ages = table["age"].astype("float64") * factor
+        return table.assign(age=ages.round(6).astype("str")).rename(columns={"age": name})
+
+    spoil(bids, rename)
+    cohort = read(bids)
+    assert cohort.problems == ()
+    expected = fitted(read(tidy.bids))
+    pd.testing.assert_frame_equal(fitted(cohort), expected, rtol=1e-4)
+
+
+def test_an_age_that_is_text_is_a_problem(bids: Path, read: Callable[[Path], Cohort]) -> None:
+    spoil(bids, lambda t: t.assign(age=t["age"].str[:1] + "0-" + t["age"].str[:1] + "9"))
+    (problem,) = read(bids).problems
+    assert "column 'age' holds text, such as '" in problem
+
+
+@pytest.mark.parametrize(
+    "name", ["participants.csv", "Participants.tsv", "participants.xlsx", "phenotype/edss.csv"]
+)
+@pytest.mark.parametrize("alone", [True, False])
+def test_tables_in_other_formats_are_named(
+    bids: Path, read: Callable[[Path], Cohort], name: str, alone: bool
+) -> None:
+    other = bids / name
+    other.parent.mkdir(exist_ok=True)
+    shutil.copy(bids / PARTICIPANTS, other)
+    expected = bids / f"{name.partition('.')[0].replace('P', 'p')}.tsv"
+    if alone:
+        expected.unlink(missing_ok=True)
+    elif not expected.exists():
+        shutil.copy(bids / PARTICIPANTS, expected)
+    cohort = read(bids)
+    assert [str(other) in problem for problem in cohort.problems] == [True] * alone
+    (offer,) = (each for each in cohort.offers if each.path == name)
+    assert offer.reason == f"not named {expected.name}"
+
+
+@pytest.mark.parametrize("pointer", ["/annex/objects/MD5E-s1--0.tsv\n", _LFS])
+@pytest.mark.parametrize(
+    "name", [PARTICIPANTS, "participants.json", "sub-003/sub-003_sessions.tsv"]
+)
+def test_tables_that_were_not_fetched(
+    bids: Path, read: Callable[[Path], Cohort], pointer: str, name: str
+) -> None:
+    (bids / name).write_text(pointer)
+    (problem,) = read(bids).problems
+    assert name in problem
+    assert "datalad get, git lfs pull" in problem
 
 
 def test_rows_that_contradict_each_other_are_missing(
