@@ -41,6 +41,13 @@ _MOST_THALAMUS_ML, _MOST_HEAD_ML = 100.0, 10_000.0
 _DURATIONS = ("age", "disease_duration")
 # The unit in the name of a column, as in "age (years)".
 _UNIT = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]\s*$")
+# Columns that analyses add to those of the clinical tables, which may not have the same names.
+DERIVED = (
+    *("segmentation", "visit", "interval", "baseline_ml", "followup_ml", "change_ml", "percent"),
+    *("annual_change_ml", "annual_percent", "change_low", "change_high", "verdict", "counted"),
+    *("reason", "progression", "worse", "scanner_change"),
+    *("total_calibrated_ml", "total_calibrated_low_ml", "total_calibrated_high_ml"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,7 +281,7 @@ def _join(
 
     A column whose name an earlier table has already used is prefixed with the name of its file.
     """
-    ours = {*VOLUME_COLUMNS, "segmentation", "visit", "interval"}
+    ours = _reserved(tables)
     columns: dict[str, Column] = {}
     joined = volumes
     for table in tables:
@@ -308,6 +315,12 @@ def _name_text(values: pd.Series, column: Column, remarks: Remarks) -> None:
     if len(texts) and not pd.api.types.is_numeric_dtype(values):
         text = f"{column.source}, column '{column.name}' holds text, such as '{texts.iloc[0]}'"
         remarks.problem(column.source, f"{text}. Expected numbers; models do without it.")
+
+
+def _reserved(tables: Sequence[ClinicalTable]) -> set[str]:
+    """Collect the names that clinical columns may not have: those of our own columns."""
+    changes = {f"{name}_change" for table in tables for name in table.columns}
+    return {*VOLUME_COLUMNS, *DERIVED, *changes}
 
 
 def _free_name(name: str, source: Path, taken: Collection[str]) -> str:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from bids_app.derivatives.columns import VOLUME_COLUMNS
 from bids_app.errors import BadDataError, Cause, MissingInputError, NothingSelectedError
-from bids_app.group.cohort import Cohort, read_cohort, read_volumes
+from bids_app.group.analysis_file import AnalysisPlan
+from bids_app.group.cohort import DERIVED, Cohort, read_cohort, read_volumes
 from bids_app.group.exclusion import Exclusion
+from bids_app.group.registry import ANALYSES
+from bids_app.group.study import Study
 from tests.conftest import describe, options_of
-from tests.group.simulation import volume_row, write_volumes
+from tests.group.simulation import Folders, volume_row, write_volumes
 
 ALIASES = {"sex": ("sex", "gender"), "diagnosis": ("diagnosis", "group"), "age": ("age",)}
 
@@ -256,3 +261,38 @@ def test_datasets_without_sessions(bids: Path, tmp_path: Path) -> None:
     assert table["session_id"].isna().all()
     assert list(table["age"]) == [40, 50]
     assert list(table["visit"]) == [0, 0]
+
+
+def test_names_of_derived_columns_are_reserved(study: Study) -> None:
+    calibrated = replace(study, calibrate=True).table
+    derived = {*study.changes, *study.followed, *study.sessions, *calibrated}
+    clinical = {*study.cohort.columns, *study.segmentations}
+    assert derived - clinical <= {*VOLUME_COLUMNS, *DERIVED}
+
+
+def test_clinical_columns_named_like_derived_ones(folders: Folders, plan: AnalysisPlan) -> None:
+    people = folders.bids / "participants.tsv"
+    before = people.read_text()
+    table = pd.read_csv(people, sep="\t")
+    names = [*DERIVED, "edss_change", "qc", "icv_ml"]
+    table = table.assign(**dict.fromkeys(names, 7.0))
+    table.to_csv(people, sep="\t", index=False)
+    options = options_of(folders.bids, folders.out, "group")
+    try:
+        cohort = read_cohort(options.folders, options.selection, plan.columns)
+    finally:
+        people.write_text(before)
+    assert {f"participants_{name}" for name in names} <= set(cohort.columns)
+    assert not set(names) & set(cohort.columns)
+    noted = " ".join(note.text for note in cohort.notes)
+    assert all(f"the column '{name}' is used as 'participants_{name}'" in noted for name in names)
+    without = read_cohort(options.folders, options.selection, plan.columns)
+    plain = Study(cohort=without, plan=plan, output_dir=folders.out)
+    study = replace(plain, cohort=cohort)
+    for name in ("groups", "pbvc"):
+        results = [ANALYSES[name].attempt(each) for each in (plain, study)]
+        assert results[1].reason == results[0].reason == ""
+        for key, expected in results[0].tables.items():
+            columns = [each for each in expected.data if each in results[1].tables[key].data]
+            assert columns == list(expected.data)
+            pd.testing.assert_frame_equal(results[1].tables[key].data[columns], expected.data)
