@@ -14,6 +14,7 @@ from bids_app.errors import ThalbidsError
 from bids_app.options import Folders
 from bids_app.participant.follow_up.visits import VisitScan
 
+NO_AGENT = "none"
 # Above this ratio of voxel sides an image has slices.
 _ANISOTROPIC = 1.2
 _DIRECTIONS = {"L": "sagittal", "R": "sagittal", "A": "coronal", "P": "coronal"}
@@ -32,7 +33,7 @@ class Acquisition:
     slices : str
         ``sagittal``, ``coronal`` or ``axial``; empty for voxels of nearly equal sides.
     contrast_agent : str
-        ``none`` without.
+        `NO_AGENT` without.
     grid : str
         Contrast on whose grid the single session's result lies.
     fields : mapping of str to object
@@ -43,7 +44,7 @@ class Acquisition:
 
     voxel_size: tuple[float, ...] = ()
     slices: str = ""
-    contrast_agent: str = "none"
+    contrast_agent: str = NO_AGENT
     grid: str = ""
     fields: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
@@ -74,7 +75,8 @@ def read_acquisition(scan: VisitScan, contrast: str, folders: Folders) -> Acquis
     return Acquisition(
         voxel_size=tuple(sorted(sides or ())),
         slices=_slices(image, sides) if image and sides else "",
-        contrast_agent=(raw.contrast_agent if raw else None) or "none",
+        contrast_agent=(raw.contrast_agent if raw else _agent_of_map(scan, contrast, folders))
+        or NO_AGENT,
         grid=scan.anchor.contrast,
         fields=_fields(path for _, path in sidecars_of(scan, contrast, folders)),
         notes=_notes(image) if raw else (),
@@ -129,19 +131,22 @@ def _fields(sidecars: Iterable[Path]) -> Mapping[str, object]:
         return {}
 
 
+def _agent_of_map(scan: VisitScan, contrast: str, folders: Folders) -> str | None:
+    fields = _fields([_sidecar(_aligned(scan, contrast, folders))])
+    return names.contrast_agent_of(fields.get("Sources"), fields)
+
+
+def _sidecar(result: Path) -> Path:
+    return result.with_name(f"{result.name.partition('.')[0]}.json")
+
+
 def _aligned(scan: VisitScan, contrast: str, folders: Folders) -> Path:
     return folders.output_dir / names.aligned(scan.anchor, contrast)
 
 
 def _source_of(image: Path | None, folders: Folders) -> Path | None:
     """Find the first image that a result was made from, by its JSON file."""
-    if image is None:
-        return None
-    try:
-        fields = merged((image.with_name(f"{image.name.partition('.')[0]}.json"),))
-    except ThalbidsError:
-        return None
-    sources = fields.get("Sources")
+    sources = _fields([_sidecar(image)]).get("Sources") if image else None
     if not isinstance(sources, list) or not sources:
         return None
     _, dataset, path = (*str(sources[0]).split(":", 2), "", "")[:3]

@@ -18,7 +18,7 @@ from bids_app.images.geometry import Grid
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 from bids_app.options import Folders
-from bids_app.participant.follow_up.acquisition import Acquisition, read_acquisition
+from bids_app.participant.follow_up.acquisition import NO_AGENT, Acquisition, read_acquisition
 from bids_app.participant.follow_up.differences import Judgement, Pair, judge
 from bids_app.participant.follow_up.segmentations import Followed, Placed
 from bids_app.participant.follow_up.space import CommonSpace, brain_masks
@@ -49,6 +49,11 @@ class Comparison:
     def acquired(self) -> list[Acquisition]:
         """How all images were acquired, contrast by contrast."""
         return [each for scans in self.acquisitions.values() for each in scans.values()]
+
+    def contrast_agents(self, scan: VisitScan, contrasts: Iterable[str]) -> str | None:
+        """Return the contrast agents of the images of some contrasts; None without."""
+        agents = {self.acquisitions[contrast][scan].contrast_agent for contrast in contrasts}
+        return "+".join(sorted(agents - {NO_AGENT})) or None
 
     def between(self, scans: Scans, contrasts: Iterable[str]) -> list[Pair]:
         """Return the pairs of two scans in some contrasts."""

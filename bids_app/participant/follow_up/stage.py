@@ -181,7 +181,8 @@ def follow_in_space(plan: SpacePlan, context: SessionContext) -> SpaceResults:
                 context.staging, scan.anchor, item, contrasts=each.contrasts, space=space.name
             )
             flagged = marked(item, scan, rows)
-            volumes.append((scan.anchor, flagged, scan.contrast_agent(each.contrasts)))
+            agents = comparison.contrast_agents(scan, each.contrasts)
+            volumes.append((scan.anchor, flagged, agents))
         changes += rows
     brain = {}
     if space.name == names.WITHIN_SUBJECT:

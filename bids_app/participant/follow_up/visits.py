@@ -53,12 +53,6 @@ class VisitScan:
         """``ses-01``; ``n/a`` without session."""
         return f"ses-{self.anchor.session}" if self.anchor.session else "n/a"
 
-    def contrast_agent(self, contrasts: Iterable[str]) -> str | None:
-        """Return the contrast agents of the images of some contrasts; None without."""
-        images = self.images
-        agents = {images[name].contrast_agent for name in contrasts if name in images}
-        return "+".join(sorted(filter(None, agents))) or None
-
 
 def measured_visits(
     sessions: Iterable[Session], measured: Collection[str], output_dir: Path

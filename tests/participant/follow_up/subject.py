@@ -12,14 +12,15 @@ import pandas as pd
 
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.staging import prepare_output, staged
+from bids_app.derivatives import names
 from bids_app.derivatives.changes import (
     BrainChange,
     ThalamusChange,
     read_brain_changes,
     read_thalamus_changes,
 )
-from bids_app.derivatives.outputs import write_aligned, write_brain_mask, write_image
-from bids_app.derivatives.results import AlignedContrast
+from bids_app.derivatives.outputs import write_aligned, write_brain_mask, write_image, write_maps
+from bids_app.derivatives.results import AlignedContrast, QuantitativeMap
 from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.participant.follow_up.stage import run
@@ -104,7 +105,7 @@ class Subject:
         ----------
         label : str
         images : mapping of str to Volume
-            By contrast, the anchor first; all on one grid.
+            By contrast, the anchor first; all on one grid. R1 has an MPM as its source.
         ce : str
             Contrast agent of all.
         **fields
@@ -115,23 +116,31 @@ class Subject:
         stem = "_".join("-".join(entity) for entity in entities)
         scans = []
         for contrast, image in images.items():
-            path = anatomy / f"{stem}_{contrast}.nii.gz"
+            raw = "MPM" if contrast == "R1map" else contrast
+            path = anatomy / f"{stem}_{raw}.nii.gz"
             save_image(path, np.asarray(image.data), image.affine)
             if fields:
-                path.with_name(f"{stem}_{contrast}.json").write_text(json.dumps(fields))
+                path.with_name(f"{stem}_{raw}.json").write_text(json.dumps(fields))
             scans.append(Scan(path, contrast, entities))
-        session = Session(subject="01", session=label, anchors=(scans[0],), others=tuple(scans[1:]))
+        others = tuple(scan for scan in scans[1:] if scan.contrast != "R1map")
+        session = Session(subject="01", session=label, anchors=(scans[0],), others=others)
         self.sessions[label] = session
-        image, *others = images.values()
+        image, *aligned_images = images.values()
         with staged(self.output, session.name) as staging:
             write_image(staging, scans[0], image)
             mask = Volume((image.data > 300).astype(np.uint8), image.affine)
             write_brain_mask(staging, scans[0], mask)
-            for scan, other in zip(scans[1:], others, strict=True):
+            for scan, other in zip(scans[1:], aligned_images, strict=True):
+                source = names.raw_uri(scan)
+                if scan.contrast == "R1map":
+                    write_maps(
+                        staging, [QuantitativeMap("R1map", stem, other, {"Sources": [source]})]
+                    )
+                    source = names.uri(names.quantitative_map(stem, "R1map"))
                 aligned = AlignedContrast(
                     contrast=scan.contrast, image=other, attempts=(), strategy="identity"
                 )
-                write_aligned(staging, scans[0], aligned, f"bids:raw:{scan.path.name}", "")
+                write_aligned(staging, scans[0], aligned, source, "")
         write_record(
             self.output,
             Outcome(name=session.name, status="done", stamp=Stamp(), outputs=staging.outputs),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bids_app.errors import Cause
+from bids_app.images.volume import Volume
 from tests.participant.follow_up.subject import Subject, head, other_contrast, turned
 
 _HEAD = head()
@@ -58,6 +59,25 @@ def test_a_visit_with_flair_alone_is_followed_on_flair(subject: Subject) -> None
     ]
     assert len(images) == 5
     assert len({(image.shape, image.affine.tobytes()) for image in images}) == 1
+
+
+def test_r1_is_followed_as_its_acquisitions_allow(subject: Subject) -> None:
+    """R1 has neither the units nor the JSON files of a scan: those of its MPM count."""
+    rate = Volume(np.asarray(_HEAD.data) / np.float32(1000), _HEAD.affine)
+    for label, degrees, coil in (("a", 0, "Head_20"), ("b", 2, "Head_32")):
+        images = {"T1w": turned(_HEAD, degrees), "R1map": turned(rate, degrees)}
+        subject.visit(label, images, ReceiveCoilName=coil)
+    subject.follow()
+    rows = {row.contrast: row for row in subject.changes}
+    assert set(rows) == {"T1w", "R1map", "T1wR1mapJoint", "T1wR1map"}
+    for row in rows.values():
+        assert row.total_change == pytest.approx(0, abs=1)
+        assert row.differences == "coil (Head_20, Head_32)"
+    name = "sub-01/ses-a/anat/sub-01_ses-a_space-withinSubject_desc-preproc_R1map.nii.gz"
+    image = np.asarray(nib.load(subject.output / name).dataobj)
+    # In 1/s, as the maps.
+    expected = np.median(rate.data[rate.data > 0.3])
+    assert np.median(image[image > 0.3]) == pytest.approx(expected, rel=0.02)
 
 
 def test_a_contrast_of_other_visits_has_a_space_of_its_own(subject: Subject) -> None:
