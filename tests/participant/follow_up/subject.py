@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import gaussian_filter
 
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.staging import prepare_output, staged
@@ -21,6 +22,7 @@ from bids_app.derivatives.changes import (
 )
 from bids_app.derivatives.outputs import write_aligned, write_brain_mask, write_image, write_maps
 from bids_app.derivatives.results import AlignedContrast, QuantitativeMap
+from bids_app.images.geometry import Grid
 from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.participant.follow_up.stage import run
@@ -28,15 +30,19 @@ from bids_app.run.outcome import Outcome
 from bids_app.run.records import write_record
 from bids_app.run.stamps import Stamp
 from bids_app.segmentation.result import Segmentation
-from tests.alignment.test_within_subject import _head, _moved
+from tests.alignment.test_within_subject import _moved
 from tests.conftest import describe, options_of, save_image
 
 
 def head(seed: int = 0, spacing: float = 2.0) -> Volume:
-    """A textured ellipsoid, dark outside."""
-    image, _ = _head(seed)
-    scale = spacing / 3
-    return Volume(image.data, np.diag([scale, scale, scale, 1]) @ image.affine)
+    """A textured ellipsoid, dark outside; as small as can be aligned."""
+    shape = (34, 38, 32)
+    affine = Grid.around(np.array([4.0, -7.0, 11.0]), shape, spacing).affine
+    index = np.indices(shape) - (np.array(shape)[:, None, None, None] - 1) / 2
+    radius = sum((axis / half) ** 2 for axis, half in zip(index, (12, 14, 11), strict=True))
+    texture = gaussian_filter(np.random.default_rng(seed).standard_normal(shape), 1.7)
+    image = 1000 * (1 + 0.25 * texture / texture.std()) * (radius < 1)
+    return Volume(gaussian_filter(image, 0.7).astype(np.float32), affine)
 
 
 def turned(image: Volume, degrees: float) -> Volume:
@@ -57,7 +63,7 @@ def threshold(images: Mapping[str, Volume], threads: int) -> Segmentation:
     brain = image.data > 300
     world = np.einsum("ij,jxyz->ixyz", image.affine[:3, :3], np.indices(brain.shape))
     offset = world - world[:, brain].mean(1)[:, None, None, None]
-    inside = (offset**2).sum(0) < 12**2
+    inside = (offset**2).sum(0) < 9**2
     dseg = np.where(inside, np.where(offset[0] < 0, 1, 2), 0).astype(np.uint8)
     sides = [dseg == 1, dseg == 2]
     return Segmentation(
