@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from bids_app.dataset.units import common, factor, split_unit
+
 # What R, Python, Excel and SPSS write for missing values, in lower case.
 _MISSING = frozenset(
     {
@@ -43,13 +45,6 @@ _LIMIT = re.compile(r"(?:[<>]=?|[≤≥])\s*(-?\d[\d.,]*)|(-?\d[\d.,]*)\s*\+")
 # Excel's way to keep a text.
 _FORMULA = re.compile(r'="([^"]*)"')
 _NARROW_BLANKS = "\u2009\u202f\u00a0"
-# The value representation AS of DICOM, a duration of ISO 8601, and words.
-_DICOM_AGE = re.compile(r"(\d{3})([DWMY])", re.ASCII)
-_AGE = re.compile(
-    r"P?(\d+(?:[.,]\d+)?)\s*(?:y|yrs?|years?|yo|y\.o\.|years old|a|j|jahre|ans)\.?",
-    re.IGNORECASE | re.ASCII,
-)
-_PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}
 _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 # 1,234 could be two numbers; 1,234.5 and 1,234,567 could not.
@@ -66,6 +61,7 @@ class Unclear(StrEnum):
 
     NO_NUMBER = "not a number"
     COMMA = "the comma may separate decimals or thousands"
+    UNIT = "the unit is not that of the column"
 
 
 @dataclass(frozen=True)
@@ -80,14 +76,17 @@ class Declared:
         Codes of missing values.
     numeric : bool
         Whether a unit is declared.
+    unit : str
+        The declared unit, or that which numbers have by their meaning; empty if unknown.
     """
 
     levels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     missing: frozenset[str] = frozenset()
     numeric: bool = False
+    unit: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Interpreted:
     """The values of a column, and how its odd entries were read.
 
@@ -103,13 +102,38 @@ class Interpreted:
         Entries that count as missing because they are no numbers, or could be two, and why.
     suspected : tuple of str
         Numbers that look like codes of missing values but are not declared; they are kept.
+    converted : mapping of str to str
+        Entries with a unit, and the values that they were read as.
+    unit : str
+        The unit of these values; empty if no entry has one.
     """
 
     values: pd.Series
-    read: Mapping[str, str]
+    read: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     missing: Mapping[str, int]
-    unclear: Mapping[str, Unclear]
-    suspected: tuple[str, ...]
+    unclear: Mapping[str, Unclear] = field(default_factory=lambda: MappingProxyType({}))
+    suspected: tuple[str, ...] = ()
+    converted: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class _Measures:
+    """Entries that are a number and a unit.
+
+    Attributes
+    ----------
+    numbers : mapping of str to str
+        The number of each entry, as it is written.
+    factors : mapping of str to float
+        By what it is multiplied; none for a unit that is not that of the column.
+    unit : str
+        The unit of the column.
+    """
+
+    numbers: Mapping[str, str]
+    factors: Mapping[str, float]
+    unit: str
 
 
 def is_missing(text: str) -> bool:
@@ -147,7 +171,8 @@ def interpret(texts: pd.Series, declared: Declared) -> Interpreted:
     plain = numbers.notna() & (numbers.abs() < _INFINITE)
     odd = texts[~plain].dropna().unique().tolist()
     doubtful = _doubtful_points(odd, texts[plain])
-    read, unclear = _read_numbers([*odd, *doubtful]) if odd else ({}, {})
+    measures = _measures(odd, declared.unit)
+    read, unclear = _read_numbers([*odd, *doubtful], measures) if odd else ({}, {})
     numeric_codes = [float(code) for code in declared.missing if _PLAIN.fullmatch(code)]
     numbers = numbers.mask(numbers.isin(numeric_codes))
     respelled = {text: level for text, level in levels.items() if _key(text) != _key(level)}
@@ -156,14 +181,38 @@ def interpret(texts: pd.Series, declared: Declared) -> Interpreted:
     numeric = texts[plain].nunique() + len(ambiguous)
     if not _holds_numbers(texts, numeric, read, declared):
         values = texts.mask(plain & numbers.isna()).astype("str")
-        return Interpreted(values, respelled, missing, {}, ())
+        return Interpreted(values=values, read=respelled, missing=missing)
     if odd:
         numbers = numbers.mask(~plain | texts.isin(doubtful)).fillna(
             texts.map(read).astype("float64")
         )
-        respelled |= {text: f"{value:.12g}" for text, value in read.items()}
-    suspected = _suspected_codes(numbers.dropna().unique(), declared)
-    return Interpreted(numbers, respelled, missing, unclear, suspected)
+    shown = {text: f"{value:.6g}" for text, value in read.items() if text in measures.factors}
+    respelled |= {text: f"{value:.12g}" for text, value in read.items() if text not in shown}
+    return Interpreted(
+        values=numbers,
+        read=respelled,
+        missing=missing,
+        unclear=unclear,
+        suspected=_suspected_codes(numbers.dropna().unique(), declared),
+        converted=shown,
+        unit=measures.unit if shown else "",
+    )
+
+
+def _measures(odd: Iterable[str], unit: str) -> _Measures:
+    """Split the entries that have a unit, and relate it to that of their column."""
+    parts = {text: split_unit(_ascii(text), unit) for text in odd if not MISSING_WORDS.match(text)}
+    measures = {text: part for text, part in parts.items() if part is not None}
+    if not unit and len(measures) < len(parts):
+        # Among other words, as visits at baseline and after 6 months, these may be names.
+        measures = {}
+    unit = unit or common({each for _, each in measures.values()})
+    factors = {text: factor(each, unit) for text, (_, each) in measures.items()}
+    return _Measures(
+        numbers={text: number for text, (number, _) in measures.items()},
+        factors={text: value for text, value in factors.items() if value is not None},
+        unit=unit,
+    )
 
 
 def _missing_codes(counts: Mapping[str, int], declared: Declared) -> dict[str, int]:
@@ -212,7 +261,9 @@ def _doubtful_points(odd: Iterable[str], plain: pd.Series) -> list[str]:
     return [text for text in plain.unique() if _GROUPED_BY_POINT.fullmatch(text)]
 
 
-def _read_numbers(odd: Sequence[str]) -> tuple[dict[str, float], dict[str, Unclear]]:
+def _read_numbers(
+    odd: Sequence[str], measures: _Measures
+) -> tuple[dict[str, float], dict[str, Unclear]]:
     """Read entries that are not plain numbers.
 
     Returns
@@ -224,12 +275,8 @@ def _read_numbers(odd: Sequence[str]) -> tuple[dict[str, float], dict[str, Uncle
     digits = {}
     read: dict[str, float] = {}
     for text in odd:
-        written = _ascii(text)
-        years = _years(written)
-        if years is not None:
-            read[text] = years
-            continue
-        match = _LIMIT.fullmatch(written) or _MARKED.fullmatch(written)
+        number = _ascii(measures.numbers.get(text, text))
+        match = _LIMIT.fullmatch(number) or _MARKED.fullmatch(number)
         digits[text] = next(filter(None, match.groups())) if match else ""
     points_group = any(_GROUPED_BY_POINTS.fullmatch(number) for number in digits.values())
     comma_is_decimal = points_group or any(
@@ -242,8 +289,10 @@ def _read_numbers(odd: Sequence[str]) -> tuple[dict[str, float], dict[str, Uncle
         grouped = _GROUPED_BY_POINTS.fullmatch(written) or _GROUPED_BY_POINT.fullmatch(written)
         number = written.replace(".", "") if grouped and points_group else written
         value = _number(number, comma_is_decimal, commas_group)
-        if value is not None:
-            read[text] = value
+        if text in measures.numbers and text not in measures.factors:
+            unclear[text] = Unclear.UNIT
+        elif value is not None:
+            read[text] = value * measures.factors.get(text, 1.0)
         elif _THOUSANDS.fullmatch(number) or _GROUPED.fullmatch(number):
             unclear[text] = Unclear.COMMA
         else:
@@ -262,18 +311,6 @@ def _ascii(text: str) -> str:
     return "".join(
         str(unicodedata.decimal(mark, mark)) for mark in plain if mark not in _NARROW_BLANKS
     )
-
-
-def _years(text: str) -> float | None:
-    """Read an age with its unit in years, None if it is none.
-
-    >>> [_years(text) for text in ("045Y", "006M", "P45Y", "45 years", "45", "6 M")]
-    [45.0, 0.5, 45.0, 45.0, None, None]
-    """
-    if match := _DICOM_AGE.fullmatch(text):
-        return int(match[1]) / _PER_YEAR[match[2]]
-    match = _AGE.fullmatch(text)
-    return float(match[1].replace(",", ".")) if match else None
 
 
 def _suspected_codes(numbers: Iterable[float], declared: Declared) -> tuple[str, ...]:

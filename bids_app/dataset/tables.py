@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,9 @@ from bids_app.dataset.notes import Note, NoteKind
 from bids_app.errors import BadDataError
 
 _SEPARATORS = ("\t", ";", ",")
-_SEPARATOR_NAMES = {";": "semicolons", ",": "commas"}
+_BLANKS = " "
+_SEPARATOR_NAMES = {";": "semicolons", ",": "commas", _BLANKS: "blanks"}
+_FIELD = re.compile(r'"[^"]*"|\S+')
 _MOST_LISTED = 5
 _FETCH = "Fetch its content (datalad get, git lfs pull) and start again."
 _UTF_8 = "UTF-8"
@@ -120,8 +123,8 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def read_table(path: Path, remarks: Remarks) -> list[dict[str, str]]:
     """Read a table as people and their programs write it.
 
-    Tabs, semicolons or commas separate the fields, which may be quoted; lines end in any of the
-    three ways; the text is UTF-8, UTF-16 or Latin-1.
+    Tabs, semicolons, commas or blanks separate the fields, which may be quoted; lines end in any
+    of the three ways; the text is UTF-8, UTF-16 or Latin-1.
 
     Parameters
     ----------
@@ -265,7 +268,12 @@ def _split(text: str) -> tuple[str, list[list[str]]]:
         # Excel writes and reads such a line.
         text = later
     header = next((line for line in text.split("\n") if line.strip()), "")
-    separator = next((mark for mark in _SEPARATORS if mark in header), "\t")
+    separator = next((mark for mark in _SEPARATORS if mark in header), _BLANKS)
+    if separator == _BLANKS:
+        lines = _split_at_blanks(text)
+        if lines:
+            return separator, lines
+        separator = "\t"
     plain = _not_empty([line.split(separator) for line in text.split("\n")])
     if '"' not in text:
         return separator, plain
@@ -277,6 +285,32 @@ def _split(text: str) -> tuple[str, list[list[str]]]:
         return separator, plain
     # A single quotation mark may swallow lines: then the plain lines fit the header better.
     return separator, min(quoted, plain, key=_ragged_rows)
+
+
+def _split_at_blanks(text: str) -> list[list[str]]:
+    """Split lines at two blanks or more, which leave single ones in entries, or else at each.
+
+    Returns
+    -------
+    list of list of str
+        Empty if most rows do not fit the header, or if there is one column.
+    """
+    lines = [line.strip() for line in text.split("\n")]
+    ways = ([re.split(r"\s{2,}", line) for line in lines], [_FIELD.findall(line) for line in lines])
+    tables = [
+        _not_empty([[entry.strip('"') for entry in line] for line in table]) for table in ways
+    ]
+
+    def ragged(table: list[list[str]]) -> int:
+        header, rows = _without_row_names(table[0], table[1:])
+        return _ragged_rows([header, *rows])
+
+    fitting = [
+        table
+        for table in tables
+        if len(table) > 1 and len(table[0]) > 1 and ragged(table) < len(table) / 2
+    ]
+    return min(fitting, key=ragged, default=[])
 
 
 def _ragged_rows(lines: list[list[str]]) -> int:

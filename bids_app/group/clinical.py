@@ -13,6 +13,7 @@ from bids_app.dataset.entries import Interpreted, Unclear, interpret, is_missing
 from bids_app.dataset.inputs import Offer, OfferKind
 from bids_app.dataset.notes import NoteKind
 from bids_app.dataset.tables import Column, Remarks, listed, read_table
+from bids_app.dataset.units import canonical, factor
 from bids_app.errors import BadDataError
 from bids_app.group.declarations import declared_column, read_declarations
 from bids_app.group.identifiers import Matches, Members, match
@@ -24,7 +25,6 @@ _TABLES = ("participants", "sessions")
 # Formats in which such tables are kept and that are not read.
 _OTHER_FORMATS = (".csv", ".txt", ".xls", ".xlsx", ".ods", ".sav", ".dta")
 _MOST_SHOWN = 40
-_PER_YEAR = {"month": 12.0, "week": 365.25 / 7, "day": 365.25}
 
 
 @dataclass(frozen=True)
@@ -118,10 +118,11 @@ def in_years(values: pd.Series, column: Column) -> tuple[pd.Series, Column]:
     column : Column
         Description of the converted values.
     """
-    unit = next((unit for unit in _PER_YEAR if column.units.lower().startswith(unit)), None)
-    if unit is None or not pd.api.types.is_numeric_dtype(values):
+    unit = canonical(column.units)
+    per_year = factor("years", unit)
+    if unit == "years" or per_year is None or not pd.api.types.is_numeric_dtype(values):
         return values, column
-    return values / _PER_YEAR[unit], replace(column, units="years")
+    return values / per_year, replace(column, units="years")
 
 
 @dataclass(frozen=True)
@@ -336,7 +337,9 @@ class _Reader:
             columns[name], declared = declared_column(described.get(name), source, name)
             read = interpret(texts[name], declared)
             series[name] = read.values
-            if read.read or read.unclear:
+            if read.unit and not columns[name].units:
+                columns[name] = replace(columns[name], units=read.unit)
+            if read.read or read.unclear or read.converted:
                 self._report_column(place, name, read, texts)
             elif read.missing:
                 codes[name] = read.missing
@@ -361,6 +364,13 @@ class _Reader:
         """Report how the odd entries of a column were read, and those that count as missing."""
         parts = [f"{_shown(text)} is read as {value}" for text, value in read.read.items()]
         clauses = [listed(parts)] if parts else []
+        if read.converted:
+            count = int(texts[name].isin(read.converted).sum())
+            parts = [f"{_shown(text)} as {value}" for text, value in read.converted.items()]
+            clauses.append(
+                f"{count} {_plural(count, 'entry')} with a unit {'is' if count == 1 else 'are'} "
+                f"read in {read.unit}: {listed(parts)}"
+            )
         if read.missing:
             codes = [_shown(code) for code in sorted(read.missing)]
             clauses.append(f"{listed(codes)} {'counts' if len(codes) == 1 else 'count'} as missing")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from bids_app.dataset.listing import contrasts_in
 from bids_app.dataset.names import parse_name
 from bids_app.dataset.notes import Note
 from bids_app.dataset.tables import Column, Remarks, read_rows
+from bids_app.dataset.units import split_name
 from bids_app.derivatives.columns import VOLUME_COLUMNS
 from bids_app.derivatives.names import volumes_tables
 from bids_app.errors import BadDataError, MissingInputError, NothingSelectedError
@@ -39,8 +39,6 @@ _ML = [name for name in VOLUME_COLUMNS if name.endswith("_ml")]
 # Both thalami of the largest brain have well below 40 mL, and no skull holds 10 litres.
 _MOST_THALAMUS_ML, _MOST_HEAD_ML = 100.0, 10_000.0
 _DURATIONS = ("age", "disease_duration")
-# The unit in the name of a column, as in "age (years)".
-_UNIT = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]\s*$")
 # Columns that analyses add to those of the clinical tables, which may not have the same names.
 DERIVED = (
     *("segmentation", "visit", "interval", "baseline_ml", "followup_ml", "change_ml", "percent"),
@@ -296,9 +294,9 @@ def _join(
         values = table.values.rename(columns=names)
         joined = joined.merge(values, on=keys, how="left", validate="many_to_one")
         columns |= {names[name]: column for name, column in table.columns.items()}
-    for name in [name for name in columns if _UNIT.search(name)]:
-        plain, unit = _UNIT.sub("", name), _UNIT.findall(name)[0]
-        if plain and plain not in {*columns, *ours}:
+    for name in list(columns):
+        plain, unit = split_name(name)
+        if unit and plain and plain not in {*columns, *ours}:
             columns[plain] = replace(columns[name], units=columns[name].units or unit)
             joined[plain] = joined[name]
     present = {name.casefold(): name for name in reversed(list(columns))}

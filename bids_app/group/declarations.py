@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bids_app.dataset.entries import MISSING_WORDS, Declared
 from bids_app.dataset.tables import Column, Remarks, read_json
+from bids_app.dataset.units import canonical, split_name
 from bids_app.errors import BadDataError
 
 # Keys under which BIDS dictionaries and annotation tools list codes of missing values.
@@ -74,8 +75,19 @@ def declared_column(entry: object, source: str, name: str) -> tuple[Column, Decl
     codes |= _codes(fields) | set(_MISSING_IN_TEXT.findall(description))
     codes |= set(_CODED_AS.findall(description))
     values = {level: meaning for level, meaning in levels.items() if level not in codes}
-    declared = Declared(values, frozenset(codes), bool(units) and not values)
+    plain, in_name = split_name(name)
+    unit = canonical(units or in_name or ("years" if _is_age(plain) else ""))
+    declared = Declared(values, frozenset(codes), bool(units) and not values, unit)
     return Column(source, name, description, units, levels), declared
+
+
+def _is_age(name: str) -> bool:
+    """Whether a column holds ages by its name.
+
+    >>> [_is_age(name) for name in ("age", "AgeAtScan", "onset_age", "AGE", "dosage", "stage")]
+    [True, True, True, True, False, False]
+    """
+    return "age" in map(str.casefold, re.findall("[A-Z]?[a-z]+|[A-Z]+", name))
 
 
 def _levels(declared: object) -> dict[str, str]:

@@ -51,6 +51,9 @@ def test_numbers(texts: tuple[str, ...], values: tuple[float, ...]) -> None:
         ("+", "-", "+"),
         ("A", "1", "B"),
         ("3T", "1.5T"),
+        ("baseline", "6 months", "12 months"),
+        ("70 kg", "180 cm"),
+        ("1st", "2nd", "3rd"),
     ],
 )
 def test_categories_keep_their_entries(texts: tuple[str, ...]) -> None:
@@ -58,6 +61,35 @@ def test_categories_keep_their_entries(texts: tuple[str, ...]) -> None:
     assert result.values.tolist() == list(texts)
     assert not result.read
     assert not result.missing
+
+
+@pytest.mark.parametrize(
+    ("unit", "texts", "values", "read_in"),
+    [
+        ("years", ("45 y", "46", "47yrs", "<18 Years", "unknown"), (45, 46, 47, 18, NAN), "years"),
+        ("years", ("12 months", "26,5 y", "3"), (1, 26.5, 3), "years"),
+        ("months", ("2 y", "18", "52.17857142857143 weeks"), (24, 18, 12), "months"),
+        ("", ("6 months", "18 mo.", "3"), (6, 18, 3), "months"),
+        ("", ("6 months", "2 y"), (0.5, 2), "years"),
+        ("", ("70 kg", "81.5kg", "n/a"), (70, 81.5, NAN), "kg"),
+        ("mmol/l", ("5.1 mmol/L", "4.9"), (5.1, 4.9), "mmol/l"),
+    ],
+)
+def test_numbers_with_a_unit(
+    unit: str, texts: tuple[str, ...], values: tuple[float, ...], read_in: str
+) -> None:
+    result = read(*texts, declared=Declared(unit=unit))
+    np.testing.assert_allclose(result.values.to_numpy(), values)
+    assert result.unit == read_in
+    named = {text for text in texts if text not in ("unknown", "n/a") and not text[-1].isdigit()}
+    assert set(result.converted) == named
+    assert not result.read
+
+
+def test_a_unit_of_something_else_is_missing_and_named() -> None:
+    result = read("45 y", "46", "170 cm", "50", declared=Declared(unit="years"))
+    np.testing.assert_equal(result.values.to_numpy(), (45, 46, NAN, 50))
+    assert result.unclear == {"170 cm": Unclear.UNIT}
 
 
 def test_an_odd_entry_is_missing_and_named() -> None:

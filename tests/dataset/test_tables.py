@@ -90,6 +90,10 @@ TIDY = "participant_id\tnote\nsub-01\tmüde\nsub-02\tn/a\n"
         (TIDY.replace("\t", ";").encode(), "semicolons"),
         (("sep=;\n" + TIDY.replace("\t", ";")).encode(), "semicolons"),
         (TIDY.replace("\t", ",").encode(), "commas"),
+        (TIDY.replace("\t", " ").encode(), "blanks"),
+        (TIDY.replace("\t", "     ").encode(), "blanks"),
+        (TIDY.replace("\t", "  ").replace("\n", "  \r\n").encode(), "blanks"),
+        ('"participant_id" "note"\n"1" "sub-01" "müde"\n"2" "sub-02" "n/a"\n'.encode(), "blanks"),
         ('"participant_id"\t"note"\n"sub-01"\t"müde"\n"sub-02"\t"n/a"\n'.encode(), ""),
         ("participant_id\tnote\n1\tsub-01\tmüde\n2\tsub-02\tn/a\n".encode(), ""),
         ("\tparticipant_id\tnote\n1\tsub-01\tmüde\n2\tsub-02\tn/a\n".encode(), ""),
@@ -101,6 +105,31 @@ def test_a_table_as_people_keep_it(tmp_path: Path, content: bytes, words: str) -
     assert read_table(path, remarks) == ROWS
     assert [words in note.text for note in remarks.notes] == [True] * bool(words)
     assert not remarks.problems
+
+
+def test_entries_of_several_words_between_blanks(tmp_path: Path) -> None:
+    path, remarks = tmp_path / "a.tsv", Remarks()
+    wide = "participant_id  age   site\nsub-01          45 y  San Juan\nsub-02          50 y  Ulm\n"
+    rows = [
+        {"participant_id": "sub-01", "age": "45 y", "site": "San Juan"},
+        {"participant_id": "sub-02", "age": "50 y", "site": "Ulm"},
+    ]
+    path.write_text(wide)
+    assert read_table(path, remarks) == rows
+    path.write_text('participant_id age site\nsub-01 "45 y" "San Juan"\nsub-02 "50 y" Ulm\n')
+    assert read_table(path, remarks) == rows
+    path.write_text("participant_id age site\nsub-01 45 San Juan\nsub-02 50 Ulm\nsub-03 60 Bern\n")
+    assert [row["site"] for row in read_table(path, remarks)] == ["Ulm", "Bern"]
+    (problem,) = remarks.problems
+    assert "row 2: 4 fields, but the header has 3" in problem.text
+
+
+@pytest.mark.parametrize("text", ["participant id\nsub-01\nsub-02\n", "participant_id\nsub-01\n"])
+def test_a_single_column_is_not_split_at_blanks(tmp_path: Path, text: str) -> None:
+    path, remarks = tmp_path / "a.tsv", Remarks()
+    path.write_text(text)
+    assert [len(row) for row in read_table(path, remarks)] == [1] * (text.count("\n") - 1)
+    assert not remarks.notes
 
 
 def test_a_quotation_mark_that_is_none_swallows_nothing(tmp_path: Path) -> None:

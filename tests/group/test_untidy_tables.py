@@ -91,8 +91,8 @@ def test_a_tidy_dataset_leaves_no_note(tidy: Folders, read: Callable[[Path], Coh
         ),
         (lambda t: t.assign(age=t["age"].str.replace(".", ",")), "is read as"),
         (lambda t: t.assign(age=t["age"] + "*"), "is read as"),
-        (lambda t: t.assign(age=t["age"] + " years"), "is read as"),
-        (lambda t: t.assign(age=t["age"] + "y"), "is read as"),
+        (lambda t: t.assign(age=t["age"] + " years"), "24 entries with a unit are read in years"),
+        (lambda t: t.assign(age=t["age"] + "y"), "with a unit are read in years"),
         (lambda t: t.assign(age='="' + t["age"] + '"'), "is read as"),
         (lambda t: t.assign(age=t["age"].str.replace("4", "\N{FULLWIDTH DIGIT FOUR}")), "is read"),
         (lambda t: t.assign(age=t["age"].str.replace(".", "\N{THIN SPACE}.")), "is read as"),
@@ -122,7 +122,8 @@ def test_what_leaves_no_doubt_changes_no_model(
 
 
 @pytest.mark.parametrize(
-    ("separator", "encoding"), [(";", "utf-8-sig"), (",", "latin-1"), ("\t", "utf-16")]
+    ("separator", "encoding"),
+    [(";", "utf-8-sig"), (",", "latin-1"), ("\t", "utf-16"), (" ", "utf-8")],
 )
 def test_separators_and_encodings_change_no_model(
     bids: Path,
