@@ -314,7 +314,7 @@ def _fit_decay(
 ) -> tuple[Decay, _Images]:
     """Fit the decay over the echoes of all series; return also these."""
     read = _read_series(series, brain)
-    magnitudes = (volume.data.astype(np.float32) for volume in read.volumes)
+    magnitudes = (volume.data.astype(np.float32, copy=False) for volume in read.volumes)
     data = map(unring, magnitudes) if settings.gibbs_unringing else magnitudes
     echoes = [[next(data) for _ in each.images] for each in series]
     times = [each.echo_times for each in series]

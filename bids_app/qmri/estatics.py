@@ -10,6 +10,9 @@ import numpy as np
 from bids_app.qmri.arrays import FloatArray, finite_or_nan
 
 # One array per echo and series; the number 1 if all echoes have the same weight.
+# Slices that are fitted at once.
+_SLAB = 8
+
 _Weights = list[list[FloatArray | np.float32]]
 
 
@@ -66,6 +69,27 @@ def estatics(
     _check(series, echo_times)
     if all(len(times) == 1 for times in echo_times):
         return Decay(None, tuple(_positive(images[0]) for images in series))
+    like = series[0][0]
+    rate = np.empty_like(like, dtype=np.float32)
+    amplitudes = tuple(np.empty_like(rate) for _ in series)
+    # Voxels are independent: a slab at a time needs little memory.
+    axis = int(np.argmax(like.strides))
+    for first in range(0, like.shape[axis], _SLAB):
+        slab = (*(slice(None),) * axis, slice(first, first + _SLAB))
+        images = [[image[slab] for image in each] for each in series]
+        rate[slab], fitted = _fit_slab(images, echo_times, weighted=weighted)
+        for amplitude, values in zip(amplitudes, fitted, strict=True):
+            amplitude[slab] = values
+    return Decay(rate, amplitudes)
+
+
+def _fit_slab(
+    series: Sequence[Sequence[FloatArray]],
+    echo_times: Sequence[Sequence[float]],
+    *,
+    weighted: bool,
+) -> tuple[FloatArray, list[FloatArray]]:
+    """Compute R2* and the amplitudes of some slices."""
     logarithms = [[np.log(_positive(image)) for image in images] for images in series]
     uniform: _Weights = [[np.float32(1.0)] * len(times) for times in echo_times]
     rate, intercepts = _fit(logarithms, echo_times, uniform)
@@ -78,8 +102,7 @@ def estatics(
         rate, intercepts = _fit(logarithms, echo_times, weights)
     # Amplitudes of background voxels may overflow; they become NaN.
     with np.errstate(over="ignore", invalid="ignore"):
-        amplitudes = tuple(finite_or_nan(np.exp(intercept)) for intercept in intercepts)
-    return Decay(finite_or_nan(rate), amplitudes)
+        return finite_or_nan(rate), [finite_or_nan(np.exp(each)) for each in intercepts]
 
 
 def _check(series: Sequence[Sequence[FloatArray]], echo_times: Sequence[Sequence[float]]) -> None:

@@ -354,7 +354,12 @@ def _weights(name: str) -> Traversable:
 
 def _apply(network: str, inputs: FloatArray, threads: int) -> FloatArray:
     """Compute class probabilities (C, X, Y, Z) from normalised images (K, X, Y, Z)."""
-    (logits,) = _network(network, threads).run(None, {"image": inputs[None]})
+    from onnxruntime import RunOptions
+
+    # Memory for intermediate results is returned at the end, not kept for the next image.
+    options = RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    (logits,) = _network(network, threads).run(None, {"image": inputs[None]}, options)
     # Softmax; without the maximum, exp could overflow.
     logits = logits[0] - logits[0].max(0)
     np.exp(logits, out=logits)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -88,3 +90,22 @@ def test_neither_scale_nor_order_of_echoes_matters(
     for place, c in enumerate(contrasts):
         expected = scale * plain.amplitudes[c]
         np.testing.assert_allclose(shuffled.amplitudes[place], expected, rtol=2e-4)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_slabs_give_what_single_slices_give(order: Literal["C", "F"]) -> None:
+    """More slices than fit into one slab, in either order of the voxels."""
+    rng = np.random.default_rng(2)
+    times = [(0.002, 0.006, 0.010), (0.002, 0.007)]
+    shape = (19, 18, 17)
+    series = [
+        [np.array(rng.uniform(50, 900, shape), np.float32, order=order) for _ in each]
+        for each in times
+    ]
+    whole = estatics(series, times)
+    assert whole.r2_star is not None
+    for index in range(19):
+        part = estatics([[image[index : index + 1] for image in each] for each in series], times)
+        np.testing.assert_array_equal(whole.r2_star[index : index + 1], part.r2_star)
+        for both in zip(whole.amplitudes, part.amplitudes, strict=True):
+            np.testing.assert_array_equal(both[0][index : index + 1], both[1])
