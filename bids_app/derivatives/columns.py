@@ -339,6 +339,9 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "variance_inflation": Column(
             "VIF", "Largest variance inflation factor of the terms of the model"
         ),
+        "omitted": Column(
+            "Omitted", "Optional covariates that are absent or constant in the sample of the model"
+        ),
         "cooks_distance": Column("Cook's distance", "Largest Cook's distance"),
         "standardised_over": Column(
             "Standardised over", "Sample over which standardised covariates have mean 0 and SD 1"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bids_app.group.analysis_file import ModelSet, Outcome
 from bids_app.group.study import Study
-from bids_app.statistics.design import Model
+from bids_app.statistics.design import Model, without_constant
 from bids_app.statistics.ordinal import change_category
 from bids_app.statistics.samples import numeric_column, varies, winsorise
 
@@ -23,14 +23,21 @@ class PreparedSet:
         One row per participant (per session for mixed models): outcomes, covariates, and a
         column per segmentation with its volume or change of volume in mL.
     models : tuple of Model
-        Every outcome by every segmentation.
+        Every outcome by every segmentation, each without the optional covariates that are constant
+        in its complete cases.
     omitted : tuple of str
-        Optional covariates that are absent or constant.
+        Optional covariates that are absent or constant in all cases.
     """
 
     data: pd.DataFrame
     models: tuple[Model, ...]
     omitted: tuple[str, ...]
+
+    def covariates(self, outcome: str) -> list[str]:
+        """Return the covariates of the models of an outcome, in the order of the first."""
+        of_outcome = [model for model in self.models if model.outcome == outcome]
+        names = [name for model in of_outcome for name in (*model.numeric, *model.categorical)]
+        return list(dict.fromkeys(names))
 
 
 def prepare(study: Study, models: ModelSet) -> PreparedSet:
@@ -45,14 +52,18 @@ def prepare(study: Study, models: ModelSet) -> PreparedSet:
     omitted = tuple(name for name in models.optional if name not in data or not varies(data[name]))
     numeric = tuple(name for name in models.numeric if name not in omitted)
     declared = tuple(
-        Model(
-            outcome=outcome_column(models, outcome),
-            predictor=segmentation,
-            numeric=numeric,
-            categorical=tuple(name for name in models.categorical if name not in omitted),
-            standardised=tuple(name for name in models.standardised if name in numeric),
-            transform=outcome.transform,
-            covariance=outcome.errors,
+        without_constant(
+            data,
+            Model(
+                outcome=outcome_column(models, outcome),
+                predictor=segmentation,
+                numeric=numeric,
+                categorical=tuple(name for name in models.categorical if name not in omitted),
+                standardised=tuple(name for name in models.standardised if name in numeric),
+                transform=outcome.transform,
+                covariance=outcome.errors,
+            ),
+            models.optional,
         )
         for outcome in models.outcomes
         for segmentation in study.compared(models.without)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import linalg
 
-from bids_app.statistics.samples import is_constant, numeric_column, require_columns
+from bids_app.statistics.samples import is_constant, numeric_column, require_columns, varies
 
 Transform = Literal["identity", "log"]
 Covariance = Literal["classical", "HC3"]
@@ -112,6 +112,43 @@ def build_design(data: pd.DataFrame, model: Model) -> Design:
     design = Design(pd.Series(outcome, index), pd.DataFrame(terms, index, dtype=np.float64))
     _require_full_rank(design.terms)
     return design
+
+
+def without_constant(data: pd.DataFrame, model: Model, optional: Collection[str]) -> Model:
+    """Exclude the optional covariates that do not vary in the complete cases of a model.
+
+    Parameters
+    ----------
+    data : DataFrame
+        One row per subject, with the model's columns.
+    model : Model
+    optional : collection of str
+        Covariates that may be excluded: one at a time, the last of the model first, since cases
+        that lacked it alone are complete without it.
+
+    Returns
+    -------
+    Model
+        The same if nothing has to be excluded, or a column is absent.
+    """
+    names = [model.outcome, model.predictor, *model.numeric, *model.categorical]
+    candidates = [name for name in reversed(names[2:]) if name in optional]
+    if not candidates or not set(names) <= set(data.columns):
+        return model
+    present = data[names].notna()
+    complete = present.all(axis="columns")
+    for name in candidates:
+        # Without any complete case, a covariate is excluded for whose sake there is none.
+        others = present.drop(columns=name).all(axis="columns")
+        if others.any() and not varies(data.loc[complete, name]):
+            fewer = replace(
+                model,
+                numeric=tuple(each for each in model.numeric if each != name),
+                categorical=tuple(each for each in model.categorical if each != name),
+                standardised=tuple(each for each in model.standardised if each != name),
+            )
+            return without_constant(data, fewer, optional)
+    return model
 
 
 def _columns_of(data: pd.DataFrame, model: Model) -> dict[str, npt.NDArray[Any]]:

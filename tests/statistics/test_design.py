@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_app.statistics.design import Model, ModelError, build_design
+from bids_app.statistics.design import Model, ModelError, build_design, without_constant
 
 DATA = pd.DataFrame(
     {
@@ -43,3 +43,35 @@ def test_categories_are_coded_from_their_first_level_and_covariates_standardised
 def test_columns_that_do_not_fit_are_named(predictor: str, message: str) -> None:
     with pytest.raises(ModelError, match=rf"'{predictor}'.* {message}"):
         build_design(DATA, Model(outcome="edss", predictor=predictor))
+
+
+def test_optional_covariates_that_do_not_vary_in_the_sample_are_excluded() -> None:
+    data = DATA.assign(
+        steroids=[0.0, 0.0, 0.0, np.nan, 0.0, 1.0],
+        site=["A", "A", "A", "A", "A", "B"],
+        dose=[np.nan] * 5 + [3.0],
+    )
+    model = Model(
+        outcome="edss",
+        predictor="volume",
+        numeric=("age", "steroids", "dose"),
+        categorical=("sex", "site"),
+        standardised=("age", "steroids"),
+    )
+    # All of them vary, but not where the outcome is known, or they are known there in no case.
+    fewer = without_constant(data, model, ("steroids", "site", "dose", "age"))
+    expected = Model(
+        outcome="edss",
+        predictor="volume",
+        numeric=("age",),
+        categorical=("sex",),
+        standardised=("age",),
+    )
+    assert fewer == expected
+    # The case that lacks only what is excluded is complete.
+    assert list(build_design(data, fewer).terms.index) == list("abcde")
+    assert without_constant(data, model, ()) is model
+    assert (
+        without_constant(data.drop(columns="site"), model, ("site",)).categorical
+        == model.categorical
+    )

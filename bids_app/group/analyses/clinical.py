@@ -79,7 +79,8 @@ def fit_set(
     -------
     table : DataFrame
         One row per model: ``outcome``, ``segmentation`` and the columns of the table of its
-        type in ``bids_app.statistics``; ``percent_per_ml`` for logarithmic outcomes. A model
+        type in ``bids_app.statistics``; ``percent_per_ml`` for logarithmic outcomes; ``omitted``,
+        the optional covariates that are absent or constant in the model's complete cases. A model
         that cannot be fitted is a row with its ``reason``.
     fits : list of LinearFit
         The linear models that could be fitted.
@@ -95,6 +96,12 @@ def fit_set(
         fits = fit_all(prepared.data, prepared.models, confidence)
         table = tabulate_fits(fits, models.family)
     table = table.rename(columns={"predictor": "segmentation"})
+    covariates = (*models.numeric, *models.categorical)
+    omitted = [
+        ", ".join(name for name in covariates if name not in (*model.numeric, *model.categorical))
+        for model in prepared.models
+    ]
+    table.insert(list(table.columns).index("reason"), "omitted", omitted)
     if "transform" in table:
         percent = 100 * np.expm1(table["beta"].to_numpy(dtype=np.float64))
         logarithmic = (table["transform"] == "log").to_numpy()

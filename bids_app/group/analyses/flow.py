@@ -198,18 +198,16 @@ def _outcome_samples(study: Study) -> Iterator[OutcomeSample]:
             prepared = prepare(study, models)
         except NotApplicableError:
             continue
-        covariates = (*models.numeric, *models.categorical)
-        needed = [name for name in covariates if name not in prepared.omitted]
         for outcome in models.outcomes:
             rows, excluded = prepared.data, []
-            for column in (outcome_column(models, outcome), *needed):
+            name = outcome_column(models, outcome)
+            for column in (name, *prepared.covariates(name)):
                 valid = rows[column].notna() if column in rows else pd.Series(False, rows.index)
                 if not valid.all():
                     missing = int((~valid).sum())
                     excluded.append(Excluded(Exclusion.MISSING_VALUE, missing, column))
                 rows = rows[valid]
-            column = outcome_column(models, outcome)
-            yield OutcomeSample(models, column, len(rows), tuple(excluded))
+            yield OutcomeSample(models, name, len(rows), tuple(excluded))
 
 
 ANALYSIS = Analysis("flow", "Participants", analyse)

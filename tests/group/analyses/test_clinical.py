@@ -235,3 +235,30 @@ def test_a_set_that_cannot_be_fitted_has_no_sentence(declare: Declare) -> None:
     assert "edss" not in result.methods
     assert "a: " not in result.findings
     assert result.reason == ""
+
+
+def test_an_optional_covariate_that_is_constant_for_one_outcome_is_omitted_there(
+    declare: Declare,
+) -> None:
+    """Treatment varies, but not among those whose score at the follow-up is known."""
+
+    def treat(table: pd.DataFrame) -> pd.DataFrame:
+        number = table["participant_id"].str[-3:].astype(int)
+        table["double"] = (number <= 8).astype(float)
+        table.loc[number <= 8, "sdmt"] = np.nan
+        return table
+
+    for kind in ("longitudinal", "cross-sectional", "ordinal"):
+        text = model(kind, numeric='["age", "double"]', more='optional = ["double"]')
+        study = declare(text, treat)
+        table = table_of(clinical.analyse(study)).set_index(["outcome", "segmentation"])
+        suffix = "" if kind == "cross-sectional" else "_change"
+        omitted = table["omitted"].groupby("outcome").unique().map(list)
+        assert omitted[f"sdmt{suffix}"] == ["double"], kind
+        assert omitted[f"edss{suffix}"] == [""], kind
+        assert (table["reason"] == "").all(), kind
+        plain = table_of(clinical.analyse(declare(model(kind), treat)))
+        plain = plain.set_index(["outcome", "segmentation"])
+        rows = table.index.get_level_values("outcome") == f"sdmt{suffix}"
+        for name in ("n", "beta", "se", "p"):
+            assert table.loc[rows, name].tolist() == pytest.approx(plain.loc[rows, name].tolist())
