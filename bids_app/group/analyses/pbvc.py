@@ -22,7 +22,7 @@ from bids_app.programs.siena import read_siena
 from bids_app.report.cohort_plots import correlation_plot
 from bids_app.report.model_plots import interval_plot
 from bids_app.statistics.correlation import correlation_difference_table, correlation_table
-from bids_app.statistics.samples import numeric_column
+from bids_app.statistics.samples import numeric_column, varies
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,13 @@ def analyse(study: Study) -> Result:
     """Correlate the thalamus change of every method with PBVC, and compare the correlations."""
     percent = study.changes.pivot(index="participant_id", columns="segmentation", values="percent")
     brain = _brain_change(study)
-    wide = percent.join(brain.percent)
+    wide, annual = _per_year(percent.join(brain.percent), study.followup)
+    rate = "annual percentage" if annual else "percentage"
     methods = [name for name in study.segmentations if name in percent]
     table = correlation_table(wide, "pbvc", methods, study.plan.confidence)
     caption = (
-        "Pearson correlation of percentage change of thalamus volume with percentage brain volume "
-        f"change {brain.source}."
+        f"Pearson correlation of {rate} change of thalamus volume with {rate} brain volume change "
+        f"{brain.source}."
     )
     estimated = table[table["r"].notna()]
     return Result(
@@ -68,6 +69,9 @@ def analyse(study: Study) -> Result:
                 caption,
                 table,
                 {
+                    "Change": "divided by the interval in years, since intervals differ"
+                    if annual
+                    else "from the first session to the follow-up",
                     "Interval": "Fisher's z, n - 3",
                     "Adjustment": "Benjamini-Hochberg over the methods",
                 },
@@ -84,9 +88,9 @@ def analyse(study: Study) -> Result:
                 },
             ),
         },
-        figures=_figures(wide, table, caption, brain.source),
-        methods="Thalamus change was correlated with percentage brain volume change "
-        f"{brain.source} (Pearson), and the correlations compared by Williams' t and Steiger's Z.",
+        figures=_figures(wide, table, caption, "%/year" if annual else "%"),
+        methods=f"Thalamus change was correlated with {rate} brain volume change {brain.source} "
+        "(Pearson), and the correlations compared by Williams' t and Steiger's Z.",
         findings="Correlation with brain volume change: "
         + ", ".join(f"{row.method} r = {row.r:.2f} (n = {row.n})" for row in estimated.itertuples())
         + ".",
@@ -97,7 +101,7 @@ def analyse(study: Study) -> Result:
 
 
 def _figures(
-    changes: pd.DataFrame, correlations: pd.DataFrame, caption: str, source: str
+    changes: pd.DataFrame, correlations: pd.DataFrame, caption: str, unit: str
 ) -> dict[str, ResultFigure]:
     """Draw the correlations with their intervals, and the changes over one another."""
     estimates = correlations.assign(panel="Pearson r").rename(
@@ -110,18 +114,40 @@ def _figures(
         changes,
         "pbvc",
         texts,
-        x_label="Brain volume change (%)",
-        y_label="Change of thalamus volume (%)",
+        x_label=f"Brain volume change ({unit})",
+        y_label=f"Change of thalamus volume ({unit})",
     )
     return {
         "pbvc": ResultFigure("Brain volume change", caption, interval_plot(estimates, "r")),
         "pbvc_scatter": ResultFigure(
             "Change of thalamus and brain",
-            "Percentage change of thalamus volume over percentage brain volume change "
-            f"{source}, with the least-squares line.",
+            f"{caption} With the least-squares line.",
             scatter,
         ),
     }
+
+
+def _per_year(changes: pd.DataFrame, followup: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """Divide changes by their time where it varies: both grow with it, and would go together.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        Percentage changes, one row per participant.
+    followup : DataFrame
+        ``participant_id`` and ``interval``, years.
+
+    Returns
+    -------
+    changes : DataFrame
+        Per year, missing where the interval is unknown; as they are if all known intervals agree.
+    annual : bool
+        Whether they are per year.
+    """
+    interval = followup.set_index("participant_id")["interval"].reindex(changes.index)
+    if not varies(interval):
+        return changes, False
+    return changes.div(interval, axis="index"), True
 
 
 def _describe(r: float, n: int) -> str:

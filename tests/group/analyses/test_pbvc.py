@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from bids_app.group.analyses import (
@@ -55,3 +57,41 @@ def test_brain_volume_change_may_be_the_built_in_one(
     assert same[0] == pytest.approx(same[1])
     path.write_text(f"{header}\n{subject}\tses-01\tses-02\tn/a\n")
     assert "without brain volume change" in pbvc.ANALYSIS.attempt(bare).reason
+
+
+def test_intervals_that_differ_make_no_correlation(declare: Declare) -> None:
+    """Independent annual rates over half a year to six years."""
+    rng = np.random.default_rng(0)
+    rates = pd.DataFrame(
+        rng.normal([-1.0, -0.5], [0.3, 0.15], (40, 2)),
+        index=[f"sub-{number:03d}" for number in range(1, 41)],
+        columns=["thalamus", "brain"],
+    )
+    years = pd.Series(rng.uniform(0.5, 6, 40), rates.index)
+
+    def follow(table: pd.DataFrame) -> pd.DataFrame:
+        subject, later = table["participant_id"], table["visit"] == 1
+        first = table.groupby(["participant_id", "segmentation"])["total_ml"].transform("first")
+        change = subject.map(rates["thalamus"] * years) / 100
+        table["total_ml"] = first * (1 + change.where(later, 0))
+        table["interval"] = subject.map(years).where(later, 0)
+        table["pbvc"] = subject.map(rates["brain"] * years).where(later)
+        return table
+
+    study = declare("[sessions]\nfollowup_range = [0.0, inf]", follow)
+    result = pbvc.analyse(study)
+    table = result.tables["pbvc"].data.set_index("method")
+    expected = rates["thalamus"].corr(rates["brain"])
+    assert table["r"].tolist() == pytest.approx([expected] * 2)
+    assert abs(expected) < 0.2
+    assert (rates["thalamus"] * years).corr(rates["brain"] * years) > 0.6
+    assert "annual percentage brain volume change" in result.methods
+    assert "divided by the interval" in str(result.tables["pbvc"].settings["Change"])
+    # Without known intervals, or with equal ones, the changes are correlated as they are.
+    total = (rates["thalamus"] * years).corr(rates["brain"] * years)
+    for interval in (np.nan, 1.0):
+        rows = study.cohort.table
+        rows = rows.assign(interval=(rows["visit"] * interval).where(rows["visit"] > 0, 0))
+        same = replace(study, cohort=replace(study.cohort, table=rows))
+        table = pbvc.analyse(same).tables["pbvc"].data
+        assert table["r"].tolist() == pytest.approx([total] * 2)
