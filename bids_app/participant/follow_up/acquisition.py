@@ -51,9 +51,9 @@ class Acquisition:
 
     @property
     def slice_thickness(self) -> float:
-        """Thickness of slices in mm, which were not interpolated to it; NaN if unknown."""
+        """Thickness of slices in mm, as acquired rather than as interpolated; 0 if unknown."""
         declared = self.fields.get("SliceThickness")
-        thickness = max(self.voxel_size, default=float("nan"))
+        thickness = max(self.voxel_size, default=0.0)
         if isinstance(declared, int | float) and thickness < declared < _THICKEST_MM:
             return float(declared)
         return thickness

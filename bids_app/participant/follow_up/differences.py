@@ -215,7 +215,8 @@ def _fits_badly(pair: Pair) -> str:
 
 
 def _fits_not(pair: Pair) -> str:
-    return "the images cannot be aligned" if pair.correlation < _ALIGNED else ""
+    # Without a brain in common there is no correlation.
+    return "" if pair.correlation >= _ALIGNED else "the images cannot be aligned"
 
 
 def _uncertain_sides(pair: Pair) -> str:

@@ -13,6 +13,7 @@ from bids_app.participant.follow_up.differences import Judgement, Pair, judge
 from tests.participant.follow_up.subject import Subject, head, turned
 
 _MEASURED, _CHECK, _NOT = Verdict
+_BADLY = "the aligned images correlate with 0.80, expected 0.85 or more"
 _FIELDS = {
     "MagneticFieldStrength": 2.89,
     "Manufacturer": "Siemens",
@@ -71,7 +72,9 @@ def test_limits_are_reasons_but_no_differences() -> None:
     thick = replace(_SAME, fields={**_FIELDS, "SliceThickness": 3.0})
     for pair, reason, thalamus, brain in (
         (_pair(thick), "slices of 3.0 mm", _CHECK, _NOT),
+        (_pair(_SAME, correlation=0.8), _BADLY, _CHECK, _NOT),
         (_pair(_SAME, correlation=0.6), "the images cannot be aligned", _NOT, _NOT),
+        (_pair(_SAME, correlation=math.nan), "the images cannot be aligned", _NOT, _NOT),
         (_pair(_SAME, "T2w"), "brain volume change is not measured on T2w", _MEASURED, _NOT),
     ):
         for structure, verdict in (("thalamus", thalamus), ("brain", brain)):
