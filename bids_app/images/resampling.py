@@ -72,10 +72,11 @@ def _averaged(
             continue
         # The last block is completed by its last slice, so that none is lost.
         missing = -data.shape[axis] % factor
-        widths = [(0, missing if other == axis else 0) for other in range(3)]
-        padded = np.pad(data, widths, mode="edge")
-        blocks = (*padded.shape[:axis], -1, factor, *padded.shape[axis + 1 :])
-        data = padded.reshape(blocks).mean(axis + 1, dtype=np.float32)
+        if missing:
+            widths = [(0, missing if other == axis else 0) for other in range(3)]
+            data = np.pad(data, widths, mode="edge")
+        blocks = (*data.shape[:axis], -1, factor, *data.shape[axis + 1 :])
+        data = data.reshape(blocks).mean(axis + 1, dtype=np.float32)
     # The first block's centre lies between its voxels.
     scale = np.diag([*factors, 1.0])
     scale[:3, 3] = (factors - 1) / 2
