@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 
 from bids_app.dataset.dates import read_dates
 from bids_app.dataset.entries import is_missing
+from bids_app.dataset.inputs import Offer, OfferKind
 from bids_app.dataset.tables import Remarks, listed, read_table
 from bids_app.errors import BadDataError
 from bids_app.group.clinical import IDENTITY
@@ -26,7 +28,8 @@ def acquisition_times(table: pd.DataFrame, bids_dir: Path, remarks: Remarks) -> 
         Rows of the cohort.
     bids_dir : Path
     remarks : Remarks
-        Tables and dates that cannot be used are added as problems.
+        Tables and dates that cannot be used are added as problems, and each table of scans with
+        whether it is used.
 
     Returns
     -------
@@ -36,12 +39,7 @@ def acquisition_times(table: pd.DataFrame, bids_dir: Path, remarks: Remarks) -> 
     times = table["acq_time"] if "acq_time" in table else pd.Series(None, index=table.index)
     times = times.astype(object)
     absent = table.loc[times.isna(), SESSION].dropna().drop_duplicates()
-    scans: dict[tuple[str, str], list[str]] = {}
-    for row in absent.itertuples():
-        subject, session = str(row.participant_id), str(row.session_id)
-        path = bids_dir / subject / session / f"{subject}_{session}_scans.tsv"
-        if path.is_file() or path.is_symlink():
-            scans[subject, session] = _scan_times(path, remarks)
+    scans = _times_of_scans(bids_dir, table, [*absent.itertuples(index=False, name=None)], remarks)
     texts = [
         *times.dropna().astype("str"),
         *(text for texts_of_session in scans.values() for text in texts_of_session),
@@ -67,13 +65,42 @@ def acquisition_times(table: pd.DataFrame, bids_dir: Path, remarks: Remarks) -> 
     return of_sessions.astype(float).where(times.notna(), of_scans)
 
 
-def _scan_times(path: Path, remarks: Remarks) -> list[str]:
-    """Read the acquisition times of anatomical scans."""
+def _times_of_scans(
+    bids_dir: Path,
+    table: pd.DataFrame,
+    wanted: Collection[tuple[str, str]],
+    remarks: Remarks,
+) -> dict[tuple[str, str], list[str]]:
+    """Read the acquisition times of the sessions that have no other, by participant and session."""
+    measured = {*zip(table["participant_id"], table["session_id"].fillna(""), strict=True)}
+    times: dict[tuple[str, str], list[str]] = {}
+    for pattern in ("sub-*/*_scans.tsv", "sub-*/ses-*/*_scans.tsv"):
+        for path in sorted(bids_dir.glob(pattern)):
+            subject, *session, name = path.relative_to(bids_dir).parts
+            key = (subject, "".join(session))
+            if name != "_".join([subject, *session, "scans.tsv"]):
+                reason = "not named for the session of its folder"
+            elif key not in measured:
+                reason = "nothing of its session was measured"
+            elif key in wanted:
+                texts = _scan_times(path, remarks)
+                times[key] = texts or []
+                reason = "" if texts else "without acquisition time of an anatomical scan"
+                reason = "it cannot be read" if texts is None else reason
+            else:
+                reason = "the time of its session is known or not needed"
+            relative = path.relative_to(bids_dir).as_posix()
+            remarks.offers.append(Offer(relative, OfferKind.TABLE, reason))
+    return times
+
+
+def _scan_times(path: Path, remarks: Remarks) -> list[str] | None:
+    """Read the acquisition times of anatomical scans; None if the table cannot be read."""
     try:
         rows = read_table(path, remarks)
     except BadDataError as error:
         remarks.problem(path, str(error))
-        return []
+        return None
     times = [
         row.get("acq_time", "n/a") for row in rows if row.get("filename", "").startswith("anat/")
     ]

@@ -400,6 +400,32 @@ def test_tables_rows_and_columns_are_accounted_for(
     assert table.loc["participants.tsv: sub-099", "status"] == "not used"
 
 
+def test_tables_of_scans_and_sessions_are_accounted_for(
+    bids: Path, read: Callable[[Path], Cohort]
+) -> None:
+    tables = {
+        "sub-001/ses-01/sub-001_ses-01_scans.tsv": "",
+        "sub-001/ses-02/sub-001_ses-02_scans.tsv": "without acquisition time of an anatomical scan",
+        "sub-001/ses-02/sub-001_ses-01_scans.tsv": "not named for the session of its folder",
+        "sub-001/ses-99/sub-001_ses-99_scans.tsv": "nothing of its session was measured",
+        "sub-002/ses-01/sub-002_ses-01_scans.tsv": "it cannot be read",
+        "sub-003/ses-01/sub-003_ses-01_scans.tsv": "the time of its session is known or not needed",
+    }
+    for subject, times in (("001", "n/a"), ("002", "n/a"), ("003", "2020-01-01T10:00:00")):
+        path = bids / f"sub-{subject}" / f"sub-{subject}_sessions.tsv"
+        path.write_text(f"session_id\tacq_time\nses-01\t{times}\nses-02\t{times}\n")
+        tables[f"sub-{subject}/{path.name}"] = ""
+    for name, reason in tables.items():
+        if name.endswith("_scans.tsv"):
+            time = "n/a" if reason.startswith("without") else "2020-01-01T10:00:00"
+            (bids / name).parent.mkdir(exist_ok=True)
+            (bids / name).write_text(SCANS.format(visit=1, time=time))
+    (bids / "sub-002/ses-01/sub-002_ses-01_scans.tsv").write_bytes(b"")
+    offers = [each for each in read(bids).offers if each.kind is OfferKind.TABLE]
+    assert {each.path: each.reason for each in offers if each.path in tables} == tables
+    assert {each.path for each in offers if each.path.endswith("_scans.tsv")} <= set(tables)
+
+
 def test_a_session_that_is_none_holds_for_the_participant(
     bids: Path,
     tidy: Folders,
