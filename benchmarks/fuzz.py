@@ -260,10 +260,15 @@ def results(folder: Path) -> dict[str, str]:
 
 
 def _threshold(
-    images: Mapping[str, Volume], threads: int, *, flip_averaging: bool = True
+    images: Mapping[str, Volume],
+    threads: int,
+    *,
+    flip_averaging: bool = True,
+    alone: Segmentation | None = None,
 ) -> Segmentation:
     """Segment without a network: the brain is what is bright, the thalami are its middle."""
     assert threads and flip_averaging
+    assert alone is None
     (image,) = images.values()
     data = np.asarray(image.data, dtype=np.float32)
     brain = data > (data.min() + data.max()) / 2
