@@ -101,8 +101,14 @@ def _scan_times(path: Path, remarks: Remarks) -> list[str] | None:
     except BadDataError as error:
         remarks.problem(path, str(error))
         return None
+    if rows and "acq_time" in rows[0] and "filename" not in rows[0]:
+        remarks.problem(path, f"{path} lacks the column 'filename'. Its acq_time is not used.")
+        return None
     times = [
-        row.get("acq_time", "n/a") for row in rows if row.get("filename", "").startswith("anat/")
+        row["acq_time"]
+        for row in rows
+        # Paths begin at the session, but also at the subject or with "./", and have either slash.
+        if "acq_time" in row and "anat" in row["filename"].replace("\\", "/").split("/")[:-1]
     ]
     return [time for time in times if not is_missing(time)]
 

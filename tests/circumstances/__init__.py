@@ -1,0 +1,1 @@
+"""What users have: each circumstance gives the values of the undisturbed input, or a sentence."""
