@@ -21,7 +21,7 @@ from bids_app.options import Folders
 from bids_app.participant.follow_up.acquisition import NO_AGENT, Acquisition, read_acquisition
 from bids_app.participant.follow_up.differences import Judgement, Pair, judge
 from bids_app.participant.follow_up.segmentations import Followed, Placed
-from bids_app.participant.follow_up.space import CommonSpace, brain_masks
+from bids_app.participant.follow_up.space import CommonSpace
 from bids_app.participant.follow_up.visits import VisitScan, natural
 from bids_app.segmentation.volumes import ThalamusVolumes
 
@@ -62,7 +62,6 @@ class Comparison:
 
 def compare_visits(space: CommonSpace, images: Placed, folders: Folders) -> Comparison:
     """Read how all images were acquired, and how well every two of one contrast fit."""
-    brains = brain_masks(space)
     acquisitions = {
         contrast: {scan: read_acquisition(scan, contrast, folders) for scan in of_contrast}
         for contrast, of_contrast in images.items()
@@ -70,7 +69,7 @@ def compare_visits(space: CommonSpace, images: Placed, folders: Folders) -> Comp
     pairs = {}
     for contrast, of_contrast in images.items():
         acquired = acquisitions[contrast]
-        correlation = _correlations(of_contrast, brains)
+        correlation = _correlations(of_contrast, space.brains)
         pairs[contrast] = {
             (first, later): Pair(
                 contrast=contrast,
@@ -214,10 +213,9 @@ def brain_changes(
     }
     volumes: dict[str, float] = {}
     if any(each.is_measurable for each in judgements.values()):
-        brains = brain_masks(space)
         scans = list(images[contrast])
         measured = parenchyma_volumes(
-            list(images[contrast].values()), [brains[scan] for scan in scans]
+            list(images[contrast].values()), [space.brains[scan] for scan in scans]
         )
         of_scan = dict(zip(scans, measured.tolist(), strict=True))
         volumes = {

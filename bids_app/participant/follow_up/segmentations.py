@@ -13,6 +13,7 @@ from bids_app.options import Rule
 from bids_app.participant.context import SessionContext
 from bids_app.participant.follow_up.space import (
     CommonSpace,
+    Heads,
     are_comparable,
     to_segment,
 )
@@ -48,12 +49,16 @@ class Followed:
     thalami: Mapping[VisitScan, Thalami]
 
 
-def follow_contrasts(space: CommonSpace, images: Placed, context: SessionContext) -> list[Followed]:
+def follow_contrasts(
+    space: CommonSpace, heads: Heads, images: Placed, context: SessionContext
+) -> list[Followed]:
     """Segment every contrast with every built-in method, then all at once; fuse the masks.
 
     Parameters
     ----------
     space : CommonSpace
+    heads : mapping of VisitScan to Segmentation
+        As `bids_app.participant.follow_up.space.align_visits` gives them.
     images : mapping of str to mapping of VisitScan to Volume
         As `bids_app.participant.follow_up.space.place_contrasts` gives them.
     context : SessionContext
@@ -68,11 +73,11 @@ def follow_contrasts(space: CommonSpace, images: Placed, context: SessionContext
     for method in segmenters(options):
         single = {}
         for contrast in (name for name in suffixes() if name in images):
-            result = _followed(space, method, (contrast,), images, context)
+            result = _followed(space, heads, method, (contrast,), images, context)
             if result is not None:
                 single[contrast] = result
         together = _segmented_at_once(single) if built_in(method).joint else ()
-        joint = _followed(space, method, together, images, context) if together else None
+        joint = _followed(space, heads, method, together, images, context) if together else None
         followed += [*single.values(), *([joint] if joint else [])]
         followed += _fused(method, single, options.ensembles)
     return followed
@@ -100,6 +105,7 @@ def _segmented_at_once(followed: Mapping[str, Followed]) -> tuple[str, ...]:
 
 def _followed(
     space: CommonSpace,
+    heads: Heads,
     method: str,
     contrasts: tuple[str, ...],
     images: Placed,
@@ -113,6 +119,7 @@ def _followed(
         None if not two sessions give a mask.
     """
     name = names.joint_contrast(contrasts)
+    segment = segmenters(context.options.methods)[method]
     segmented: dict[VisitScan, Segmentation] = {}
     for scan in space.scans:
         channels = {each: images[each][scan] for each in contrasts if scan in images[each]}
@@ -120,7 +127,12 @@ def _followed(
             continue
         context.progress(Stage.SEGMENT, f"{scan.anchor.path.name}, {name} with {method}")
         try:
-            segmented[scan] = _segmented(space, scan, method, channels, context)
+            if method == "thalnet" and contrasts == (space.contrast,):
+                segmented[scan] = heads[scan]
+                continue
+            brain = space.brains[scan].data != 0
+            scaled = {each: to_segment(each, image, brain) for each, image in channels.items()}
+            segmented[scan] = segment(scaled, context.threads)
         except BadDataError as error:
             context.notes.append(
                 f"{name} of {scan.session} gives no longitudinal mask by {method}: {error}"
@@ -139,22 +151,6 @@ def _followed(
 def _without_probabilities(thalami: Thalami) -> Thalami:
     """Reduce a segmentation to its labels: probabilities of all visits would fill the memory."""
     return Thalami(**{field.name: getattr(thalami, field.name) for field in fields(Thalami)})
-
-
-def _segmented(
-    space: CommonSpace,
-    scan: VisitScan,
-    method: str,
-    channels: Mapping[str, Volume],
-    context: SessionContext,
-) -> Segmentation:
-    """Segment the images of one scan, unless the alignment has done so."""
-    place = space.scans.index(scan)
-    if method == "thalnet" and tuple(channels) == (space.contrast,):
-        return space.heads[place]
-    brain = space.heads[place].brain_mask != 0
-    scaled = {name: to_segment(name, image, brain) for name, image in channels.items()}
-    return segmenters(context.options.methods)[method](scaled, context.threads)
 
 
 def _fused(method: str, followed: Mapping[str, Followed], rules: Sequence[Rule]) -> list[Followed]:

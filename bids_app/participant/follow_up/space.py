@@ -44,6 +44,9 @@ class SpacePlan:
     scans: tuple[VisitScan, ...]
 
 
+Heads = Mapping[VisitScan, Segmentation]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CommonSpace:
     """Scans of a subject's visits in the space half-way between them.
@@ -62,8 +65,8 @@ class CommonSpace:
         Brain masks on the grids of the scans.
     images : tuple of Volume
         Of that contrast, on the common grid.
-    heads : tuple of Segmentation
-        By thalnet, of these images.
+    brains : mapping of VisitScan to Volume
+        Brain masks on the common grid, by thalnet.
     """
 
     name: str
@@ -72,7 +75,7 @@ class CommonSpace:
     transforms: tuple[AffineArray, ...]
     masks: tuple[Volume, ...]
     images: tuple[Volume, ...]
-    heads: tuple[Segmentation, ...]
+    brains: Mapping[VisitScan, Volume]
 
 
 def plan_spaces(scans: Sequence[VisitScan]) -> list[SpacePlan]:
@@ -104,7 +107,7 @@ def plan_spaces(scans: Sequence[VisitScan]) -> list[SpacePlan]:
     ]
 
 
-def align_visits(plan: SpacePlan, context: SessionContext) -> CommonSpace:
+def align_visits(plan: SpacePlan, context: SessionContext) -> tuple[CommonSpace, Heads]:
     """Move the scans of all visits half-way between one another, all but those that cannot be.
 
     Parameters
@@ -115,7 +118,9 @@ def align_visits(plan: SpacePlan, context: SessionContext) -> CommonSpace:
 
     Returns
     -------
-    CommonSpace
+    space : CommonSpace
+    heads : mapping of VisitScan to Segmentation
+        Images of the first contrast, segmented by thalnet; as large as the images.
 
     Raises
     ------
@@ -140,7 +145,9 @@ def are_comparable(scans: Iterable[VisitScan]) -> bool:
     return len({scan.session for scan in scans}) > 1
 
 
-def _aligned(plan: SpacePlan, scans: Sequence[VisitScan], context: SessionContext) -> CommonSpace:
+def _aligned(
+    plan: SpacePlan, scans: Sequence[VisitScan], context: SessionContext
+) -> tuple[CommonSpace, Heads]:
     """Align the scans by one contrast, and segment their heads in the common space."""
     contrast = plan.contrasts[0]
     images, masks = [], []
@@ -158,25 +165,27 @@ def _aligned(plan: SpacePlan, scans: Sequence[VisitScan], context: SessionContex
         raise BadImageError(f"{error} Scans in order: {files}.", error.index) from error
     del images
     segment = segmenters(context.options.methods)["thalnet"]
-    heads = []
+    heads: dict[VisitScan, Segmentation] = {}
     for index, (scan, image, mask, transform) in enumerate(
         zip(scans, aligned.images, masks, aligned.transforms, strict=True)
     ):
         context.progress(Stage.SEGMENT, f"{scan.anchor.path.name}, {contrast} with thalnet")
         on_grid = resample(mask, image.grid.transformed(transform)) > 0.5
         try:
-            heads.append(segment({contrast: to_segment(contrast, image, on_grid)}, context.threads))
+            heads[scan] = segment({contrast: to_segment(contrast, image, on_grid)}, context.threads)
         except BadDataError as error:
             raise BadImageError(f"{scan.anchor.path}, aligned: {error}", index) from error
-    return CommonSpace(
+    affine = aligned.images[0].affine
+    space = CommonSpace(
         name=plan.name,
         contrast=contrast,
         scans=tuple(scans),
         transforms=aligned.transforms,
         masks=tuple(masks),
         images=aligned.images,
-        heads=tuple(heads),
+        brains={scan: Volume(head.brain_mask, affine) for scan, head in heads.items()},
     )
+    return space, heads
 
 
 def place_contrasts(
@@ -260,11 +269,3 @@ def to_segment(contrast: str, image: Volume, brain: npt.NDArray[np.bool_]) -> Vo
         return Volume(scaled_in_mask(image.data, brain), image.affine)
     except ValueError as error:
         raise BadDataError(f"{error}.") from error
-
-
-def brain_masks(space: CommonSpace) -> Mapping[VisitScan, Volume]:
-    """Return the brain masks of all scans on the common grid."""
-    return {
-        scan: Volume(head.brain_mask, image.affine)
-        for scan, head, image in zip(space.scans, space.heads, space.images, strict=True)
-    }

@@ -165,12 +165,13 @@ def follow_in_space(plan: SpacePlan, context: SessionContext) -> SpaceResults:
     BadDataError
         If not two visits can be aligned.
     """
-    space = align_visits(plan, context)
+    space, heads = align_visits(plan, context)
     images = place_contrasts(space, plan, context)
     comparison = compare_visits(space, images, context.options.folders)
     uncertain = [note.text for each in comparison.acquired for note in each.notes]
     context.notes.extend(text for text in dict.fromkeys(uncertain) if text not in context.notes)
-    followed = follow_contrasts(space, images, context)
+    followed = follow_contrasts(space, heads, images, context)
+    del heads  # their probabilities are as large as the images
     volumes, changes = [], []
     for each in followed:
         measured = measure_visits(each, space, comparison)
