@@ -241,8 +241,6 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
             "is best",
         ),
         "second": Column("Second", "Second of the pair"),
-        "n_first": Column("n of the first", "Values of the first"),
-        "n_second": Column("n of the second", "Values of the second"),
         "n_nonzero": Column("Non-zero pairs", "Pairs with a difference other than zero"),
         "median_difference": Column("Median difference", "Median of first minus second"),
         "difference": Column("Difference", "Difference of adjusted means, first minus second"),
@@ -267,13 +265,6 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         ),
         "mauchly_w": Column("Mauchly's W", "Mauchly's W, test of sphericity"),
         "mauchly_p": Column("p (Mauchly)", "p-value of Mauchly's test"),
-        "f_median": Column(
-            "F (median)", "F statistic, deviations from the median (Brown-Forsythe)"
-        ),
-        "p_median": Column("p (median)", "p-value of f_median"),
-        "p_median_adj": Column("Adjusted p (median)", "p_median, Bonferroni over the pairs"),
-        "f_mean": Column("F (mean)", "F statistic, deviations from the mean (Levene)"),
-        "p_mean": Column("p (mean)", "p-value of f_mean"),
         "sd_first": Column("SD of the first", "Within-subject SD of the first", "mL"),
         "sd_second": Column("SD of the second", "Within-subject SD of the second", "mL"),
         # Change

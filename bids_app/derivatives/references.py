@@ -63,8 +63,6 @@ REFERENCES = {
     "2002;17:825-841.",
     "kellner2016": "Kellner E, Dhital B, Kiselev VG, Reisert M. Gibbs-ringing artifact removal "
     "based on local subvoxel-shifts. Magn Reson Med 2016;76:1574-1581. doi:10.1002/mrm.26054",
-    "levene1960": "Levene H. Robust tests for equality of variances. In: Contributions to "
-    "Probability and Statistics. Stanford University Press, 1960:278-292.",
     "lewis2004": "Lewis EB, Fox NC. Correction of differential intensity inhomogeneity in "
     "longitudinal MR images. NeuroImage 2004;23:75-83. doi:10.1016/j.neuroimage.2004.04.030",
     "lin1989": "Lin LI. A concordance correlation coefficient to evaluate reproducibility. "
@@ -88,6 +86,7 @@ REFERENCES = {
     "doi:10.1007/s00330-022-09170-y",
     "patenaude2011": "Patenaude B, Smith SM, Kennedy DN, Jenkinson M. A Bayesian model of shape "
     "and appearance for subcortical brain segmentation. NeuroImage 2011;56:907-922.",
+    "pitman1939": "Pitman EJG. A note on normal correlation. Biometrika 1939;31:9-12.",
     "preibisch2009": "Preibisch C, Deichmann R. Influence of RF spoiling on the stability and "
     "accuracy of T1 mapping based on spoiled FLASH with varying flip angles. Magn Reson Med "
     "2009;61:125-135. doi:10.1002/mrm.21776",

@@ -35,6 +35,10 @@ _LEVENE_COLUMNS = [
     *("first", "second", "n_first", "n_second", "sd_first", "sd_second"),
     *("f_median", "p_median", "p_median_adj", "f_mean", "p_mean", "reason"),
 ]
+_PITMAN_COLUMNS = [
+    *("first", "second", "n", "sd_first", "sd_second", "r_between", "t", "df", "p", "p_adj"),
+    "reason",
+]
 CENTRES: tuple[Literal["median", "mean"], ...] = ("median", "mean")
 
 
@@ -225,3 +229,54 @@ def _levene_row(x: FloatArray, y: FloatArray) -> dict[str, object]:
         result = stats.levene(x, y, center=centre)
         row |= {f"f_{centre}": result.statistic, f"p_{centre}": result.pvalue}
     return row
+
+
+def pairwise_pitman_morgan(
+    pairs: Mapping[tuple[str, str], pd.DataFrame], procedure: Adjustment = "bonferroni"
+) -> pd.DataFrame:
+    """Compare the variances of paired samples by the test of Pitman and Morgan.
+
+    Equal variances make the sum and the difference of the two values of a pair uncorrelated,
+    whatever the correlation of the values. Tests for independent samples hardly ever reject where
+    it is high.
+
+    Parameters
+    ----------
+    pairs : mapping of (str, str) to DataFrame
+        By the two names: columns of these names, one row per pair; incomplete pairs are dropped.
+    procedure : {'bonferroni', 'fdr_bh'}
+        Adjustment of the p-values over all pairs of names.
+
+    Returns
+    -------
+    DataFrame
+        One row per pair of names: ``first``, ``second``, ``n`` pairs of values, ``sd_first``,
+        ``sd_second``, ``r_between`` (correlation of the values), ``t`` (positive if the first
+        varies more), ``df`` (n - 2), ``p``, ``p_adj``, ``reason``.
+
+    References
+    ----------
+    Pitman 1939, Biometrika 31:9-12; Morgan 1939, Biometrika 31:13-19.
+    """
+    rows: list[dict[str, object]] = []
+    for (first, second), values in pairs.items():
+        x, y = complete_cases(values[first], values[second])
+        rows.append({"first": first, "second": second, **_pitman_morgan_row(x, y)})
+    table = pd.DataFrame(rows, columns=_PITMAN_COLUMNS)
+    return table.assign(p_adj=adjust(table["p"], procedure=procedure))
+
+
+def _pitman_morgan_row(x: FloatArray, y: FloatArray) -> dict[str, object]:
+    row: dict[str, object] = {"n": x.size, "reason": ""}
+    if x.size < 4:
+        return row | {"reason": "fewer than four pairs"}
+    row |= {"sd_first": x.std(ddof=1), "sd_second": y.std(ddof=1)}
+    if is_constant(x - y) or is_constant(x + y):
+        return row | {"reason": "the values differ by a constant"}
+    if not (is_constant(x) or is_constant(y)):
+        row["r_between"] = stats.pearsonr(x, y).statistic
+    result = stats.pearsonr(x + y, x - y)
+    df = x.size - 2
+    with np.errstate(divide="ignore"):
+        t = result.statistic * np.sqrt(df / (1 - result.statistic**2))
+    return row | {"t": t, "df": df, "p": result.pvalue}

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import stats
 
 from bids_app.statistics import comparison, multiplicity
 from bids_app.statistics.samples import FloatArray
@@ -160,3 +161,47 @@ def test_levene_of_pairs_of_values_is_undefined() -> None:
     assert np.isnan(rows.loc[("a", "b"), "p_median"])
     assert rows.loc[("a", "c"), "reason"] == ""
     assert 0 < rows.loc[("a", "c"), "p_median"] < 1
+
+
+def test_pitman_morgan_by_hand() -> None:
+    """t from the ratio of variances F and the correlation: (F - 1)√(n - 2) / 2√(F (1 - r²))."""
+    rng = np.random.default_rng(3)
+    shared = rng.normal(size=30)
+    values = pd.DataFrame(
+        {"a": shared + rng.normal(0, 0.3, 30), "b": 1.5 * shared + rng.normal(0, 0.3, 30)}
+    )
+    values.loc[29, "b"] = np.nan
+    row = comparison.pairwise_pitman_morgan({("a", "b"): values}).iloc[0]
+    x, y = values.dropna().to_numpy().T
+    ratio, r = x.var() / y.var(), np.corrcoef(x, y)[0, 1]
+    t = (ratio - 1) * np.sqrt(27) / (2 * np.sqrt(ratio * (1 - r**2)))
+    assert (row["n"], row["df"]) == (29, 27)
+    assert row[["t", "r_between"]].tolist() == pytest.approx([t, r])
+    assert row["p"] == pytest.approx(2 * stats.t.sf(abs(t), 27))
+    assert row["sd_first"] == pytest.approx(x.std(ddof=1))
+
+
+@pytest.mark.parametrize(("ratio", "low", "high"), [(1.0, 0.03, 0.07), (1.3, 0.85, 1.0)])
+def test_variances_of_methods_on_the_same_scans(ratio: float, low: float, high: float) -> None:
+    """With errors that correlate by 0.9: the level is kept, and a ratio of 1.3 is found."""
+    rng = np.random.default_rng(4)
+    errors = rng.multivariate_normal([0, 0], [[1, 0.9], [0.9, 1]], (500, 40)) * [ratio, 1]
+    pairs = {
+        (f"a{n}", f"b{n}"): pd.DataFrame(e, columns=[f"a{n}", f"b{n}"])
+        for n, e in enumerate(errors)
+    }
+    p = comparison.pairwise_pitman_morgan(pairs)["p"]
+    assert low < (p < 0.05).mean() < high
+    if ratio > 1:
+        independent = [comparison.pairwise_levene(dict(each)) for each in list(pairs.values())[:50]]
+        assert np.mean([table["p_median"][0] < 0.05 for table in independent]) < 0.4
+
+
+def test_pitman_morgan_reasons() -> None:
+    flat, short = (
+        pd.DataFrame({"a": [1.0, 2, 3, 5], "b": [2.0, 3, 4, 6]}),
+        pd.DataFrame({"c": [1.0], "d": [1.0]}),
+    )
+    table = comparison.pairwise_pitman_morgan({("a", "b"): flat, ("c", "d"): short})
+    assert table["reason"].tolist() == ["the values differ by a constant", "fewer than four pairs"]
+    assert table["p_adj"].isna().all()

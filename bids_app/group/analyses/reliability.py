@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
-from bids_app.group.cohort import SESSION
+from bids_app.group.cohort import SCAN, SESSION
 from bids_app.group.models import prepare
 from bids_app.group.repeats import agents_of, kind_of_scan
 from bids_app.group.result import NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
-from bids_app.statistics.comparison import pairwise_levene
+from bids_app.statistics.comparison import pairwise_pitman_morgan
 from bids_app.statistics.reliability import (
     MeasurementError,
     calibrated_table,
@@ -49,29 +51,31 @@ def analyse(study: Study) -> Result:
             "models_corrected": _correction(study, repeats),
         },
         methods="Measurement error was estimated from repeat scans within a session and compared "
-        "between methods by Levene's test, and regression coefficients were corrected for it by "
-        "regression calibration.",
+        "between methods by the Pitman–Morgan test, and regression coefficients were corrected for "
+        "it by regression calibration.",
         findings="Within-subject standard deviation: "
         + ", ".join(f"{row.method} {row.within_sd:.3f} mL" for row in estimated.itertuples())
         + ".",
-        references=("levene1960", "opfer2022", "rosner1990"),
+        references=("pitman1939", "opfer2022", "rosner1990"),
     )
 
 
 def _comparison(repeats: pd.DataFrame) -> ResultTable:
     """Test whether the variance of repeat scans differs between methods."""
-    variances = {
-        str(name): within_contrasts(rows, "total_ml", SESSION)
-        for name, rows in repeats.groupby("segmentation", sort=False)
-    }
+    wide = repeats.pivot(index=SCAN, columns="segmentation", values="total_ml").reset_index()
+    names = list(dict.fromkeys(repeats["segmentation"].astype("str")))
+    pairs = {}
+    for pair in combinations(names, 2):
+        # The contrasts of both methods have to be those of the same scans.
+        scans = wide.dropna(subset=list(pair))
+        pairs[pair] = pd.DataFrame({name: within_contrasts(scans, name, SESSION) for name in pair})
     return ResultTable(
         "Measurement error compared between methods",
-        "Levene's test of the within-subject variances, deviations from the median and from the "
-        "mean; adjusted p: Bonferroni over the pairs. m scans of a session give m - 1 "
-        "independent values (Helmert contrasts). The test assumes independent methods: for "
-        "methods with similar errors in the same scans it is conservative.",
-        pairwise_levene(variances),
-        {"Centre": "median (Brown-Forsythe) by default, mean (Levene) in addition"},
+        "Pitman–Morgan test of equal within-subject variances in the same scans; adjusted p: "
+        "Bonferroni over the pairs. m scans of a session give m - 1 independent values (Helmert "
+        "contrasts).",
+        pairwise_pitman_morgan(pairs),
+        {"Test": "t of the correlation of sums and differences, n - 2 degrees of freedom"},
     )
 
 
