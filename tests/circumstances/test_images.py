@@ -66,8 +66,14 @@ INTENSITIES = {
 }
 
 
-@pytest.mark.parametrize("name", INTENSITIES)
-@pytest.mark.parametrize("kind", ["head", "brain"])
+# In a head in air the network has to be applied again, in a brain mostly not.
+_OF_HEADS = ("offset -1024", "z-score", "inverted", "unsigned, declared as signed", "hot voxel")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [*(("brain", name) for name in INTENSITIES), *(("head", name) for name in _OF_HEADS)],
+)
 def test_intensities(
     request: pytest.FixtureRequest, tmp_path: Path, measured: Measure, name: str, kind: str
 ) -> None:
@@ -109,6 +115,25 @@ def test_intensities_standardised_within_the_brain(
     values = measured(_write(tmp_path, data, brain.affine))
     assert values.kinds == [NoteKind.OFFSET]
     _agree(values, plain_brain, 0.97, 0.05)
+
+
+@pytest.mark.parametrize("bounds", [(0, 4095), (-0.5, 0.5)])
+def test_noise_around_a_ratio_of_images(
+    tmp_path: Path,
+    head: Volume,
+    plain: Measured,
+    measured: Measure,
+    bounds: tuple[float, float],
+) -> None:
+    """UNIT1 of an MP2RAGE: the air is noise of the range of the tissues."""
+    low, high = bounds
+    inside = binary_closing(np.pad(head.data > 150, 6), iterations=5)[6:-6, 6:-6, 6:-6]
+    noise = np.random.default_rng(0).uniform(0, 1, head.data.shape)
+    ratio = np.where(inside, head.data / head.data.max(), noise)
+    data = (low + (high - low) * ratio).astype(np.float32)
+    values = measured(_write(tmp_path, data, head.affine))
+    assert values.kinds[0] is NoteKind.NOISE
+    _agree(values, plain, 0.97, 0.03)
 
 
 def test_nan_around_the_brain(
