@@ -54,7 +54,7 @@ def offers_of(sessions: Sequence[Session], account: Account, options: Options) -
             session = by_labels.get((subject, label))
             if session is None:
                 continue
-            if folder not in ("anat", "fmap") and image not in _scans_of(session):
+            if folder not in ("anat", "fmap") and suffix not in _MEASURED:
                 others[f"{path.rpartition('/')[0]}/*_{suffix}"] += 1
                 continue
             offers.append(_offer(image, path, session, options.selection))

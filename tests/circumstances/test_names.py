@@ -110,7 +110,7 @@ CASES: dict[str, tuple[Build, dict[str, float], list[str]]] = {
             "sub-nested_T1w": WHOLE,
             "sub-runs_run-01_T1w": WHOLE,
         },
-        ["1 field map is not used", "2 scans are not used (another image has the same name)"],
+        ["1 field map is not used", "3 scans are not used (another image has the same name)"],
     ),
     "phase": (
         _phase,
