@@ -232,17 +232,25 @@ def alignment_overlay(
     spacing = _check(image, mask, voxel_size)
     _check(aligned, mask, voxel_size)
     brain = mask != 0
-    scaled = []
-    for part in (image, aligned):
-        (low, high), _ = _window(part[brain] if brain.any() else part)
-        # Not 0, which counts as background when the window is computed.
-        scaled.append(np.clip((part.astype(np.float32) - low) / (high - low), 0.01, 1))
     squares = [
-        (np.arange(size) * side // CHECKER_MM).astype(int)
+        (np.arange(size) * side // CHECKER_MM).astype(int) % 2 == 1
         for size, side in zip(image.shape, spacing, strict=True)
     ]
-    odd = sum(np.ix_(*squares)) % 2 == 1
-    return brain_overlay(np.where(odd, scaled[1], scaled[0]), brain, spacing)
+    across, up, through = np.meshgrid(*squares, indexing="ij", sparse=True)
+    first, second = (_scaled(part, brain) for part in (image, aligned))
+    np.copyto(first, second, where=across ^ up ^ through)
+    return brain_overlay(first, brain, spacing)
+
+
+def _scaled(image: npt.NDArray[Any], brain: npt.NDArray[np.bool_]) -> FloatArray:
+    """Scale the intensities of the brain to 0-1, clipped."""
+    (low, high), _ = _window(image[brain] if brain.any() else image)
+    # In place: whole images are large.
+    scaled: FloatArray = image.astype(np.float32)
+    scaled -= low
+    scaled /= high - low
+    # Not 0, which counts as background when the window is computed.
+    return np.clip(scaled, 0.01, 1, out=scaled)
 
 
 def _check(
