@@ -15,12 +15,39 @@ class Role(StrEnum):
     """What an image of a contrast is to a session.
 
     An ``ANCHOR`` can be the image that is measured, on whose grid all results lie; an ``OTHER``
-    image is aligned to it, and so is a ``MAP``, which is computed or read as a quantitative map.
+    image is aligned to it, and so is a ``MAP``, which is computed or read as a quantitative map. A
+    session without any anchor is measured on its map.
     """
 
     ANCHOR = "anchor"
     OTHER = "other"
     MAP = "map"
+
+
+class Weighting(StrEnum):
+    """Weighting of the image that is measured among those of a series.
+
+    Attributes
+    ----------
+    requirement : str
+        What the metadata have to give, for messages.
+    """
+
+    requirement: str
+
+    def __new__(cls, value: str, requirement: str) -> Weighting:
+        """Attach the requirement to the value."""
+        weighting = str.__new__(cls, value)
+        weighting._value_ = value
+        weighting.requirement = requirement
+        return weighting
+
+    T1 = (
+        "T1-weighted",
+        "the FlipAngle of two images or more without MT pulse, or one of at least twice the Ernst "
+        "angle with RepetitionTimeExcitation and an EchoTime of at most 0.01 s",
+    )
+    T2 = ("T2-weighted", "an EchoTime from 0.06 to 0.13 s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +67,9 @@ class Contrast:
         empty for a contrast that is never aligned to another.
     flirt : tuple of str
         The same for FLIRT, keys of ``bids_app.programs.flirt.STRATEGIES``.
-    series : bool
-        Whether its images are a series of which only the T1-weighted one can be measured, as
-        `bids_app.dataset.weighting` determines it.
+    series : Weighting or None
+        Weighting of the one image that can be measured where the images are a series, as
+        `bids_app.dataset.weighting` determines it; None where every image can be.
     scaled : bool
         Whether intensities are scaled within the brain before they are segmented, as Ibrahim et
         al. 2026 did with R1.
@@ -57,7 +84,7 @@ class Contrast:
     channel: str
     alignment: tuple[str, ...] = ()
     flirt: tuple[str, ...] = ()
-    series: bool = False
+    series: Weighting | None = None
     scaled: bool = False
     bright_fluid: bool = False
     remedy: str = ""
@@ -67,7 +94,9 @@ class Contrast:
 # measured on the first of these of which it has an image. T1w and FLAIR are acquired for reading
 # anatomy and nearly every session has one. UNIT1 (MP2RAGE) and the T1-weighted echo of a
 # quantitative acquisition are T1-weighted too, but noisier, and never in addition to another
-# anchor: their content reaches it as R1. T2w, often of thick slices, comes last.
+# anchor: their content reaches it as R1. MEGRE is the least T1-weighted of them. T2w, often of
+# thick slices, comes after them, then the T2-weighted echo of a multi-echo spin echo (MESE). R1
+# alone, from IRT1 or MP2RAGE without UNIT1 or as a finished map, is measured last.
 # R1 is aligned as in Ibrahim et al. 2026, section 2.5. Correlation suits R1, which rises with T1w;
 # in FLAIR it changes its sign between tissues, so that only mutual information is left.
 _TABLE = (
@@ -87,9 +116,10 @@ _TABLE = (
         "it to 0 with a mask of the head, or add the scanner's denoised image "
         "(rec-denoised_UNIT1).",
     ),
-    Contrast(suffix="MPM", role=Role.ANCHOR, channel="T1w", series=True),
-    Contrast(suffix="VFA", role=Role.ANCHOR, channel="T1w", series=True),
-    Contrast(suffix="MTS", role=Role.ANCHOR, channel="T1w", series=True),
+    Contrast(suffix="MPM", role=Role.ANCHOR, channel="T1w", series=Weighting.T1),
+    Contrast(suffix="VFA", role=Role.ANCHOR, channel="T1w", series=Weighting.T1),
+    Contrast(suffix="MTS", role=Role.ANCHOR, channel="T1w", series=Weighting.T1),
+    Contrast(suffix="MEGRE", role=Role.ANCHOR, channel="T1w", series=Weighting.T1),
     Contrast(
         suffix="T2w",
         role=Role.ANCHOR,
@@ -98,6 +128,7 @@ _TABLE = (
         flirt=("correlation",),
         bright_fluid=True,
     ),
+    Contrast(suffix="MESE", role=Role.ANCHOR, channel="T2w", series=Weighting.T2),
     Contrast(
         suffix="R1map",
         role=Role.MAP,
@@ -117,7 +148,7 @@ def suffixes(*roles: Role) -> tuple[str, ...]:
     Examples
     --------
     >>> suffixes(Role.ANCHOR)
-    ('T1w', 'FLAIR', 'UNIT1', 'MPM', 'VFA', 'MTS', 'T2w')
+    ('T1w', 'FLAIR', 'UNIT1', 'MPM', 'VFA', 'MTS', 'MEGRE', 'T2w', 'MESE')
     """
     return tuple(each.suffix for each in _TABLE if not roles or each.role in roles)
 

@@ -19,6 +19,7 @@ from examples.simulation import Subject, voxel_means
 
 Array = npt.NDArray[np.float32]
 Maps = Mapping[str, Array]
+Signal = Array | npt.NDArray[np.complex64]
 
 # Scanners store integers; amplitudes of this size lose nothing by rounding.
 _WATER = 4000.0
@@ -55,7 +56,7 @@ class MP2RAGEParameters:
     inversion_times: tuple[float, float] = (0.7, 2.5)
     flip_angles: tuple[float, float] = (4.0, 5.0)
     repetition_time_preparation: float = 5.0
-    repetition_time_excitation: float = 0.007
+    repetition_times_excitation: tuple[float, float] = (0.007, 0.007)
     shots: tuple[int, int] = (64, 64)
     inversion_efficiency: float = 0.96
 
@@ -205,12 +206,14 @@ def _cycle(
     transmit_field: Array | float,
 ) -> tuple[npt.NDArray[np.float64], list[npt.NDArray[np.float64]]]:
     """Magnetisation after one cycle, and the two signals at the centre of k-space."""
-    spacing = parameters.repetition_time_excitation
     before, after = parameters.shots
-    starts = [time - before * spacing for time in parameters.inversion_times]
+    spacings = parameters.repetition_times_excitation
     magnetisation = -parameters.inversion_efficiency * magnetisation
     clock, signals = 0.0, []
-    for start, flip_angle in zip(starts, parameters.flip_angles, strict=True):
+    for time, flip_angle, spacing in zip(
+        parameters.inversion_times, parameters.flip_angles, spacings, strict=True
+    ):
+        start = time - before * spacing
         angle = np.deg2rad(flip_angle) * np.asarray(transmit_field, dtype=np.float64)
         magnetisation = 1 + (magnetisation - 1) * np.exp((clock - start) / t1)
         decay = np.exp(-spacing / t1)
@@ -223,10 +226,18 @@ def _cycle(
     return 1 + (magnetisation - 1) * np.exp(rest / t1), signals
 
 
-def unit1(first: Array, second: Array) -> Array:
-    """Combine two signed images to the MP2RAGE ratio, -0.5 to 0.5; 0 where there is no signal."""
-    power = first**2 + second**2
-    ratio: Array = np.divide(first * second, power, out=np.zeros_like(power), where=power > 0)
+def inversion_recovery_signal(maps: Maps, inversion_time: float, repetition_time: float) -> Array:
+    """Magnitude of a spin echo a time (s) after an inversion that is 95 % complete."""
+    r1 = maps["R1map"].astype(np.float64)
+    recovery = 1 - 1.95 * np.exp(-inversion_time * r1) + 0.95 * np.exp(-repetition_time * r1)
+    return np.asarray(_WATER * maps["PDmap"] * np.abs(recovery), dtype=np.float32)
+
+
+def unit1(first: Signal, second: Signal) -> Array:
+    """Combine two signed or complex images to the MP2RAGE ratio, -0.5 to 0.5; 0 without signal."""
+    product = np.real(np.conj(first) * second)
+    power = np.abs(first) ** 2 + np.abs(second) ** 2
+    ratio: Array = np.divide(product, power, out=np.zeros_like(power), where=power > 0)
     return ratio
 
 

@@ -19,9 +19,11 @@ from examples.quantitative import (
     FlashProtocol,
     Maps,
     MP2RAGEParameters,
+    Signal,
     add_noise,
     draw_transmit_field,
     flash_echoes,
+    inversion_recovery_signal,
     mp2rage_signals,
     true_maps,
     unit1,
@@ -29,6 +31,10 @@ from examples.quantitative import (
 from examples.simulation import Subject
 
 Affine = npt.NDArray[np.float64]
+
+# Of Barral et al. 2010 (doi:10.1002/mrm.22497), in s.
+INVERSION_TIMES = (0.05, 0.4, 1.1, 2.5)
+_IR_REPETITION_TIME = 2.55
 
 _FLIP = {"PDw": 1, "T1w": 2, "MTw": 1}
 _FIELD_SIDE_MM = 4.0
@@ -134,36 +140,108 @@ def write_drawn_mpm(
     _write_json(truth.with_name(f"{stem}_desc-truth_R1map.json"), fields)
 
 
-def write_vfa(folder: Path, stem: str, maps: Maps, affine: Affine, field: Array | float) -> None:
-    """Write a variable flip angle acquisition with its JSON files."""
+def write_vfa(
+    folder: Path,
+    stem: str,
+    maps: Maps,
+    affine: Affine,
+    field: Array | float,
+    *,
+    noise: float = 0.0,
+) -> None:
+    """Write a variable flip angle acquisition with its JSON files; noise as in `write_mpm`."""
+    rng = np.random.default_rng(0)
     for number, protocol in enumerate(VFA, 1):
         path = folder / "anat" / f"{stem}_flip-{number}_VFA.nii.gz"
-        write_image(path, flash_echoes(maps, protocol, field)[0], affine)
+        echo = flash_echoes(maps, protocol, field)[0]
+        write_image(path, add_noise(echo, noise, rng) if noise else echo, affine)
         fields = {**_fields(protocol), "EchoTime": protocol.echo_times[0]}
         _write_json(path.with_name(f"{stem}_flip-{number}_VFA.json"), fields)
 
 
 def write_mp2rage(
-    folder: Path, stem: str, maps: Maps, affine: Affine, *, field: Array | float = 1.0
+    folder: Path,
+    stem: str,
+    maps: Maps,
+    affine: Affine,
+    *,
+    field: Array | float = 1.0,
+    noise: float = 0.0,
+    as_ratio: bool = False,
+    parts: bool = False,
+    parameters: MP2RAGEParameters | None = None,
 ) -> None:
-    """Write both inversion images and UNIT1 (0 to 4095) with their JSON files."""
-    parameters = MP2RAGEParameters()
-    signals = mp2rage_signals(maps, parameters, field)
+    """Write both inversion images and UNIT1 with their JSON files.
+
+    Parameters
+    ----------
+    folder, stem, maps, affine
+        As in `write_mpm`.
+    field : (X, Y, Z) float32 or float
+        Relative transmit field.
+    noise : float
+        SD in each channel; water has an amplitude of 4000. The ratio has it in air, too.
+    as_ratio : bool
+        Store the ratio itself, -0.5 to 0.5, with zeros in air, instead of integers from 0 to 4095.
+    parts : bool
+        Write magnitudes and phases (0 to 4095, with an offset that varies) instead of UNIT1, with
+        two echoes of the second inversion.
+    parameters : MP2RAGEParameters, optional
+    """
+    parameters = parameters or MP2RAGEParameters()
+    rng = np.random.default_rng(0)
+    signals: tuple[Signal, ...] = mp2rage_signals(maps, parameters, field)
+    if noise:
+        signals = tuple(_with_complex_noise(signal, noise, rng) for signal in signals)
     for number, signal in enumerate(signals):
         name = f"{stem}_inv-{number + 1}_MP2RAGE"
-        write_image(folder / "anat" / f"{name}.nii.gz", np.abs(signal), affine)
         fields = {
             "InversionTime": parameters.inversion_times[number],
             "FlipAngle": parameters.flip_angles[number],
             "RepetitionTimePreparation": parameters.repetition_time_preparation,
-            "RepetitionTimeExcitation": parameters.repetition_time_excitation,
+            "RepetitionTimeExcitation": parameters.repetition_times_excitation[number],
             "NumberShots": list(parameters.shots),
             "MagneticFieldStrength": 3,
         }
         _write_json(folder / "anat" / f"{name}.json", fields)
-    stored = np.rint((unit1(*signals) + 0.5) * 4095).astype(np.int16)
+        if parts:
+            _write_parts(folder / "anat", name, signal, affine)
+        else:
+            write_image(folder / "anat" / f"{name}.nii.gz", np.abs(signal), affine)
+    if parts:
+        return
+    ratio = unit1(*signals)
+    if as_ratio:
+        stored = np.where(maps["PDmap"] > 0, ratio, np.float32(0))
+    else:
+        stored = np.rint((ratio + 0.5) * 4095).astype(np.int16)
     write_image(folder / "anat" / f"{stem}_UNIT1.nii.gz", stored, affine)
     _write_json(folder / "anat" / f"{stem}_UNIT1.json", {"MagneticFieldStrength": 3})
+
+
+def _write_parts(folder: Path, name: str, signal: Signal, affine: Affine) -> None:
+    """Write magnitude and phase of an inversion image, the second inversion in two echoes."""
+    offset = np.linspace(0, 9, signal.shape[0])[:, None, None]
+    turns = (np.angle(signal) + offset) / (2 * np.pi) % 1
+    for echo in ("_echo-1", "_echo-2") if "inv-2" in name else ("",):
+        stem = name.replace("_inv-", f"{echo}_inv-").removesuffix("_MP2RAGE")
+        decayed = np.abs(signal) * (0.6 if echo == "_echo-2" else 1.0)
+        write_image(folder / f"{stem}_part-mag_MP2RAGE.nii.gz", decayed, affine)
+        phase = np.floor(4096 * turns).astype(np.int16)
+        write_image(folder / f"{stem}_part-phase_MP2RAGE.nii.gz", phase, affine)
+
+
+def write_inversion_recovery(
+    folder: Path, stem: str, maps: Maps, affine: Affine, *, noise: float = 0.0
+) -> None:
+    """Write an inversion recovery (IRT1) with its JSON files; noise as in `write_mpm`."""
+    rng = np.random.default_rng(0)
+    for number, time in enumerate(INVERSION_TIMES, 1):
+        signal = inversion_recovery_signal(maps, time, _IR_REPETITION_TIME)
+        path = folder / "anat" / f"{stem}_inv-{number}_IRT1.nii.gz"
+        write_image(path, add_noise(signal, noise, rng) if noise else signal, affine)
+        fields = {"InversionTime": time, "RepetitionTimeExcitation": _IR_REPETITION_TIME}
+        _write_json(path.with_name(f"{stem}_inv-{number}_IRT1.json"), fields)
 
 
 def write_transmit_field(folder: Path, stem: str, field: Array, affine: Affine) -> None:
@@ -187,6 +265,11 @@ def write_image(path: Path, data: npt.NDArray[np.generic], affine: Affine) -> No
     image.set_qform(affine, code="scanner")
     image.set_sform(affine, code="scanner")
     nib.save(image, path)
+
+
+def _with_complex_noise(signal: Signal, deviation: float, rng: np.random.Generator) -> Signal:
+    real, imaginary = rng.standard_normal((2, *signal.shape), np.float32)
+    return np.asarray(signal + np.float32(deviation) * (real + 1j * imaginary), np.complex64)
 
 
 def _fields(protocol: FlashProtocol) -> dict[str, object]:

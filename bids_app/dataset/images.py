@@ -58,9 +58,27 @@ def read_scan(path: Path) -> ReadImage:
         As `read_image`.
     """
     stored = _stored(path)
-    normalised = normalise(stored.volume.data)
-    notes = (*stored.notes, *_intensity_notes(path, normalised))
-    return ReadImage(_narrow(path, replace(stored.volume, data=normalised.data)), notes)
+    return as_scan(path, stored.volume, stored.notes)
+
+
+def as_scan(path: Path, volume: Volume, notes: tuple[Note, ...] = ()) -> ReadImage:
+    """Normalise the intensities of an image, and add to its notes what was done.
+
+    Parameters
+    ----------
+    path : Path
+        Named in the notes.
+    volume : Volume
+        (X, Y, Z), finite.
+    notes : tuple of Note
+
+    Returns
+    -------
+    ReadImage
+    """
+    normalised = normalise(volume.data)
+    narrow = _narrow(path, replace(volume, data=normalised.data))
+    return ReadImage(narrow, (*notes, *_intensity_notes(path, normalised)))
 
 
 def _intensity_notes(path: Path, normalised: Normalised) -> tuple[Note, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +15,8 @@ from bids_app.dataset.layout import images_by_subject, is_readable, layouts_of, 
 from bids_app.dataset.metadata import INGREDIENT, Sidecars
 from bids_app.dataset.names import LABEL, entities_of, of_result, ordered, parse_name
 from bids_app.dataset.notes import Note, NoteKind
-from bids_app.dataset.weighting import t1_weighted
+from bids_app.dataset.skipped import skipped_sentence
+from bids_app.dataset.weighting import weighted
 from bids_app.errors import (
     Cause,
     MissingInputError,
@@ -54,12 +54,15 @@ class Scan:
         Short entity names and values, ``sub`` and ``ses`` included, in BIDS order.
     ingredient : str or None
         Contrast agent by its JSON files.
+    dataset : str
+        ``raw``, or the name under which its derivative was given.
     """
 
     path: Path
     contrast: str
     entities: tuple[tuple[str, str], ...]
     ingredient: str | None = None
+    dataset: str = "raw"
 
     @property
     def name(self) -> str:
@@ -70,6 +73,11 @@ class Scan:
     def session(self) -> str | None:
         """Label of ``ses-``; None without session."""
         return dict(self.entities).get("ses")
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it is a map that is measured for want of another image."""
+        return CONTRASTS[self.contrast].role is Role.MAP
 
     @property
     def contrast_agent(self) -> str | None:
@@ -256,7 +264,7 @@ def _sessions_of(
         for contrast in _SERIES:
             preferred = _ANCHORS[: _ANCHORS.index(contrast)]
             if not any(of_session[each] for each in preferred):
-                of_session[contrast] = _weighted(images[contrast], label, sidecars)
+                of_session[contrast] = _weighted(contrast, images[contrast], label, sidecars)
         session = _session(subject, label, of_session, baseline)
         about = (note for note in notes if _session_of(Path(note.path), folder) == label)
         session = replace(session, notes=(*about, *session.notes))
@@ -297,10 +305,15 @@ def _scans_of(
     return scans, notes
 
 
-def _weighted(images: Iterable[Path], label: str | None, sidecars: Sidecars) -> list[Scan]:
-    """Describe the T1-weighted ones among a subject's images of one suffix and session."""
+def _weighted(
+    contrast: str, images: Iterable[Path], label: str | None, sidecars: Sidecars
+) -> list[Scan]:
+    """Describe the images with the series' weighting among a subject's images and one session."""
+    weighting = CONTRASTS[contrast].series
+    if weighting is None:
+        return []
     of_session = [path for path in images if _session_of(path, sidecars.root) == label]
-    return [_scan(path, sidecars) for path in t1_weighted(of_session, sidecars)]
+    return [_scan(path, sidecars) for path in weighted(of_session, sidecars, weighting)]
 
 
 def _baseline(scans: Sequence[Scan]) -> Choice[Scan] | None:
@@ -409,22 +422,13 @@ def _no_anchor(
     for folder in (bids_dir / session.folder, bids_dir / session.folder / "anat"):
         if folder.is_dir() and not is_readable(folder):
             return _denied(folder)
-    *suffix, last = _ANCHORS
-    text = f"No {', '.join(suffix)} or {last} image: searched {session.folder}/anat/*.nii[.gz]"
     filters = {
         contrast.lower(): dict(entities)
         for contrast, entities in _filters(_ANCHORS, selection).items()
         if entities
     }
-    if filters:
-        text += f" with the filter {json.dumps(filters, default=str)}"
-    contrasts = sorted({parse_name(image.name).suffix for image in present})
-    text += f"; found {', '.join(contrasts) or 'no image at all'}."
-    if not set(_SERIES).isdisjoint(contrasts):
-        text += (
-            f" To measure {', '.join(_SERIES)}, the JSON files have to give the FlipAngle of two "
-            "images or more without MT pulse."
-        )
+    found = (parse_name(image.name).suffix for image in present)
+    text = skipped_sentence(session.folder.as_posix(), found, filters)
     return Problem(Cause.NO_ANCHOR, text)
 
 

@@ -17,7 +17,9 @@ from bids_app.options import Folders
 
 # Name under which existing quantitative maps are given: -d qmri=PATH.
 DERIVATIVE = "qmri"
-_SUFFIXES = ("MPM", "VFA", "MP2RAGE", "UNIT1", "R1map", "T1map", "TB1map")
+_SUFFIXES = ("MPM", "VFA", "MP2RAGE", "UNIT1", "IRT1", "R1map", "T1map", "TB1map")
+# Parts of images of these suffixes: without UNIT1, an MP2RAGE is combined from its phases.
+_PARTS = {"MP2RAGE": ("mag", "phase")}
 # Maps in other spaces, such as that of a template, are not measurements of the session.
 _SPACES = (None, "orig", "T1w")
 
@@ -138,8 +140,8 @@ def find_sources(
     Returns
     -------
     tuple of SourceImage
-        Those of the derivative first, each dataset sorted by path. Phase, real and imaginary
-        parts are excluded.
+        Those of the derivative first, each dataset sorted by path. Phases are excluded, except
+        those of MP2RAGE, as are real and imaginary parts.
     """
     roots = {"raw": folders.bids_dir}
     if DERIVATIVE in folders.derivatives:
@@ -149,26 +151,27 @@ def find_sources(
         sidecars = Sidecars(root)
         folder = root / session.folder
         named = [path for kind in ("anat", "fmap") for path in (folder / kind).glob("*.nii*")]
-        paths, passed_by = usable(
-            path for path in named if parse_name(path.name).suffix in _SUFFIXES
-        )
+        possible = [path for path in named if is_source(*parse_name(path.name))]
+        magnitudes, passed_by = usable(possible)
         for note in passed_by:
             # Phase images are usual in addition to the magnitudes.
             if copies is not None and note.kind is NoteKind.CHOICE:
                 copies[_place(Path(note.path), dataset, root)] = note
-        for path in paths:
+        phases = [
+            path for path in possible if parse_name(path.name).entities.get("part") == "phase"
+        ]
+        for path in (*magnitudes, *sorted(phases)):
             entities, suffix = parse_name(path.name)
-            if is_source(entities, suffix):
-                images.append(
-                    SourceImage(
-                        path=path,
-                        dataset=dataset,
-                        root=root,
-                        entities=entities,
-                        suffix=suffix,
-                        sidecars=sidecars.of(path),
-                    )
+            images.append(
+                SourceImage(
+                    path=path,
+                    dataset=dataset,
+                    root=root,
+                    entities=entities,
+                    suffix=suffix,
+                    sidecars=sidecars.of(path),
                 )
+            )
     return tuple(images)
 
 
@@ -181,7 +184,7 @@ def is_source(entities: Mapping[str, str], suffix: str) -> bool:
     """Whether an image, by its name, is one from which maps can be made."""
     return (
         suffix in _SUFFIXES
-        and entities.get("part", "mag") == "mag"
+        and entities.get("part", "mag") in _PARTS.get(suffix, ("mag",))
         and entities.get("space") in _SPACES
     )
 

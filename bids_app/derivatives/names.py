@@ -215,8 +215,8 @@ def uri(path: PurePosixPath) -> str:
 
 
 def raw_uri(scan: Scan) -> str:
-    """Return the BIDS URI of a raw scan."""
-    return f"bids:raw:{_folder(scan.name) / scan.path.name}"
+    """Return the BIDS URI of the file of a scan."""
+    return f"bids:{scan.dataset}:{_folder(scan.name) / scan.path.name}"
 
 
 def contrast_agent_of(source: object, sidecar: Mapping[str, object]) -> str | None:

@@ -13,6 +13,9 @@ REFERENCES = {
     "baniasadi2023": "Baniasadi M, Petersen MV, Gonçalves J, et al. DBSegment: fast and robust "
     "segmentation of deep brain structures considering domain generalization. Hum Brain Mapp "
     "2023;44:762-778.",
+    "barral2010": "Barral JK, Gudmundson E, Stikov N, Etezadi-Amoli M, Stoica P, Nishimura DG. A "
+    "robust methodology for in vivo T1 mapping. Magn Reson Med 2010;64:1057-1067. "
+    "doi:10.1002/mrm.22497",
     "bautista2021": "Bautista T, O'Muircheartaigh J, Hajnal JV, Tournier JD. Removal of Gibbs "
     "ringing artefacts for 3D acquisitions using subvoxel shifts. Proc ISMRM 2021;29:3535.",
     "benjamini1995": "Benjamini Y, Hochberg Y. Controlling the false discovery rate: a practical "

@@ -119,6 +119,12 @@ class Step(StrEnum):
         "R1 was computed from MP2RAGE by its sequence equations (Marques et al. 2010).",
         "marques2010",
     )
+    INVERSION_RECOVERY = (
+        "inversion recovery",
+        "T1 was fitted to magnitudes at several inversion times with restored polarity (Barral et "
+        "al. 2010).",
+        "barral2010",
+    )
     MEASURED_FIELD = (
         "measured transmit field",
         "R1 was corrected with a measured transmit field map.",

@@ -33,6 +33,7 @@ from bids_app.launch.job_array import Ending
 from bids_app.options import Options
 from bids_app.participant.cost import Cost, predict_series, predict_sessions
 from bids_app.participant.follow_up.visits import expected_visits, longitudinal_series
+from bids_app.participant.map_anchor import with_map_anchors
 from bids_app.participant.offers import known_kinds, offers_of
 from bids_app.run.records import read_records
 from bids_app.run.tables import update_tables, write_tables
@@ -126,7 +127,8 @@ def _planned(options: Options) -> list[job_array.Labels]:
     if not options.selection.skip_bids_validation:
         check_dataset(options.folders.bids_dir)
     account = Account(options.folders.bids_dir)
-    every = index_sessions(options.folders.bids_dir, options.selection, account)
+    indexed = index_sessions(options.folders.bids_dir, options.selection, account)
+    every = with_map_anchors(indexed, options.folders)
     offers = offers_of(every, account, options)
     sys.stderr.write("".join(f"{line}\n" for line in lines(offers)))
     sessions = [session for session in every if session.problem is None]
@@ -189,7 +191,8 @@ def _predicted(options: Options, labels: Sequence[job_array.Labels], cpus: int) 
     requested = set(labels)
     subjects = tuple(dict.fromkeys(subject for subject, _ in labels))
     selection = replace(options.selection, participant_labels=subjects)
-    sessions = index_sessions(options.folders.bids_dir, selection)
+    indexed = index_sessions(options.folders.bids_dir, selection)
+    sessions = with_map_anchors(indexed, options.folders)
     predicted = predict_sessions(sessions, cpus, options)
     costs = []
     for subject, visits in groupby(sessions, key=lambda session: session.subject):

@@ -4,117 +4,31 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 from bids_app.dataset.choice import ANOTHER, MEANT, UNKNOWN, Candidate, Choice, choose
 from bids_app.dataset.names import SERIES_ENTITIES, comparable
 from bids_app.dataset.sources import DERIVATIVE, SourceImage
 from bids_app.errors import BadDataError, MissingInputError, ThalbidsError
-from bids_app.qmri.mp2rage import MP2RAGEProtocol
+from bids_app.participant.acquisition_types import (
+    MP2RAGE,
+    Acquisition,
+    EchoSeries,
+    InversionRecovery,
+    MultiParameterMapping,
+    RelaxationMap,
+    VariableFlipAngle,
+    shared_entities,
+)
+from bids_app.participant.inversion import LONGEST_EXCITATION, inversion_recovery, mp2rage
 from bids_app.qmri.spoiled_gradient_echo import Excitation
 
 # Entities that may distinguish images of one acquisition, or acquisitions (see `_split`).
 _AMBIGUOUS = {"MPM": ("acq",), "VFA": ("acq",), "MP2RAGE": ("acq", "rec")}
-# The longest plausible times, in s; larger values are milliseconds.
+# The longest plausible echo time, in s; larger values are milliseconds.
 _LONGEST_ECHO = 0.2
-_LONGEST_EXCITATION = 1.0
-_LONGEST_PREPARATION = 30.0
 
 
-@dataclass(frozen=True)
-class EchoSeries:
-    """The echoes of one spoiled gradient echo.
-
-    Attributes
-    ----------
-    images : tuple of SourceImage
-        In the order of echo time.
-    echo_times : tuple of float
-        In s.
-    excitation : Excitation
-    """
-
-    images: tuple[SourceImage, ...]
-    echo_times: tuple[float, ...]
-    excitation: Excitation
-
-
-@dataclass(frozen=True)
-class _Named:
-    """An acquisition with the entities that all its images share.
-
-    Attributes
-    ----------
-    name : str
-        These entities, as in file names.
-    choices : tuple of str
-        Which images were chosen among several, and why.
-    """
-
-    name: str
-    choices: tuple[str, ...] = field(default=(), kw_only=True)
-    kind: ClassVar[str]
-
-    @property
-    def title(self) -> str:
-        """How messages call it, for example ``sub-01_ses-01_MPM``."""
-        return f"{self.name}_{self.kind}"
-
-
-@dataclass(frozen=True)
-class MultiParameterMapping(_Named):
-    """PD-, T1- and, where there is one, MT-weighted multi-echo series (BIDS suffix MPM)."""
-
-    kind = "MPM"
-    pd_weighted: EchoSeries
-    t1_weighted: EchoSeries
-    mt_weighted: EchoSeries | None
-    transmit_field: SourceImage | None
-
-    @property
-    def series(self) -> tuple[EchoSeries, ...]:
-        """Those that there are, MT-weighted last."""
-        every = (self.pd_weighted, self.t1_weighted, self.mt_weighted)
-        return tuple(each for each in every if each is not None)
-
-
-@dataclass(frozen=True)
-class VariableFlipAngle(_Named):
-    """Spoiled gradient echoes that differ in flip angle alone (BIDS suffix VFA)."""
-
-    kind = "VFA"
-    series: tuple[EchoSeries, ...]
-    transmit_field: SourceImage | None
-
-
-@dataclass(frozen=True)
-class MP2RAGE(_Named):
-    """The combined image (UNIT1), both inversion images, and the protocol."""
-
-    kind = "MP2RAGE"
-    ratio: SourceImage
-    first: SourceImage
-    second: SourceImage
-    protocol: MP2RAGEProtocol
-    transmit_field: SourceImage | None
-
-
-@dataclass(frozen=True)
-class RelaxationMap(_Named):
-    """A finished R1map or T1map."""
-
-    kind = "R1map or T1map"
-    image: SourceImage
-    transmit_field: ClassVar[None] = None
-
-    @property
-    def title(self) -> str:
-        """Name of its file."""
-        return self.image.path.name
-
-
-Acquisition = MultiParameterMapping | VariableFlipAngle | MP2RAGE | RelaxationMap
 _Build = Callable[[str, Sequence[SourceImage], SourceImage | None], Acquisition]
 
 
@@ -126,8 +40,8 @@ class Acquisitions:
     ----------
     usable : tuple of Acquisition
         Those that R1 can be computed from, in order of preference: what was given as a derivative;
-        then multi-parameter mapping, MP2RAGE and variable flip angles; then maps computed by the
-        scanner.
+        then multi-parameter mapping, MP2RAGE, variable flip angles and inversion recovery; then
+        maps computed by the scanner.
     problems : tuple of str
         Why others cannot be used.
     unusable : tuple of SourceImage
@@ -177,7 +91,11 @@ def acquisitions_of(sources: Iterable[SourceImage]) -> Acquisitions:
 def images_of(acquisition: Acquisition) -> tuple[SourceImage, ...]:
     """List the images that R1 depends on; of the first inversion of an MP2RAGE, the metadata."""
     if isinstance(acquisition, MP2RAGE):
-        return (acquisition.ratio, acquisition.first, acquisition.second)
+        ratio = acquisition.ratio
+        combined = ratio if isinstance(ratio, tuple) else (ratio,)
+        return (*combined, acquisition.first, acquisition.second)
+    if isinstance(acquisition, InversionRecovery):
+        return acquisition.images
     if isinstance(acquisition, RelaxationMap):
         return (acquisition.image,)
     return tuple(image for each in acquisition.series for image in each.images)
@@ -239,17 +157,8 @@ def _is_complete(images: Sequence[SourceImage]) -> bool:
 
 def _common_name(images: Sequence[SourceImage]) -> str:
     """Join the entities that all images share, as in file names."""
-    shared, excluded = _shared(images), (*SERIES_ENTITIES, "space")
+    shared, excluded = shared_entities(images), (*SERIES_ENTITIES, "space")
     return "_".join(f"{key}-{label}" for key, label in shared.items() if key not in excluded)
-
-
-def _shared(images: Sequence[SourceImage]) -> dict[str, str]:
-    first, *others = (image.entities for image in images)
-    return {
-        key: label
-        for key, label in first.items()
-        if all(other.get(key) == label for other in others)
-    }
 
 
 def _transmit_field(
@@ -258,7 +167,7 @@ def _transmit_field(
     """Choose the B1+ map of some images, preferably one that was given as a derivative."""
     fields = [image for image in sources if image.suffix == "TB1map"]
     given = [image for image in fields if image.dataset == DERIVATIVE]
-    target = _shared(images)
+    target = shared_entities(images)
     candidates = [
         Candidate(item=image, path=image.path, intent=_intent(image, images), target=target)
         for image in given or fields
@@ -361,63 +270,8 @@ def _excitation(image: SourceImage) -> Excitation:
     flip_angle = image.number("FlipAngle")
     if flip_angle > 90:
         raise BadDataError(f"{image.path.name}: a FlipAngle of {flip_angle:g} is above 90 degrees.")
-    time = image.seconds("RepetitionTimeExcitation", "RepetitionTime", at_most=_LONGEST_EXCITATION)
+    time = image.seconds("RepetitionTimeExcitation", "RepetitionTime", at_most=LONGEST_EXCITATION)
     return Excitation(flip_angle, time)
-
-
-def _mp2rage(name: str, images: Sequence[SourceImage], field: SourceImage | None) -> MP2RAGE:
-    ratios = [image for image in images if image.suffix == "UNIT1"]
-    inversions: dict[str | None, list[SourceImage]] = defaultdict(list)
-    for image in images:
-        if image not in ratios:
-            inversions[comparable(image.entities).get("inv")].append(image)
-    if not ratios:
-        raise MissingInputError(
-            f"{name} has no UNIT1 image; the polarity is lost in the magnitudes alone."
-        )
-    if not {"1", "2"} <= inversions.keys():
-        raise MissingInputError(
-            f"{name} has a UNIT1 image, but not both inv-1 and inv-2 MP2RAGE images."
-        )
-    one, two = (
-        choose(
-            [Candidate(item=image, path=image.path) for image in inversions[label]],
-            f"inv-{label} images",
-        )
-        for label in ("1", "2")
-    )
-    first, second = one.chosen, two.chosen
-    target = _shared([first, second])
-    ratio = choose(
-        [Candidate(item=each, path=each.path, target=target) for each in ratios], "UNIT1 images"
-    )
-    sentences = tuple(choice.sentence for choice in (ratio, one, two) if choice.sentence)
-    longest = _LONGEST_PREPARATION
-    times = [image.seconds("InversionTime", at_most=longest) for image in (first, second)]
-    try:
-        protocol = MP2RAGEProtocol(
-            inversion_times=(times[0], times[1]),
-            flip_angles=(first.number("FlipAngle"), second.number("FlipAngle")),
-            repetition_time_preparation=first.seconds(
-                "RepetitionTimePreparation", "RepetitionTime", at_most=longest
-            ),
-            repetition_time_excitation=first.seconds(
-                "RepetitionTimeExcitation", at_most=_LONGEST_EXCITATION
-            ),
-            shots=_shots(first),
-        )
-    except ValueError as error:
-        raise BadDataError(f"{name}: {error}") from error
-    return MP2RAGE(name, ratio.chosen, first, second, protocol, field, choices=sentences)
-
-
-def _shots(image: SourceImage) -> tuple[int, int]:
-    """Pulses before and after the centre of k-space: NumberShots is their sum or the pair."""
-    shots = image.metadata.get("NumberShots")
-    if isinstance(shots, list) and len(shots) == 2 and all(isinstance(n, int) for n in shots):
-        return shots[0], shots[1]
-    total = int(image.number("NumberShots"))
-    return total // 2, total - total // 2
 
 
 def _relaxation_map(
@@ -429,12 +283,13 @@ def _relaxation_map(
 _BUILDERS: dict[str, _Build] = {
     "MPM": _multi_parameter_mapping,
     "VFA": _variable_flip_angle,
-    "MP2RAGE": _mp2rage,
+    "MP2RAGE": mp2rage,
+    "IRT1": inversion_recovery,
     "R1map": _relaxation_map,
     "T1map": _relaxation_map,
 }
 # What was given as a derivative was meant to be used; a scanner's own map comes last.
 _PREFERENCE: dict[str, tuple[str, ...]] = {
-    DERIVATIVE: ("R1map", "T1map", "MPM", "MP2RAGE", "VFA"),
-    "raw": ("MPM", "MP2RAGE", "VFA", "R1map", "T1map"),
+    DERIVATIVE: ("R1map", "T1map", "MPM", "MP2RAGE", "VFA", "IRT1"),
+    "raw": ("MPM", "MP2RAGE", "VFA", "IRT1", "R1map", "T1map"),
 }

@@ -79,7 +79,8 @@ def read_other_contrasts(
         others.append(OtherContrast(scan.contrast, image, source, scan.contrast_agent, scan))
     for item in maps:
         contrast = CONTRASTS.get(item.quantity)
-        if contrast is not None and contrast.role is Role.MAP:
+        is_measured = any(scan.is_map for scan in session.anchors)
+        if contrast is not None and contrast.role is Role.MAP and not is_measured:
             source = names.uri(names.quantitative_map(item.name, item.quantity))
             agent = names.contrast_agent_of(source, item.sidecar)
             others.append(OtherContrast(item.quantity, item.volume, source, agent))

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 import numpy as np
 
-from bids_app.dataset.images import ReadImage, read_image, read_magnitude
+from bids_app.dataset.images import read_image, read_magnitude
 from bids_app.dataset.inputs import Offer
 from bids_app.dataset.metadata import INGREDIENT
 from bids_app.dataset.notes import Note
@@ -16,20 +16,19 @@ from bids_app.dataset.sources import SourceImage
 from bids_app.derivatives.results import QuantitativeMap
 from bids_app.derivatives.steps import Step
 from bids_app.errors import BadDataError, ThalbidsError
-from bids_app.images.geometry import same_grid
-from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Maps
-from bids_app.participant.acquisitions import (
+from bids_app.participant.acquisition_images import Images, on_one_grid, read_series
+from bids_app.participant.acquisition_types import (
     MP2RAGE,
     Acquisition,
     EchoSeries,
+    InversionRecovery,
     MultiParameterMapping,
     RelaxationMap,
     VariableFlipAngle,
-    acquisitions_of,
-    images_of,
 )
+from bids_app.participant.acquisitions import acquisitions_of, images_of
 from bids_app.participant.offers import kind_of_source
 from bids_app.participant.transmit_field import (
     NOMINAL,
@@ -39,17 +38,19 @@ from bids_app.participant.transmit_field import (
 )
 from bids_app.qmri.arrays import FloatArray, Mask, within_limits
 from bids_app.qmri.estatics import Decay, estatics
-from bids_app.qmri.mp2rage import polarity_is_inverted, r1_from_ratio, ratio_from_scanner
+from bids_app.qmri.inversion_recovery import r1_from_inversion_times
+from bids_app.qmri.mp2rage import (
+    polarity_is_inverted,
+    r1_from_ratio,
+    ratio_from_phases,
+    ratio_from_scanner,
+)
 from bids_app.qmri.spoiled_gradient_echo import mt_saturation, r1_and_amplitude
 from bids_app.qmri.spoiling import correct_spoiling
 from bids_app.qmri.units import check_r1, r1_in_per_second
 from bids_app.qmri.unringing import unring
 from bids_app.qmri.variable_flip_angle import r1_from_flip_angles
 
-# A smaller share of the brain in common with the anatomical scan means another position or person.
-_LEAST_OVERLAP = 0.2
-# A larger share of negative voxels in the brain cannot be noise.
-_MOST_NEGATIVE = 0.01
 _MANY_UNDETERMINED = 0.05
 
 _UNITS = {"R1map": "1/s", "R2starmap": "1/s", "MTsat": "percent", "PDmap": "arbitrary"}
@@ -134,8 +135,10 @@ def _inputs(
             reason = "R1 is from other images"
         elif used.transmit_field is not None:
             reason = "another transmit field map is"
-        else:
+        elif isinstance(used, RelaxationMap):
             reason = "R1 is from a finished map"
+        else:
+            reason = "R1 does not depend on it"
         offers.append(Offer(image.place, kind_of_source(image.place), reason))
     return tuple(offers)
 
@@ -157,20 +160,6 @@ class _Computed:
     notes: tuple[Note, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class _Images:
-    """Images of one grid as they were read, the brain on it, and what was normalised."""
-
-    volumes: tuple[Volume, ...]
-    brain: Mask
-    notes: tuple[Note, ...]
-
-    @property
-    def grid(self) -> Volume:
-        """The first image, for its grid."""
-        return self.volumes[0]
-
-
 def _compute(acquisition: Acquisition, brain: Volume, settings: Maps) -> _Computed:
     if isinstance(acquisition, MultiParameterMapping):
         return _from_mpm(acquisition, brain, settings)
@@ -178,6 +167,8 @@ def _compute(acquisition: Acquisition, brain: Volume, settings: Maps) -> _Comput
         return _from_flip_angles(acquisition, brain, settings)
     if isinstance(acquisition, MP2RAGE):
         return _from_mp2rage(acquisition, brain)
+    if isinstance(acquisition, InversionRecovery):
+        return _from_inversion_recovery(acquisition, brain)
     return _from_map(acquisition, brain)
 
 
@@ -256,39 +247,90 @@ def _from_flip_angles(acquisition: VariableFlipAngle, brain: Volume, settings: M
 
 def _from_mp2rage(acquisition: MP2RAGE, brain: Volume) -> _Computed:
     protocol = acquisition.protocol
-    read = _on_one_grid(
-        (acquisition.ratio, acquisition.second),
-        (read_image(acquisition.ratio.path), read_magnitude(acquisition.second.path)),
-        brain,
-    )
-    (unit1, second), inside = read.volumes, read.brain
-    ratio, conversion = ratio_from_scanner(unit1.data.astype(np.float32))
-    if polarity_is_inverted(ratio, second.data.astype(np.float32), protocol, inside):
+    ratio = _mp2rage_ratio(acquisition, brain)
+    grid, inside = ratio.read.grid, ratio.read.brain
+    second = ratio.read.volumes[1].data.astype(np.float32)
+    if polarity_is_inverted(ratio.values, second, protocol, inside):
         raise BadDataError(
-            f"{acquisition.ratio.path.name} has inverted polarity: with it, short T1 would be "
+            f"{ratio.images[0].path.name} has inverted polarity: with it, short T1 would be "
             "long. Check how the inversion images were combined."
         )
     field, relative = NOMINAL, None
     if acquisition.transmit_field is not None:
-        field = measured_field(acquisition.transmit_field, unit1, inside, brain)
+        field = measured_field(acquisition.transmit_field, grid, inside, brain)
         relative = np.asarray(field.relative, dtype=np.float32)
     return _Computed(
-        maps={"R1map": r1_from_ratio(ratio, protocol, relative)},
-        grid=unit1,
+        maps={"R1map": r1_from_ratio(ratio.values, protocol, relative)},
+        grid=grid,
         brain=inside,
-        images=(acquisition.ratio, acquisition.second),
+        images=ratio.images,
         algorithm="MP2RAGE lookup table, inversion efficiency 0.96",
         reference="Marques et al. 2010, doi:10.1016/j.neuroimage.2009.10.002",
         steps=(Step.MP2RAGE,),
         field=field,
-        conversion=conversion,
+        conversion=ratio.conversion,
+        notes=ratio.read.notes,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Ratio:
+    """The ratio of an MP2RAGE, how it was computed or converted, and what it is from.
+
+    Attributes
+    ----------
+    values : (X, Y, Z) float32
+    conversion : str
+    images : tuple of SourceImage
+    read : Images
+        The same images; the second one is the magnitude of the second inversion.
+    """
+
+    values: FloatArray
+    conversion: str
+    images: tuple[SourceImage, ...]
+    read: Images
+
+
+def _mp2rage_ratio(acquisition: MP2RAGE, brain: Volume) -> _Ratio:
+    """Read UNIT1, or compute it from magnitudes and phases."""
+    first, second, combined = acquisition.first, acquisition.second, acquisition.ratio
+    if isinstance(combined, SourceImage):
+        images = (combined, second)
+        opened = (read_image(combined.path), read_magnitude(second.path))
+        read = on_one_grid(images, opened, brain)
+        ratio, conversion = ratio_from_scanner(read.volumes[0].data.astype(np.float32))
+        return _Ratio(ratio, conversion, images, read)
+    parts = (
+        *(read_magnitude(image.path) for image in (first, second)),
+        *(read_image(image.path) for image in combined),
+    )
+    read = on_one_grid((first, second, *combined), parts, brain)
+    one, two, phase_one, phase_two = (volume.data.astype(np.float32) for volume in read.volumes)
+    ratio = ratio_from_phases((one, two), (phase_one, phase_two))
+    return _Ratio(ratio, "UNIT1 from magnitudes and phases", (first, second, *combined), read)
+
+
+def _from_inversion_recovery(acquisition: InversionRecovery, brain: Volume) -> _Computed:
+    images = acquisition.images
+    read = on_one_grid(images, (read_magnitude(image.path) for image in images), brain)
+    magnitudes = [volume.data.astype(np.float32) for volume in read.volumes]
+    return _Computed(
+        maps={"R1map": r1_from_inversion_times(magnitudes, acquisition.inversion_times)},
+        grid=read.volumes[0],
+        brain=read.brain,
+        images=images,
+        algorithm="fit of a + b exp(-TI / T1) to magnitudes with restored polarity (RD-NLS)",
+        reference="Barral et al. 2010, doi:10.1002/mrm.22497",
+        steps=(Step.INVERSION_RECOVERY,),
+        field=replace(NOMINAL, description="not needed"),
         notes=read.notes,
     )
 
 
 def _from_map(acquisition: RelaxationMap, brain: Volume) -> _Computed:
     image = acquisition.image
-    read = _on_one_grid((image,), (read_image(image.path, may_hold_nan=True),), brain)
+    read = on_one_grid((image,), (read_image(image.path, may_hold_nan=True),), brain)
     volume, inside = read.grid, read.brain
     quantity: Literal["R1map", "T1map"] = "R1map" if image.suffix == "R1map" else "T1map"
     r1 = r1_in_per_second(volume.data.astype(np.float32), quantity, inside)
@@ -309,56 +351,14 @@ def _from_map(acquisition: RelaxationMap, brain: Volume) -> _Computed:
     )
 
 
-def _fit_decay(
-    series: Sequence[EchoSeries], brain: Volume, settings: Maps
-) -> tuple[Decay, _Images]:
+def _fit_decay(series: Sequence[EchoSeries], brain: Volume, settings: Maps) -> tuple[Decay, Images]:
     """Fit the decay over the echoes of all series; return also these."""
-    read = _read_series(series, brain)
+    read = read_series(series, brain)
     magnitudes = (volume.data.astype(np.float32, copy=False) for volume in read.volumes)
     data = map(unring, magnitudes) if settings.gibbs_unringing else magnitudes
     echoes = [[next(data) for _ in each.images] for each in series]
     times = [each.echo_times for each in series]
     return estatics(echoes, times, weighted=settings.decay_fit == "wls"), read
-
-
-def _on_one_grid(
-    images: Sequence[SourceImage], read: Iterable[ReadImage], brain: Volume
-) -> _Images:
-    """Check that images share a grid while they are read, and find the brain on it."""
-    volumes: list[Volume] = []
-    notes: list[Note] = []
-    for image, each in zip(images, read, strict=True):
-        volume = each.volume
-        notes += each.notes
-        if volumes and not same_grid(volumes[0].grid, volume.grid, tolerance=0.01):
-            raise BadDataError(
-                f"{image.path.name} lies on another grid than {images[0].path.name}; "
-                "all images of an acquisition must share shape and position."
-            )
-        volumes.append(volume)
-    on_grid = resample(brain, volumes[0].grid, order=0) > 0
-    covered = on_grid.sum() * volumes[0].voxel_volume
-    whole = np.count_nonzero(brain.data) * brain.voxel_volume
-    if covered < _LEAST_OVERLAP * whole:
-        raise BadDataError(
-            f"{images[0].path.name} holds only {100 * covered / whole:.0f} % of the brain that the "
-            "anatomical scan shows; it shows another position or person."
-        )
-    return _Images(tuple(volumes), on_grid, tuple(notes))
-
-
-def _read_series(series: Sequence[EchoSeries], brain: Volume) -> _Images:
-    """Read all echoes, which have to be magnitudes."""
-    images = [image for each in series for image in each.images]
-    read = _on_one_grid(images, (read_magnitude(image.path) for image in images), brain)
-    for image, volume in zip(images, read.volumes, strict=True):
-        negative = float(np.mean(np.signbit(volume.data[read.brain].astype(np.float32))))
-        if negative > _MOST_NEGATIVE:
-            raise BadDataError(
-                f"{image.path.name} is negative in {100 * negative:.0f} % of the brain. Expected "
-                "a magnitude; phase, real and imaginary images carry the entity part."
-            )
-    return read
 
 
 def _unringing(settings: Maps) -> str:

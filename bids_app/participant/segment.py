@@ -23,6 +23,7 @@ from bids_app.images.intensity import scaled_in_mask
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Rule
 from bids_app.participant.context import SessionContext
+from bids_app.participant.map_anchor import read_map_anchor
 from bids_app.run.outcome import Stage
 from bids_app.segmentation.fusion import ensembles, fuse
 from bids_app.segmentation.method import Segment
@@ -94,7 +95,10 @@ def segment_anchor(scan: Scan, context: SessionContext) -> SegmentedAnchor:
     """
     staging = context.staging
     context.progress(Stage.READ, scan.path.name)
-    read = read_scan(scan.path)
+    if scan.is_map:
+        read = read_map_anchor(scan, context.session, context.options)
+    else:
+        read = read_scan(scan.path)
     context.notes.extend(note.text for note in read.notes)
     reasons = reasons_to_review(read.notes)
     image = to_ras(read.volume)

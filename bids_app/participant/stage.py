@@ -23,6 +23,7 @@ from bids_app.options import Options
 from bids_app.participant.align import align_contrasts, read_other_contrasts
 from bids_app.participant.context import SessionContext
 from bids_app.participant.follow_up.stage import run as follow_subjects
+from bids_app.participant.map_anchor import with_map_anchors
 from bids_app.participant.offers import REASONS, kind_of_source, known_kinds, offers_of
 from bids_app.participant.page import write_session_page
 from bids_app.participant.plan import print_plan
@@ -68,7 +69,8 @@ def run(options: Options) -> ExitCode:
     if not options.selection.skip_bids_validation:
         check_dataset(options.folders.bids_dir)
     account = Account(options.folders.bids_dir)
-    sessions = index_sessions(options.folders.bids_dir, options.selection, account)
+    indexed = index_sessions(options.folders.bids_dir, options.selection, account)
+    sessions = with_map_anchors(indexed, options.folders)
     offers = offers_of(sessions, account, options)
     sys.stderr.write("".join(f"{line}\n" for line in lines(offers)))
     measurable = [session for session in sessions if session.problem is None]

@@ -24,8 +24,11 @@ def stamp_of(session: Session, options: Options) -> Stamp:
     """Collect the inputs, parameters and software that the results of a session depend on."""
     bids_dir, methods = options.folders.bids_dir, options.methods
     inputs = {}
-    for scan in (*session.anchors, *session.others):
-        inputs[str(scan.path.relative_to(bids_dir))] = _sha256_if_readable(scan.path)
+    scans = (*session.anchors, *session.others)
+    for scan in scans:
+        # A map that is measured is among the sources below, wherever it is.
+        if not scan.is_map:
+            inputs[str(scan.path.relative_to(bids_dir))] = _sha256_if_readable(scan.path)
     parameters = {"methods": " ".join(methods.names), "ensembles": " ".join(methods.ensembles)}
     parameters["flip averaging"] = str(methods.flip_averaging)
     sources = find_sources(session, options.folders)
@@ -42,7 +45,6 @@ def stamp_of(session: Session, options: Options) -> Stamp:
     if session.baseline is not None and SIENA in all_programs(options):
         baseline = session.baseline.path
         inputs[str(baseline.relative_to(bids_dir))] = _sha256_if_readable(baseline)
-    scans = (*session.anchors, *session.others)
     agents = {scan.path.name: scan.ingredient for scan in scans if scan.ingredient}
     if agents:
         parameters["contrast agent"] = " ".join(f"{name}: {agents[name]}" for name in agents)

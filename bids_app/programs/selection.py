@@ -43,7 +43,9 @@ def workload_of(session: Session, options: Options) -> Workload:
     """Return the images of a session that programs can be applied to, by their names alone."""
     others = [scan.contrast for scan in session.others]
     # A transmit field alone gives no map; all other sources give R1.
-    if any(source.suffix != "TB1map" for source in find_sources(session, options.folders)):
+    is_map = any(scan.is_map for scan in session.anchors)
+    sources = find_sources(session, options.folders)
+    if not is_map and any(source.suffix != "TB1map" for source in sources):
         others.append("R1map")
     return Workload(
         anchors=tuple(scan.contrast for scan in session.anchors),

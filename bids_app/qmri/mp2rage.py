@@ -20,6 +20,8 @@ _T1 = np.arange(0.05, 5.0005, 0.001)
 _FIELDS = np.linspace(0.4, 1.6, 49)
 # Scanners store the ratio -0.5 to 0.5 as integers from 0 to this.
 _LARGEST_INTEGER = 4095.0
+# A full turn of the phase in radians, and in the integers of scanners.
+_TURNS = (2 * np.pi, 4096.0, 8192.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +36,8 @@ class MP2RAGEProtocol:
         In degrees.
     repetition_time_preparation : float
         Time from one inversion to the next, in s.
-    repetition_time_excitation : float
-        Time from one pulse of a train to the next, in s.
+    repetition_times_excitation : (float, float)
+        Time from one pulse of each train to the next, in s.
     shots : (int, int)
         Pulses of a train before and after the centre of k-space.
     inversion_efficiency : float
@@ -45,7 +47,7 @@ class MP2RAGEProtocol:
     inversion_times: tuple[float, float]
     flip_angles: tuple[float, float]
     repetition_time_preparation: float
-    repetition_time_excitation: float
+    repetition_times_excitation: tuple[float, float]
     shots: tuple[int, int]
     inversion_efficiency: float = 0.96
 
@@ -61,12 +63,15 @@ class MP2RAGEProtocol:
     @property
     def delays(self) -> tuple[float, float, float]:
         """Times of free recovery before, between and after the trains, in s."""
-        before, after = (number * self.repetition_time_excitation for number in self.shots)
         first, second = self.inversion_times
+        (before_first, after_first), (before_second, after_second) = (
+            tuple(number * time for number in self.shots)
+            for time in self.repetition_times_excitation
+        )
         return (
-            first - before,
-            second - first - before - after,
-            self.repetition_time_preparation - second - after,
+            first - before_first,
+            second - first - before_second - after_first,
+            self.repetition_time_preparation - second - after_second,
         )
 
 
@@ -88,9 +93,9 @@ def inversion_signals(
     first, second : arrays shaped as ``t1``
         Signed, in units of the equilibrium magnetisation.
     """
-    first, second = (np.deg2rad(angle) * transmit_field for angle in protocol.flip_angles)
+    angles = [np.deg2rad(angle) * transmit_field for angle in protocol.flip_angles]
     before, after = protocol.shots
-    decay = np.exp(-protocol.repetition_time_excitation / t1)
+    decays = [np.exp(-time / t1) for time in protocol.repetition_times_excitation]
 
     # Every part of the cycle maps the magnetisation M to a M + b.
     def recover(state: tuple[Float64Array, Float64Array], delay: float) -> tuple[Float64Array, ...]:
@@ -98,28 +103,65 @@ def inversion_signals(
         return remaining * state[0], 1 + remaining * (state[1] - 1)
 
     def excite(
-        state: tuple[Float64Array, ...], angle: float, number: int
+        state: tuple[Float64Array, ...], train: int, number: int
     ) -> tuple[Float64Array, Float64Array]:
+        angle, decay = angles[train], decays[train]
         factor = np.cos(angle) * decay
         steady = (1 - decay) / (1 - factor)
         return factor**number * state[0], steady + factor**number * (state[1] - steady)
 
     inverted = np.full_like(t1, -protocol.inversion_efficiency), np.zeros_like(t1)
-    centre_one = excite(recover(inverted, protocol.delays[0]), first, before)
-    between = recover(excite(centre_one, first, after), protocol.delays[1])
-    centre_two = excite(between, second, before)
-    a, b = recover(excite(centre_two, second, after), protocol.delays[2])
+    centre_one = excite(recover(inverted, protocol.delays[0]), 0, before)
+    between = recover(excite(centre_one, 0, after), protocol.delays[1])
+    centre_two = excite(between, 1, before)
+    a, b = recover(excite(centre_two, 1, after), protocol.delays[2])
     # In the steady state a cycle reproduces the magnetisation: M = a M + b.
     magnetisation = b / (1 - a)
     return (
-        np.sin(first) * (centre_one[0] * magnetisation + centre_one[1]),
-        np.sin(second) * (centre_two[0] * magnetisation + centre_two[1]),
+        np.sin(angles[0]) * (centre_one[0] * magnetisation + centre_one[1]),
+        np.sin(angles[1]) * (centre_two[0] * magnetisation + centre_two[1]),
     )
 
 
 def combine(first: Float64Array, second: Float64Array) -> Float64Array:
     """Compute the MP2RAGE ratio S1 S2 / (S1² + S2²) of two signed signals, -0.5 to 0.5."""
     return np.asarray(first * second / (first**2 + second**2))
+
+
+def ratio_from_phases(
+    magnitudes: tuple[FloatArray, FloatArray], phases: tuple[FloatArray, FloatArray]
+) -> FloatArray:
+    """Compute the MP2RAGE ratio Re(S1* S2) / (|S1|² + |S2|²) from magnitudes and phases.
+
+    Parameters
+    ----------
+    magnitudes, phases : pair of (X, Y, Z) array
+        Of both inversion images. Phases in radians, or in integers whose range is a full turn:
+        0 to 4095 or -4096 to 4095.
+
+    Returns
+    -------
+    (X, Y, Z) float32
+        -0.5 to 0.5; 0 without signal.
+
+    Raises
+    ------
+    ValueError
+        If the phases have another range.
+    """
+    low = min(float(phase.min()) for phase in phases)
+    span = max(float(phase.max()) for phase in phases) - low
+    turn = next((turn for turn in _TURNS if 0.9 * turn < span <= 1.001 * turn), None)
+    if turn is None:
+        raise ValueError(
+            f"The phases range over {span:.4g}; expected radians, 0 to 4095 or -4096 to 4095."
+        )
+    first, second = (np.asarray(each, dtype=np.float32) for each in magnitudes)
+    angle = (phases[0].astype(np.float32) - phases[1]) * np.float32(2 * np.pi / turn)
+    power = first**2 + second**2
+    product = first * second * np.cos(angle)
+    ratio: FloatArray = np.divide(product, power, out=np.zeros_like(power), where=power > 0)
+    return ratio
 
 
 def ratio_from_scanner(values: FloatArray) -> tuple[FloatArray, str]:

@@ -73,8 +73,8 @@ def test_a_session_with_nothing_to_measure_says_what_was_searched_and_found(
     save_image(bids / "sub-05/anat/sub-05_T2star.nii.gz", noise)
     found = {session.name: session for session in _index(bids)}
     assert _text(found["sub-05"]) == (
-        "No T1w, FLAIR, UNIT1, MPM, VFA, MTS or T2w image: searched sub-05/anat/*.nii[.gz]; "
-        "found T2star."
+        "No T1w, FLAIR, UNIT1, MPM, VFA, MTS, MEGRE, T2w, MESE or R1map image: searched "
+        "sub-05/anat/*.nii[.gz]; found T2star."
     )
     assert "no image at all" in _text(found["sub-04"])
     assert not found["sub-04"].problem.cause.is_failure
@@ -172,6 +172,63 @@ def test_one_is_measured_of_images_whose_results_would_have_one_name(
     assert "2 VFA images whose results would have the same name" in note.text
 
 
+@pytest.mark.parametrize(
+    ("angle", "time", "echo", "is_measured"),
+    [
+        # The Ernst angle of tissue is 9.5 degrees at 18 ms, 14 degrees at 40 ms.
+        (25, 0.018, 0.0023, True),
+        (12, 0.018, 0.0023, False),
+        (30, 0.04, 0.005, True),
+        (15, 0.04, 0.005, False),
+        # T2* weights a late echo.
+        (30, 0.04, 0.02, False),
+        (None, 0.04, 0.005, False),
+        (30, None, 0.005, False),
+    ],
+)
+def test_a_single_gradient_echo_is_measured_if_it_is_t1_weighted(
+    tmp_path: Path,
+    noise: np.ndarray,
+    angle: float | None,
+    time: float | None,
+    echo: float,
+    is_measured: bool,
+) -> None:
+    bids = describe(tmp_path / "bids")
+    for number in (1, 2):
+        fields = {"FlipAngle": angle, "RepetitionTimeExcitation": time, "EchoTime": number * echo}
+        _echo(bids, f"echo-{number}_MEGRE", noise, **fields)
+    (session,) = _index(bids)
+    expected = ["sub-01_echo-1_MEGRE.nii.gz"] if is_measured else []
+    assert [scan.path.name for scan in session.anchors] == expected
+    if not is_measured:
+        assert "no image is known to be T1-weighted" in _text(session)
+
+
+def test_a_multi_echo_spin_echo_is_measured_on_its_t2_weighted_echo(
+    tmp_path: Path, noise: np.ndarray
+) -> None:
+    bids = describe(tmp_path / "bids")
+    for number in range(1, 5):
+        _echo(bids, f"echo-{number}_MESE", noise, EchoTime=0.012 * number)
+    (session,) = _index(bids)
+    assert "an EchoTime from 0.06 to 0.13 s" in _text(session)
+    for number in range(5, 20):
+        _echo(bids, f"echo-{number}_MESE", noise, EchoTime=0.012 * number)
+    (session,) = _index(bids)
+    assert [scan.path.name for scan in session.anchors] == ["sub-01_echo-7_MESE.nii.gz"]
+
+
+def test_images_of_a_field_alone_are_named(tmp_path: Path, noise: np.ndarray) -> None:
+    bids = describe(tmp_path / "bids")
+    for name in ("acq-anat_TB1TFL", "acq-famp_TB1TFL", "flip-1_TB1DAM", "acq-body_RB1COR"):
+        save_image(bids / "sub-01" / "fmap" / f"sub-01_{name}.nii.gz", noise)
+    (session,) = _index(bids)
+    assert _text(session).endswith(
+        "RB1COR shows the receive sensitivity alone. TB1DAM, TB1TFL show the transmit field alone."
+    )
+
+
 @pytest.mark.parametrize("fields", [{}, {"FlipAngle": 6}, {"FlipAngle": "6"}])
 def test_a_series_without_two_flip_angles_says_what_is_needed(
     tmp_path: Path, noise: np.ndarray, fields: dict[str, object]
@@ -181,7 +238,9 @@ def test_a_series_without_two_flip_angles_says_what_is_needed(
         _echo(bids, f"flip-{flip}_VFA", noise, **fields)
     (session,) = _index(bids)
     assert session.anchors == ()
-    assert "found VFA. To measure MPM, VFA, MTS, the JSON files have to give" in _text(session)
+    assert "found VFA. To measure VFA, its JSON files have to give the FlipAngle of two" in _text(
+        session
+    )
 
 
 def test_one_image_of_every_other_contrast_is_aligned(bids: Path, noise: np.ndarray) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from bids_app.qmri.mp2rage import (
     inversion_signals,
     polarity_is_inverted,
     r1_from_ratio,
+    ratio_from_phases,
     ratio_from_scanner,
 )
 from examples.quantitative import (
@@ -26,7 +29,7 @@ _PROTOCOL = MP2RAGEProtocol(
     inversion_times=_PARAMETERS.inversion_times,
     flip_angles=_PARAMETERS.flip_angles,
     repetition_time_preparation=_PARAMETERS.repetition_time_preparation,
-    repetition_time_excitation=_PARAMETERS.repetition_time_excitation,
+    repetition_times_excitation=_PARAMETERS.repetition_times_excitation,
     shots=_PARAMETERS.shots,
 )
 
@@ -38,6 +41,32 @@ def test_the_sequence_equations_agree_with_a_simulation_pulse_by_pulse() -> None
         expected = mp2rage_signals(maps, _PARAMETERS, field)
         for found, signal in zip(inversion_signals(t1, _PROTOCOL, field), expected, strict=True):
             assert found == pytest.approx(signal / 4000, rel=1e-5)
+
+
+def test_the_trains_may_differ_in_their_repetition_times() -> None:
+    """As in a multi-echo MP2RAGE, whose second train is the longer one."""
+    times = (0.005, 0.012)
+    parameters = replace(_PARAMETERS, repetition_times_excitation=times, inversion_times=(0.6, 2.3))
+    protocol = replace(_PROTOCOL, repetition_times_excitation=times, inversion_times=(0.6, 2.3))
+    t1 = np.array([0.3, 0.85, 1.3, 2.5, 4.3])
+    maps = {"R1map": (1 / t1).astype(np.float32), "PDmap": np.ones(5, np.float32)}
+    expected = mp2rage_signals(maps, parameters, 0.9)
+    for found, signal in zip(inversion_signals(t1, protocol, 0.9), expected, strict=True):
+        assert found == pytest.approx(signal / 4000, rel=1e-5)
+
+
+@pytest.mark.parametrize(("turn", "low"), [(2 * np.pi, -np.pi), (4096, 0), (8192, -4096)])
+def test_the_ratio_is_computed_from_phases(tissue: Maps, turn: float, low: float) -> None:
+    first, second = mp2rage_signals(tissue, _PARAMETERS)
+    offset = np.linspace(0, 3, first.size).reshape(first.shape)
+    stored = [
+        (low + turn * (((np.angle(signal) + offset) / (2 * np.pi) + 0.5) % 1)).astype(np.float32)
+        for signal in (first, second)
+    ]
+    found = ratio_from_phases((np.abs(first), np.abs(second)), (stored[0], stored[1]))
+    assert np.abs(found - unit1(first, second)).max() < 1e-3
+    with pytest.raises(ValueError, match="expected radians"):
+        ratio_from_phases((first, second), (stored[0] * 3, stored[1] * 3))
 
 
 def test_mp2rage_gives_r1_back(tissue: Maps) -> None:
@@ -79,7 +108,7 @@ def test_impossible_timing_is_refused() -> None:
             inversion_times=(0.7, 2.5),
             flip_angles=(4, 5),
             repetition_time_preparation=5.0,
-            repetition_time_excitation=0.007,
+            repetition_times_excitation=(0.007, 0.007),
             shots=(120, 120),
         )
 

@@ -85,7 +85,7 @@ def expected_visits(sessions: Iterable[Session], folders: Folders) -> dict[str, 
         # Whatever maps are made, R1 is the one that is aligned.
         maps = _MAPS if find_sources(session, folders) else ()
         for anchor in _without_agent(session.anchors):
-            yield VisitScan(anchor, session.others, maps)
+            yield VisitScan(anchor, session.others, () if anchor.is_map else maps)
 
     return _by_subject(sessions, expected)
 
