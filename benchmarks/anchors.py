@@ -150,16 +150,16 @@ def measure(dataset: Path, session: Session, head: Head, threads: int) -> dict[s
     read = read_map_anchor(scan, session, options) if scan.is_map else read_scan(scan.path)
     image = to_ras(read.volume)
     channel = CONTRASTS[scan.contrast].channel
-    found = thalnet.segment({channel: image}, threads)
+    segmentation = thalnet.segment({channel: image}, threads)
     truth = head.t1w.thalamus > 0
-    mask = found.dseg > 0
+    mask = segmentation.dseg > 0
     row = {
         "dice": dice(truth, mask),
         "ratio": np.count_nonzero(mask) / np.count_nonzero(truth),
-        "soft_ratio": float(found.soft_volumes.sum()) / 1000 / sum(head.t1w.volumes),
-        "confidence": found.confidence,
+        "soft_ratio": float(segmentation.soft_volumes.sum()) / 1000 / sum(head.t1w.volumes),
+        "confidence": segmentation.confidence,
     }
-    brain = Volume(found.brain_mask, image.affine)
+    brain = Volume(segmentation.brain_mask, image.affine)
     maps = quantify(find_sources(session, options.folders), brain, options.maps).maps
     if maps:
         expected = float(head.maps["R1map"][truth].mean())

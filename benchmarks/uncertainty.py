@@ -10,7 +10,8 @@ is fitted to one half of them, the coverage of the 95 % interval is counted in t
 vice versa. A factor of the volume itself is tried for comparison. Heads that are listed in
 TABLE.tsv are not simulated again.
 
-Images that are not heads (noise, balls, cubes, a ramp) show what is refused, and why.
+Images that are not heads (noise, balls, cubes, ramps, patterns, organs) show what is refused, and
+why.
 
 ``--scans`` prints, for every T1w, FLAIR and T2w of some datasets, the two figures to which
 thalnet's limits apply: the share of variance between the classes, and the confidence.
@@ -145,6 +146,18 @@ def no_heads() -> dict[str, Volume]:
     ball = 100.0 * ((places**2).sum(0) < 45**2)
     axes = np.array([20, 30, 20])[:, None, None, None]
     grain = rng.normal(0, 3, noise.shape)
+    squares = (places // 12).sum(0) % 2
+    # Organs in a body: balls of any brightness within an ellipsoid.
+    body = 60.0 * (((places / np.array([55, 40, 58])[:, None, None, None]) ** 2).sum(0) < 1)
+    for _ in range(25):
+        middle, radius = rng.uniform(-35, 35, (3, 1, 1, 1)), rng.uniform(4, 18)
+        body[(((places - middle) ** 2).sum(0) < radius**2) & (body > 0)] = rng.uniform(10, 160)
+    # A limb: bone in muscle in fat along one axis.
+    distance = np.hypot(places[0], places[1])
+    limb = 100.0 * (distance < 45) - 40 * (distance < 38) - 50 * (distance < 14)
+    limb += 60 * (distance < 9)
+    speck = np.zeros(noise.shape)
+    speck[60, 60, 60] = 1000
     images = {
         "noise": noise,
         "smooth noise": gaussian_filter(noise, 4),
@@ -152,6 +165,12 @@ def no_heads() -> dict[str, Volume]:
         "ball within a ball": ball * (1 + 0.5 * (((places / axes) ** 2).sum(0) < 1)) + grain,
         "cube": 100.0 * (np.abs(places).max(0) < 40) + grain,
         "ramp": places[0] + 200,
+        "checkerboard": 100.0 * squares + grain,
+        "checkerboard in a ball": ball * (0.5 + squares) + grain,
+        "shells": ball * (1 + np.cos(np.sqrt((places**2).sum(0)) / 4)) + grain,
+        "organs": body + grain,
+        "limb": limb + grain,
+        "speck": speck + 0.01 * grain,
     }
     affine = np.diag([1.5, 1.5, 1.5, 1.0])
     affine[:3, 3] = -90
@@ -240,7 +259,8 @@ def main() -> None:
     print(heads.round(3).to_string(index=False))
     print(summarise(heads))
     for name, image in no_heads().items():
-        print(f"{name}: {assess(image, arguments.threads)}")
+        explained = thalnet.infer_head(image, arguments.threads).explained
+        print(f"{name}: explained {explained:.3f}, {assess(image, arguments.threads)}")
     for folder in arguments.scans:
         print("\n".join(held_against_limits(folder.absolute(), arguments.threads)))
     if arguments.real:

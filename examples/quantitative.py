@@ -190,13 +190,19 @@ def mp2rage_signals(
     -------
     first, second : (X, Y, Z) float32
     """
-    t1 = 1 / maps["R1map"].astype(np.float64)
-    from_zero, _ = _cycle(np.zeros_like(t1), t1, parameters, transmit_field)
-    from_one, _ = _cycle(np.ones_like(t1), t1, parameters, transmit_field)
+    shape = maps["R1map"].shape
+    # Air has no signal.
+    head = maps["PDmap"] > 0
+    field = np.broadcast_to(transmit_field, shape)[head]
+    t1 = 1 / maps["R1map"][head].astype(np.float64)
+    from_zero, _ = _cycle(np.zeros_like(t1), t1, parameters, field)
+    from_one, _ = _cycle(np.ones_like(t1), t1, parameters, field)
     steady = from_zero / (1 - (from_one - from_zero))
-    _, (first, second) = _cycle(steady, t1, parameters, transmit_field)
-    amplitude = _WATER * maps["PDmap"]
-    return (amplitude * first).astype(np.float32), (amplitude * second).astype(np.float32)
+    _, signals = _cycle(steady, t1, parameters, field)
+    first, second = np.zeros((2, *shape), dtype=np.float32)
+    for image, signal in zip((first, second), signals, strict=True):
+        image[head] = _WATER * maps["PDmap"][head] * signal
+    return first, second
 
 
 def _cycle(

@@ -76,7 +76,7 @@ class Scan:
 
     @property
     def is_map(self) -> bool:
-        """Whether it is a map that is measured for want of another image."""
+        """Whether it is a map that is measured because there is no other image."""
         return CONTRASTS[self.contrast].role is Role.MAP
 
     @property
@@ -427,8 +427,8 @@ def _no_anchor(
         for contrast, entities in _filters(_ANCHORS, selection).items()
         if entities
     }
-    found = (parse_name(image.name).suffix for image in present)
-    text = skipped_sentence(session.folder.as_posix(), found, filters)
+    present_suffixes = (parse_name(image.name).suffix for image in present)
+    text = skipped_sentence(session.folder.as_posix(), present_suffixes, filters)
     return Problem(Cause.NO_ANCHOR, text)
 
 

@@ -27,7 +27,7 @@ _SHOWN = {
 
 
 def skipped_sentence(
-    folder: str, found: Iterable[str], filters: Mapping[str, Mapping[str, object]]
+    folder: str, present: Iterable[str], filters: Mapping[str, Mapping[str, object]]
 ) -> str:
     """Describe why a session has no image to measure.
 
@@ -35,7 +35,7 @@ def skipped_sentence(
     ----------
     folder : str
         Folder of the session, ``sub-01/ses-01``.
-    found : iterable of str
+    present : iterable of str
         Suffixes of its images.
     filters : mapping of str to mapping
         Entities by which images are filtered, by query.
@@ -49,7 +49,7 @@ def skipped_sentence(
     text = f"No {', '.join(first)} or {last} image: searched {folder}/anat/*.nii[.gz]"
     if filters:
         text += f" with the filter {json.dumps(filters, default=str)}"
-    names = sorted(set(found))
+    names = sorted(set(present))
     text += f"; found {', '.join(names) or 'no image at all'}."
     for name in names:
         weighting = CONTRASTS[name].series if name in CONTRASTS else None

@@ -43,7 +43,9 @@ def mp2rage(name: str, images: Sequence[SourceImage], field: SourceImage | None)
     )
     phases = _by_inversion(image for image in images if _is_phase(image))
     if not {"1", "2"} <= inversions.keys():
-        raise MissingInputError(f"{name} does not have both inv-1 and inv-2 MP2RAGE images.")
+        raise MissingInputError(
+            f"{name} has a UNIT1 image or phases, but not both inv-1 and inv-2 MP2RAGE images."
+        )
     if not ratios and not {"1", "2"} <= phases.keys():
         raise MissingInputError(
             f"{name} has no UNIT1 image, and no part-phase images of both inversions to compute it "

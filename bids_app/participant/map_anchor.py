@@ -39,8 +39,8 @@ def with_map_anchors(sessions: Sequence[Session], folders: Folders) -> list[Sess
     Returns
     -------
     list of Session
-        The same sessions; those that remain without image say what their quantitative images
-        lack.
+        The same sessions; the problem of those that remain without image names what their
+        quantitative images lack.
     """
     return [_with_map_anchor(session, folders) for session in sessions]
 

@@ -136,7 +136,7 @@ def ratio_from_phases(
     Parameters
     ----------
     magnitudes, phases : pair of (X, Y, Z) array
-        Of both inversion images. Phases in radians, or in integers whose range is a full turn:
+        Images of both inversions. Phases in radians, or in integers whose range is a full turn:
         0 to 4095 or -4096 to 4095.
 
     Returns
