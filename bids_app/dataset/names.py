@@ -32,6 +32,7 @@ _PLACES = {key: place for place, key in enumerate(_ORDER)}
 _KEPT = frozenset({"sub", "ses", "task", "acq", "ce", "rec", "run", "chunk"})
 _KEPT_BY_SUFFIX = {
     "VFA": ("echo", "part", "flip"),
+    **dict.fromkeys(("MEGRE", "MESE"), ("echo", "part")),
     **dict.fromkeys(("MPM", "MTS"), ("echo", "part", "flip", "mt")),
     **dict.fromkeys(("T1w", "FLAIR", "T2w", "mask", "dseg", "probseg", "xfm"), ("echo", "part")),
 }

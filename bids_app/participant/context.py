@@ -39,6 +39,8 @@ class SessionContext(Task):
         return cls(task.session, task.options, task.threads, task.progress, staging, notes)
 
     def account_for(self, scan: Scan, reason: str = "") -> None:
-        """Record that a scan is used, or why it is not."""
+        """Record that a scan is used, or why it is not; images of a map are recorded with it."""
+        if scan.is_map:
+            return
         path = scan.path.relative_to(self.options.folders.bids_dir).as_posix()
         self.inputs.append(Offer(path, OfferKind.SCAN, reason))

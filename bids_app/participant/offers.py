@@ -101,7 +101,8 @@ def known_kinds(selection: Selection) -> list[OfferKind]:
 
 def _scans_of(session: Session) -> set[Path]:
     """Collect the scans of a session that are to be measured or aligned."""
-    return {scan.path for scan in (*session.anchors, *session.others)}
+    scans = (*session.anchors, *session.others)
+    return {scan.path for scan in scans if not scan.is_map}
 
 
 def _reason(entities: Mapping[str, str], suffix: str, selection: Selection) -> str:

@@ -2,7 +2,7 @@
 
 An extracted brain ends in a cap. A head ends in a cap of scalp and skull, and its brain begins 10
 to 15 mm deeper; where the edge cuts both, the network takes the last millimetres of the brain for
-skull, so that the section of the head at the edge tells more than the brain mask does.
+skull, so that the section of the head at the edge is more reliable than the brain mask.
 """
 
 from __future__ import annotations

@@ -80,6 +80,10 @@ def _check(options: Options, volumes: pd.DataFrame) -> None:
 def test_r1_alone_is_measured(options: Options, write: Callable[[Options], None]) -> None:
     write(options)
     _check(options, _measure(options))
+    inputs = pd.read_csv(options.folders.output_dir / "logs" / "inputs.tsv", sep="\t")
+    used = inputs[inputs["path"].str.contains("/anat/")].set_index("path")["status"] == "used"
+    # Of a multi-echo MP2RAGE, the second echo of the second inversion is not.
+    assert [path for path in used.index[~used] if "echo-2" not in path] == []
 
 
 def test_a_finished_map_alone_is_measured_and_its_page_drawn_again(options: Options) -> None:
