@@ -154,7 +154,7 @@ def _write_session(bids: Path, subject: str) -> None:
         "T1map.nii.gz",
         "T1map.nii",
         "space-MNI_T1map.nii.gz",
-        "part-phase_MP2RAGE.nii.gz",
+        "part-phase_MPM.nii.gz",
     ):
         _save(Path(f"{stem}_{name}"), t1)
     _save(Path(f"{stem}_R1map.nii.gz"), t1 // np.int16(200))
@@ -168,7 +168,7 @@ _REASONS = {
     "anat/{}_T1map.nii": "another image has the same name",
     "anat/{}_R1map.nii.gz": "no R1 map can be made with it",
     "anat/{}_space-MNI_T1map.nii.gz": "a map in the space MNI",
-    "anat/{}_part-phase_MP2RAGE.nii.gz": "not a magnitude image",
+    "anat/{}_part-phase_MPM.nii.gz": "not a magnitude image",
     "fmap/{}_TB1map.nii.gz": "R1 is from a finished map",
 }
 
