@@ -371,17 +371,27 @@ def _nodes_of(grid: Grid) -> Grid:
 
 def _blocked(values: FloatArray) -> FloatArray:
     """Average the block of voxels around each node."""
-    x, y, z = (n // _BLOCK for n in values.shape)
-    blocks: FloatArray = values.reshape(x, _BLOCK, y, _BLOCK, z, _BLOCK).mean((1, 3, 5))
+    # Axis by axis, which takes a fifth of the time of one mean over three axes.
+    for axis in range(3):
+        parts = np.moveaxis(values, axis, 0)
+        values = np.moveaxis(sum(parts[i::_BLOCK] for i in range(_BLOCK)), 0, axis)
+    blocks: FloatArray = values * np.float32(_BLOCK**-3)
     return blocks
 
 
 def _unblocked(field: FloatArray) -> FloatArray:
     """Interpolate linearly between nodes: values at the voxels, (C, X, Y, Z)."""
-    from scipy.ndimage import zoom
-
-    parts = [zoom(part, _BLOCK, order=1, mode="nearest", grid_mode=True) for part in field]
-    return np.stack(parts)
+    # Voxels lie at these distances from the node of their block, in nodes.
+    places = (np.arange(_BLOCK, dtype=np.float32) + np.float32(0.5)) / _BLOCK - np.float32(0.5)
+    for axis in (1, 2, 3):
+        nodes = np.moveaxis(field, axis, 0)
+        before = np.concatenate([nodes[:1], nodes[:-1]])
+        after = np.concatenate([nodes[1:], nodes[-1:]])
+        voxels = np.empty((_BLOCK * len(nodes), *nodes.shape[1:]), dtype=np.float32)
+        for i, place in enumerate(places):
+            voxels[i::_BLOCK] = nodes + abs(place) * ((before if place < 0 else after) - nodes)
+        field = np.moveaxis(voxels, 0, axis)
+    return np.ascontiguousarray(field)
 
 
 def _cofactors(matrix: FloatArray) -> FloatArray:
