@@ -374,7 +374,8 @@ def _blocked(values: FloatArray) -> FloatArray:
     # Axis by axis, which takes a fifth of the time of one mean over three axes.
     for axis in range(3):
         parts = np.moveaxis(values, axis, 0)
-        values = np.moveaxis(sum(parts[i::_BLOCK] for i in range(_BLOCK)), 0, axis)
+        total: FloatArray = np.sum([parts[i::_BLOCK] for i in range(_BLOCK)], axis=0)
+        values = np.moveaxis(total, 0, axis)
     blocks: FloatArray = values * np.float32(_BLOCK**-3)
     return blocks
 

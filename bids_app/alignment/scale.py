@@ -40,7 +40,7 @@ _TISSUE, _LEAST_TISSUE = 0.15, 0.3
 _ITERATIONS = 4
 # Tukey's constant: 95 % efficiency where residuals are normal (Holland and Welsch 1977).
 _TUKEY = 4.685
-# Lengths (mm) that positions are divided by in polynomials of the receive field.
+# Lengths (mm) that positions are divided by in polynomials of the bias field.
 _RADIUS = 70.0
 
 
@@ -60,7 +60,7 @@ class Scales:
     volumes : (N,) float64
         Volume that the same head has in each visit; their geometric mean is 1.
     standard_errors : (N,) float64
-        Of the same, by a delete-one jackknife over the octants of the head.
+        Standard errors of ``volumes``, by a delete-one jackknife over the octants of the head.
     source : Source
     """
 
@@ -73,7 +73,7 @@ def relative_scales(images: Sequence[Volume], brain_masks: Sequence[Volume]) -> 
     """Find how much larger or smaller the same head is in each of several visits.
 
     Gauss-Newton steps of an affine transform of each image towards the mean of all, with Tukey's
-    biweight. Each step also fits the receive field (of second order in the brain, first around it)
+    biweight. Each step also fits the bias field (of second order in the brain, first around it)
     and a relation of intensities of third order, so that neither passes for a displacement.
 
     Parameters
@@ -194,7 +194,7 @@ class _Compared:
 
 
 def _intensities(mean: Array, points: Array, source: Source) -> Array:
-    """List what intensities may differ by: relation of contrasts, and receive field."""
+    """List what intensities may differ by: relation of contrasts, and bias field."""
     relation = [np.ones_like(mean), mean, mean**2, mean**3]
     linear = [mean * axis for axis in points]
     square = [mean * points[i] * points[j] for i in range(3) for j in range(i, 3)]
