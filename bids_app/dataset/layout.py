@@ -48,6 +48,10 @@ def subjects_in(account: Account, *, every: bool) -> list[str]:
             elif every and (is_named or _resembles_subject(entry)):
                 reason = "not a folder" if is_named else "not named sub-<letters, digits, +>"
                 account.pass_by(entry.path, OfferKind.SUBJECT, reason)
+            elif every and entry.name.endswith((".nii", ".nii.gz")):
+                is_hidden = entry.name.startswith(".")  # as macOS adds to files
+                reason = "in no folder of a subject"
+                account.pass_by(entry.path, OfferKind.SCAN, reason, expected=is_hidden)
     return sorted(labels)
 
 

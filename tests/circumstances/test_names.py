@@ -95,6 +95,12 @@ def _other_data(bids: Path) -> None:
         _put(bids, f"{folder}/sub-d/anat/sub-d_T1w.nii.gz", small=True)
 
 
+def _misplaced(bids: Path) -> None:
+    _put(bids, "sub-p/ses-1/anat/sub-p_ses-1_T1w.nii.gz")
+    for name in ("sub-q_T1w.nii.gz", "T1w.nii"):
+        _put(bids, name, small=True)
+
+
 def _letters(bids: Path) -> None:
     _put(bids, "sub-ab/anat/sub-ab_T1w.nii.gz")
     _put(bids, "sub-AB/anat/sub-AB_T1w.nii.gz", small=True)
@@ -139,6 +145,11 @@ CASES: dict[str, tuple[Build, dict[str, float], list[str]]] = {
     ),
     "linked subject": (_linked, {"sub-l_T1w": WHOLE}, []),
     "derivatives within": (_other_data, {"sub-d_T1w": WHOLE}, []),
+    "misplaced": (
+        _misplaced,
+        {"sub-p_ses-1_T1w": WHOLE},
+        ["2 scans are not used (in no folder of a subject)", "sub-q_T1w.nii.gz"],
+    ),
     "case": (_letters, {"sub-ab_T1w": WHOLE, "sub-AB_T1w": SMALL}, []),
 }
 
