@@ -1,6 +1,6 @@
 """Thalamic atrophy of a known amount, simulated in real scans, as it is measured.
 
-``python -m benchmarks.atrophy BIDS_DIR LABELS_DIR [--scans N] [--output TABLE.tsv]``
+``python -m benchmarks.atrophy BIDS_DIR LABELS_DIR [--hard] [--scans N] [--output TABLE.tsv]``
 
 LABELS_DIR is a BIDS derivatives dataset with a ``_dseg`` of the thalami for each T1w scan. Each
 scan becomes two visits. The second is deformed smoothly: its thalami shrink by 0.5 to 5 %, and the
@@ -8,9 +8,11 @@ adjacent CSF fills the space. Both are moved by a small rigid motion, interpolat
 and given different bias fields and noise. The true change is that of the labels under the same
 deformation. The thalami are segmented in each visit separately, in the half-way space separately
 for each visit, and in the half-way space with one segmentation that is propagated to both visits,
-as ``--longitudinal`` does. The slope of measured on true change and the standard deviation of the
-error are printed. Where a subject has a second session, with or without labels, the change between
-the two real scans is printed as well.
+as ``--longitudinal`` does. With ``--hard``, visits also differ in what real visits differ in, and
+that the other simulation leaves out: scale, gradient nonlinearity, contrast, brightness of fluid,
+receive sensitivity, resolution and noise; motions are twice as large. The slope of measured on true
+change and the standard deviation of the error are printed. Where a subject has a second session,
+with or without labels, the change between the two real scans is printed as well.
 """
 
 from __future__ import annotations
@@ -40,10 +42,61 @@ from examples.anatomy import Field, atrophy_field
 
 # Intended true changes (%); the exact ones are computed.
 CHANGES = (-0.5, -1.0, -2.0, -3.5, -5.0)
-# Between visits: SD of rotation (degrees) and shift (mm) about each axis, of the logarithm of the
-# bias field, and of noise relative to the mean of the brain.
-ROTATION, SHIFT, BIAS, NOISE = 2.0, 2.0, 0.05, 0.02
 _CSF = 3
+# Gradient nonlinearity that is left after correction: relative displacement along each axis at
+# 80 mm from the isocentre, growing with the square of the distance.
+_NONLINEARITY, _NONLINEARITY_RADIUS = np.array([0.004, 0.003, -0.005]), 80.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visits:
+    """By how much visits differ: standard deviations of each of them.
+
+    Attributes
+    ----------
+    rotation, shift : float
+        Degrees and mm, about and along each axis.
+    bias : float
+        Logarithm of a random bias field.
+    noise : (float, float)
+        Least and largest, relative to the mean of the brain.
+    scale : float
+        Linear.
+    nonlinearity : float
+        Multiple of the displacement by gradient nonlinearity.
+    contrast, fluid : float
+        Relative contrast of tissues, and brightness of what is darkest, of the mean of the brain.
+    sensitivity : float
+        Logarithm of the receive sensitivity, 80 mm from the centre, per axis and radially.
+    blur : float
+        Largest, mm along each axis.
+    """
+
+    rotation: float
+    shift: float
+    bias: float
+    noise: tuple[float, float]
+    scale: float = 0.0
+    nonlinearity: float = 0.0
+    contrast: float = 0.0
+    fluid: float = 0.0
+    sensitivity: float = 0.0
+    blur: float = 0.0
+
+
+EASY = Visits(rotation=2.0, shift=2.0, bias=0.05, noise=(0.02, 0.02))
+HARD = Visits(
+    rotation=4.0,
+    shift=5.0,
+    bias=0.05,
+    noise=(0.02, 0.05),
+    scale=0.0007,
+    nonlinearity=1.0,
+    contrast=0.02,
+    fluid=0.01,
+    sensitivity=0.1,
+    blur=0.45,
+)
 
 
 @dataclass(frozen=True)
@@ -88,23 +141,57 @@ def prepare(image: Volume, labels: Volume) -> Head:
     )
 
 
-def visit(head: Head, loss: float, rng: np.random.Generator) -> Volume:
+def visit(head: Head, loss: float, rng: np.random.Generator, visits: Visits = EASY) -> Volume:
     """Scan a head whose thalami have lost a share of their volume."""
     shape = head.image.data.shape
-    position = np.indices(shape, dtype=np.float32).reshape(3, -1)
-    middle = (np.array(shape)[:, None] - 1) / 2
-    turn = Rotation.from_rotvec(np.deg2rad(rng.normal(0, ROTATION, 3))).as_matrix()
-    moved = turn @ (position - middle) + middle + rng.normal(0, SHIFT, (3, 1))
+    middle = (np.array(shape, dtype=np.float32)[:, None] - 1) / 2
+    turn = Rotation.from_rotvec(np.deg2rad(rng.normal(0, visits.rotation, 3))).as_matrix()
+    shift = rng.normal(0, visits.shift, (3, 1))
+    # Positions in the scanner, from its isocentre.
+    position = (np.indices(shape).reshape(3, -1) - middle).astype(np.float32)
+    true = _distorted(position, visits, rng)
+    moved = turn @ true + middle + shift
     source = _before(head, moved.astype(np.float32), loss)
     data = map_coordinates(head.image.data.astype(np.float32), source, order=3).reshape(shape)
     data = np.clip(data, 0, None)
     outside = data <= 0
     brain = float(data[~outside].mean())
+    changed = _other_contrast(np.asarray(data / brain, dtype=np.float32), visits, rng)
+    data = brain * changed * _sensitivity(position, visits, rng).reshape(shape)
+    data = gaussian_filter(data, rng.uniform(0, visits.blur, 3))
     field = gaussian_filter(rng.standard_normal(shape).astype(np.float32), 30)
-    data = data * np.exp(BIAS * field / field.std())
-    data = data + rng.normal(0, NOISE * brain, shape)
+    data = data * np.exp(visits.bias * field / field.std())
+    data = data + rng.normal(0, rng.uniform(*visits.noise) * brain, shape)
     data[outside] = 0
     return Volume(np.clip(data, 0, None).astype(np.float32), head.image.affine)
+
+
+def _distorted(
+    position: npt.NDArray[np.float32], visits: Visits, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """Map positions in an image to those in the scanner."""
+    distance = (position**2).sum(0) / _NONLINEARITY_RADIUS**2
+    factor = 1 + visits.nonlinearity * _NONLINEARITY[:, None] * distance
+    distorted = position * factor * (1 + rng.normal(0, visits.scale))
+    return np.asarray(distorted, dtype=np.float32)
+
+
+def _other_contrast(data: FloatArray, visits: Visits, rng: np.random.Generator) -> FloatArray:
+    """Change intensities, relative to the mean of the brain."""
+    from_mean = data - 1
+    contrast, fluid = rng.normal(0, visits.contrast), rng.normal(0, visits.fluid)
+    changed = np.clip(data + contrast * from_mean + fluid * from_mean**2, 0, None)
+    return np.where(data > 0, changed, 0).astype(np.float32)
+
+
+def _sensitivity(
+    position: npt.NDArray[np.float32], visits: Visits, rng: np.random.Generator
+) -> FloatArray:
+    """Draw the receive sensitivity at positions in the scanner."""
+    relative = position / 80
+    logarithm = (relative * rng.normal(0, visits.sensitivity, (3, 1))).sum(0)
+    logarithm += rng.normal(0, visits.sensitivity) * (relative**2).sum(0)
+    return np.asarray(np.exp(logarithm), dtype=np.float32)
 
 
 def true_volume(head: Head, loss: float) -> float:
@@ -149,7 +236,9 @@ def measure_pair(first: Volume, second: Volume, threads: int) -> dict[str, float
     return change
 
 
-def simulate(bids_dir: Path, labels_dir: Path, scans: int | None, threads: int) -> pd.DataFrame:
+def simulate(
+    bids_dir: Path, labels_dir: Path, scans: int | None, threads: int, visits: Visits = EASY
+) -> pd.DataFrame:
     """Measure every amount of atrophy in every scan that has labels.
 
     Returns
@@ -184,7 +273,7 @@ def simulate(bids_dir: Path, labels_dir: Path, scans: int | None, threads: int) 
             # Blurring the field weakens it; the volume lost is nearly proportional to it.
             loss = -intended / 100
             loss *= loss / (1 - true_volume(head, loss) / before)
-            pair = visit(head, 0, rng), visit(head, loss, rng)
+            pair = visit(head, 0, rng, visits), visit(head, loss, rng, visits)
             true = 100 * (true_volume(head, loss) / before - 1)
             change = measure_pair(*pair, threads)
             print(f"{anchor.name} true {true:+.2f}:", _formatted(change), flush=True)
@@ -215,11 +304,16 @@ def main() -> None:
     parser.add_argument("bids_dir", type=Path)
     parser.add_argument("labels_dir", type=Path)
     parser.add_argument("--scans", type=int, help="only the first so many")
+    parser.add_argument("--hard", action="store_true", help="visits differ as real ones do")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, help="also write the table here")
     arguments = parser.parse_args()
     changes = simulate(
-        arguments.bids_dir.absolute(), arguments.labels_dir, arguments.scans, arguments.threads
+        arguments.bids_dir.absolute(),
+        arguments.labels_dir,
+        arguments.scans,
+        arguments.threads,
+        HARD if arguments.hard else EASY,
     )
     if changes.empty:
         return

@@ -4,7 +4,7 @@ Gradients drift and are replaced; a head that has not changed may then appear la
 of a percent, and every structure in it with it. The scale of a visit is the determinant of the
 affine transform that remains between rigidly aligned images. Where the skull is in view it comes
 from skull and scalp, which do not shrink with the brain; else from the brain, where a loss that
-the whole brain shares cannot be told from a scale.
+the whole brain shares cannot be distinguished from a scale.
 
 References
 ----------
