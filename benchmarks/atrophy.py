@@ -9,7 +9,7 @@ and given different bias fields and noise. The true change is that of the labels
 deformation. The thalami are segmented in each visit separately, in the half-way space separately
 for each visit, and in the half-way space with one segmentation that is propagated to both visits,
 as ``--longitudinal`` does. With ``--hard``, visits also differ in what real visits differ in, and
-that the other simulation leaves out: scale, gradient nonlinearity, contrast, brightness of fluid,
+that the other simulation lacks: scale, gradient nonlinearity, contrast, brightness of fluid,
 receive sensitivity, resolution and noise; motions are twice as large. The slope of measured on true
 change and the standard deviation of the error are printed. Where a subject has a second session,
 with or without labels, the change between the two real scans is printed as well.
