@@ -43,7 +43,10 @@ COLUMNS_OF_CHANGE: Mapping[str, Column] = MappingProxyType(
             "Right thalamus", "Change of the right thalamus in percent of the earlier session", "%"
         ),
         "total_change": Column(
-            "Both thalami", "Change of both thalami in percent of the earlier session", "%"
+            "Both thalami",
+            "Change of both thalami in percent of the earlier session: corrected for scale where "
+            "the scale is that of the skull, else raw",
+            "%",
         ),
         "total_change_raw": Column(
             "Both thalami, raw", "The same without correction for scale", "%"

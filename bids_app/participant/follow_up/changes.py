@@ -10,10 +10,12 @@ from math import isnan, nan
 import numpy as np
 
 from bids_app.alignment.brain_change import parenchyma_volumes, percentage_change
+from bids_app.alignment.scale import Source, relative_scales
 from bids_app.contrasts import CONTRASTS
 from bids_app.dataset.index import choose_scan
 from bids_app.derivatives import names
 from bids_app.derivatives.changes import BrainChange, ThalamusChange, Verdict
+from bids_app.errors import BadDataError
 from bids_app.images.geometry import Grid
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
@@ -23,11 +25,31 @@ from bids_app.participant.follow_up.differences import Judgement, Pair, judge
 from bids_app.participant.follow_up.segmentations import Followed, Placed
 from bids_app.participant.follow_up.space import CommonSpace
 from bids_app.participant.follow_up.visits import VisitScan, natural
+from bids_app.segmentation.change import Change, change_between
 from bids_app.segmentation.volumes import ThalamusVolumes
 
 # Voxel size (mm) at which aligned images are compared; noise of finer ones would hide the fit.
 _COMPARED_MM = 2.0
 Scans = tuple[VisitScan, VisitScan]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Volume of the same geometry in a scan, relative to others.
+
+    Attributes
+    ----------
+    volume : float
+        Their geometric mean is 1.
+    error : float
+        Standard error.
+    of_skull : bool
+        Whether it was found from the skull.
+    """
+
+    volume: float
+    error: float
+    of_skull: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +62,46 @@ class Comparison:
         By contrast and scan.
     pairs : mapping of str to mapping of (VisitScan, VisitScan) to Pair
         By contrast, and by the scans of every two visits, the earlier one first.
+    scales : mapping of VisitScan to Scale
+        Empty if they cannot be found.
     """
 
     acquisitions: Mapping[str, Mapping[VisitScan, Acquisition]]
     pairs: Mapping[str, Mapping[Scans, Pair]]
+    scales: Mapping[VisitScan, Scale]
 
     @property
     def acquired(self) -> list[Acquisition]:
         """How all images were acquired, contrast by contrast."""
         return [each for scans in self.acquisitions.values() for each in scans.values()]
+
+    def scale(self, scans: Scans) -> Scale:
+        """Return the scale of the later scan relative to the earlier one, less 1, in percent.
+
+        Scales are relative to the mean of all: for two visits their errors are opposite, and add
+        up. Unknown scales are NaN.
+        """
+        if not self.scales:
+            return Scale(nan, nan, of_skull=False)
+        first, later = (self.scales[scan] for scan in scans)
+        return Scale(
+            percentage_change(first.volume, later.volume),
+            100 * (first.error + later.error),
+            first.of_skull,
+        )
+
+    def complete(self, change: float, scans: Scans, contrasts: Iterable[str]) -> Change:
+        """Complete the change of a volume (%) between two scans by scale and interval."""
+        pairs = self.between(scans, contrasts)
+        scale = self.scale(scans)
+        return change_between(
+            change,
+            scale.volume,
+            is_scale_of_skull=scale.of_skull,
+            longest_side=max(
+                each.slice_thickness for pair in pairs for each in (pair.first, pair.later)
+            ),
+        )
 
     def contrast_agents(self, scan: VisitScan, contrasts: Iterable[str]) -> str | None:
         """Return the contrast agents of the images of some contrasts; None without."""
@@ -61,7 +114,7 @@ class Comparison:
 
 
 def compare_visits(space: CommonSpace, images: Placed, folders: Folders) -> Comparison:
-    """Read how all images were acquired, and how well every two of one contrast fit."""
+    """Read how all images were acquired, how well they fit, and in which scale they show a head."""
     acquisitions = {
         contrast: {scan: read_acquisition(scan, contrast, folders) for scan in of_contrast}
         for contrast, of_contrast in images.items()
@@ -79,7 +132,22 @@ def compare_visits(space: CommonSpace, images: Placed, folders: Folders) -> Comp
             )
             for first, later in combinations(of_contrast, 2)
         }
-    return Comparison(acquisitions, pairs)
+    return Comparison(acquisitions, pairs, _scales(space))
+
+
+def _scales(space: CommonSpace) -> dict[VisitScan, Scale]:
+    """Find the scales of all scans by the contrast by which they were aligned."""
+    try:
+        scales = relative_scales(space.images, [space.brains[scan] for scan in space.scans])
+    except BadDataError:
+        return {}
+    of_skull = scales.source is Source.SKULL
+    return {
+        scan: Scale(volume, error, of_skull)
+        for scan, volume, error in zip(
+            space.scans, scales.volumes.tolist(), scales.standard_errors.tolist(), strict=True
+        )
+    }
 
 
 def _correlations(
@@ -115,7 +183,11 @@ def thalamus_changes(
     """
     for first, later in pairs_of_visits(list(volumes)):
         judgement = judge(comparison.between((first, later), followed.contrasts), "thalamus")
-        left, right, total = _percentages(volumes[first], volumes[later])
+        left, right, total = (
+            comparison.complete(change, (first, later), followed.contrasts)
+            for change in _percentages(volumes[first], volumes[later])
+        )
+        scale = comparison.scale((first, later))
         change = ThalamusChange(
             participant_id=f"sub-{subject}",
             from_session=first.session,
@@ -124,10 +196,15 @@ def thalamus_changes(
             to_scan=names.row_name(later.anchor),
             method=followed.method + names.LONGITUDINAL,
             contrast=followed.name,
-            left_change=left,
-            right_change=right,
-            total_change=total,
-            total_change_raw=total,
+            left_change=round(left.percent, 4),
+            right_change=round(right.percent, 4),
+            total_change=round(total.percent, 4),
+            total_change_raw=round(total.raw, 4),
+            total_change_scaled=round(total.scaled, 4),
+            scale=round(scale.volume, 4),
+            scale_error=round(scale.error, 4),
+            change_low=round(total.low, 4),
+            change_high=round(total.high, 4),
             verdict=judgement.verdict,
             reason=judgement.reason,
             differences="; ".join(judgement.differences) or "n/a",
@@ -153,7 +230,7 @@ def _percentages(first: ThalamusVolumes, later: ThalamusVolumes) -> tuple[float,
 
 
 def _percentage(first: float, later: float) -> float:
-    return round(percentage_change(first, later), 4) if first > 0 else nan
+    return percentage_change(first, later) if first > 0 else nan
 
 
 def pairs_of_visits(scans: Sequence[VisitScan]) -> list[Scans]:
