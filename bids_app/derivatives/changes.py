@@ -130,26 +130,31 @@ def write_brain_changes(
     write_table(staging, names.brain_change_table(subject), rows, PBVC_COLUMNS)
 
 
-def read_thalamus_changes(output_dir: Path) -> list[ThalamusChange]:
+def read_thalamus_changes(output_dir: Path) -> tuple[list[ThalamusChange], list[str]]:
     """Read the changes of the thalami of all participants.
 
-    Raises
-    ------
-    BadDataError
-        If a table is damaged.
+    Parameters
+    ----------
+    output_dir : Path
+
+    Returns
+    -------
+    changes : list of ThalamusChange
+    problems : list of str
+        Tables that are damaged, of which nothing is used.
     """
-    changes = []
+    changes, problems = [], []
     for path in names.thalamus_change_tables(output_dir):
-        for row in read_rows(path):
-            try:
-                changes.append(_thalamus_change(row))
-            except (KeyError, ValueError) as error:
-                text = f"{path} has a row without a change between two visits. {_ADVICE}"
-                raise BadDataError(text) from error
-    return changes
+        try:
+            changes += [_thalamus_change(row) for row in read_rows(path)]
+        except (BadDataError, KeyError, ValueError) as error:
+            problems.append(_damaged(path, error, "a row without a change between two visits"))
+    return changes, problems
 
 
-def read_brain_changes(output_dir: Path) -> dict[tuple[str, str, str], BrainChange]:
+def read_brain_changes(
+    output_dir: Path,
+) -> tuple[dict[tuple[str, str, str], BrainChange], list[str]]:
     """Read the built-in PBVC of all participants.
 
     Parameters
@@ -158,31 +163,40 @@ def read_brain_changes(output_dir: Path) -> dict[tuple[str, str, str], BrainChan
 
     Returns
     -------
-    dict of (str, str, str) to BrainChange
+    changes : dict of (str, str, str) to BrainChange
         By participant, earlier and later session: ``sub-01``, ``ses-01``, ``ses-02``. Either of
         two sessions may be the earlier one.
-
-    Raises
-    ------
-    BadDataError
-        If a table is damaged.
+    problems : list of str
+        Tables that are damaged, of which nothing is used.
     """
-    changes = {}
+    changes: dict[tuple[str, str, str], BrainChange] = {}
+    problems = []
     for path in names.brain_change_tables(output_dir):
-        for row in read_rows(path):
-            try:
-                subject, first, later, value = (row[name] for name in PBVC_COLUMNS[:4])
-                # Earlier versions gave no verdict.
-                verdict = Verdict(row.get("verdict", Verdict.MEASURED))
-                change = _number(value) if verdict is Verdict.NOT_MEASURABLE else float(value)
-            except (KeyError, ValueError) as error:
-                text = f"{path} has a row without brain volume change between two sessions."
-                raise BadDataError(f"{text} {_ADVICE}") from error
-            reason = row.get("reason", "n/a")
-            changes[subject, first, later] = BrainChange(change, verdict, reason)
-            back = percentage_change(1 + change / 100, 1)
-            changes[subject, later, first] = BrainChange(back, verdict, reason)
-    return changes
+        try:
+            rows = [_brain_change(row) for row in read_rows(path)]
+        except (BadDataError, KeyError, ValueError) as error:
+            what = "a row without brain volume change between two sessions"
+            problems.append(_damaged(path, error, what))
+            continue
+        for subject, first, later, change in rows:
+            changes[subject, first, later] = change
+            back = percentage_change(1 + change.percent / 100, 1)
+            changes[subject, later, first] = replace(change, percent=back)
+    return changes, problems
+
+
+def _damaged(path: Path, error: Exception, what: str) -> str:
+    """Describe a table that cannot be used."""
+    known = str(error) if isinstance(error, BadDataError) else f"{path} has {what}."
+    return f"{known} {_ADVICE}"
+
+
+def _brain_change(row: Mapping[str, str]) -> tuple[str, str, str, BrainChange]:
+    subject, first, later, value = (row[name] for name in PBVC_COLUMNS[:4])
+    # Earlier versions gave no verdict.
+    verdict = Verdict(row.get("verdict", Verdict.MEASURED))
+    percent = _number(value) if verdict is Verdict.NOT_MEASURABLE else float(value)
+    return subject, first, later, BrainChange(percent, verdict, row.get("reason", "n/a"))
 
 
 def _thalamus_change(row: Mapping[str, str]) -> ThalamusChange:

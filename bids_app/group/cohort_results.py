@@ -65,6 +65,7 @@ class CohortResults:
     def problems(self) -> list[str]:
         """Inputs that could not be used, and why, each once."""
         met = [problem for result in self.results.values() for problem in result.problems]
+        met += [*self.study.thalamus_changes[1], *self.study.brain_changes[1]]
         if any(result.of_change for result in self.results.values()):
             met += [
                 f"{name}: the first session and the follow-up differ in contrast agent ({agents}); "

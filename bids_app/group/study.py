@@ -11,7 +11,12 @@ import numpy as np
 import pandas as pd
 
 from bids_app.dataset.choice import Choice
-from bids_app.derivatives.changes import read_thalamus_changes
+from bids_app.derivatives.changes import (
+    BrainChange,
+    ThalamusChange,
+    read_brain_changes,
+    read_thalamus_changes,
+)
 from bids_app.group.analysis_file import AnalysisPlan
 from bids_app.group.cohort import SESSION, Cohort
 from bids_app.group.followed import JUDGED, between, judge_changes
@@ -243,12 +248,21 @@ class Study:
         ids = ["participant_id", "session_id"]
         first = self.baseline[ids].rename(columns={"session_id": "from_session"})
         later = self.followup[ids].rename(columns={"session_id": "to_session"})
-        measured = between(
-            read_thalamus_changes(self.output_dir), first.merge(later, on="participant_id")
-        )
+        pairs = first.merge(later, on="participant_id")
+        measured = between(self.thalamus_changes[0], pairs)
         names = self.scans[["segmentation", "method", "contrast"]].drop_duplicates("segmentation")
         changes = changes.merge(names, on="segmentation", how="left")
         return judge_changes(changes, measured, self.plan.verdict)
+
+    @cached_property
+    def thalamus_changes(self) -> tuple[list[ThalamusChange], list[str]]:
+        """Changes measured with ``--longitudinal``, and tables of them that are damaged."""
+        return read_thalamus_changes(self.output_dir)
+
+    @cached_property
+    def brain_changes(self) -> tuple[dict[tuple[str, str, str], BrainChange], list[str]]:
+        """Brain volume changes measured with ``--longitudinal``, and tables that are damaged."""
+        return read_brain_changes(self.output_dir)
 
     @cached_property
     def agent_changes(self) -> dict[str, str]:

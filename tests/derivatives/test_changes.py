@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,6 @@ from bids_app.derivatives.changes import (
     write_brain_changes,
     write_thalamus_changes,
 )
-from bids_app.errors import BadDataError
 
 _CHANGE = ThalamusChange(
     participant_id="sub-1",
@@ -49,7 +48,8 @@ def test_changes_are_read_as_they_were_written(tmp_path: Path) -> None:
     unknown = _CHANGE.without_values()
     with staged(tmp_path, "sub-1") as staging:
         write_thalamus_changes(staging, "1", [_CHANGE, unknown])
-    first, second = read_thalamus_changes(tmp_path)
+    (first, second), problems = read_thalamus_changes(tmp_path)
+    assert problems == []
     assert first == _CHANGE
     values = [asdict(second)[name] for name in CHANGE_COLUMNS if "change" in name]
     assert len(values) == 7
@@ -60,13 +60,20 @@ def test_changes_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [("-1.0", "much"), ("check", "perhaps"), ("verdict", "v")])
-def test_a_damaged_table_of_changes_is_named(tmp_path: Path, damage: tuple[str, str]) -> None:
-    with staged(tmp_path, "sub-1") as staging:
-        write_thalamus_changes(staging, "1", [_CHANGE])
+def test_a_damaged_table_of_changes_costs_its_participant(
+    tmp_path: Path, damage: tuple[str, str]
+) -> None:
+    for subject in ("1", "2"):
+        with staged(tmp_path, f"sub-{subject}") as staging:
+            change = replace(_CHANGE, participant_id=f"sub-{subject}")
+            write_thalamus_changes(staging, subject, [change])
     path = tmp_path / names.thalamus_change_table("1")
     path.write_text(path.read_text().replace(*damage))
-    with pytest.raises(BadDataError, match=r"changes\.tsv has a row without a change"):
-        read_thalamus_changes(tmp_path)
+    changes, problems = read_thalamus_changes(tmp_path)
+    assert [each.participant_id for each in changes] == ["sub-2"]
+    (problem,) = problems
+    assert "sub-1_desc-thalamus_changes.tsv has a row without a change" in problem
+    assert "--longitudinal" in problem
 
 
 def test_brain_volume_changes_are_read_in_both_directions(tmp_path: Path) -> None:
@@ -76,7 +83,8 @@ def test_brain_volume_changes_are_read_in_both_directions(tmp_path: Path) -> Non
             ("ses-1", "ses-3"): BrainChange(math.nan, Verdict.NOT_MEASURABLE, "slices of 3.0 mm"),
         }
         write_brain_changes(staging, "1", changes)
-    read = read_brain_changes(tmp_path)
+    read, problems = read_brain_changes(tmp_path)
+    assert problems == []
     assert read["sub-1", "ses-1", "ses-2"] == BrainChange(-20.0, Verdict.CHECK, "coil (A, B)")
     assert read["sub-1", "ses-2", "ses-1"].percent == pytest.approx(25)
     for pair in (("ses-1", "ses-3"), ("ses-3", "ses-1")):
@@ -89,7 +97,8 @@ def test_brain_volume_changes_of_earlier_versions_are_read(tmp_path: Path) -> No
     path.parent.mkdir()
     header = "participant_id\tbaseline_session_id\tsession_id\tpbvc\n"
     path.write_text(f"{header}sub-1\tses-1\tses-2\t-20.0\n")
-    assert read_brain_changes(tmp_path)["sub-1", "ses-1", "ses-2"].percent == -20
+    assert read_brain_changes(tmp_path)[0]["sub-1", "ses-1", "ses-2"].percent == -20
     path.write_text(f"{header}sub-1\tses-1\tses-2\tn/a?\n")
-    with pytest.raises(BadDataError, match="has a row without brain volume change"):
-        read_brain_changes(tmp_path)
+    changes, (problem,) = read_brain_changes(tmp_path)
+    assert changes == {}
+    assert "has a row without brain volume change" in problem

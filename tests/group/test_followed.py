@@ -212,4 +212,4 @@ def test_brain_volume_change_by_verdict(study: Study, tmp_path: Path) -> None:
     assert counts["check"] == {2}
     (tmp_path / "out" / brain_change_table("1")).unlink()
     with pytest.raises(NotApplicableError, match="no brain volume change of 2 has a verdict"):
-        pbvc.analyse(study)
+        pbvc.analyse(_with(study, "measured"))

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bids_app.derivatives.changes import read_brain_changes
 from bids_app.group.analysis import Analysis
 from bids_app.group.followed import ACCEPTED
 from bids_app.group.result import (
@@ -193,7 +192,7 @@ def _from_column(followup: pd.DataFrame) -> pd.Series:
 
 
 def _built_in(study: Study) -> BrainChange:
-    changes = read_brain_changes(study.output_dir)
+    changes, _ = study.brain_changes
     ids = ["participant_id", "session_id"]
     pairs = study.baseline[ids].merge(study.followup[ids], on="participant_id")
     rows = [

@@ -162,11 +162,11 @@ class Subject:
 
     @property
     def changes(self) -> list[ThalamusChange]:
-        return read_thalamus_changes(self.output)
+        return read_thalamus_changes(self.output)[0]
 
     @property
     def brain_changes(self) -> dict[tuple[str, str], BrainChange]:
-        changes = read_brain_changes(self.output)
+        changes, _ = read_brain_changes(self.output)
         return {(first, later): each for (_, first, later), each in changes.items()}
 
     @property
