@@ -56,7 +56,11 @@ def test_brain_volume_change_may_be_the_built_in_one(
     same = [result.tables["pbvc"].data["r"].to_numpy() for result in (given, built_in)]
     assert same[0] == pytest.approx(same[1])
     path.write_text(f"{header}\n{subject}\tses-01\tses-02\tn/a\n")
-    assert "without brain volume change" in pbvc.ANALYSIS.attempt(bare).reason
+    damaged = replace(bare)  # reads the tables again
+    rest = pbvc.ANALYSIS.attempt(damaged)
+    assert set(rest.tables["pbvc"].data["n"]) == {len(brain) - 1}
+    (problem,) = damaged.brain_changes[1]
+    assert path.name in problem
 
 
 def test_intervals_that_differ_make_no_correlation(declare: Declare) -> None:
