@@ -86,10 +86,10 @@ class Deformations:
         """Compute the volume in one visit relative to that in the mean, (X, Y, Z)."""
         spacing = float(self.mean.voxel_size[0])
         displacement = _unblocked(np.asarray(self.displacements[visit].data, dtype=np.float32))
-        jacobian = np.stack([np.stack(np.gradient(part, spacing)) for part in displacement])
-        for axis in range(3):
-            jacobian[axis, axis] += 1
-        return _determinant(jacobian)
+        rows = [np.gradient(part, spacing) for part in displacement]
+        for axis, row in enumerate(rows):
+            np.add(row[axis], 1, out=row[axis])
+        return _determinant(rows)
 
 
 def deform_to_mean(
@@ -171,7 +171,6 @@ class _Level:
         self._mask = resample(mask, self._grid)
         self._contrasts = [[self._read(image) for image in images] for images in contrasts]
         self._compared = self._where_all_hold()
-        self._index = np.indices(self._grid.shape, dtype=np.float32)
 
     def deform(self, fields: Sequence[Volume], iterations: int) -> list[Volume]:
         """Move every visit towards the mean of all.
@@ -199,9 +198,9 @@ class _Level:
                 residuals = [image - mean for image in warped]
                 inside = self._mask > 0.5
                 weight = 1 / max(float(np.mean([r[inside].var() for r in residuals])), 1e-12)
-                slope = self._gradient(mean)
-                for visit, (image, residual) in enumerate(zip(warped, residuals, strict=True)):
-                    gradient = (self._gradient(image) + slope) * np.float32(0.5)
+                for visit, residual in enumerate(residuals):
+                    # That of the mean of both images.
+                    gradient = self._gradient(mean + residual * np.float32(0.5))
                     equations[visit] += self._equations(mean, residual, gradient, weight)
             stiff = _blocked(self._compared) > 0.5
             moved = [
@@ -251,7 +250,11 @@ class _Level:
 
         warped = []
         for image, field in zip(images, fields, strict=True):
-            index = self._index + _unblocked(field) / np.float32(self._spacing)
+            index = _unblocked(field)
+            index /= np.float32(self._spacing)
+            for axis, length in enumerate(self._grid.shape):
+                places = np.arange(length, dtype=np.float32)
+                index[axis] += places.reshape([-1 if axis == other else 1 for other in range(3)])
             warped.append(map_coordinates(image, index, order=1, mode="nearest"))
         return self._equalised(warped)
 
@@ -406,9 +409,10 @@ def _cofactors(matrix: FloatArray) -> FloatArray:
     return cofactors
 
 
-def _determinant(matrix: FloatArray) -> FloatArray:
-    """Compute the determinants of 3 x 3 matrices, (3, 3, ...)."""
-    determinant: FloatArray = (matrix[0] * _cofactors(matrix)[0]).sum(0)
+def _determinant(rows: Sequence[Sequence[FloatArray]]) -> FloatArray:
+    """Compute the determinants of 3 x 3 matrices, (...), from their rows of (...) each."""
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    determinant: FloatArray = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
     return determinant
 
 
