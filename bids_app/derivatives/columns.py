@@ -408,5 +408,14 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "balanced_accuracy": Column("Balanced accuracy", "Mean of sensitivity and specificity"),
         "specificity": Column("Specificity", "Share of the other patients that were recognised"),
         "auc": Column("AUC", "Area under the ROC curve"),
+        "auc_covariates": Column(
+            "AUC of the covariates",
+            "Area under the ROC curve of the covariates alone, in the same patients and folds",
+        ),
+        "auc_difference": Column(
+            "AUC beyond the covariates",
+            "AUC minus that of the covariates alone: what the volume adds; interval by paired "
+            "bootstrap",
+        ),
     }
 )

@@ -23,7 +23,11 @@ DECISION = 0.5
 METRICS = ("balanced_accuracy", "sensitivity", "specificity", "auc")
 _COLUMNS = [
     *("outcome", "predictor", "threshold", "folds", "n", "patients", "disabled"),
-    *(f"{metric}{end}" for metric in METRICS for end in ("", "_ci_low", "_ci_high")),
+    *(
+        f"{measure}{end}"
+        for measure in (*METRICS, "auc_covariates", "auc_difference")
+        for end in ("", "_ci_low", "_ci_high")
+    ),
     "reason",
 ]
 
@@ -127,7 +131,8 @@ def cross_validate(
     -------
     DataFrame
         One row per complete case, indexed by its position in `data`: ``patient``, ``fold``,
-        ``disabled``, ``probability``.
+        ``disabled``, ``probability``; and ``covariates``, the probability by a model of the
+        covariates alone in the same folds, NaN without covariates.
 
     Raises
     ------
@@ -158,8 +163,17 @@ def cross_validate(
             raise ModelError(f"{patients[members].nunique()} {name} patients for {folds} folds")
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     fold, probability = _predict(design.terms.to_numpy(), disabled, patients, splitter)
+    others = design.terms.drop(columns=model.predictor).to_numpy()
+    # Folds depend on classes and patients only, so that both models are trained on the same.
+    alone = _predict(others, disabled, patients, splitter)[1] if others.size else np.nan
     return pd.DataFrame(
-        {"patient": patients, "fold": fold, "disabled": disabled, "probability": probability}
+        {
+            "patient": patients,
+            "fold": fold,
+            "disabled": disabled,
+            "probability": probability,
+            "covariates": alone,
+        }
     )
 
 
@@ -208,11 +222,13 @@ def stratification_table(
     DataFrame
         One row per model: ``outcome``, ``predictor``, ``threshold``, ``folds``, ``n`` scans,
         ``patients``, ``disabled`` scans, ``balanced_accuracy``, ``sensitivity``,
-        ``specificity``, ``auc`` (each with ``_ci_low``, ``_ci_high``) and ``reason``. A model
-        that cannot be fitted is a row with its reason.
+        ``specificity``, ``auc``, ``auc_covariates`` (of the covariates alone, same scans and
+        folds), ``auc_difference`` (paired bootstrap; each with ``_ci_low``, ``_ci_high``) and
+        ``reason``. Without covariates the last two are NaN. A model that cannot be fitted is a
+        row with its reason.
     """
     divide = partial(cross_validate, patient=patient, threshold=threshold, folds=folds, seed=seed)
-    assess = partial(classify, confidence=confidence, resamples=resamples, seed=seed)
+    settings: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "seed": seed}
     rows: list[dict[str, Any]] = []
     for model in models:
         row: dict[str, Any] = {"outcome": model.outcome, "predictor": model.predictor}
@@ -222,9 +238,32 @@ def stratification_table(
         except ModelError as error:
             rows.append(row | {"reason": str(error)})
             continue
-        result = assess(predicted["disabled"], predicted["probability"], predicted["patient"])
-        rows.append(row | _classification_columns(predicted, result))
+        columns = [predicted[name] for name in ("disabled", "probability", "patient")]
+        result = classify(*columns, **settings)
+        row |= _classification_columns(predicted, result)
+        if predicted["covariates"].notna().all():
+            alone, difference = _beyond_covariates(predicted, **settings)
+            row |= alone.columns("auc_covariates") | difference.columns("auc_difference")
+        rows.append(row)
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _beyond_covariates(
+    predicted: pd.DataFrame, *, confidence: float, resamples: int, seed: int
+) -> tuple[Interval, Interval]:
+    """Return the AUC of the covariates alone, and by how much the predictor raises it.
+
+    Both models are assessed in the same bootstrap samples of patients.
+    """
+    truth = predicted["disabled"].to_numpy()
+    both = [predicted[name].to_numpy() for name in ("probability", "covariates")]
+    weights = _bootstrap_weights(predicted["patient"].to_numpy(), resamples, seed)
+    parts = np.array_split(weights, _parts(weights))
+    full, alone = (
+        np.concatenate([_metrics(truth, values, rows)[:, -1] for rows in parts]) for values in both
+    )
+    first, second = _percentile_intervals(np.column_stack([alone, full - alone]), confidence)
+    return first, second
 
 
 def _classification_columns(predicted: pd.DataFrame, result: Classification) -> dict[str, Any]:
@@ -257,7 +296,11 @@ def _percentile_intervals(metrics: FloatArray, confidence: float) -> list[Interv
     """Return one interval per column; the first row is the estimate, the others are resampled."""
     resampled = metrics[1:][~np.isnan(metrics[1:]).any(axis=1)]
     levels = [(1 - confidence) / 2, (1 + confidence) / 2]
-    ends = np.quantile(resampled, levels, axis=0) if len(resampled) else np.full((2, 4), np.nan)
+    ends = (
+        np.quantile(resampled, levels, axis=0)
+        if len(resampled)
+        else np.full((2, metrics.shape[1]), np.nan)
+    )
     return [Interval(*values) for values in np.vstack([metrics[:1], ends]).T.tolist()]
 
 

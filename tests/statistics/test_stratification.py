@@ -85,6 +85,31 @@ def test_signal_is_found_and_noise_is_not() -> None:
     assert table["patients"].tolist() == [150, 150]
 
 
+def test_volume_is_not_credited_with_its_covariates() -> None:
+    """Disability by age alone: a high AUC, of which the volume adds nothing."""
+    aged, sized = cohort(0.0), cohort(3.0)
+    aged["edss"] = np.where(aged["age"] > 40, 4.0, 2.0)
+    table = pd.concat(stratification.stratification_table(data, [MODEL]) for data in (aged, sized))
+    assert table["auc"].gt(0.9).all()
+    np.testing.assert_allclose(
+        table["auc_difference"], table["auc"] - table["auc_covariates"], atol=1e-12
+    )
+    by_age, by_size = table.to_dict("records")
+    assert by_age["auc_covariates"] > 0.95
+    assert by_age["auc_difference"] == pytest.approx(0, abs=0.01)
+    assert by_age["auc_difference_ci_low"] <= 0.001
+    # Where the volume decides, age alone is worth no more than chance.
+    assert by_size["auc_covariates"] == pytest.approx(0.5, abs=0.12)
+    assert by_size["auc_difference_ci_low"] > 0.3
+    # The interval of covariates alone is the one of a model of the covariates.
+    (plain,) = stratification.stratification_table(
+        aged, [Model(outcome="edss", predictor="age")]
+    ).to_dict("records")
+    for end in ("", "_ci_low", "_ci_high"):
+        assert by_age[f"auc_covariates{end}"] == pytest.approx(plain[f"auc{end}"], abs=1e-12)
+    assert np.isnan([plain["auc_covariates"], plain["auc_difference"]]).all()
+
+
 def test_threshold_is_inclusive_and_seeded() -> None:
     """EDSS 3.0 counts as disabled; the same seed divides the same way."""
     data = cohort(1.0)

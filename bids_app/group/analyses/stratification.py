@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import pandas as pd
+
 from bids_app.group.analysis import Analysis
 from bids_app.group.result import NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
@@ -46,7 +51,8 @@ def analyse(study: Study) -> Result:
             "stratification": ResultTable(
                 f"Stratification: {disabled}",
                 f"Logistic regression on volume, {covariates}; patient-wise {target.folds}-fold "
-                "cross-validation; bootstrap intervals of patients.",
+                "cross-validation; bootstrap intervals of patients. What the volume adds is the "
+                "difference to the AUC of the covariates alone.",
                 table,
                 {"Classifier": _CLASSIFIER, **icv, **study.bootstrap},
             )
@@ -54,14 +60,22 @@ def analyse(study: Study) -> Result:
         methods=f"Patients with {disabled} were distinguished from the others by logistic "
         f"regression on volume, {covariates} in {target.folds}-fold cross-validation.",
         findings="Area under the ROC curve: "
-        + ", ".join(
-            f"{row.segmentation} {row.auc:.2f} [{row.auc_ci_low:.2f}, {row.auc_ci_high:.2f}]"
-            for row in estimated.itertuples()
-        )
+        + ", ".join(map(_finding, estimated.to_dict("records")))
         + ".",
         references=("coll2024",),
         reason="" if len(estimated) else str(table["reason"].iloc[0]),
     )
+
+
+def _finding(row: Mapping[Hashable, Any]) -> str:
+    """State the AUC of a segmentation, and by how much it exceeds that of the covariates."""
+    text = "{segmentation} {auc:.2f} [{auc_ci_low:.2f}, {auc_ci_high:.2f}]"
+    if pd.notna(row["auc_difference"]):
+        text += (
+            " ({auc_difference:+.2f} [{auc_difference_ci_low:+.2f}, "
+            "{auc_difference_ci_high:+.2f}] relative to the covariates alone)"
+        )
+    return text.format_map({str(name): value for name, value in row.items()})
 
 
 ANALYSIS = Analysis("stratification", "Stratification by disability", analyse)
