@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bids_app.dataset.images import read_volume
+from bids_app.dataset.images import read_labels, read_volume
 from bids_app.derivatives import names
 from bids_app.derivatives.readback import on_scan_grid
-from bids_app.errors import ThalbidsError
+from bids_app.errors import BadDataError, ThalbidsError
 from bids_app.group.cohort import SCAN
 from bids_app.group.reference import find_reference, read_reference
-from bids_app.images.geometry import bounding_box, same_grid
+from bids_app.images.geometry import apply_affine, bounding_box, same_grid
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 from bids_app.run.resources import available_processors
@@ -28,6 +28,10 @@ from bids_app.statistics.calibration import boundary_curve
 from bids_app.statistics.overlap import containment_matrix, overlap_table
 
 RESAMPLED = "reference resampled (nearest neighbour)"
+WITHOUT_SIDES = "reference without sides: compared for both thalami only"
+PARTLY_OUTSIDE = "reference partly outside of the scan"
+# Reference labels with less than this share inside of the scan are not those of its head.
+_LEAST_INSIDE = 0.5
 # Probability thresholds that the calibration compares.
 THRESHOLDS = tuple(percent / 100 for percent in range(10, 91, 2))
 
@@ -110,7 +114,7 @@ def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path)
     dice: dict[Hashable, npt.NDArray[np.float64]] = {}
     problems: list[str] = []
     for rows, reference in _with_reference(volumes, reference_dir, problems):
-        reference_ml = _volumes_ml(reference.data, reference.voxel_volume)[-1]
+        reference_ml = _volumes_ml(reference.data, reference.voxel_volume)["bilateral"]
         tables.append(rows.assign(reference_ml=reference_ml))
         for index, row in on_scan_grid(rows).to_dict("index").items():
             path = output_dir / names.probabilities(names.segmentation_of_row(row))
@@ -122,7 +126,13 @@ def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path)
                 problems.append(f"{row['scan']}: {error}")
                 continue
             both = Volume(sides.data.sum(-1), sides.affine)
-            voxels, dice[index] = boundary_curve(both.data, _on_grid(reference, both), THRESHOLDS)
+            try:
+                labels, probabilities = _together(reference, both)
+            except ThalbidsError as error:
+                problems.append(f"{row['scan']}: {error}")
+                tables.pop()
+                break
+            voxels, dice[index] = boundary_curve(probabilities, labels, THRESHOLDS)
             inside[index] = voxels * both.voxel_volume / 1000
     if not tables and not problems:
         problems.append(_no_reference(reference_dir))
@@ -200,7 +210,7 @@ def _no_reference(reference_dir: Path) -> str:
 
 
 def _read_mask(output_dir: Path, row: Mapping[Hashable, Any]) -> Volume:
-    return read_volume(output_dir / names.segmentation_of_row(row), may_be_constant=True)
+    return read_labels(output_dir / names.segmentation_of_row(row))
 
 
 def _compare(
@@ -211,13 +221,23 @@ def _compare(
         mask = _read_mask(output_dir, row)
     except ThalbidsError as error:
         return [], f"{row['scan']}: {error}"
-    labels, measured = _crop(_on_grid(reference, mask), mask.data)
+    try:
+        labels, measured = _crop(*_together(reference, mask))
+    except ThalbidsError as error:
+        return [], f"{row['scan']}: {error}"
     identity = {key: row[key] for key in [*SCAN, "segmentation"]}
     table = overlap_table(labels, measured, mask.voxel_size.tolist())
+    sides = table["side"]
+    notes = {
+        RESAMPLED: not same_grid(reference.grid, mask.grid),
+        PARTLY_OUTSIDE: _share_inside(reference, mask) < 1,
+        WITHOUT_SIDES: "left" not in set(sides),
+    }
     table = table.assign(
-        method_ml=_volumes_ml(measured, mask.voxel_volume),
-        reference_ml=_volumes_ml(labels, mask.voxel_volume),
-        note="" if same_grid(reference.grid, mask.grid) else RESAMPLED,
+        method_ml=sides.map(_volumes_ml(measured, mask.voxel_volume)),
+        # Resampling changes volumes; the labels as they were drawn count.
+        reference_ml=sides.map(_volumes_ml(reference.data, reference.voxel_volume)),
+        note="; ".join(note for note, applies in notes.items() if applies),
     )
     return [identity | side for side in table.to_dict("records")], ""
 
@@ -234,8 +254,48 @@ def _crop(*images: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
     return [image[box] for image in images]
 
 
-def _volumes_ml(labels: npt.NDArray[Any], voxel_volume: float) -> list[float]:
-    left, right = (
-        float(np.count_nonzero(labels == side)) * voxel_volume / 1000 for side in (LEFT, RIGHT)
-    )
-    return [left, right, left + right]
+def _volumes_ml(labels: npt.NDArray[Any], voxel_volume: float) -> dict[str, float]:
+    masks = {"left": labels == LEFT, "right": labels == RIGHT, "bilateral": labels > 0}
+    return {
+        side: float(np.count_nonzero(mask)) * voxel_volume / 1000 for side, mask in masks.items()
+    }
+
+
+def _together(reference: Volume, image: Volume) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Bring reference labels onto the grid of an image, extended by 0 to hold all of them.
+
+    Raises
+    ------
+    BadDataError
+        If most of them lie elsewhere.
+    """
+    if same_grid(reference.grid, image.grid):
+        return reference.data, image.data
+    share = _share_inside(reference, image)
+    if share < _LEAST_INSIDE:
+        raise BadDataError(
+            f"{100 * (1 - share):.0f} % of the reference labels lie outside of the scan. Expected "
+            "labels that were drawn on it; check their affine."
+        )
+    if share < 1:
+        points = _indices(reference, image)
+        low = np.minimum(np.floor(points.min(axis=1)).astype(int), 0)
+        high = np.maximum(np.ceil(points.max(axis=1)).astype(int) + 1, image.data.shape)
+        added = zip((-low).tolist(), (high - image.data.shape).tolist(), strict=True)
+        affine = image.affine.copy()
+        affine[:3, 3] = apply_affine(image.affine, low)
+        image = Volume(np.pad(image.data, list(added)), affine)
+    return _on_grid(reference, image), image.data
+
+
+def _share_inside(reference: Volume, image: Volume) -> float:
+    """Return the share of the reference's labelled voxels whose centres lie inside of an image."""
+    points = _indices(reference, image)
+    sizes = np.array(image.data.shape)[:, np.newaxis]
+    return float(((points >= -0.5) & (points <= sizes - 0.5)).all(axis=0).mean())
+
+
+def _indices(reference: Volume, image: Volume) -> npt.NDArray[np.float64]:
+    """Return the positions of the reference's labelled voxels in voxels of an image, (3, N)."""
+    to_image = np.linalg.inv(image.affine) @ reference.affine
+    return apply_affine(to_image, np.argwhere(reference.data).T)

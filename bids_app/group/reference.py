@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from bids_app.dataset.images import read_labels
 from bids_app.dataset.names import agreement, closest, parse_name
 from bids_app.errors import BadDataError
+from bids_app.images.geometry import apply_affine
 from bids_app.images.volume import Volume, to_ras
 from bids_app.programs.method import FREESURFER_LABELS
 from bids_app.programs.precomputed import thalamus_names
-from bids_app.segmentation.sides import LEFT, RIGHT
+from bids_app.segmentation.sides import EITHER, LEFT, RIGHT
+
+_SIDES = {LEFT: "left", RIGHT: "right"}
+_USUAL = {1: LEFT, 2: RIGHT}
+# A single thalamus is less than this wide from left to right, both together are more.
+_BOTH_WIDE_MM = 30
 
 
 def find_reference(folder: Path, scan: str) -> Path | None:
@@ -66,31 +74,54 @@ def read_reference(path: Path, folder: Path) -> Volume:
     path : Path
         ``_dseg`` image.
     folder : Path
-        Its dataset, whose ``dseg.tsv`` names the labels. Without one, labels 1 and 2 or 10 and
-        49 (FreeSurfer) are expected.
+        Its dataset, whose ``dseg.tsv`` names the labels. Without one, labels 10 and 49
+        (FreeSurfer) or 1 and 2 are expected, or 1 alone for both sides.
 
     Returns
     -------
     Volume
-        (X, Y, Z) uint8.
+        (X, Y, Z) uint8; 3 where both sides have one label.
 
     Raises
     ------
     MissingInputError, BadDataError
-        If the image cannot be read or has no thalamus label.
+        If the image cannot be read, has no thalamus label, or that of one side only.
     """
     volume = to_ras(read_labels(path))
-    for labels in (_named_labels(path, folder), {1: LEFT, 2: RIGHT}, FREESURFER_LABELS):
-        dseg = np.zeros(volume.data.shape, dtype=np.uint8)
-        for value, side in labels.items():
-            dseg[volume.data == value] = side
-        if dseg.any():
-            return Volume(dseg, volume.affine)
-    present = {int(value) for value in np.unique(volume.data)}
-    raise BadDataError(
-        f"{path} holds no thalamus: its labels are {sorted(present)[:10]}. Expected 1 and 2, "
-        "10 and 49, or a dseg.tsv that names them."
-    )
+    present = set(np.unique(volume.data).tolist()) - {0}
+    named: Mapping[int, int] = _named_labels(path, folder)
+    if not present & set(named):
+        # Segmentations of FreeSurfer hold other structures with the labels 1 and 2.
+        named = FREESURFER_LABELS if present & set(FREESURFER_LABELS) else _USUAL
+        if present >= set(_USUAL) and not present >= set(FREESURFER_LABELS):
+            named = _USUAL
+    dseg = np.zeros(volume.data.shape, dtype=np.uint8)
+    for value, side in named.items():
+        dseg[volume.data == value] = side
+    sides = [side for side in _SIDES if (dseg == side).any()]
+    if not sides:
+        raise BadDataError(
+            f"{path} holds no thalamus: its labels are {sorted({0, *present})[:10]}. Expected 1 "
+            "and 2, 10 and 49, or a dseg.tsv that names them."
+        )
+    if len(sides) == 1:
+        if named is not _USUAL or present != {1} or not _is_bilateral(Volume(dseg, volume.affine)):
+            raise BadDataError(
+                f"{path} holds the {_SIDES[sides[0]]} thalamus only. Expected labels of both."
+            )
+        dseg[dseg > 0] = EITHER
+    return Volume(dseg, volume.affine)
+
+
+def _is_bilateral(labels: Volume) -> bool:
+    """Judge whether one label is that of both thalami: two parts of like size, or a wide one."""
+    parts, _ = ndimage.label(labels.data)
+    sizes = np.sort(np.bincount(np.asarray(parts).ravel())[1:])
+    if len(sizes) > 1 and sizes[-2] >= sizes[-1] / 2:
+        return True
+    across = apply_affine(labels.affine, np.argwhere(labels.data).T)[0]
+    low, high = np.percentile(across, (1, 99))
+    return bool(high - low > _BOTH_WIDE_MM)
 
 
 def _named_labels(path: Path, folder: Path) -> dict[int, int]:

@@ -3,3 +3,5 @@
 from __future__ import annotations
 
 LEFT, RIGHT = 1, 2
+# Label of both thalami in a reference that has one label for both.
+EITHER = 3

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 Mask = npt.NDArray[np.bool_]
 
-LEFT, RIGHT = 1, 2
+LEFT, RIGHT, EITHER = 1, 2, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,25 +227,28 @@ def overlap_table(
     Parameters
     ----------
     reference_labels, method_labels : array, same shape
-        Label images on one grid: 0 background, 1 left, 2 right.
+        Label images on one grid: 0 background, 1 left, 2 right, 3 either side.
     spacing : sequence of float
         Voxel size along each axis, mm.
 
     Returns
     -------
     DataFrame
-        Rows left, right, bilateral; columns ``side`` and the fields of `Overlap`.
+        Rows left, right, bilateral, the latter only if an image has the label 3;
+        columns ``side`` and the fields of `Overlap`.
 
     Raises
     ------
     ValueError
-        If shapes differ, a label is none of 0, 1, 2 or the spacing does not fit.
+        If shapes differ, a label is none of 0 to 3 or the spacing does not fit.
     """
     reference, method = _crop(reference_labels, method_labels)
     for image in (reference, method):
-        if not np.isin(image, (0, LEFT, RIGHT)).all():
-            raise ValueError(f"labels must be 0, 1 or 2, got {np.unique(image)[:10].tolist()}")
-    sides = {"left": (LEFT,), "right": (RIGHT,), "bilateral": (LEFT, RIGHT)}
+        if not np.isin(image, (0, LEFT, RIGHT, EITHER)).all():
+            raise ValueError(f"labels must be 0, 1, 2 or 3, got {np.unique(image)[:10].tolist()}")
+    both: dict[str, tuple[int, ...]] = {"bilateral": (LEFT, RIGHT, EITHER)}
+    separate = not any((image == EITHER).any() for image in (reference, method))
+    sides = {"left": (LEFT,), "right": (RIGHT,)} | both if separate else both
     return pd.DataFrame(
         [
             {"side": side}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_app.group.masks import containment_matrices, labelled_scans
+from bids_app.group.masks import containment_matrices, labelled_scans, overlap_with_reference
 from bids_app.group.study import Study
 from tests.conftest import save_image
 from tests.group.simulation import AFFINE, boxes
@@ -52,3 +52,62 @@ def test_labels_and_probabilities_are_read(study: Study, tmp_path: Path) -> None
         pytest.approx(2 * 1200 / (1200 + 1320)),
     )
     assert labelled.volumes.drop(index=thalnet).isna().all(axis=None)
+
+
+def _compared(
+    folder: Path, reference: np.ndarray, affine: np.ndarray
+) -> tuple[pd.DataFrame, list[str]]:
+    """Compare the boxes with a reference."""
+    name = "sub-1_space-T1w_seg-thalamus_desc-thalnetT1w_dseg.nii.gz"
+    save_image(folder / "sub-1" / "anat" / name, boxes(6), AFFINE)
+    save_image(folder / "manual" / "sub-1" / "anat" / "sub-1_dseg.nii.gz", reference, affine)
+    row = {"participant_id": "sub-1", "session_id": None, "scan": "sub-1_T1w"}
+    row |= {"method": "thalnet", "contrast": "T1w", "segmentation": "thalnet T1w"}
+    return overlap_with_reference(pd.DataFrame([row]), folder, folder / "manual")
+
+
+def test_a_reference_without_sides_is_compared_for_both(tmp_path: Path) -> None:
+    binary = (boxes(6) > 0).astype(np.uint8)
+    table, problems = _compared(tmp_path, binary, AFFINE)
+    assert problems == []
+    (row,) = table.to_dict("records")
+    assert (row["side"], row["dice"], row["note"][:23]) == (
+        ("bilateral", 1, "reference without sides")
+    )
+    assert row["reference_ml"] == row["method_ml"] == pytest.approx(9.6)
+
+
+def test_the_volume_of_the_reference_is_that_of_its_own_voxels(tmp_path: Path) -> None:
+    """Boxes of 7 x 13 x 13 voxels of 1.6 mm."""
+    labels = np.zeros((50, 30, 30), dtype=np.uint8)
+    labels[5:12, 6:19, 6:19], labels[30:37, 6:19, 6:19] = 1, 2
+    table, problems = _compared(tmp_path, labels, np.diag([1.6, 1.6, 1.6, 1]))
+    assert problems == []
+    side = 7 * 13 * 13 * 1.6**3 / 1000
+    np.testing.assert_allclose(table["reference_ml"], [side, side, 2 * side])
+    assert set(table["note"]) == {"reference resampled (nearest neighbour)"}
+
+
+def test_a_reference_beyond_the_scan_counts_completely(tmp_path: Path) -> None:
+    """One of six layers of the left box lies before the first voxel, and one is shared."""
+    shifted = AFFINE.copy()
+    shifted[0, 3] = -10
+    table, problems = _compared(tmp_path, boxes(6), shifted)
+    assert problems == []
+    np.testing.assert_allclose(table["reference_ml"], [4.8, 4.8, 9.6])
+    assert set(table["note"]) == {
+        "reference resampled (nearest neighbour); reference partly outside of the scan"
+    }
+    np.testing.assert_allclose(table["sensitivity"], 1 / 6)
+    np.testing.assert_allclose(table["dice"], 1 / 6)
+
+
+def test_a_reference_that_lies_elsewhere_is_refused(tmp_path: Path) -> None:
+    far = AFFINE.copy()
+    far[1, 3] = 200
+    table, problems = _compared(tmp_path, boxes(6), far)
+    assert table.empty
+    assert problems == [
+        "sub-1_T1w: 100 % of the reference labels lie outside of the scan. Expected labels that "
+        "were drawn on it; check their affine."
+    ]

@@ -43,6 +43,38 @@ def test_label_tables(tmp_path: Path, left: int, right: int, table: str) -> None
     assert (volume.data[8:] == 2).all()
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "side"), [(1, 0, "left"), (0, 2, "right"), (10, 0, "left")]
+)
+def test_a_reference_of_one_side_is_named(tmp_path: Path, left: int, right: int, side: str) -> None:
+    path = save_image(tmp_path / "a_dseg.nii.gz", _labels(left, right), LAS)
+    with pytest.raises(BadDataError, match=f"a_dseg.nii.gz holds the {side} thalamus only"):
+        read_reference(path, tmp_path)
+
+
+def test_a_label_that_is_named_left_is_not_that_of_both(tmp_path: Path) -> None:
+    (tmp_path / "dseg.tsv").write_text("index\tname\n1\tLeft thalamus\n2\tRight thalamus\n")
+    path = save_image(tmp_path / "a_dseg.nii.gz", _labels(1, 1), LAS)
+    with pytest.raises(BadDataError, match="left thalamus only"):
+        read_reference(path, tmp_path)
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_one_label_for_both_sides_has_no_side(tmp_path: Path, joined: bool) -> None:
+    data = _labels(1, 1)
+    data[:, 6, 6] |= joined
+    path = save_image(tmp_path / "a_dseg.nii.gz", data, np.diag([-3.0, 3, 3, 1]))
+    assert set(np.unique(read_reference(path, tmp_path).data)) <= {0, 3}
+
+
+def test_white_matter_of_freesurfer_is_no_thalamus(tmp_path: Path) -> None:
+    """Label 2 of an aseg is left white matter."""
+    data = _labels(10, 49)
+    data[5:7] = 2
+    volume = read_reference(save_image(tmp_path / "a_dseg.nii.gz", data, LAS), tmp_path)
+    assert np.bincount(volume.data.ravel()).tolist() == [4 * 144, 4 * 144, 4 * 144]
+
+
 def test_labels_without_a_thalamus(tmp_path: Path) -> None:
     path = save_image(tmp_path / "a_dseg.nii.gz", _labels(3, 4))
     with pytest.raises(BadDataError, match=r"no thalamus: its labels are \[0, 3, 4\]"):

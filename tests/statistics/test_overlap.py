@@ -193,7 +193,7 @@ def test_refusals() -> None:
         overlap.compare_masks(CUBE, CUBE[1:], (1, 1, 1))
     with pytest.raises(ValueError, match="one grid"):
         overlap.containment_matrix({})
-    with pytest.raises(ValueError, match=r"labels must be 0, 1 or 2, got \[10\]"):
+    with pytest.raises(ValueError, match=r"labels must be 0, 1, 2 or 3, got \[10\]"):
         overlap.overlap_table(10 * CUBE.astype(np.int16), CUBE.astype(np.int16), (1, 1, 1))
     for spacing in ((1, 1), (1, 1, 0), (1, 1, np.nan)):
         with pytest.raises(ValueError, match="spacing"):
