@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from bids_app.dataset.images import read_labels
 from bids_app.dataset.names import agreement, closest, parse_name
 from bids_app.errors import BadDataError
-from bids_app.images.geometry import apply_affine
+from bids_app.images.geometry import AffineArray, apply_affine
 from bids_app.images.volume import Volume, to_ras
 from bids_app.programs.method import FREESURFER_LABELS
 from bids_app.programs.precomputed import thalamus_names
@@ -105,7 +106,7 @@ def read_reference(path: Path, folder: Path) -> Volume:
             "and 2, 10 and 49, or a dseg.tsv that names them."
         )
     if len(sides) == 1:
-        if named is not _USUAL or present != {1} or not _is_bilateral(Volume(dseg, volume.affine)):
+        if named is not _USUAL or present != {1} or not _is_bilateral(dseg, volume.affine):
             raise BadDataError(
                 f"{path} holds the {_SIDES[sides[0]]} thalamus only. Expected labels of both."
             )
@@ -113,13 +114,13 @@ def read_reference(path: Path, folder: Path) -> Volume:
     return Volume(dseg, volume.affine)
 
 
-def _is_bilateral(labels: Volume) -> bool:
+def _is_bilateral(labels: npt.NDArray[np.uint8], affine: AffineArray) -> bool:
     """Judge whether one label is that of both thalami: two parts of like size, or a wide one."""
-    parts, _ = ndimage.label(labels.data)
+    parts, _ = ndimage.label(labels)
     sizes = np.sort(np.bincount(np.asarray(parts).ravel())[1:])
     if len(sizes) > 1 and sizes[-2] >= sizes[-1] / 2:
         return True
-    across = apply_affine(labels.affine, np.argwhere(labels.data).T)[0]
+    across = apply_affine(affine, np.argwhere(labels).T)[0]
     low, high = np.percentile(across, (1, 99))
     return bool(high - low > _BOTH_WIDE_MM)
 
