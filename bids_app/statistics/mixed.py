@@ -17,7 +17,7 @@ from bids_app.statistics.multiplicity import Family, adjust_family
 from bids_app.statistics.samples import FloatArray
 from bids_app.statistics.wald import wald_table
 
-MINIMUM_SESSIONS = 3
+MINIMUM_SESSIONS = 2
 _COLUMNS = [
     *("outcome", "predictor", "transform", "distribution", "n", "subjects"),
     *("beta", "se", "ci_low", "ci_high", "z", "p", "p_adj", "family"),
@@ -78,7 +78,7 @@ def fit_mixed(
     Raises
     ------
     ModelError
-        If the subject column is absent, no subject has three complete sessions, or for a
+        If the subject column is absent, no subject has two complete sessions, or for a
         reason of `build_design`.
 
     References

@@ -32,23 +32,24 @@ def test_table_agrees_with_r(
         assert row[name] == pytest.approx(value, abs=1e-6), name
 
 
-def test_balanced_variances_are_those_of_anova() -> None:
+@pytest.mark.parametrize("sessions", [2, 4])
+def test_balanced_variances_are_those_of_anova(sessions: int) -> None:
     """Balanced sessions without a real term: the ANOVA estimates of Searle et al. 1992."""
     rng = np.random.default_rng(1)
     levels = rng.normal(0, 2, 40)
-    values = levels[:, np.newaxis] + rng.normal(size=(40, 4))
+    values = levels[:, np.newaxis] + rng.normal(size=(40, sessions))
     # A within-subject contrast that is orthogonal to everything costs one degree of freedom.
-    contrast = np.tile([-1.0, 1.0, 0.0, 0.0], 40)
+    contrast = np.tile([-1.0, 1.0, 0.0, 0.0][:sessions], 40)
     data = pd.DataFrame(
-        {"subject": np.repeat(np.arange(40), 4), "y": values.ravel(), "x": contrast}
+        {"subject": np.repeat(np.arange(40), sessions), "y": values.ravel(), "x": contrast}
     )
     fit = mixed.fit_mixed(data, Model(outcome="y", predictor="x"))
     slope = (contrast @ values.ravel()) / (contrast @ contrast)
-    residual = values - values.mean(axis=1, keepdims=True) - slope * contrast[:4]
-    within = (residual**2).sum() / (40 * 3 - 1)
+    residual = values - values.mean(axis=1, keepdims=True) - slope * contrast[:sessions]
+    within = (residual**2).sum() / (40 * (sessions - 1) - 1)
     between = values.mean(axis=1).var(ddof=1)
     assert fit.residual_sd == pytest.approx(np.sqrt(within), abs=1e-7)
-    assert fit.subject_sd == pytest.approx(np.sqrt(between - within / 4), abs=1e-7)
+    assert fit.subject_sd == pytest.approx(np.sqrt(between - within / sessions), abs=1e-7)
     assert fit.coefficients.loc["x", "beta"] == pytest.approx(slope, abs=1e-9)
 
 
@@ -93,11 +94,11 @@ def test_recovers_planted_effect() -> None:
 
 
 def test_reasons(inputs: Callable[[str], pd.DataFrame]) -> None:
-    """Two sessions are too few, absent columns are named, other models are fitted."""
+    """One session is too few, absent columns are named, other models are fitted."""
     visits = inputs("visits")
-    pairs = visits[visits["session"] <= 2]
-    (reason,) = mixed.mixed_table(pairs, [MODEL])["reason"]
-    assert reason == "no subject has 3 complete sessions"
+    single = visits[visits["session"] == 1].assign(years=visits["age"] ** 2)
+    (reason,) = mixed.mixed_table(single, [MODEL])["reason"]
+    assert reason == "no subject has 2 complete sessions"
     table = mixed.mixed_table(visits, [replace(MODEL, outcome="edss"), MODEL])
     assert table["reason"].tolist() == ["columns ['edss'] are absent", ""]
     (reason,) = mixed.mixed_table(visits, [MODEL], subject="participant")["reason"]
