@@ -187,8 +187,8 @@ def read_brain_changes(
 
 def _damaged(path: Path, error: Exception, what: str) -> str:
     """Describe a table that cannot be used."""
-    known = str(error) if isinstance(error, BadDataError) else f"{path} has {what}."
-    return f"{known} {_ADVICE}"
+    sentence = str(error) if isinstance(error, BadDataError) else f"{path} has {what}."
+    return f"{sentence} {_ADVICE}"
 
 
 def _brain_change(row: Mapping[str, str]) -> tuple[str, str, str, BrainChange]:
