@@ -108,7 +108,8 @@ def _assess(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
         if column not in first or first[column].isna().all():
             raise NotApplicableError(f"no table has a column '{column}'")
     healthy = study.select(first, {plan.column: plan.controls})
-    others = first.drop(index=healthy.index)
+    # Who has no diagnosis may be healthy, and would change the share of patients.
+    others = first.drop(index=healthy.index).dropna(subset=[plan.column])
     rows, tables = [], []
     for name in study.segmentations:
         row: dict[str, object] = {"segmentation": name, "reason": ""}

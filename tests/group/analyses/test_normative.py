@@ -41,6 +41,16 @@ def test_patients_are_compared_with_the_model_of_the_healthy(declare: Declare) -
     assert 0 < summary["share_reduced_ci_low"].iloc[1] < summary["share_reduced"].iloc[1]
 
 
+def test_participants_without_a_diagnosis_are_no_patients(declare: Declare) -> None:
+    def unknown(table: pd.DataFrame) -> pd.DataFrame:
+        table = with_controls(table)
+        return table.assign(diagnosis=table["diagnosis"].mask(table["participant_id"] == "sub-002"))
+
+    result = normative.analyse(declare("", unknown))
+    assert result.tables["normative_summary"].data["assessed"].tolist() == [19, 19]
+    assert "sub-002" not in set(result.tables["normative"].data["participant_id"])
+
+
 def test_no_model_with_few_healthy_participants(declare: Declare) -> None:
     with pytest.raises(NotApplicableError, match="no participant has diagnosis in"):
         normative.analyse(declare(""))
