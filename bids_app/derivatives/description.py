@@ -47,6 +47,7 @@ _README = """\
 | file | content |
 |---|---|
 | `sub-*.html` | one page per session: segmentations, volumes, provenance |
+| `sub-*_visits.html` | one page per participant: change between visits (`--longitudinal`) |
 | `group.html`, `group/` | the cohort: tables and figures (after `thalbids ... group`) |
 | `*_desc-preproc_T1w` | the scan with its axes in RAS order; voxels are not interpolated |
 | `*_space-*_desc-preproc_*` | another contrast on the grid of the anchor; JSON: selected strategy |

@@ -198,6 +198,11 @@ def session_page(session: Session) -> PurePosixPath:
     return PurePosixPath(f"{session.name}.html")
 
 
+def visits_page(subject: str) -> PurePosixPath:
+    """Name the page of the visits of a participant, given without ``sub-``."""
+    return PurePosixPath(f"sub-{subject}_visits.html")
+
+
 def sidecar(path: PurePosixPath) -> PurePosixPath:
     """Name the JSON sidecar of a file.
 

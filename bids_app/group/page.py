@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import pandas as pd
 
 from bids_app import __version__
+from bids_app.derivatives import names
 from bids_app.derivatives.columns import COLUMNS
 from bids_app.group.analysis import Analysis
 from bids_app.group.cohort_results import CohortResults
@@ -59,14 +60,15 @@ def session_status(record: Outcome) -> SessionStatus:
     """Summarise how a session ended, with its page if it has one."""
     subject, _, session = record.name.removeprefix("sub-").partition("_ses-")
     done = record.status in ("done", "unchanged")
-    page = f"{record.name}.html"
+    # A participant's record has no session, unless the dataset has none.
+    pages = (f"{record.name}.html", str(names.visits_page(subject)))
+    page = next((name for name in pages if name in record.outputs), "")
     return SessionStatus(
         subject,
         session,
         status="done" if done else "failed" if record.status == "failed" else "skipped",
         reason=record.reason,
-        # Measurements across all sessions of a subject have no page.
-        page=page if done and page in record.outputs else "",
+        page=page if done else "",
     )
 
 

@@ -61,5 +61,7 @@ def test_only_sessions_with_a_page_are_linked() -> None:
     assert (status.subject, status.session, status.status) == ("01", "02", "done")
     assert status.page == "sub-01_ses-02.html"
     assert page.session_status(Outcome(name="sub-01", status="done")).page == ""
+    followed = Outcome(name="sub-01", status="done", outputs={"sub-01_visits.html": None})
+    assert page.session_status(followed).page == "sub-01_visits.html"
     failed = Outcome(name="sub-01", status="failed", reason="damaged")
     assert page.session_status(failed).reason == "damaged"

@@ -20,6 +20,13 @@ from bids_app.report.session_page import (
     session_page,
 )
 from bids_app.report.tables import ColumnTexts
+from bids_app.report.visits_page import (
+    BrainRow,
+    ChangeRow,
+    PairReport,
+    VisitsReport,
+    visits_page,
+)
 
 ATTACK = "<script>alert(1)</script>\"'&"
 
@@ -155,6 +162,50 @@ MINIMAL_COHORT = CohortReport(
 )
 
 
+def visits_report(text: str = "T1w") -> VisitsReport:
+    known = ChangeRow(
+        method=text,
+        contrast=text,
+        left=-1.0,
+        right=-2.0,
+        total=-1.5,
+        raw=-1.6,
+        scaled=-1.4,
+        low=-2.5,
+        high=-0.5,
+        scale=0.1,
+        scale_error=0.03,
+        verdict="check",
+        is_doubtful=True,
+        reason=f"coil {text}",
+        differences=f"coil ({text}, {text})",
+    )
+    unknown = ChangeRow(
+        method="atlas", contrast=text, verdict="not measurable", reason=f"slices {text}"
+    )
+    pair = PairReport(
+        first="ses-1",
+        later=text,
+        changes=(known, unknown),
+        brain=BrainRow(-0.4, "check", text),
+        figure=Overlay(f"Visits {text}", b"\x89PNG"),
+    )
+    return VisitsReport(
+        subject=text,
+        pairs=(pair, PairReport(first=text, later="ses-3", changes=(unknown,))),
+        pages={text: f"sub-{text}.html"},
+        software={"thalbids": "0.1.0", text: text},
+        methods=f"Methods {text}.",
+        citation=f"Someone 2026 {text}",
+        warnings=(f"T2w of ses-2 {text}",),
+    )
+
+
+MINIMAL_VISITS = VisitsReport(
+    subject="01", pairs=(), pages={}, software={}, methods="", citation=""
+)
+
+
 @cache
 def html_of(name: str) -> str:
     match name.split():
@@ -162,6 +213,10 @@ def html_of(name: str) -> str:
             return session_page(MINIMAL_SESSION)
         case ["cohort", "minimal"]:
             return cohort_page(MINIMAL_COHORT)
+        case ["visits", "minimal"]:
+            return visits_page(MINIMAL_VISITS)
+        case ["visits", kind]:
+            return visits_page(visits_report(ATTACK if kind == "attacked" else "T1w"))
         case ["session", kind]:
             return session_page(session_report(ATTACK if kind == "attacked" else "T1w"))
         case _:

@@ -10,7 +10,7 @@ from tests.report.examples import ATTACK, Page, html_of
 @pytest.fixture(
     params=[
         f"{page} {kind}"
-        for page in ("session", "cohort")
+        for page in ("session", "cohort", "visits")
         for kind in ("minimal", "full", "attacked")
     ]
 )
@@ -47,7 +47,7 @@ def test_pages_are_accessible(html: str) -> None:
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("name", ["session", "cohort"])
+@pytest.mark.parametrize("name", ["session", "cohort", "visits"])
 def test_everything_is_escaped(name: str) -> None:
     attack = html_of(f"{name} attacked")
     harmless, attacked = Page(html_of(f"{name} full")), Page(attack)

@@ -40,6 +40,7 @@ from bids_app.participant.follow_up.changes import (
     compare_visits,
     thalamus_changes,
 )
+from bids_app.participant.follow_up.page import draw_visits, write_visits_page
 from bids_app.participant.follow_up.segmentations import Followed, follow_contrasts
 from bids_app.participant.follow_up.space import (
     CommonSpace,
@@ -59,6 +60,7 @@ from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.progress import Progress
 from bids_app.run.records import read_record, remove_superseded, write_record
 from bids_app.run.resources import allocate
+from bids_app.run.stamps import Stamp
 from bids_app.run.workers import Task, run_sessions
 
 
@@ -73,11 +75,14 @@ class SpaceResults:
     thalamus : list of ThalamusChange
     brain : dict of (str, str) to BrainChange
         By earlier and later session; empty unless the space is the shared one.
+    figures : dict of (str, str) to bytes
+        PNG by earlier and later session; empty unless the space is the shared one.
     """
 
     volumes: list[tuple[Scan, Measurement, str | None]]
     thalamus: list[ThalamusChange]
     brain: dict[tuple[str, str], BrainChange]
+    figures: dict[tuple[str, str], bytes]
 
 
 def run(
@@ -144,7 +149,7 @@ def measure_subject(task: Task) -> Outcome:
         if not results:
             raise problems[0]
         context.notes.extend(str(problem) for problem in problems)
-        write_results(results, context)
+        write_results(results, context, stamp)
     if record := read_record(output_dir, series.name):
         remove_superseded(output_dir, record, staging.outputs)
     return Outcome(
@@ -173,6 +178,8 @@ def follow_in_space(plan: SpacePlan, context: SessionContext) -> SpaceResults:
     followed = follow_contrasts(space, heads, images, context)
     del heads  # their probabilities are as large as the images
     volumes, changes = [], []
+    figures: dict[tuple[str, str], bytes] = {}
+    is_shared = space.name == names.WITHIN_SUBJECT
     for each in followed:
         measured = measure_visits(each, space, comparison)
         of_each = {scan: item.volumes for scan, item in measured.items()}
@@ -185,11 +192,13 @@ def follow_in_space(plan: SpacePlan, context: SessionContext) -> SpaceResults:
             agents = comparison.contrast_agents(scan, each.contrasts)
             volumes.append((scan.anchor, flagged, agents))
         changes += rows
+        if is_shared and not figures and each.contrasts == (space.contrast,):
+            figures = draw_visits(images[space.contrast], measured)
     brain = {}
-    if space.name == names.WITHIN_SUBJECT:
+    if is_shared:
         context.progress(Stage.BRAIN_CHANGE, "")
         brain = brain_changes(space, images, comparison)
-    return SpaceResults(volumes, changes, brain)
+    return SpaceResults(volumes, changes, brain, figures)
 
 
 def measure_visits(
@@ -225,11 +234,14 @@ def marked(
     return replace(measured, quality=replace(measured.quality, reasons=reasons))
 
 
-def write_results(results: Sequence[SpaceResults], context: SessionContext) -> None:
-    """Write the tables of a subject: volumes of every visit, and changes between visits."""
+def write_results(results: Sequence[SpaceResults], context: SessionContext, stamp: Stamp) -> None:
+    """Write the tables of a subject (volumes of visits, and changes between them), and its page."""
     subject, staging = context.session.subject, context.staging
     write_within_subject_volumes(staging, [row for each in results for row in each.volumes])
-    write_thalamus_changes(staging, subject, [row for each in results for row in each.thalamus])
+    changes = [row for each in results for row in each.thalamus]
+    write_thalamus_changes(staging, subject, changes)
     brain = {pair: change for each in results for pair, change in each.brain.items()}
     if brain:
         write_brain_changes(staging, subject, brain)
+    figures = {pair: png for each in results for pair, png in each.figures.items()}
+    write_visits_page(context, stamp, changes, brain, figures)
