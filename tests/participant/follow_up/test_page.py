@@ -83,3 +83,4 @@ def test_only_the_first_pairs_are_drawn(subject: Subject) -> None:
     for row in subject.changes:
         assert f"{row.from_session} to {row.to_session}" in page.text
     assert len(page.all("img")) == 3
+    assert page.text.count("This pair is not drawn") == 2
