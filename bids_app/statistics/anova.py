@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -33,6 +33,10 @@ class Ancova:
     comparisons : DataFrame
         Per pair: ``first``, ``second``, ``difference`` (first - second), ``se``, ``ci_low``,
         ``ci_high`` (not adjusted), ``t``, ``p``, ``p_adj`` (Bonferroni).
+    terms : DataFrame
+        Tests of the group, then of each covariate, each given all others (type II, which equals
+        type III without interactions): ``term``, ``f``, ``df``, ``df_error``, ``p``,
+        ``partial_eta_squared``.
     """
 
     n: int
@@ -41,6 +45,7 @@ class Ancova:
     df: tuple[int, int]
     means: pd.DataFrame
     comparisons: pd.DataFrame
+    terms: pd.DataFrame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +113,9 @@ def analyse_covariance(
 
     References
     ----------
-    Searle, Speed & Milliken 1980, Am Stat 34:216-221 (adjusted means); used by the DeepGRAI
-    registry for change by disability progression.
+    Searle, Speed & Milliken 1980, Am Stat 34:216-221 (adjusted means); Cohen 1973, Educ Psychol
+    Meas 33:107-112 (partial η²); used by the DeepGRAI registry for change by disability
+    progression.
     """
     if not covariates:
         raise ModelError("an analysis of covariance needs a covariate")
@@ -137,6 +143,7 @@ def analyse_covariance(
         df=(int(omnibus.df_num), int(omnibus.df_denom)),
         means=means,
         comparisons=_compare_groups(fit, at, groups, confidence),
+        terms=_test_terms(fit, {group: at[1:] - at[0]}, covariates),
     )
 
 
@@ -190,6 +197,25 @@ def analyse_repeated_measures(
         mauchly_w=float(row.get("W_spher", np.nan)),
         mauchly_p=float(row.get("p_spher", np.nan)),
     )
+
+
+def _test_terms(
+    fit: sm.regression.linear_model.RegressionResultsWrapper,
+    groups: Mapping[str, FloatArray],
+    covariates: Sequence[str],
+) -> pd.DataFrame:
+    """Test each term given the others: contrasts of the groups by name, and the covariates."""
+    # The constant precedes the covariates.
+    contrasts = dict(groups) | {
+        name: np.eye(len(fit.params))[[place]] for place, name in enumerate(covariates, start=1)
+    }
+    rows = []
+    for name, contrast in contrasts.items():
+        test = fit.f_test(contrast)
+        f, df, df_error = float(test.fvalue), int(test.df_num), int(test.df_denom)
+        rows.append((name, f, df, df_error, float(test.pvalue), f * df / (f * df + df_error)))
+    columns = ["term", "f", "df", "df_error", "p", "partial_eta_squared"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _compare_groups(

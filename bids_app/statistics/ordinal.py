@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import optimize, special
+from scipy import special
 from statsmodels.miscmodels.ordinal_model import OrderedModel
 
 from bids_app.statistics.design import Design, Model, ModelError, build_design
 from bids_app.statistics.multiplicity import Family, adjust_family
 from bids_app.statistics.samples import FloatArray
+from bids_app.statistics.separation import category_bounds, separating_terms
 from bids_app.statistics.wald import wald_table
 
 CATEGORIES = ("better", "stable", "worse")
@@ -103,7 +104,7 @@ def fit_ordinal(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> O
     McCullagh 1980, J R Stat Soc B 42:109-142.
     """
     levels, design = _ordered_design(data, model)
-    separating = _separating_terms(design)
+    separating = separating_terms(design)
     if separating:
         raise ModelError(f"the categories are perfectly separated by {separating}")
     thresholds, beta, log_likelihood = _maximise(design)
@@ -211,21 +212,6 @@ def _standard_errors(design: Design, thresholds: FloatArray, beta: FloatArray) -
     return np.sqrt(variance)
 
 
-def _bounds(
-    ranks: npt.NDArray[np.int64], terms: FloatArray, cuts: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return matrices that map (thresholds, beta) to the upper and lower bound of each case.
-
-    Rows of cases without that bound, in the highest or lowest category, are zero.
-    """
-    cut_index = np.arange(cuts)
-    upper = np.hstack([(ranks[:, np.newaxis] == cut_index).astype(np.float64), -terms])
-    lower = np.hstack([(ranks[:, np.newaxis] - 1 == cut_index).astype(np.float64), -terms])
-    upper[ranks == cuts] = 0
-    lower[ranks == 0] = 0
-    return upper, lower
-
-
 def _information(
     ranks: npt.NDArray[np.int64],
     terms: FloatArray,
@@ -233,7 +219,7 @@ def _information(
     beta: FloatArray,
 ) -> FloatArray:
     """Return the observed information of (thresholds, beta), shape (cuts + p, cuts + p)."""
-    upper, lower = _bounds(ranks, terms, thresholds.size)
+    upper, lower = category_bounds(ranks, terms, thresholds.size)
     parameters = np.concatenate([thresholds, beta])
     has_upper, has_lower = ranks < thresholds.size, ranks > 0
     above = np.where(has_upper, special.expit(upper @ parameters), 1)
@@ -247,25 +233,3 @@ def _information(
     curve_below = (density_below * (1 - 2 * below))[:, np.newaxis] / probability
     hessian = upper.T @ (curve_above * upper) - lower.T @ (curve_below * lower)
     return np.asarray(gradient.T @ gradient - hessian)
-
-
-def _separating_terms(design: Design) -> list[str]:
-    """Return the terms along which the likelihood increases without bound.
-
-    Such a direction moves no case across a bound of its category and some away from one; it is
-    the solution of a linear program (Albert & Anderson 1984, Biometrika 71:1-10), which reaches
-    its bounds if the categories are separated and is zero but for rounding otherwise.
-    """
-    terms = design.terms.to_numpy()
-    terms = (terms - terms.mean(axis=0)) / terms.std(axis=0)
-    ranks = design.outcome.to_numpy(dtype=np.int64)
-    cuts = int(ranks.max())
-    upper, lower = _bounds(ranks, terms, cuts)
-    moves = np.vstack([upper, -lower])
-    result = optimize.linprog(
-        -moves.mean(axis=0), A_ub=-moves, b_ub=np.zeros(len(moves)), bounds=(-1, 1)
-    )
-    direction = np.abs(np.asarray(result.x, dtype=np.float64))
-    if direction.max() < 0.5:
-        return []
-    return design.terms.columns[direction[cuts:] > 1e-3].tolist()

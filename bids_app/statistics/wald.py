@@ -43,3 +43,23 @@ def wald_table(
         },
         index=list(names),
     )
+
+
+def odds_ratios(coefficients: pd.DataFrame) -> pd.DataFrame:
+    """Add the odds ratios of log odds.
+
+    Parameters
+    ----------
+    coefficients : DataFrame
+        ``beta``, ``ci_low`` and ``ci_high``.
+
+    Returns
+    -------
+    DataFrame
+        A copy with ``odds_ratio``, ``odds_ratio_ci_low`` and ``odds_ratio_ci_high``.
+    """
+    return coefficients.assign(
+        odds_ratio=np.exp(coefficients["beta"]),
+        odds_ratio_ci_low=np.exp(coefficients["ci_low"]),
+        odds_ratio_ci_high=np.exp(coefficients["ci_high"]),
+    )

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
 
 from bids_app.statistics import anova
 from bids_app.statistics.design import ModelError
@@ -42,6 +44,25 @@ def test_covariance_agrees_with_r(
     np.testing.assert_allclose(pairs["se"], values["difference_se"], atol=1e-9)
     np.testing.assert_allclose(pairs["ci_low"], values["difference_ci_low"], atol=1e-9)
     np.testing.assert_allclose(pairs["ci_high"], values["difference_ci_high"], atol=1e-9)
+
+
+def test_terms_of_covariance(inputs: Callable[[str], pd.DataFrame]) -> None:
+    """F of group and covariates: sums of squares lost by the model without the term."""
+    registry = inputs("registry").dropna()
+    result = anova.analyse_covariance(registry, "percent", "group", COVARIATES)
+    formula = "percent ~ age + years + C(group)"
+    expected = anova_lm(ols(formula, registry).fit(), typ=2)
+    squares = expected["sum_sq"]
+    terms = result.terms.set_index("term")
+    assert terms.index.tolist() == ["group", *COVARIATES]
+    for name, row in (("group", "C(group)"), ("age", "age"), ("years", "years")):
+        assert terms.loc[name, "f"] == pytest.approx(expected.loc[row, "F"])
+        assert terms.loc[name, "p"] == pytest.approx(expected.loc[row, "PR(>F)"])
+        assert terms.loc[name, "df"] == expected.loc[row, "df"]
+        assert terms.loc[name, "df_error"] == expected.loc["Residual", "df"]
+        share = squares[row] / (squares[row] + squares["Residual"])
+        assert terms.loc[name, "partial_eta_squared"] == pytest.approx(share)
+    assert (terms.loc["group", "f"], terms.loc["group", "p"]) == (result.f, result.p)
 
 
 def test_adjustment_removes_a_confounder() -> None:
