@@ -47,9 +47,9 @@ _MOST_CORRELATION = 0.5
 _NOISY_SHARE = 0.5
 # A smaller share of an image of noise is no head; it is left as it is.
 _LEAST_HEAD = 0.02
-# Missing voxels that finite ones enclose along all axes, and along two of them, as a share of the
-# finite ones: brain masks of real scans have up to 0.0005 and 0.011.
-_MOST_ENCLOSED = (0.001, 0.02)
+# Missing voxels as a share of the others: in holes; between others along all axes, as in cisterns
+# below the brain; and along two axes. Brain masks have up to 0.0001, 0.0038 and 0.012.
+_MOST_ENCLOSED = (0.0002, 0.005, 0.02)
 # Masked scans have tissue down to this share of their maximum; an offset lifts all of it.
 _DARKEST_TISSUE = 0.25
 
@@ -271,7 +271,7 @@ def lies_outside(missing: Mask) -> bool:
     -------
     bool
         False if whole slices are missing between others, if present voxels enclose too many
-        missing ones, or if nothing is present.
+        missing ones (none but single ones without a way to the border), or if nothing is present.
     """
     present = ~missing
     enclosing = np.zeros(missing.shape, dtype=np.uint8)
@@ -283,8 +283,9 @@ def lies_outside(missing: Mask) -> bool:
         after = np.flip(np.logical_or.accumulate(np.flip(present, axis), axis), axis)
         enclosing += before & after & missing
     total = np.count_nonzero(present)
-    shares = (np.count_nonzero(enclosing == 3) / total, np.count_nonzero(enclosing >= 2) / total)
-    return all(share <= most for share, most in zip(shares, _MOST_ENCLOSED, strict=True))
+    holes = missing & ~connected_to_border(missing)
+    counts = map(np.count_nonzero, (holes, enclosing == 3, enclosing >= 2))
+    return all(n / total <= most for n, most in zip(counts, _MOST_ENCLOSED, strict=True))
 
 
 def filled_outside(data: FloatArray, missing: Mask) -> FloatArray:

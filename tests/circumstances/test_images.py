@@ -14,7 +14,7 @@ from scipy.ndimage import binary_closing
 from bids_app.dataset.images import read_scan
 from bids_app.dataset.notes import NoteKind
 from bids_app.errors import BadDataError
-from bids_app.images.volume import Volume
+from bids_app.images.volume import Volume, to_ras
 from tests.circumstances.conftest import Measured
 
 Measure = Callable[[Path], Measured]
@@ -136,14 +136,32 @@ def test_noise_around_a_ratio_of_images(
     _agree(values, plain, 0.97, 0.03)
 
 
+@pytest.mark.parametrize("closed", [0, 4])
 def test_nan_around_the_brain(
-    tmp_path: Path, brain: Volume, plain: Measured, plain_brain: Measured, measured: Measure
+    tmp_path: Path,
+    brain: Volume,
+    plain: Measured,
+    plain_brain: Measured,
+    measured: Measure,
+    closed: int,
 ) -> None:
-    inside = binary_closing(plain.segmentation.brain_mask, iterations=4)
+    inside = plain.segmentation.brain_mask > 0
+    inside = binary_closing(inside, iterations=closed) if closed else inside
     data = np.where(inside, brain.data, np.nan).astype(np.float32)
     values = measured(_write(tmp_path, data, brain.affine))
     assert values.kinds == [NoteKind.NAN]
     _agree(values, plain_brain)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_missing_within_the_brain(
+    tmp_path: Path, head: Volume, plain: Measured, value: float
+) -> None:
+    """Those of one thalamus alone, as where a fit failed, and infinite ones anywhere."""
+    missing = to_ras(head).data * 0 + plain.segmentation.dseg == 1
+    data = np.where(missing, value, to_ras(head).data).astype(np.float32)
+    with pytest.raises(BadDataError, match=rf"{NAME}.*NaN or infinite"):
+        read_scan(_write(tmp_path, data, to_ras(head).affine))
 
 
 @pytest.mark.parametrize("dtype", ["c8", [("R", "u1"), ("G", "u1"), ("B", "u1")]])

@@ -112,10 +112,13 @@ def test_heads_that_fill_the_image_are_not_noise() -> None:
 
 def test_missing_values_around_the_head() -> None:
     assert lies_outside(~_ball(18))
+    cistern = ~_ball(20)
+    cistern[21:27, 23:29, :7] = True
+    assert lies_outside(cistern)
     assert lies_outside(np.arange(_SHAPE[2]) < np.zeros((*_SHAPE[:2], 1)) + 5)
 
 
-@pytest.mark.parametrize("kind", ["all", "inside", "slice", "channel"])
+@pytest.mark.parametrize("kind", ["all", "inside", "slice", "channel", "bay"])
 def test_missing_values_within(kind: str) -> None:
     missing = ~_ball(20)
     match kind:
@@ -127,6 +130,9 @@ def test_missing_values_within(kind: str) -> None:
             missing[24] = True
         case "channel":
             missing[20:28, 22:30, 20:] = True
+        case "bay":
+            missing |= _ball(5)
+            missing[24, 26, 22:] = True
     assert not lies_outside(missing)
 
 
