@@ -16,6 +16,8 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import numpy.typing as npt
+from nibabel.arrayproxy import ArrayProxy
 from nibabel.filebasedimages import ImageFileError
 from nibabel.freesurfer.mghformat import MGHError
 from nibabel.spatialimages import HeaderDataError, HeaderTypeError, ImageDataError, SpatialImage
@@ -77,12 +79,14 @@ class Geometry:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[SpatialImage]:
+def opened(path: Path, notes: list[Note]) -> Iterator[SpatialImage]:
     """Open an image; when the block ends, a compressed file is read to its end and verified.
 
     Parameters
     ----------
     path : Path
+    notes : list of Note
+        Gets what is found then.
 
     Yields
     ------
@@ -101,8 +105,7 @@ def opened(path: Path) -> Iterator[SpatialImage]:
         if _is_compressed(path):
             with gzip.open(path) as stream:
                 yield _from_stream(path, stream)
-                while stream.read(_CHUNK):
-                    pass
+                notes += _rest(path, stream)
         elif _is_misnamed(path):
             with path.open("rb") as plain:
                 yield _from_stream(path, plain)
@@ -118,11 +121,50 @@ def opened(path: Path) -> Iterator[SpatialImage]:
         if advice:
             text = f"{path} is not an image but points to one. {advice}"
             raise MissingInputError(text) from error
-        raise BadDataError(
-            f"{path} is damaged or not a NIfTI image ({error}). Copy it again from its source."
-        ) from error
+        what = "damaged or not a NIfTI image"
+        if isinstance(error, gzip.BadGzipFile | zlib.error | EOFError):
+            what = "incomplete or damaged: it cannot be decompressed to its end"
+        text = f"{path} is {what} ({error}). Copy it again from its source."
+        raise BadDataError(text) from error
     except MemoryError as error:
         raise BadDataError(f"{path} does not fit into memory.") from error
+
+
+def _rest(path: Path, stream: gzip.GzipFile) -> tuple[Note, ...]:
+    """Read a compressed file to its end, which verifies it.
+
+    Returns
+    -------
+    tuple of Note
+        If other bytes follow the compressed image, which is whole.
+    """
+    try:
+        while stream.read(_CHUNK):
+            pass
+    except gzip.BadGzipFile:
+        extra = _bytes_behind(path)
+        if not extra:
+            raise
+        text = f"{path.name} holds {extra:,} bytes behind its end, which are ignored."
+        return (Note(NoteKind.COMPRESSION, str(path), text),)
+    return ()
+
+
+def _bytes_behind(path: Path) -> int:
+    """Count the bytes that follow what is compressed with gzip; 0 if that is not whole."""
+    with path.open("rb") as file:
+        rest = file.read(_CHUNK)
+        while rest[:2] == _GZIP:
+            member = zlib.decompressobj(wbits=31)
+            while not member.eof:
+                chunk = rest or file.read(_CHUNK)
+                if not chunk:
+                    return 0
+                member.decompress(chunk)
+                rest = member.unused_data
+            if len(rest) < len(_GZIP):
+                rest += file.read(_CHUNK)
+        return path.stat().st_size - file.tell() + len(rest)
 
 
 def _check_file(path: Path) -> None:
@@ -184,6 +226,20 @@ def load_header(path: Path) -> SpatialImage:
         return _from_stream(path, stream)
 
 
+def shape_of(image: SpatialImage) -> tuple[int, ...]:
+    """Return the size of an image; axes beyond the third that are declared empty count as one."""
+    return (*map(int, image.shape[:3]), *(max(int(n), 1) for n in image.shape[3:]))
+
+
+def values_of(image: SpatialImage) -> npt.NDArray[Any]:
+    """Read the voxels of an image in the size of `shape_of`."""
+    proxy, shape = image.dataobj, shape_of(image)
+    if shape != tuple(image.shape) and isinstance(proxy, ArrayProxy):
+        stored = (shape, proxy.dtype, proxy.offset, proxy.slope, proxy.inter)
+        proxy = ArrayProxy(proxy.file_like, stored)
+    return np.asanyarray(proxy)
+
+
 def check_header(path: Path, image: SpatialImage, volumes: int) -> Geometry:
     """Refuse an image that is unusable by its header, and find where its voxels lie.
 
@@ -204,7 +260,7 @@ def check_header(path: Path, image: SpatialImage, volumes: int) -> Geometry:
         If it is not three-dimensional, too large for its file or for a head, or without an
         invertible affine.
     """
-    shape = tuple(int(n) for n in image.shape)
+    shape = shape_of(image)
     _check_shape(path, shape, volumes)
     _check_size(path, image, shape)
     matrix = np.asarray(image.affine, dtype=np.float64)
@@ -222,7 +278,9 @@ def check_header(path: Path, image: SpatialImage, volumes: int) -> Geometry:
         )
     factor, unit = _unit(path, image, sizes, shape)
     matrix[:3] *= factor
-    return Geometry(matrix, (*_misnamed(path), *stretched, *unit, *_sides(path, image)))
+    return Geometry(
+        matrix, (*_misnamed(path), *_axes(path, image), *stretched, *unit, *_sides(path, image))
+    )
 
 
 def _check_shape(path: Path, shape: tuple[int, ...], expected: int) -> None:
@@ -303,6 +361,17 @@ def _misnamed(path: Path) -> tuple[Note, ...]:
     text = "is compressed" if _is_compressed(path) else "is not compressed"
     text = f"{path.name} {text}, though its name ends in {path.suffix}; it is read as it is."
     return (Note(NoteKind.COMPRESSION, str(path), text),)
+
+
+def _axes(path: Path, image: SpatialImage) -> tuple[Note, ...]:
+    """Note that the header declares axes without any voxel."""
+    if shape_of(image) == tuple(image.shape):
+        return ()
+    text = (
+        f"The header of {path.name} declares {_size(image.shape)} voxels; it is read as one volume "
+        f"of {_size(image.shape[:3])}."
+    )
+    return (Note(NoteKind.AXES, str(path), text),)
 
 
 def _unstretched(

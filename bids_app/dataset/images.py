@@ -12,7 +12,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from bids_app.dataset.headers import UNREADABLE, check_header, load_header, opened
+from bids_app.dataset.headers import (
+    UNREADABLE,
+    check_header,
+    load_header,
+    opened,
+    shape_of,
+    values_of,
+)
 from bids_app.dataset.notes import Note, NoteKind
 from bids_app.errors import BadDataError, ThalbidsError
 from bids_app.images import geometry
@@ -234,13 +241,14 @@ def _stored(
 ) -> ReadImage:
     """Read an image with the precision of its file; parameters of `read_image`."""
     # Values that overflow are found below.
-    with opened(path) as image, np.errstate(all="ignore"):
+    notes: list[Note] = []
+    with opened(path, notes) as image, np.errstate(all="ignore"):
         placed = check_header(path, image, volumes)
-        data = np.asanyarray(image.dataobj)
+        data = values_of(image)
     data = data.reshape(data.shape[:3] if volumes == 1 else (*data.shape[:3], volumes))
     if data.dtype.kind not in "fiu":
         raise BadDataError(f"{path} contains {data.dtype} values. Expected one number per voxel.")
-    notes = list(placed.notes)
+    notes += placed.notes
     unsigned = as_unsigned(data)
     if unsigned is not None:
         data = unsigned
@@ -298,8 +306,10 @@ def header_notes(path: Path) -> tuple[Note, ...]:
     MissingInputError, BadDataError
         As `read_image`, if the scan is unusable by its header.
     """
-    with opened(path) as image:
-        return check_header(path, image, 1).notes
+    notes: list[Note] = []
+    with opened(path, notes) as image:
+        placed = check_header(path, image, 1)
+    return (*notes, *placed.notes)
 
 
 def axis_codes(path: Path) -> str:
@@ -333,7 +343,7 @@ def voxel_size(path: Path) -> tuple[float, float, float] | None:
     """
     try:
         image = load_header(path)
-        volumes = int(np.prod([float(n) for n in image.shape[3:]]))
+        volumes = int(np.prod([float(n) for n in shape_of(image)[3:]]))
         x, y, z = geometry.voxel_size(check_header(path, image, volumes).affine).tolist()
     except (*UNREADABLE, ThalbidsError):
         return None

@@ -14,6 +14,7 @@ class NoteKind(StrEnum):
     """What a note is about."""
 
     COMPRESSION = "compression"
+    AXES = "axes"
     UNIT = "unit"
     OFFSET = "offset"
     SCALE = "scale"

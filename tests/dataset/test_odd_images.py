@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import os
 import resource
 from collections.abc import Callable
@@ -314,6 +315,55 @@ def test_the_end_of_a_compressed_file_is_read(tmp_path: Path, noise: np.ndarray,
     path.write_bytes(path.read_bytes()[:-lost])
     with pytest.raises(BadDataError, match="damaged"):
         read_scan(path)
+
+
+@pytest.mark.parametrize("extra", [b"garbage", b"\0" * 512 + b"x", b"\x1f", b"<html>" * 3000])
+@pytest.mark.parametrize("members", [1, 3])
+def test_bytes_behind_a_whole_image(
+    tmp_path: Path, noise: np.ndarray, extra: bytes, members: int
+) -> None:
+    content = save_image(tmp_path / "b.nii", noise, _AFFINE).read_bytes()
+    places = np.linspace(0, len(content), members + 1).astype(int)
+    parts = [content[first:last] for first, last in itertools.pairwise(places)]
+    path = tmp_path / "a_T1w.nii.gz"
+    path.write_bytes(b"".join(map(gzip.compress, parts)) + extra)
+    image = read_scan(path)
+    assert np.array_equal(image.volume.data, noise)
+    (note,) = image.notes
+    assert note.kind is NoteKind.COMPRESSION
+    assert f"{len(extra):,} bytes" in note.text
+    damaged = bytearray(path.read_bytes())
+    damaged[-len(extra) - 6] ^= 1  # of the checksum
+    path.write_bytes(bytes(damaged))
+    with pytest.raises(BadDataError, match="cannot be decompressed to its end"):
+        read_scan(path)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [[4, 16, 18, 20, 0, 0, 0, 0], [4, 16, 18, 20, -1, 1, 1, 1], [7, 16, 18, 20, 1, 0, 1, 0]],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_axes_without_voxels(
+    tmp_path: Path, noise: np.ndarray, sizes: list[int], packed: bool
+) -> None:
+    path = _patched(tmp_path / "a_T1w.nii", noise, "dim", sizes)
+    if packed:
+        content, path = path.read_bytes(), tmp_path / "b_T1w.nii.gz"
+        path.write_bytes(gzip.compress(content))
+    image = read_scan(path)
+    assert [note.kind for note in image.notes] == [NoteKind.AXES]
+    assert np.array_equal(image.volume.data, noise)
+    np.testing.assert_allclose(image.volume.affine, _AFFINE, atol=1e-5)
+    assert count_voxels(path) == noise.size
+    assert voxel_size(path) == pytest.approx((1, 1.1, 1.2))
+
+
+@pytest.mark.parametrize("sizes", [[3, 16, 18, 20, 0, 0, 0, 0], [4, 16, 18, 20, 1, 0, 0, 0]])
+def test_axes_that_are_not_in_use(tmp_path: Path, noise: np.ndarray, sizes: list[int]) -> None:
+    image = read_scan(_patched(tmp_path / "a_T1w.nii", noise, "dim", sizes))
+    assert image.notes == ()
+    assert np.array_equal(image.volume.data, noise)
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
