@@ -9,9 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bids_app.contrasts import CONTRASTS, Role, suffixes
+from bids_app.dataset.bidsignore import REASON
 from bids_app.dataset.choice import Candidate, Choice, choose, usable
 from bids_app.dataset.inputs import Account, OfferKind
-from bids_app.dataset.layout import images_by_subject, is_readable, layouts_of, subjects_in
+from bids_app.dataset.layout import (
+    images_by_subject,
+    images_that_pass,
+    is_readable,
+    layouts_of,
+    subjects_in,
+)
 from bids_app.dataset.metadata import INGREDIENT, Sidecars
 from bids_app.dataset.names import LABEL, entities_of, of_result, ordered, parse_name
 from bids_app.dataset.notes import Note, NoteKind
@@ -165,20 +172,18 @@ def index_sessions(
     """
     account = Account(bids_dir) if account is None else account
     present = subjects_in(account, every=selection.participant_labels is None)
-    selected, absent = _select_subjects(bids_dir, present, selection)
+    selected, absent = _select_subjects(account, present, selection)
     restricted = None if len(selected) == len(present) else selected
     layouts = layouts_of(account, restricted, selection.bids_database_dir)
     account.images = images_by_subject(layouts, selected, {}, account)
     by_suffix = _by_suffix(account.images)
     images = {
-        contrast: images_by_subject(layouts, selected, {"suffix": contrast, **filters})
+        contrast: images_that_pass(layouts, account.images, {"suffix": contrast, **filters})
         if filters
         else by_suffix.get(contrast, {})
         for contrast, filters in _filters(_CONTRASTS, selection).items()
     }
-    sessions = [
-        Session(subject=label, problem=_absent(bids_dir / f"sub-{label}")) for label in absent
-    ]
+    sessions = [Session(subject=label, problem=_absent(account, label)) for label in absent]
     sidecars = Sidecars(bids_dir)
     for subject in selected:
         of_subject = {contrast: paths.get(subject, []) for contrast, paths in images.items()}
@@ -193,20 +198,22 @@ def index_sessions(
 
 
 def _select_subjects(
-    bids_dir: Path, present: list[str], selection: Selection
+    account: Account, present: list[str], selection: Selection
 ) -> tuple[list[str], list[str]]:
     """Divide the selected labels into those that are present in the dataset and the others."""
     if not present:
-        raise MissingInputError(f"{bids_dir} has no subject: expected folders named sub-<label>.")
+        text = f"{account.root} has no subject: expected folders named sub-<label>."
+        ignored = any(offer.reason == REASON for offer in account.offers)
+        raise MissingInputError(f"{text[:-1]}, not {REASON}." if ignored else text)
     requested = selection.participant_labels or tuple(present)
     included = [label for label in requested if label not in selection.exclude_participant_labels]
     selected = [label for label in included if label in present]
+    absent = [label for label in included if label not in present]
     if not selected:
-        raise NothingSelectedError(
-            f"None of the requested labels ({', '.join(requested)}) is in {bids_dir}, "
-            f"which has {_shortened(present)}."
-        )
-    return selected, [label for label in included if label not in present]
+        text = f"None of the requested labels ({', '.join(requested)}) is in {account.root}, "
+        text += f"which has {_shortened(present)}."
+        raise NothingSelectedError(" ".join([text, *(_absent(account, x).text for x in absent)]))
+    return selected, absent
 
 
 def _by_suffix(images: Mapping[str, list[Path]]) -> dict[str, dict[str, list[Path]]]:
@@ -283,7 +290,10 @@ def _sessions_in(folder: Path, account: Account) -> set[str | None]:
         for entry in entries:
             if entry.name in _DATA_TYPES or entry.name.startswith(".") or not entry.is_dir():
                 continue
-            if re.fullmatch(rf"ses-{LABEL}", entry.name):
+            is_named = re.fullmatch(rf"ses-{LABEL}", entry.name) is not None
+            if is_named and account.ignored.names(f"{folder.name}/{entry.name}/"):
+                account.pass_by(entry.path, OfferKind.SESSION, REASON)
+            elif is_named:
                 labels.add(entry.name.removeprefix("ses-"))
             elif entry.name.lower().startswith("ses"):
                 reason = "not named ses-<letters, digits, +>"
@@ -407,8 +417,10 @@ def _scan(path: Path, sidecars: Sidecars) -> Scan:
     return Scan(path, suffix, ordered(entities), sidecars.ingredient_of(path))
 
 
-def _absent(folder: Path) -> Problem:
-    return Problem(Cause.NOT_IN_DATASET, f"There is no folder {folder}.")
+def _absent(account: Account, label: str) -> Problem:
+    folder, ignored = account.root / f"sub-{label}", account.ignored.names(f"sub-{label}/")
+    text = f"{folder} is {REASON}." if ignored else f"There is no folder {folder}."
+    return Problem(Cause.NOT_IN_DATASET, text)
 
 
 def _denied(folder: Path) -> Problem:

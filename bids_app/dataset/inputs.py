@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
+from bids_app.dataset.bidsignore import NAME, Ignored, read_ignored
 from bids_app.dataset.staging import write_if_different
 
 _MOST_NAMES = 5
@@ -37,6 +39,7 @@ class OfferKind(StrEnum):
     ROW = "row"
     COLUMN = "column"
     FILTER = "filter key"
+    SETTINGS = "settings file"
 
 
 TABLE_PARTS = (OfferKind.TABLE, OfferKind.ROW, OfferKind.COLUMN)
@@ -100,6 +103,14 @@ class Account:
     root: Path
     offers: list[Offer] = field(default_factory=list)
     images: dict[str, list[Path]] = field(default_factory=dict)
+
+    @cached_property
+    def ignored(self) -> Ignored:
+        """What ``.bidsignore`` names."""
+        ignored = read_ignored(self.root)
+        if ignored.problem:
+            self.pass_by(self.root / NAME, OfferKind.SETTINGS, ignored.problem)
+        return ignored
 
     def pass_by(
         self, path: str | Path, kind: OfferKind, reason: str, *, expected: bool = False

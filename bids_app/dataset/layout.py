@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bids_app.dataset.bidsignore import REASON
 from bids_app.dataset.inputs import Account, OfferKind
 from bids_app.dataset.names import LABEL, parse_name
 from bids_app.errors import BadDataError, CannotCreateError
@@ -43,7 +44,10 @@ def subjects_in(account: Account, *, every: bool) -> list[str]:
     with os.scandir(account.root) as entries:
         for entry in entries:
             is_named = re.fullmatch(rf"sub-{LABEL}", entry.name) is not None
-            if is_named and entry.is_dir():
+            if is_named and account.ignored.names(f"{entry.name}/"):
+                if every:
+                    account.pass_by(entry.path, OfferKind.SUBJECT, REASON)
+            elif is_named and entry.is_dir():
                 labels.append(entry.name.removeprefix("sub-"))
             elif every and (is_named or _resembles_subject(entry)):
                 reason = "not a folder" if is_named else "not named sub-<letters, digits, +>"
@@ -185,7 +189,8 @@ def images_by_subject(
     filters : mapping of str to object
         Entities, as pybids names them, to values as in `Selection.bids_filters`.
     account : Account, optional
-        Gets images that are in the folder of another subject or session.
+        Gets images that are in the folder of another subject or session, or in ``.bidsignore``;
+        the latter are returned without it.
 
     Returns
     -------
@@ -202,6 +207,7 @@ def images_by_subject(
     limited = {"subject": subjects} if len(subjects) <= _MOST_IN_QUERY and not is_pattern else {}
     query = {"extension": _IMAGE_EXTENSIONS, **limited, **filters, "regex_search": is_pattern}
     images: dict[str, list[Path]] = {}
+    length = 0 if account is None else len(str(account.root)) + 1
     # Paths only: the entities of each image would be one more query, and are in its name.
     for layout in layouts:
         for path in map(Path, layout.get(**query, return_type="filename")):
@@ -213,9 +219,22 @@ def images_by_subject(
                 reason = "not named for the subject of its folder"
             elif folder.startswith("ses-") and session not in (None, folder.removeprefix("ses-")):
                 reason = "not named for the session of its folder"
+            elif account is not None and account.ignored.names(str(path)[length:]):
+                reason = REASON
             else:
                 images.setdefault(subject, []).append(path)
                 continue
             if account is not None:
                 account.pass_by(path, OfferKind.SCAN, reason)
     return images
+
+
+def images_that_pass(
+    layouts: list[Any], images: Mapping[str, list[Path]], filters: Mapping[str, object]
+) -> dict[str, list[Path]]:
+    """Select the images of each subject that pass filters; parameters of `images_by_subject`."""
+    passing = images_by_subject(layouts, list(images), filters)
+    return {
+        subject: [path for path in paths if path in passing.get(subject, ())]
+        for subject, paths in images.items()
+    }

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bids_app.contrasts import CONTRASTS
+from bids_app.dataset.bidsignore import read_ignored
 from bids_app.dataset.names import parse_name
 
 
@@ -34,9 +35,11 @@ def contrasts_in(bids_dir: Path) -> set[tuple[str, str | None, str]]:
 
 def _anatomical(bids_dir: Path) -> Iterator[Path]:
     """Find the anatomical images of all participants."""
+    ignored = read_ignored(bids_dir)
     for folder in ("sub-*/anat", "sub-*/ses-*/anat"):
         for path in bids_dir.glob(f"{folder}/sub-*.nii*"):
-            if path.name.endswith((".nii", ".nii.gz")):
+            is_image = path.name.endswith((".nii", ".nii.gz"))
+            if is_image and not ignored.names(path.relative_to(bids_dir).as_posix()):
                 yield path
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from bids_app.dataset.bidsignore import Ignored, read_ignored
 from bids_app.dataset.choice import usable
 from bids_app.dataset.index import Session
 from bids_app.dataset.metadata import Sidecars, ingredient_of, merged
@@ -151,7 +152,13 @@ def find_sources(
         sidecars = Sidecars(root)
         folder = root / session.folder
         named = [path for kind in ("anat", "fmap") for path in (folder / kind).glob("*.nii*")]
-        possible = [path for path in named if is_source(*parse_name(path.name))]
+        ignored = read_ignored(root) if dataset == "raw" else Ignored()
+        possible = [
+            path
+            for path in named
+            if is_source(*parse_name(path.name))
+            and not ignored.names(path.relative_to(root).as_posix())
+        ]
         magnitudes, passed_by = usable(possible)
         for note in passed_by:
             # Phase images are usual in addition to the magnitudes.

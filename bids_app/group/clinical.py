@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bids_app.dataset.bidsignore import REASON, Ignored, read_ignored
 from bids_app.dataset.entries import Interpreted, Unclear, interpret, is_missing
 from bids_app.dataset.inputs import Offer, OfferKind
 from bids_app.dataset.notes import NoteKind
@@ -38,10 +39,13 @@ class ClinicalTable:
         then the columns: float64 where they hold numbers, otherwise text.
     columns : mapping of str to Column
         All but the identifiers.
+    source : str
+        Its file, relative to the dataset; ``sub-*_sessions.tsv`` for several.
     """
 
     values: pd.DataFrame
     columns: Mapping[str, Column]
+    source: str
 
 
 def read_clinical_tables(bids_dir: Path, members: Members, remarks: Remarks) -> list[ClinicalTable]:
@@ -72,11 +76,13 @@ def read_clinical_tables(bids_dir: Path, members: Members, remarks: Remarks) -> 
     root, participants = bids_dir / "sessions.tsv", bids_dir / "participants.tsv"
     groups = [[root, *sorted(bids_dir.glob("sub-*/sub-*_sessions.tsv"))]]
     groups += [[path] for path in (*sorted(bids_dir.glob("phenotype/*.tsv")), participants)]
+    ignored = read_ignored(bids_dir)
     tables = []
     for paths in groups:
         reader = _Reader(bids_dir, members, remarks, required=paths[0] in (root, participants))
         # A link that leads nowhere is there, too.
         present = [path for path in paths if path.exists() or path.is_symlink()]
+        present = [path for path in present if not reader.is_ignored(path, ignored)]
         table = reader.read(present) if present else None
         if table is not None:
             tables.append(table)
@@ -170,6 +176,19 @@ class _Reader:
     def _offer_table(self, path: Path, reason: str = "") -> None:
         self.remarks.offers.append(Offer(self._relative(path), OfferKind.TABLE, reason))
 
+    def is_ignored(self, path: Path, ignored: Ignored) -> bool:
+        """Check whether ``.bidsignore`` names a table, which is reported."""
+        if not ignored.names(self._relative(path)):
+            return False
+        self._offer_table(path, REASON)
+        self.remarks.note(path, f"{path} is not read, since it is {REASON}.")
+        return True
+
+    def _offer_rows(self, path: Path, count: int, reason: str) -> None:
+        """Account for rows by their number."""
+        names = [f"{count} {_plural(count, 'row')}"]
+        self.remarks.offer(self._relative(path), OfferKind.ROW, names, reason)
+
     def _identified(self, path: Path, sessions: bool) -> list[dict[str, str]]:
         """Read the rows of a file, with the identifiers of the dataset."""
         expected = IDENTITY if sessions else IDENTITY[:1]
@@ -195,6 +214,7 @@ class _Reader:
             self.remarks.problem(
                 path, f"{path} has {count} {_plural(count, 'row')} without {what}, excluded."
             )
+            self._offer_rows(path, count, f"without {what}")
         return self._matched(path, complete) if complete else []
 
     def _matched(self, path: Path, rows: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -210,6 +230,7 @@ class _Reader:
             if self.required:
                 raise BadDataError(text)
             self.remarks.problem(path, text, NoteKind.IDENTIFIER)
+            self._offer_rows(path, len(rows), "no participant of the table is in the dataset")
             return []
         self._report(path, subjects, "participant")
         full = {name: subjects.matched.get(name, _prefixed(name, "sub-")) for name in names}
@@ -274,6 +295,7 @@ class _Reader:
         if self.required and path.parent == self.bids_dir:
             raise BadDataError(text)
         self.remarks.problem(path, text, NoteKind.IDENTIFIER)
+        self._offer_rows(path, len(rows), "no session of the table is in the dataset")
         return []
 
     def _report(self, path: Path, matches: Matches, what: str) -> None:
@@ -312,6 +334,7 @@ class _Reader:
                 different.append(name)
         if equal:
             self.remarks.note(path, f"{path} lists {listed(equal)} twice; the rows are identical.")
+            self.remarks.offer(self._relative(path), OfferKind.ROW, equal, "a row is repeated")
         if different:
             self.remarks.offer(
                 self._relative(path), OfferKind.ROW, different, "rows contradict each other"
@@ -358,7 +381,7 @@ class _Reader:
                 f"{place}: {count} {_plural(count, 'entry')} in {listed(list(codes))} "
                 f"({listed(texts_of_codes)}) count as missing; BIDS writes n/a.",
             )
-        return ClinicalTable(pd.DataFrame(series), columns)
+        return ClinicalTable(pd.DataFrame(series), columns, source)
 
     def _report_column(self, place: str, name: str, read: Interpreted, texts: pd.DataFrame) -> None:
         """Report how the odd entries of a column were read, and those that count as missing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bids_app.dataset.inputs import Offer
+from bids_app.dataset.inputs import Offer, OfferKind
 from bids_app.dataset.listing import contrasts_in
 from bids_app.dataset.names import parse_name
 from bids_app.dataset.notes import Note
@@ -136,6 +136,7 @@ def read_cohort(
         Exclusion.NOT_SELECTED if name in measured else reasons.get(name, Exclusion.NOT_MEASURED)
         for name in sorted(participants - set(selected["participant_id"]))
     )
+    _account_for_rows(tables, selected, members.subjects, remarks)
     table, columns = _join(selected, tables, aliases, remarks)
     for name in _DURATIONS:
         if name in columns:
@@ -267,6 +268,35 @@ def _selected(rows: pd.DataFrame, selection: Selection) -> pd.Series:
         sessions = rows["session_id"].astype("str").str.removeprefix("ses-")
         keep &= sessions.isin(selection.session_labels)
     return keep
+
+
+def _account_for_rows(
+    tables: Iterable[ClinicalTable],
+    volumes: pd.DataFrame,
+    subjects: Collection[str],
+    remarks: Remarks,
+) -> None:
+    """Count the rows of clinical tables that are joined with volumes, and those that are not.
+
+    Parameters
+    ----------
+    tables : iterable of ClinicalTable
+    volumes : DataFrame
+        The selected ones.
+    subjects : collection of str
+        Participants of the dataset; rows of others have been reported.
+    remarks : Remarks
+        Gets the numbers.
+    """
+    for table in tables:
+        keys = [key for key in SESSION if key in table.values]
+        rows = table.values.loc[table.values["participant_id"].isin(subjects), keys]
+        joined = rows.merge(volumes[keys].drop_duplicates(), on=keys)
+        unused = len(rows) - len(joined)
+        for number, reason in ((len(joined), ""), (unused, "of sessions without a volume here")):
+            if number:
+                name = f"{number} row{'s' if number > 1 else ''}"
+                remarks.offer(table.source, OfferKind.ROW, [name], reason)
 
 
 def _join(

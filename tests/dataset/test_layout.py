@@ -10,7 +10,8 @@ import pytest
 
 from bids_app.dataset.index import index_sessions
 from bids_app.dataset.inputs import Account, lines
-from bids_app.errors import BadDataError
+from bids_app.dataset.listing import contrasts_in
+from bids_app.errors import BadDataError, MissingInputError, NothingSelectedError
 from bids_app.options import Selection
 from tests.conftest import describe, save_image
 
@@ -168,3 +169,40 @@ def test_a_closed_folder_is_listed(bids: Path) -> None:
         pytest.skip("this user may read everything")
     assert _passed_by(bids) == {"sub-01/ses-1/func": "permission denied"}
     folder.chmod(0o700)
+
+
+def test_what_bidsignore_names_is_passed_by(bids: Path, noise: np.ndarray) -> None:
+    for name in ("sub-90/anat/sub-90_T1w.nii", "sub-01/ses-9/anat/sub-01_ses-9_T1w.nii"):
+        save_image(bids / name, noise)
+    save_image(bids / "sub-91/anat/sub-91_acq-bad_T1w.nii.gz", noise)
+    save_image(bids / "sub-91/anat/sub-91_T1w.nii.gz", noise)
+    (bids / ".bidsignore").write_text("# not ours\n\nsub-90/\nses-9\n*_acq-bad_*\nlogs/\n")
+    account = Account(bids)
+    sessions = index_sessions(bids, Selection(), account)
+    assert not {"sub-90", "sub-01_ses-9"} & {session.name for session in sessions}
+    (scan,) = next(each for each in sessions if each.subject == "91").anchors
+    assert scan.path.name == "sub-91_T1w.nii.gz"
+    assert lines(account.offers) == [
+        f"{kind} not used (named in .bidsignore): {paths}."
+        for kind, paths in (
+            ("1 subject folder is", "sub-90"),
+            (
+                "2 scans are",
+                "sub-01/ses-9/anat/sub-01_ses-9_T1w.nii, sub-91/anat/sub-91_acq-bad_T1w.nii.gz",
+            ),
+            ("1 session folder is", "sub-01/ses-9"),
+        )
+    ]
+    filters = {"t1w": {"acquisition": "bad"}}
+    chosen = index_sessions(bids, Selection(participant_labels=("91",), bids_filters=filters))
+    assert chosen[0].anchors == ()
+    with pytest.raises(NothingSelectedError, match=r"sub-90 is named in \.bidsignore"):
+        index_sessions(bids, Selection(participant_labels=("90",)))
+    assert contrasts_in(bids) == {
+        (f"sub-{each.subject}", each.session and f"ses-{each.session}", scan.contrast)
+        for each in sessions
+        for scan in (*each.anchors, *each.others)
+    }
+    (bids / ".bidsignore").write_text("*\n")
+    with pytest.raises(MissingInputError, match=r"not named in \.bidsignore"):
+        index_sessions(bids, Selection())
