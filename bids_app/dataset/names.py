@@ -36,6 +36,17 @@ _KEPT_BY_SUFFIX = {
     **dict.fromkeys(("MPM", "MTS"), ("echo", "part", "flip", "mt")),
     **dict.fromkeys(("T1w", "FLAIR", "T2w", "mask", "dseg", "probseg", "xfm"), ("echo", "part")),
 }
+# Entities that BIDS requires, as the image that is measured has them if its name does not say so:
+# the first echo without MT pulse.
+_REQUIRED = {
+    "MPM": {"flip": "1", "mt": "off"},
+    "MTS": {"flip": "1", "mt": "off"},
+    "VFA": {"flip": "1"},
+    "MEGRE": {"echo": "1"},
+    "MESE": {"echo": "1"},
+}
+# Labels that BIDS has for an entity.
+_LABELS = {"mt": ("on", "off"), "part": ("mag", "phase", "real", "imag")}
 # Their labels are numbers, with or without leading zeros.
 _INDICES = frozenset({"run", "echo", "flip", "inv", "split", "chunk"})
 _ENTITY = re.compile(rf"(?:^|_)([a-z]+)-({LABEL})")
@@ -126,9 +137,10 @@ def of_result(entities: Mapping[str, str], suffix: str, scan: str) -> dict[str, 
     Returns
     -------
     dict of str to str
-        Those that BIDS allows with the suffix. Others become part of ``acq``, so that scans that
-        differ in them have results of their own; a T1-weighted image of a quantitative acquisition
-        is the only one measured, and by its series it is not named.
+        Those that BIDS allows with the suffix, and those that it requires. Others become part of
+        ``acq``, so that scans that differ in them have results of their own, as do labels that are
+        no numbers where BIDS has numbers; a T1-weighted image of a quantitative acquisition is the
+        only one measured, and by its series it is not named.
 
     Examples
     --------
@@ -139,6 +151,8 @@ def of_result(entities: Mapping[str, str], suffix: str, scan: str) -> dict[str, 
     True
     >>> of_result({"sub": "01", "acq": "mpr", "echo": "1"}, "R1map", "T1w")
     {'sub': '01', 'acq': 'mprEcho1'}
+    >>> of_result({"sub": "01", "run": "a"}, "MTS", "MTS")
+    {'flip': '1', 'mt': 'off', 'sub': '01', 'acq': 'Runa'}
     """
     contrast = CONTRASTS.get(scan)
     is_series = contrast is not None and contrast.series and suffix != scan
@@ -147,13 +161,18 @@ def of_result(entities: Mapping[str, str], suffix: str, scan: str) -> dict[str, 
     for key, label in entities.items():
         if is_series and key in SERIES_ENTITIES:
             continue
-        if key in kept:
+        if key in kept and _is_valid(key, label):
             result[key] = label
         else:
             joined += key.capitalize() + label
     if joined:
         result["acq"] = result.get("acq", "") + joined
-    return result
+    return {**_REQUIRED.get(suffix, {}), **result}
+
+
+def _is_valid(key: str, label: str) -> bool:
+    """Whether BIDS has a label for an entity."""
+    return label.isdecimal() if key in _INDICES else label in _LABELS.get(key, (label,))
 
 
 def comparable(entities: Mapping[str, str]) -> dict[str, str]:

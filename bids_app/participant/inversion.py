@@ -42,14 +42,19 @@ def mp2rage(name: str, images: Sequence[SourceImage], field: SourceImage | None)
         image for image in images if image not in ratios and not _is_phase(image)
     )
     phases = _by_inversion(image for image in images if _is_phase(image))
-    if not {"1", "2"} <= inversions.keys():
+    absent = [label for label in ("1", "2") if label not in inversions]
+    if absent:
+        part = "_part-mag" if any("part" in image.entities for image in images) else ""
         raise MissingInputError(
-            f"{name} has a UNIT1 image or phases, but not both inv-1 and inv-2 MP2RAGE images."
+            f"R1 needs the magnitudes of both inversions in addition to the UNIT1 image or phases "
+            f"of {name}. Missing: {_files(name, absent, part)}, each with its JSON file."
         )
-    if not ratios and not {"1", "2"} <= phases.keys():
+    absent = [label for label in ("1", "2") if label not in phases]
+    if not ratios and absent:
         raise MissingInputError(
-            f"{name} has no UNIT1 image, and no part-phase images of both inversions to compute it "
-            "from; the polarity is lost in the magnitudes alone."
+            f"{name} has no UNIT1 image, and no phases of both inversions to compute it from; the "
+            "polarity is lost in the magnitudes alone. Missing: "
+            f"{name}_UNIT1.nii.gz, or {_files(name, absent, '_part-phase')}."
         )
     if not ratios:
         inversions = {label: _first_echo(each) for label, each in inversions.items()}
@@ -69,6 +74,11 @@ def mp2rage(name: str, images: Sequence[SourceImage], field: SourceImage | None)
         field,
         choices=tuple(choice.sentence for choice in (ratio, one, two) if choice.sentence),
     )
+
+
+def _files(name: str, labels: Iterable[str], part: str) -> str:
+    """Name the files of inversions."""
+    return " and ".join(f"{name}_inv-{label}{part}_MP2RAGE.nii.gz" for label in labels)
 
 
 def _by_inversion(images: Iterable[SourceImage]) -> dict[str | None, list[SourceImage]]:

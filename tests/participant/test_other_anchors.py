@@ -171,6 +171,33 @@ def test_results_name_their_series_not_its_image(options: Options) -> None:
     assert main(words) == 0
 
 
+@pytest.mark.parametrize(
+    ("spelling", "valid"),
+    [
+        (lambda name: re.sub("_flip-[12]_mt-(on|off)", "", name), "acq-mt{}_echo-1_flip-1_mt-off"),
+        (lambda name: re.sub("_flip-2_mt-off", "_run-b", name), "acq-mtRunb_echo-1_flip-1_mt-off"),
+    ],
+)
+def test_entities_that_bids_requires_are_completed(
+    options: Options, spelling: Callable[[str], str], valid: str
+) -> None:
+    """Of images whose names lack them, or have labels that are no numbers."""
+    _mts(options)
+    folder = _folder(options) / "anat"
+    for path in sorted(folder.iterdir()):
+        place = "1" if "flip-1" in path.name else "2"
+        state = "on" if "mt-on" in path.name else "off"
+        name = spelling(path.name)
+        if "flip" not in name and "run" not in name:
+            name = name.replace("_acq-mt_", f"_acq-mt{place}{state}_")
+        path.rename(folder / name)
+    anat, volumes = _run(options)
+    assert len(set(volumes["scan"])) == 1
+    assert (anat / f"{_STEM}_{valid.format('2off')}_desc-preproc_MTS.nii.gz").is_file()
+    for row in volumes.to_dict("records"):
+        assert (options.folders.output_dir / segmentation_of_row(row)).is_file()
+
+
 def _references(described: Mapping[str, object]) -> list[str]:
     """BIDS URIs of other results in a JSON sidecar."""
     sources = described["Sources"]

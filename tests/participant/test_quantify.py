@@ -381,10 +381,16 @@ def test_mp2rage_without_unit1_or_inversions_is_refused(options: Options) -> Non
     unit1 = _anat(options) / f"{_STEM}_UNIT1.nii.gz"
     kept = unit1.read_bytes()
     unit1.unlink()
-    assert "polarity is lost in the magnitudes" in _reason(options)
+    reason = _reason(options)
+    assert "polarity is lost in the magnitudes" in reason
+    phases = [f"{_STEM}_inv-{label}_part-phase_MP2RAGE.nii.gz" for label in (1, 2)]
+    assert reason.endswith(f"Missing: {unit1.name}, or {' and '.join(phases)}.")
     unit1.write_bytes(kept)
-    (_anat(options) / f"{_STEM}_inv-1_MP2RAGE.nii.gz").unlink()
-    assert "not both inv-1 and inv-2" in _reason(options)
+    inversions = [_anat(options) / f"{_STEM}_inv-{label}_MP2RAGE.nii.gz" for label in (1, 2)]
+    inversions[1].unlink()
+    assert f"Missing: {inversions[1].name}, each with its JSON file" in _reason(options)
+    inversions[0].unlink()
+    assert f"Missing: {inversions[0].name} and {inversions[1].name}," in _reason(options)
 
 
 def test_impossible_mp2rage_timing_is_said(options: Options) -> None:
@@ -492,6 +498,12 @@ def test_the_field_map_that_is_intended_is_used(
     (said,) = result.warnings
     assert "acq-good_TB1map.nii.gz is used: it is the one intended" in said
     assert said.endswith("Not used: sub-01_ses-01_acq-bad_TB1map.nii.gz.")
+    # As with the right field map alone, bit for bit.
+    for path in (options.folders.bids_dir / folder).parent.glob("*_acq-bad_TB1map*"):
+        path.unlink()
+    alone = _quantify(options)
+    expected, measured = (each.maps[0].volume.data for each in (alone, result))
+    assert np.array_equal(measured, expected, equal_nan=True)
 
 
 def test_field_maps_that_nothing_separates_are_said(options: Options) -> None:
