@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from bids_app.derivatives.change_columns import COLUMNS_OF_CHANGE
 from bids_app.derivatives.column import Column
+from bids_app.derivatives.comparison_columns import COLUMNS_OF_COMPARISON
 from bids_app.segmentation.volumes import ThalamusVolumes
 
 # Of the volumes of a session, in this order.
@@ -105,6 +106,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "qc": Column("QC", "check: review the segmentation before using its volumes; otherwise ok"),
         "qc_reason": Column("Reason for review", "Why the segmentation should be reviewed"),
         **COLUMNS_OF_CHANGE,
+        **COLUMNS_OF_COMPARISON,
         # Comparison with a reference
         "dice": Column("Dice", "Dice coefficient with the reference"),
         "precision": Column("Precision", "Share of the method's voxels that lie in the reference"),
@@ -243,7 +245,9 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "second": Column("Second", "Second of the pair"),
         "n_nonzero": Column("Non-zero pairs", "Pairs with a difference other than zero"),
         "median_difference": Column("Median difference", "Median of first minus second"),
-        "difference": Column("Difference", "Difference of adjusted means, first minus second"),
+        "difference": Column(
+            "Difference", "First minus second, of adjusted means or of the measure named"
+        ),
         "w": Column("W", "Wilcoxon signed-rank statistic, the smaller sum of ranks"),
         "p": Column("p", "Two-sided p-value"),
         "p_adj": Column("Adjusted p", "p-value adjusted for multiple tests"),

@@ -36,6 +36,7 @@ REFERENCES = {
     "deoni2003": "Deoni SCL, Rutt BK, Peters TM. Rapid combined T1 and T2 mapping using gradient "
     "recalled acquisition in the steady state. Magn Reson Med 2003;49:515-526. "
     "doi:10.1002/mrm.10407",
+    "efron1993": "Efron B, Tibshirani RJ. An introduction to the bootstrap. Chapman & Hall, 1993.",
     "fischl2002": "Fischl B, Salat DH, Busa E, et al. Whole brain segmentation: automated labeling "
     "of neuroanatomical structures in the human brain. Neuron 2002;33:341-355.",
     "fox2000": "Fox NC, Cousens S, Scahill R, Harvey RJ, Rossor MN. Using serial registered brain "

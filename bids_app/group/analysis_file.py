@@ -48,6 +48,11 @@ class ModelSet:
     winsorise: tuple[float, float] | None = None
     family: Literal["all", "outcome"] = "all"
 
+    @property
+    def main(self) -> bool:
+        """Whether the models are of all participants, with their volumes as they are."""
+        return not self.subset and self.winsorise is None
+
 
 @dataclass(frozen=True)
 class Sessions:
@@ -152,6 +157,8 @@ class AnalysisPlan:
         Whether volumes flagged by quality control are analysed.
     verdict : {'measured', 'check', 'all'}
         Changes that are analysed: those that are measured, also those to check, or all.
+    sample : {'available', 'common'}
+        Participants on whom methods are compared: those of each method, or those of all methods.
     icv : str
         Method whose intracranial volume is used; ``auto`` for the one that measured the most
         participants.
@@ -172,6 +179,7 @@ class AnalysisPlan:
     segmentations: tuple[str, ...]
     flagged: Literal["keep", "exclude"]
     verdict: Literal["measured", "check", "all"]
+    sample: Literal["available", "common"]
     icv: str
     reference: str
     confidence: float

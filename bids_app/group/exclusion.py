@@ -23,6 +23,7 @@ class Exclusion(StrEnum):
     NOT_IN_BOTH = "not segmented in both sessions"
     TO_CHECK = "change to be checked"
     NOT_MEASURABLE = "change not measurable"
+    NOT_COMMON = "no result by every method"
     MISSING_VALUE = "{} missing"
 
 

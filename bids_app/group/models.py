@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import pandas as pd
 
 from bids_app.group.analysis_file import ModelSet, Outcome
+from bids_app.group.common_sample import compared_cases
 from bids_app.group.study import Study
 from bids_app.statistics.design import Model, without_constant
 from bids_app.statistics.ordinal import change_category
@@ -27,11 +29,14 @@ class PreparedSet:
         in its complete cases.
     omitted : tuple of str
         Optional covariates that are absent or constant in all cases.
+    not_common : int
+        Cases excluded because a segmentation lacks them.
     """
 
     data: pd.DataFrame
     models: tuple[Model, ...]
     omitted: tuple[str, ...]
+    not_common: int = 0
 
     def covariates(self, outcome: str) -> list[str]:
         """Return the covariates of the models of an outcome, in the order of the first."""
@@ -46,9 +51,11 @@ def prepare(study: Study, models: ModelSet) -> PreparedSet:
     Raises
     ------
     NotApplicableError
-        If there is no follow-up session, or the subset is empty.
+        If there is no follow-up session, or the subset or the common sample is empty.
     """
-    data = study.select(_data(study, models), models.subset)
+    selected = study.select(_data(study, models), models.subset)
+    segmentations = study.compared(models.without)
+    data = compared_cases(selected, segmentations, study.plan.sample)
     omitted = tuple(name for name in models.optional if name not in data or not varies(data[name]))
     numeric = tuple(name for name in models.numeric if name not in omitted)
     declared = tuple(
@@ -66,9 +73,14 @@ def prepare(study: Study, models: ModelSet) -> PreparedSet:
             models.optional,
         )
         for outcome in models.outcomes
-        for segmentation in study.compared(models.without)
+        for segmentation in segmentations
     )
-    return PreparedSet(data, declared, omitted)
+    return PreparedSet(data, declared, omitted, len(selected) - len(data))
+
+
+def file_name(name: str) -> str:
+    """Turn the name of a set into the name of its table."""
+    return "models_" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def outcome_column(models: ModelSet, outcome: Outcome) -> str:

@@ -13,6 +13,7 @@ from bids_app.derivatives.data_dictionary import describe_columns
 from bids_app.derivatives.description import dataset_name
 from bids_app.derivatives.methods_section import citation_page
 from bids_app.group.cohort_results import CohortResults
+from bids_app.group.common_sample import TEXTS, sample_note
 from bids_app.group.methods import methods_section, references
 from bids_app.group.page import page_of
 from bids_app.group.result import ResultTable
@@ -72,6 +73,8 @@ def _write_table(
     settings = dict(table.settings)
     if columns.str.endswith("ci_low").any():
         settings["Confidence"] = study.plan.confidence
+    if sample_note(table.data, "common"):
+        settings["Sample"] = TEXTS[study.plan.sample]
     if agents:
         settings["ContrastAgents"] = agents
     staging.table(f"group/{name}.tsv", table.data)

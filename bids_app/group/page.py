@@ -11,6 +11,7 @@ from bids_app.derivatives import names
 from bids_app.derivatives.columns import COLUMNS
 from bids_app.group.analysis import Analysis
 from bids_app.group.cohort_results import CohortResults
+from bids_app.group.common_sample import sample_note
 from bids_app.group.mapping import CALIBRATED
 from bids_app.group.methods import methods_section, references
 from bids_app.group.result import Display
@@ -85,7 +86,12 @@ def _sections(
         if table.display is not Display.FILE:
             yield Section(
                 title=table.title,
-                caption=_joined(table.caption, agents, _more_rows(table.data, name)),
+                caption=_joined(
+                    table.caption,
+                    sample_note(table.data, report.study.plan.sample),
+                    agents,
+                    _more_rows(table.data, name),
+                ),
                 table=table.data.head(MOST_ROWS),
                 part=heading,
                 folded=table.display is Display.FOLDED,

@@ -12,6 +12,7 @@ from bids_app.group.analysis import Analysis
 # Modules of `bids_app.group.analyses` in the order of the page, each with its `ANALYSIS`.
 _MODULES = (
     "flow",
+    "overview",
     "characteristics",
     "availability",
     "qc",

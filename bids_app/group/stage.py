@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from bids_app.dataset.inputs import TABLE_PARTS
 from bids_app.dataset.staging import prepare_output
 from bids_app.errors import BadDataError, ExitCode
-from bids_app.group.analysis import Analysis
+from bids_app.group.analysis import Analysis, attempt_all
 from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
 from bids_app.group.cohort import read_cohort
 from bids_app.group.cohort_results import CohortResults
@@ -152,22 +152,22 @@ def exclusions(records: Sequence[Outcome]) -> dict[str, Reason]:
 def analyse(
     analyses: Sequence[Analysis], study: Study, renderer: Executor
 ) -> tuple[dict[str, Result], Mapping[str, Future[Rendered]]]:
-    """Run the analyses in order, and have their figures rendered.
+    """Run the analyses, and have their figures rendered.
 
     Returns
     -------
     results : dict of str to Result
-        By name of the analysis.
+        By name of the analysis, in order.
     figures : mapping of str to Future
         SVG and PNG of each figure by its name, once they are rendered.
     """
     results: dict[str, Result] = {}
     figures: dict[str, Future[Rendered]] = {}
-    for analysis in analyses:
-        results[analysis.name] = result = analysis.attempt(study)
+    for analysis, result in attempt_all(analyses, study):
+        results[analysis.name] = result
         for name, drawn in result.figures.items():
             figures[name] = renderer.submit(figure_files, drawn.figure)
-    return results, figures
+    return {analysis.name: results[analysis.name] for analysis in analyses}, figures
 
 
 def _report(problems: Sequence[str], options: Options) -> None:

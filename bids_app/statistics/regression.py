@@ -60,6 +60,8 @@ class LinearFit:
         ``p``.
     r2, r2_adjusted, partial_r2 : float
         Explained variance, adjusted, and of the predictor given the covariates.
+    r2_increment : float
+        By how much the predictor raises R² above that of the covariates alone.
     residual_sd : float
     observations : DataFrame
         Per complete case: ``fitted``, ``residual``, ``leverage``, ``studentised`` (internally)
@@ -74,6 +76,7 @@ class LinearFit:
     r2: float
     r2_adjusted: float
     partial_r2: float
+    r2_increment: float
     residual_sd: float
     observations: pd.DataFrame
 
@@ -135,7 +138,8 @@ def fit_linear(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> Li
     References
     ----------
     HC3: MacKinnon & White 1985, J Econom 29:305-325; Long & Ervin 2000, Am Stat 54:217-224.
-    Partial R²: t² / (t² + df) with the classical t, Cohen et al. 2003, chapter 3.
+    Partial R²: t² / (t² + df) with the classical t, Cohen et al. 2003, chapter 3; increment:
+    t² (1 - R²) / df, from F = (R² - R² of the covariates) / ((1 - R²) / df) = t², ibid.
     """
     design = build_design(data, model)
     classical = sm.OLS(design.outcome.to_numpy(), _with_constant(design.terms)).fit()
@@ -165,6 +169,7 @@ def fit_linear(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> Li
         r2=float(classical.rsquared),
         r2_adjusted=float(classical.rsquared_adj),
         partial_r2=float(t_squared / (t_squared + classical.df_resid)),
+        r2_increment=float(t_squared * (1 - classical.rsquared) / classical.df_resid),
         residual_sd=float(np.sqrt(classical.scale)),
         observations=pd.DataFrame(observations, index=design.terms.index),
     )
@@ -212,9 +217,10 @@ def linear_table(
     DataFrame
         One row per model: ``outcome``, ``predictor``, ``transform``, ``covariance``,
         ``distribution``, ``n``, ``df``, ``beta``, ``se``, ``ci_low``, ``ci_high``, ``t``,
-        ``p``, ``p_adj``, ``family``, ``r2``, ``r2_adjusted``, ``partial_r2``,
-        ``residual_sd``, ``breusch_pagan_p``, ``shapiro_wilk_p``,
-        ``variance_inflation`` (largest), ``cooks_distance`` (largest), ``standardised_over``
+        ``p``, ``p_adj``, ``family``, ``r2``, ``r2_adjusted``, ``r2_covariates`` (of the
+        covariates alone, in the same cases), ``r2_increment``, ``partial_r2``,
+        ``residual_sd``, ``breusch_pagan_p``, ``shapiro_wilk_p``, ``variance_inflation``
+        (largest), ``cooks_distance`` (largest), ``standardised_over``
         and ``reason``. A model that cannot be fitted is a row with its reason.
     """
     return tabulate_fits(fit_all(data, models, confidence), family)
@@ -245,7 +251,8 @@ def tabulate_fits(
         rows.append(row | ({"reason": fit} if isinstance(fit, str) else _linear_columns(fit)))
     columns = ["outcome", "predictor", "transform", "covariance", "distribution", "n", "df"]
     columns += ["beta", "se", "ci_low", "ci_high", "t", "p", "p_adj", "family", "r2"]
-    columns += ["r2_adjusted", "partial_r2", "residual_sd", "breusch_pagan_p", "shapiro_wilk_p"]
+    columns += ["r2_adjusted", "r2_covariates", "r2_increment", "partial_r2", "residual_sd"]
+    columns += ["breusch_pagan_p", "shapiro_wilk_p"]
     columns += ["variance_inflation", "cooks_distance", "standardised_over", "reason"]
     return adjust_family(pd.DataFrame(rows, columns=columns), family)
 
@@ -260,6 +267,8 @@ def _linear_columns(fit: LinearFit) -> dict[str, Any]:
         "df": fit.df,
         "r2": fit.r2,
         "r2_adjusted": fit.r2_adjusted,
+        "r2_covariates": fit.r2 - fit.r2_increment,
+        "r2_increment": fit.r2_increment,
         "partial_r2": fit.partial_r2,
         "residual_sd": fit.residual_sd,
         "breusch_pagan_p": diagnostics.breusch_pagan_p,

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from bids_app.statistics.bootstrap import BATCH_VALUES
 from bids_app.statistics.design import Model, ModelError, build_design
+from bids_app.statistics.paired import OfMethods
 from bids_app.statistics.samples import FloatArray, Interval
 
 DECISION = 0.5
@@ -197,6 +198,59 @@ def _predict(
     return fold, probability
 
 
+@dataclass(frozen=True)
+class Discrimination:
+    """Area under the ROC curve of predicted probabilities, to be compared between methods.
+
+    Attributes
+    ----------
+    disabled : Series of bool
+        By participant.
+    """
+
+    disabled: pd.Series
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Area under the ROC curve."""
+        return ("auc",)
+
+    def prepare(self, weights: FloatArray, participants: pd.Index) -> OfMethods:
+        """Select the classes of the participants."""
+        truth = self.disabled.loc[participants].to_numpy(dtype=np.bool_)
+
+        def of_methods(probabilities: FloatArray) -> FloatArray:
+            return np.stack([[_metrics(truth, each, weights)[:, -1] for each in probabilities.T]])
+
+        return of_methods
+
+
+def predict_all(
+    data: pd.DataFrame,
+    models: Sequence[Model],
+    *,
+    patient: str = "subject",
+    threshold: float = 3.0,
+    folds: int = 7,
+    seed: int = 0,
+) -> list[tuple[Model, pd.DataFrame | str]]:
+    """Cross-validate several models; one that cannot be fitted is paired with the reason.
+
+    Parameters
+    ----------
+    data, models, patient, threshold, folds, seed
+        As for `cross_validate`.
+    """
+    divide = partial(cross_validate, patient=patient, threshold=threshold, folds=folds, seed=seed)
+    predictions: list[tuple[Model, pd.DataFrame | str]] = []
+    for model in models:
+        try:
+            predictions.append((model, divide(data, model)))
+        except ModelError as error:
+            predictions.append((model, str(error)))
+    return predictions
+
+
 def stratification_table(
     data: pd.DataFrame,
     models: Sequence[Model],
@@ -227,16 +281,28 @@ def stratification_table(
         ``reason``. Without covariates the last two are NaN. A model that cannot be fitted is a
         row with its reason.
     """
-    divide = partial(cross_validate, patient=patient, threshold=threshold, folds=folds, seed=seed)
+    divided: dict[str, Any] = {"threshold": threshold, "folds": folds, "seed": seed}
+    predictions = predict_all(data, models, patient=patient, **divided)
+    return tabulate_predictions(predictions, **divided, confidence=confidence, resamples=resamples)
+
+
+def tabulate_predictions(
+    predictions: Sequence[tuple[Model, pd.DataFrame | str]],
+    *,
+    threshold: float,
+    folds: int,
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Report the results of `predict_all` as `stratification_table` does."""
     settings: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "seed": seed}
     rows: list[dict[str, Any]] = []
-    for model in models:
+    for model, predicted in predictions:
         row: dict[str, Any] = {"outcome": model.outcome, "predictor": model.predictor}
         row |= {"threshold": threshold, "folds": folds, "reason": ""}
-        try:
-            predicted = divide(data, model)
-        except ModelError as error:
-            rows.append(row | {"reason": str(error)})
+        if isinstance(predicted, str):
+            rows.append(row | {"reason": predicted})
             continue
         columns = [predicted[name] for name in ("disabled", "probability", "patient")]
         result = classify(*columns, **settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from bids_app.derivatives.change_columns import CHANGE_COLUMNS, PBVC_COLUMNS
 from bids_app.derivatives.columns import COLUMNS, VOLUME_COLUMNS
 from bids_app.derivatives.data_dictionary import describe_columns
+from bids_app.group.analysis import attempt_all
 from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
 from bids_app.group.cohort import read_cohort
 from bids_app.group.cohort_results import CohortResults
@@ -64,7 +66,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> CohortResults:
     """Every analysis, its tables written to the output folder; figures are not rendered."""
     study = _study(tmp_path_factory.mktemp("columns"))
     analyses = tuple(ANALYSES.values())
-    results = {analysis.name: analysis.attempt(study) for analysis in analyses}
+    results = {analysis.name: result for analysis, result in attempt_all(analyses, study)}
     report = CohortResults(study=study, records=(), steps=(), analyses=analyses, results=results)
     rendered: Future[tuple[str, bytes]] = Future()
     rendered.set_result(('<svg xmlns="http://www.w3.org/2000/svg"></svg>', b""))
@@ -90,6 +92,21 @@ def written(report: CohortResults) -> dict[str, str]:
 
 def test_every_analysis_is_possible(report: CohortResults) -> None:
     assert {name: each.reason for name, each in report.results.items() if each.reason} == {}
+
+
+def test_every_p_value_has_an_adjusted_one(report: CohortResults) -> None:
+    """Except those of assumptions and of corrections, whose table adjusts the corrected p."""
+    checks = {"breusch_pagan_p", "shapiro_wilk_p", "mauchly_p"}
+    listed = 0
+    for result in report.results.values():
+        for name, table in result.tables.items():
+            columns = set(table.data)
+            tests = {each for each in columns - checks if re.fullmatch(r"p|\w+_p|p_\w+", each)}
+            tests = {each for each in tests if not each.endswith("_adj")}
+            tests -= {each for each in tests if each.startswith("p_") and "p_adj" in columns}
+            assert {f"{each}_adj" for each in tests} <= columns, name
+            listed += bool(tests)
+    assert listed > 10
 
 
 def test_every_column_that_is_written_is_described(written: dict[str, str]) -> None:

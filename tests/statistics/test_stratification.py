@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from bids_app.statistics import stratification
 from bids_app.statistics.design import Model, ModelError
+from bids_app.statistics.paired import paired_table
 
 MODEL = Model(outcome="edss", predictor="volume", numeric=("age",))
 
@@ -136,3 +138,23 @@ def test_reasons() -> None:
         stratification.cross_validate(data, MODEL, patient="participant")
     with pytest.raises(ValueError, match="one class"):
         stratification.classify([True, True], [0.2, 0.3], [1, 2])
+
+
+def test_methods_are_compared_in_the_same_patients() -> None:
+    """The areas are those of the table; one that adds noise to another is worse."""
+    rng = np.random.default_rng(2)
+    data = cohort(2.0)
+    data = data.drop_duplicates("subject").assign(
+        noisy=lambda rows: rows["volume"] + rng.normal(0, 4, len(rows))
+    )
+    noisy = replace(MODEL, predictor="noisy")
+    predictions = stratification.predict_all(data, [MODEL, noisy])
+    table = stratification.stratification_table(data, [MODEL, noisy]).set_index("predictor")
+    predicted = {model.predictor: rows.set_index("patient") for model, rows in predictions}
+    probability = pd.DataFrame({name: rows["probability"] for name, rows in predicted.items()})
+    measures = stratification.Discrimination(predicted["volume"]["disabled"])
+    row = paired_table(probability, measures).iloc[0]
+    assert row["value_first"] == pytest.approx(table.loc["volume", "auc"])
+    assert row["value_second"] == pytest.approx(table.loc["noisy", "auc"])
+    assert row["ci_low"] > 0
+    assert row["p"] < 0.05

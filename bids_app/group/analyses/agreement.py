@@ -7,6 +7,8 @@ import re
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
+from bids_app.group.common_sample import compared_rows
+from bids_app.group.differences import differences, differences_result
 from bids_app.group.result import Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
 from bids_app.report.cohort_plots import grouped_boxplot
@@ -17,6 +19,7 @@ from bids_app.statistics.agreement import (
     concordance,
     fit_line,
 )
+from bids_app.statistics.paired import Concordance
 from bids_app.statistics.samples import MINIMUM_PAIRS
 
 CAPTION = (
@@ -39,7 +42,7 @@ def analyse(study: Study) -> Result:
     """Compare the volumes of every method with those of the reference."""
     plan = study.plan
     overlap = study.reference_overlap()
-    bilateral = overlap[overlap["side"] == "bilateral"]
+    bilateral = compared_rows(overlap[overlap["side"] == "bilateral"], "method_ml", plan.sample)
     volumes = _long(bilateral)
     table = agreement_table(
         volumes, "reference", ["participant_id"], plan.confidence, plan.agreement.ddof
@@ -67,6 +70,7 @@ def analyse(study: Study) -> Result:
                     "2000, n - 2"
                 },
             ),
+            "agreement_differences": _differences(study, bilateral),
             "volumes_reference": ResultTable(
                 "Method and reference volumes",
                 "Volume of both thalami of the participants with a reference, mL.",
@@ -77,13 +81,29 @@ def analyse(study: Study) -> Result:
         figures=figures,
         methods="Volumes were compared with the reference by Lin's concordance correlation (CCC), "
         "ICC for consistency and for absolute agreement, the slope of the method on the reference "
-        "and Bland-Altman analysis.",
+        "and Bland-Altman analysis. CCC and bias were compared between methods by paired bootstrap "
+        "of participants.",
         findings=" ".join(
             f"{row.method}: CCC {row.ccc:.2f} [{row.ccc_ci_low:.2f}, {row.ccc_ci_high:.2f}], bias "
             f"{row.bias:.2f} ± {row.sd:.2f} mL, slope {row.slope:.2f} (n = {row.n})."
             for row in estimated.itertuples()
         ),
-        references=("lin1989", "mcgraw1996", "bland1986"),
+        references=("lin1989", "mcgraw1996", "bland1986", "efron1993", "benjamini1995"),
+    )
+
+
+def _differences(study: Study, bilateral: pd.DataFrame) -> ResultTable:
+    """Compare concordance and bias between methods."""
+    by_participant = bilateral.set_index("participant_id")
+    volumes = by_participant.pivot(columns="segmentation", values="method_ml")
+    reference = by_participant["reference_ml"].groupby(level=0).first()
+    measures = Concordance(reference, study.plan.agreement.ddof)
+    methods = list(dict.fromkeys(bilateral["segmentation"]))
+    return differences_result(
+        study,
+        "Agreement compared between methods",
+        "Difference of CCC, and of bias (mL)",
+        differences(study, volumes[methods], measures),
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bids_app.group.analysis import Analysis
+from bids_app.group.common_sample import compared_rows
 from bids_app.group.mapping import evaluation_table
 from bids_app.group.result import Result, ResultTable
 from bids_app.group.stored_calibration import weights_label
@@ -23,7 +26,8 @@ _SETTINGS = {
 def analyse(study: Study) -> Result:
     """Fit the calibration, and evaluate it in participants held out."""
     table = study.calibration.assign(weights=weights_label())
-    evaluation = evaluation_table(study.labelled)
+    pairs = compared_rows(study.labelled.pairs, "total_ml", study.plan.sample, ["scan"])
+    evaluation = evaluation_table(replace(study.labelled, pairs=pairs))
     return Result(
         tables={
             "calibration": ResultTable(

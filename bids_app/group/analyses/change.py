@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
+from bids_app.group.common_sample import compared_rows
 from bids_app.group.conventions import SIGNED_RANK
 from bids_app.group.followed import ACCEPTED
 from bids_app.group.result import Display, Result, ResultFigure, ResultTable
@@ -24,7 +25,8 @@ _SETTINGS = {
 
 def analyse(study: Study) -> Result:
     """Describe and compare the change of volume by method and by diagnosis."""
-    changes = study.changes.rename(columns={"segmentation": "method"})
+    changes = compared_rows(study.changes, "percent", study.plan.sample)
+    changes = changes.rename(columns={"segmentation": "method"})
     by_diagnosis = study.by_diagnosis(changes)
     summary = study.summarise(changes, CHANGES)
     tables = _tables(study, changes, summary) | _verdicts(study)

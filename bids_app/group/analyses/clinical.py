@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
 from bids_app.group.analysis_file import ModelSet
-from bids_app.group.models import PreparedSet, covariate_text, outcome_column, prepare
+from bids_app.group.differences import differences, differences_result
+from bids_app.group.models import PreparedSet, covariate_text, file_name, outcome_column, prepare
 from bids_app.group.result import (
     Display,
     NotApplicableError,
@@ -21,7 +22,9 @@ from bids_app.group.study import Study
 from bids_app.report.model_plots import diagnostics_plot, interval_plot
 from bids_app.statistics.design import Model
 from bids_app.statistics.mixed import mixed_table
+from bids_app.statistics.multiplicity import adjust
 from bids_app.statistics.ordinal import ordinal_table
+from bids_app.statistics.paired import Regression
 from bids_app.statistics.regression import LinearFit, fit_all, tabulate_fits
 
 _KIND = {
@@ -38,6 +41,7 @@ def analyse(study: Study) -> Result:
     figures: dict[str, ResultFigure] = {}
     impossible: dict[str, str] = {}
     methods, findings = [], []
+    fits_of: dict[str, list[LinearFit]] = {}
     for models in study.plan.model:
         name = file_name(models.name)
         try:
@@ -48,6 +52,7 @@ def analyse(study: Study) -> Result:
             impossible[models.name] = str(error)
             continue
         data, fits = fit_set(prepared, models, study.plan.confidence)
+        fits_of[models.name] = fits
         tables[name] = ResultTable(
             _title(models), _caption(models, prepared), data, _settings(models, prepared, study)
         )
@@ -58,12 +63,18 @@ def analyse(study: Study) -> Result:
             continue
         methods.append(_methods(models, prepared))
         findings.append(_findings(models, data, study.plan.confidence))
+    compared = _differences(study, fits_of)
+    if compared is not None:
+        tables["models_differences"] = compared
+        methods.append(
+            "Coefficients and R² were compared between methods by paired bootstrap of participants."
+        )
     return Result(
         tables=tables,
         figures=figures,
         methods=" ".join(methods),
         findings=" ".join(findings),
-        references=("ibrahim2026", "seabold2010", "benjamini1995", "mackinnon1985"),
+        references=("ibrahim2026", "seabold2010", "benjamini1995", "mackinnon1985", "efron1993"),
         of_change=any(models.type != "cross-sectional" for models in study.plan.model),
         reason="" if methods else "no model could be fitted",
         impossible=impossible,
@@ -110,9 +121,35 @@ def fit_set(
     return table, [fit for _, fit in fits if not isinstance(fit, str)]
 
 
-def file_name(name: str) -> str:
-    """Turn the name of a set into a file name."""
-    return "models_" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+def _differences(study: Study, fits_of: Mapping[str, Sequence[LinearFit]]) -> ResultTable | None:
+    """Compare the linear models of an outcome between methods; None if there are no pairs.
+
+    Subsets and winsorised changes repeat the main models to see whether they hold.
+    """
+    tables = []
+    for models in study.plan.model:
+        fits = fits_of.get(models.name, ()) if models.main else ()
+        for outcome in dict.fromkeys(fit.model.outcome for fit in fits):
+            of_outcome = [fit for fit in fits if fit.model.outcome == outcome]
+            volumes = pd.concat(
+                [fit.design.terms[fit.model.predictor] for fit in of_outcome], axis=1
+            )
+            table = differences(study, volumes, Regression(of_outcome))
+            table.insert(0, "model", models.name)
+            table.insert(1, "outcome", outcome)
+            family = models.name if models.family == "all" else f"{models.name}: {outcome}"
+            tables.append(table.assign(family=family))
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if table.empty:
+        return None
+    table["p_adj"] = adjust(table["p"], table["family"].tolist())
+    return differences_result(
+        study,
+        "Clinical associations compared between methods",
+        "Difference of beta (per mL), and of R² (what volumes add to the same covariates), for the "
+        "sets of models without subset and winsorising",
+        table,
+    )
 
 
 def _without_result(study: Study, models: ModelSet, reason: str) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bids_app.derivatives.readback import on_scan_grid
 from bids_app.group.analysis import Analysis
+from bids_app.group.common_sample import compared_rows
 from bids_app.group.masks import containment_matrices
 from bids_app.group.result import (
     NotApplicableError,
@@ -31,6 +32,7 @@ def analyse(study: Study) -> Result:
     named = ", ".join(contrasts) or "any contrast"
     if first["segmentation"].nunique() < 2:
         raise NotApplicableError(f"fewer than two methods have masks of {named}")
+    first = compared_rows(first, "total_ml", study.plan.sample)
     problems: list[str] = []
     resampled: list[str] = []
     matrices = containment_matrices(first, study.output_dir, problems, resampled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from bids_app.derivatives.changes import Verdict
 from bids_app.group.analysis import Analysis
 from bids_app.group.analysis_file import ModelSet
+from bids_app.group.common_sample import compared_rows
 from bids_app.group.exclusion import Excluded, Exclusion
 from bids_app.group.models import outcome_column, prepare
 from bids_app.group.result import NotApplicableError, Result, ResultFigure, ResultTable
@@ -20,6 +21,8 @@ CAPTION = (
     "Participants at each step, and those excluded before it, by reason. Outcomes: participants "
     "complete in outcome and covariates."
 )
+
+_METHODS_COMMON = " Methods were compared on the same participants, those measured by all of them."
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def analyse(study: Study) -> Result:
     measured, followup = _measured(study, samples), _followup(study, samples)
     steps = [Step("Participants in the dataset", study.cohort.participants), measured, followup]
     steps += _judged(study)
-    table = _flow_table([*steps, *(sample.step for sample in samples)])
+    table = _flow_table([*steps, *_common(study), *(sample.step for sample in samples)])
     drawn = [
         FlowStep(
             step.name,
@@ -90,7 +93,8 @@ def analyse(study: Study) -> Result:
         tables={"flow": ResultTable("Participants", CAPTION, table)},
         figures={"flow": ResultFigure("Participants", CAPTION, flow_diagram(drawn))},
         methods="The follow-up was the session closest in time to "
-        f"{years:g} year{'' if years == 1 else 's'} after the first.",
+        f"{years:g} year{'' if years == 1 else 's'} after the first."
+        + (_METHODS_COMMON if study.plan.sample == "common" else ""),
         findings=f"Of {study.cohort.participants} participants, {measured.participants} had "
         f"thalamus volumes and {followup.participants} a follow-up.",
     )
@@ -181,6 +185,32 @@ def _judged(study: Study) -> list[Step]:
     ]
 
 
+def _common(study: Study) -> Iterator[Step]:
+    """Yield the participants on whom methods are compared, if those are common to all."""
+    if study.plan.sample == "available":
+        return
+    parts: dict[str, tuple[Callable[[], pd.DataFrame], str]] = {
+        "Volume by every method": (
+            lambda: study.volumes[study.volumes["visit"] == 0],
+            "total_ml",
+        ),
+        "Change by every method": (lambda: study.changes, "percent"),
+        "Reference and every method": (study.reference_overlap, "method_ml"),
+    }
+    for name, (rows_of, measure) in parts.items():
+        try:
+            rows = rows_of()
+        except NotApplicableError:
+            continue
+        everyone = rows["participant_id"].nunique()
+        try:
+            common = compared_rows(rows, measure, "common")["participant_id"].nunique()
+        except NotApplicableError:
+            common = 0
+        lost = Excluded(Exclusion.NOT_COMMON, everyone - common)
+        yield Step(name, common, (lost,) if lost.participants else ())
+
+
 def _complete(samples: Sequence[OutcomeSample], kind: str) -> list[str]:
     """Numbers of complete participants of the first set of a type, outcome by outcome."""
     of_kind = [sample for sample in samples if sample.models.type == kind]
@@ -200,6 +230,8 @@ def _outcome_samples(study: Study) -> Iterator[OutcomeSample]:
             continue
         for outcome in models.outcomes:
             rows, excluded = prepared.data, []
+            if prepared.not_common:
+                excluded.append(Excluded(Exclusion.NOT_COMMON, prepared.not_common))
             name = outcome_column(models, outcome)
             for column in (name, *prepared.covariates(name)):
                 valid = rows[column].notna() if column in rows else pd.Series(False, rows.index)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
+from bids_app.group.common_sample import compared_rows
 from bids_app.group.models import outcome_change
 from bids_app.group.result import NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study, level_name
@@ -49,7 +50,8 @@ class GroupComparison:
 def analyse(study: Study) -> Result:
     """Fit percentage change ~ group + covariates for every method and every kind of group."""
     plan = study.plan.groups
-    changes = study.changes.merge(_progression(study), on="participant_id", how="left")
+    changes = compared_rows(study.changes, "percent", study.plan.sample)
+    changes = changes.merge(_progression(study), on="participant_id", how="left")
     kinds = [name for name in plan.by if name in changes and changes[name].notna().any()]
     if not kinds:
         raise NotApplicableError(f"no table has one of the columns {list(plan.by)}")

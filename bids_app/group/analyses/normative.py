@@ -9,6 +9,7 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 from bids_app.group.analysis import Analysis
+from bids_app.group.common_sample import compared_cases
 from bids_app.group.result import Display, NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
 from bids_app.statistics.normative import NormativeModel, Rule, assess_subjects, fit_normative
@@ -107,6 +108,7 @@ def _assess(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
     for column in ("age", "icv_ml", plan.column):
         if column not in first or first[column].isna().all():
             raise NotApplicableError(f"no table has a column '{column}'")
+    first = compared_cases(first, study.segmentations, study.plan.sample)
     healthy = study.select(first, {plan.column: plan.controls})
     # Who has no diagnosis may be healthy, and would change the share of patients.
     others = first.drop(index=healthy.index).dropna(subset=[plan.column])

@@ -5,14 +5,19 @@ from __future__ import annotations
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
+from bids_app.group.common_sample import compared_rows
 from bids_app.group.conventions import SIGNED_RANK
+from bids_app.group.differences import differences, differences_result
 from bids_app.group.result import Display, Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
 from bids_app.report.drawing import DISTANCE_NAMES
 from bids_app.report.plots import overlap_boxplot
 from bids_app.statistics.anova import analyse_repeated_measures
 from bids_app.statistics.comparison import pairwise_signed_rank
+from bids_app.statistics.multiplicity import adjust
+from bids_app.statistics.paired import Mean
 
+_SCAN_SIDE = ["scan", "side"]
 MEASURES = ["dice", "precision", "sensitivity", "hd", "hd95", "assd"]
 _SETTINGS = {
     "Scans": "first scan with a reference of each participant",
@@ -25,7 +30,8 @@ _SETTINGS = {
 def analyse(study: Study) -> Result:
     """Compare every mask with the reference of its scan."""
     plan = study.plan
-    overlap = study.reference_overlap().rename(columns={"segmentation": "method"})
+    overlap = compared_rows(study.reference_overlap(), "dice", plan.sample, _SCAN_SIDE)
+    overlap = overlap.rename(columns={"segmentation": "method"})
     all_scans = study.overlap[0].rename(columns={"segmentation": "method"})
     summary = study.summarise(overlap, MEASURES, ["method", "side"])
     bilateral = overlap[overlap["side"] == "bilateral"]
@@ -51,10 +57,12 @@ def analyse(study: Study) -> Result:
                 tests,
                 SIGNED_RANK,
             ),
+            "overlap_differences": _differences(study, bilateral),
             "overlap_anova": ResultTable(
                 "Repeated-measures analysis of variance",
                 "Comparison of methods in Dice and Hausdorff distance, as in Opfer et al. 2022, "
-                "with Greenhouse-Geisser correction.",
+                "with Greenhouse-Geisser correction; adjusted p: of the corrected p, "
+                "Benjamini-Hochberg over the measures.",
                 _anova(bilateral),
                 {
                     "Participants": "those with all methods",
@@ -66,10 +74,21 @@ def analyse(study: Study) -> Result:
         figures=_figures(bilateral),
         methods="Masks were compared with the reference by Dice coefficient, precision, "
         "sensitivity and surface distance, and methods with one another by Wilcoxon signed-rank "
-        "tests.",
+        "tests; mean Dice coefficients were compared by paired bootstrap of participants.",
         findings=_findings(summary),
-        references=("ibrahim2026", "heimann2009", "wilcoxon1945", "benjamini1995"),
+        references=("ibrahim2026", "heimann2009", "wilcoxon1945", "benjamini1995", "efron1993"),
         problems=tuple(study.overlap[1]),
+    )
+
+
+def _differences(study: Study, bilateral: pd.DataFrame) -> ResultTable:
+    """Compare mean Dice coefficients between methods."""
+    dice = bilateral.pivot(index="participant_id", columns="method", values="dice")
+    return differences_result(
+        study,
+        "Dice coefficient compared between methods",
+        "Difference of mean Dice coefficients",
+        differences(study, dice[list(dict.fromkeys(bilateral["method"]))], Mean("dice")),
     )
 
 
@@ -110,8 +129,9 @@ def _anova(bilateral: pd.DataFrame) -> pd.DataFrame:
         values = vars(result) | {"df": result.df[0], "df_error": result.df[1]}
         rows.append(row | values)
     columns = ["measure", "n", "levels", "f", "df", "df_error", "p", "epsilon"]
-    columns += ["p_greenhouse_geisser", "mauchly_w", "mauchly_p", "reason"]
-    return pd.DataFrame(rows, columns=columns)
+    columns += ["p_greenhouse_geisser", "p_adj", "mauchly_w", "mauchly_p", "reason"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(p_adj=adjust(table["p_greenhouse_geisser"]))
 
 
 ANALYSIS = Analysis("overlap", "Overlap with the reference", analyse)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
+from bids_app.group.common_sample import compared_cases
 from bids_app.group.followed import ACCEPTED
 from bids_app.group.result import (
     NotApplicableError,
@@ -50,6 +51,7 @@ class BrainChange:
 def analyse(study: Study) -> Result:
     """Correlate the thalamus change of every method with PBVC, and compare the correlations."""
     percent = study.changes.pivot(index="participant_id", columns="segmentation", values="percent")
+    percent = compared_cases(percent, study.segmentations, study.plan.sample)
     brain = _brain_change(study)
     wide, annual = _per_year(percent.join(brain.percent), study.followup)
     rate = "annual percentage" if annual else "percentage"

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bids_app.group.analysis import Analysis
 from bids_app.group.cohort import SCAN, SESSION
+from bids_app.group.common_sample import compared_rows
 from bids_app.group.models import prepare
 from bids_app.group.repeats import agents_of, kind_of_scan
 from bids_app.group.result import NotApplicableError, Result, ResultTable
@@ -32,6 +33,7 @@ def analyse(study: Study) -> Result:
         method=study.scans["segmentation"],
         session_id=study.scans["session_id"].fillna("") + kinds,
     )
+    scans = compared_rows(scans, "total_ml", study.plan.sample, SCAN)
     repeated = scans.groupby([*SESSION, "segmentation"])["total_ml"].transform("count") > 1
     if not repeated.any():
         raise NotApplicableError("no session has repeat scans")

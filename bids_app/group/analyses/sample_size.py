@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
+from bids_app.group.common_sample import compared_rows
 from bids_app.group.result import (
     NotApplicableError,
     Result,
@@ -20,9 +21,10 @@ from bids_app.statistics.change import sample_size_table
 def analyse(study: Study) -> Result:
     """Compute subjects per arm for every method, for all participants and by diagnosis."""
     trial = study.plan.sample_size
-    changes = study.changes.rename(columns={"segmentation": "method"})
-    if changes["annual_percent"].isna().all():
+    if study.changes["annual_percent"].isna().all():
         raise NotApplicableError("no interval between sessions is known; rates need one")
+    changes = compared_rows(study.changes, "annual_percent", study.plan.sample)
+    changes = changes.rename(columns={"segmentation": "method"})
     table = _sizes(study, changes)
     everyone = table[table["diagnosis"] == "all"]
     caption = (

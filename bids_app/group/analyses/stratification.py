@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
+from bids_app.group.common_sample import compared_cases
+from bids_app.group.differences import differences, differences_result
 from bids_app.group.result import NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
 from bids_app.statistics.design import Model
 from bids_app.statistics.samples import varies
-from bids_app.statistics.stratification import stratification_table
+from bids_app.statistics.stratification import (
+    Discrimination,
+    predict_all,
+    tabulate_predictions,
+)
 
 _CLASSIFIER = (
     "logistic regression, ridge penalty of half the squared coefficients on standardised terms, "
@@ -23,7 +29,7 @@ _CLASSIFIER = (
 def analyse(study: Study) -> Result:
     """Predict disability at the first session from volume, age, sex and ICV."""
     plan, target = study.plan, study.plan.stratification
-    data = study.baseline
+    data = compared_cases(study.baseline, study.segmentations, plan.sample)
     if target.outcome not in data:
         raise NotApplicableError(f"no table has a column '{target.outcome}'")
     numeric = tuple(name for name in ("age", "icv_ml") if name in data and varies(data[name]))
@@ -32,15 +38,11 @@ def analyse(study: Study) -> Result:
         Model(outcome=target.outcome, predictor=name, numeric=numeric, categorical=categorical)
         for name in study.segmentations
     ]
-    table = stratification_table(
-        data,
-        models,
-        patient="participant_id",
-        threshold=target.threshold,
-        folds=target.folds,
-        confidence=plan.confidence,
-        resamples=plan.resamples,
-        seed=plan.seed,
+    divided: dict[str, Any] = {"threshold": target.threshold, "folds": target.folds}
+    divided["seed"] = plan.seed
+    predictions = predict_all(data, models, patient="participant_id", **divided)
+    table = tabulate_predictions(
+        predictions, **divided, confidence=plan.confidence, resamples=plan.resamples
     ).rename(columns={"predictor": "segmentation"})
     estimated = table[table["auc"].notna()]
     covariates = ", ".join((*numeric, *categorical))
@@ -55,15 +57,37 @@ def analyse(study: Study) -> Result:
                 "difference to the AUC of the covariates alone.",
                 table,
                 {"Classifier": _CLASSIFIER, **icv, **study.bootstrap},
-            )
+            ),
+            "stratification_differences": _differences(study, predictions),
         },
         methods=f"Patients with {disabled} were distinguished from the others by logistic "
-        f"regression on volume, {covariates} in {target.folds}-fold cross-validation.",
+        f"regression on volume, {covariates} in {target.folds}-fold cross-validation. Areas under "
+        "the ROC curve were compared between methods by paired bootstrap of participants.",
         findings="Area under the ROC curve: "
         + ", ".join(map(_finding, estimated.to_dict("records")))
         + ".",
-        references=("coll2024",),
+        references=("coll2024", "efron1993", "benjamini1995"),
         reason="" if len(estimated) else str(table["reason"].iloc[0]),
+    )
+
+
+def _differences(
+    study: Study, predictions: Sequence[tuple[Model, pd.DataFrame | str]]
+) -> ResultTable:
+    """Compare the AUC of the models between methods."""
+    predicted = {
+        model.predictor: rows.set_index("patient")
+        for model, rows in predictions
+        if not isinstance(rows, str)
+    }
+    probabilities = pd.DataFrame({name: rows["probability"] for name, rows in predicted.items()})
+    disabled = pd.concat([rows["disabled"] for rows in predicted.values()] or [pd.Series()])
+    measures = Discrimination(disabled[~disabled.index.duplicated()])
+    return differences_result(
+        study,
+        "Stratification compared between methods",
+        "Difference of the AUC of volume and covariates",
+        differences(study, probabilities, measures),
     )
 
 

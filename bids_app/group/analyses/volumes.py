@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
+from bids_app.group.common_sample import compared_rows
 from bids_app.group.mapping import CALIBRATED
 from bids_app.group.repeats import repeats_table
 from bids_app.group.result import Display, Result, ResultFigure, ResultTable
@@ -19,7 +20,9 @@ MOST_POINTS = 4000
 
 def analyse(study: Study) -> Result:
     """Describe the volume of both thalami at the first session."""
-    first = study.volumes[study.volumes["visit"] == 0].assign(method=lambda t: t["segmentation"])
+    first = study.volumes[study.volumes["visit"] == 0]
+    first = compared_rows(first, "total_ml", study.plan.sample)
+    first = first.assign(method=first["segmentation"])
     calibrated = CALIBRATED[0] in first
     measures = ["total_ml", CALIBRATED[0]] if calibrated else ["total_ml"]
     tables = {
