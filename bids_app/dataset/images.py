@@ -319,6 +319,22 @@ def axis_codes(path: Path) -> str:
     return "".join(str(code) for code in aff2axcodes(load_header(path).affine))
 
 
+def are_copies(first: Path, later: Path) -> bool:
+    """Whether two files hold the same voxels in the same place, however they are compressed.
+
+    Two scans differ in place or noise. Data are read only where the headers agree; files that
+    cannot be read are no copies.
+    """
+    try:
+        one, other = load_header(first), load_header(later)
+        if one.shape != other.shape or not np.array_equal(one.affine, other.affine):
+            return False
+        with opened(first, []) as one, opened(later, []) as other:
+            return np.array_equal(np.asanyarray(one.dataobj), np.asanyarray(other.dataobj))
+    except (*UNREADABLE, ThalbidsError):
+        return False
+
+
 def count_voxels(path: Path) -> int | None:
     """Count the voxels of an image by its header, without reading its data.
 

@@ -12,11 +12,12 @@ CHANGE_COLUMNS = (
     *("participant_id", "from_session", "to_session", "from_scan", "to_scan", "method"),
     *("contrast", "left_change", "right_change", "total_change", "total_change_raw"),
     *("total_change_scaled", "scale", "scale_error", "change_low", "change_high"),
-    *("verdict", "reason", "differences"),
+    *("verdict", "reason", "reason_values", "differences"),
 )
 # Of the brain volume changes of a participant, in this order.
 PBVC_COLUMNS = (
-    *("participant_id", "baseline_session_id", "session_id", "pbvc", "verdict", "reason"),
+    *("participant_id", "baseline_session_id", "session_id", "pbvc"),
+    *("verdict", "reason", "reason_values"),
 )
 
 COLUMNS_OF_CHANGE: Mapping[str, Column] = MappingProxyType(
@@ -73,6 +74,11 @@ COLUMNS_OF_CHANGE: Mapping[str, Column] = MappingProxyType(
             "Verdict",
             "measured: a change can be taken from the two scans; check: something that can alter "
             "it has to be reviewed first; not measurable: it cannot be taken from them",
+        ),
+        "reason_values": Column(
+            "Values of the reasons",
+            "What was found, for each of the reasons in the same order: of differences the earlier "
+            "and the later value; n/a where there is nothing to add",
         ),
         "differences": Column(
             "Differences",

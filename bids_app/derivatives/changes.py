@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from enum import StrEnum
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,10 @@ from bids_app.dataset.tables import read_rows
 from bids_app.derivatives import names
 from bids_app.derivatives.change_columns import CHANGE_COLUMNS, PBVC_COLUMNS
 from bids_app.derivatives.outputs import write_table
+from bids_app.derivatives.verdicts import Fact, Verdict, entries, facts_of
 from bids_app.errors import BadDataError
 
 _ADVICE = "Run its participant again with --longitudinal."
-
-
-class Verdict(StrEnum):
-    """Whether a change can be taken from two scans, from the best to the worst."""
-
-    MEASURED = "measured"
-    CHECK = "check"
-    NOT_MEASURABLE = "not measurable"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +36,8 @@ class ThalamusChange:
     change_low, change_high : float
         Ends of the 95 % interval of ``total_change``.
     verdict : Verdict
-    reason : str
-        Why it is not measured, or has to be reviewed; ``n/a`` otherwise.
+    reasons : tuple of Fact
+        Why it is not measured, or has to be reviewed: ``reason`` and ``reason_values``.
     differences : str
         In what the acquisitions differ, separated by ``; ``; ``n/a`` if in nothing.
     """
@@ -57,18 +49,24 @@ class ThalamusChange:
     to_scan: str
     method: str
     contrast: str
-    left_change: float
-    right_change: float
-    total_change: float
-    total_change_raw: float
+    left_change: float = nan
+    right_change: float = nan
+    total_change: float = nan
+    total_change_raw: float = nan
     total_change_scaled: float = nan
     scale: float = nan
     scale_error: float = nan
     change_low: float = nan
     change_high: float = nan
     verdict: Verdict
-    reason: str
-    differences: str
+    reasons: tuple[Fact, ...] = ()
+    differences: str = "n/a"
+
+    @property
+    def row(self) -> dict[str, object]:
+        """Entries of the table by column."""
+        values = {name: value for name, value in asdict(self).items() if name != "reasons"}
+        return values | entries(self.reasons)
 
     def without_values(self) -> ThalamusChange:
         """Return the row of a change that is not measurable: nothing can be taken for one."""
@@ -93,20 +91,20 @@ class BrainChange:
     percent : float
         In percent of the earlier one; NaN where it is not measurable.
     verdict : Verdict
-    reason : str
-        Why it is not measured, or has to be reviewed; ``n/a`` otherwise.
+    reasons : tuple of Fact
+        Why it is not measured, or has to be reviewed.
     """
 
     percent: float
     verdict: Verdict
-    reason: str = "n/a"
+    reasons: tuple[Fact, ...] = ()
 
 
 def write_thalamus_changes(
     staging: Staging, subject: str, changes: Iterable[ThalamusChange]
 ) -> None:
     """Write the table of the changes of a participant, given without ``sub-``."""
-    rows = [asdict(change) for change in changes]
+    rows = [change.row for change in changes]
     write_table(staging, names.thalamus_change_table(subject), rows, CHANGE_COLUMNS)
 
 
@@ -124,7 +122,14 @@ def write_brain_changes(
         By earlier and later session.
     """
     rows = [
-        (f"sub-{subject}", first, later, round(each.percent, 4), each.verdict.value, each.reason)
+        {
+            "participant_id": f"sub-{subject}",
+            "baseline_session_id": first,
+            "session_id": later,
+            "pbvc": round(each.percent, 4),
+            "verdict": each.verdict.value,
+            **entries(each.reasons),
+        }
         for (first, later), each in changes.items()
     ]
     write_table(staging, names.brain_change_table(subject), rows, PBVC_COLUMNS)
@@ -196,15 +201,18 @@ def _brain_change(row: Mapping[str, str]) -> tuple[str, str, str, BrainChange]:
     # Earlier versions gave no verdict.
     verdict = Verdict(row.get("verdict", Verdict.MEASURED))
     percent = _number(value) if verdict is Verdict.NOT_MEASURABLE else float(value)
-    return subject, first, later, BrainChange(percent, verdict, row.get("reason", "n/a"))
+    reasons = facts_of(row.get("reason", "n/a"), row.get("reason_values", "n/a"))
+    return subject, first, later, BrainChange(percent, verdict, reasons)
 
 
 def _thalamus_change(row: Mapping[str, str]) -> ThalamusChange:
     values: dict[str, Any] = {
         field.name: _number(row[field.name]) if field.type == "float" else row[field.name]
         for field in fields(ThalamusChange)
+        if field.name != "reasons"
     }
-    return ThalamusChange(**values | {"verdict": Verdict(row["verdict"])})
+    values["verdict"] = Verdict(row["verdict"])
+    return ThalamusChange(**values, reasons=facts_of(row["reason"], row["reason_values"]))
 
 
 def _number(text: str) -> float:

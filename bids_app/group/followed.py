@@ -7,13 +7,13 @@ cannot be compared by another. The change itself is that of its own method.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from types import MappingProxyType
 
 import pandas as pd
 
 from bids_app.contrasts import split_name
-from bids_app.derivatives.changes import ThalamusChange, Verdict
+from bids_app.derivatives.changes import ThalamusChange
+from bids_app.derivatives.verdicts import Verdict, reasons_of
 
 # Key of the analysis file to the verdicts with which changes are analysed.
 ACCEPTED: Mapping[str, tuple[Verdict, ...]] = MappingProxyType(
@@ -45,7 +45,7 @@ def between(measured: Sequence[ThalamusChange], pairs: pd.DataFrame) -> pd.DataF
         ``reason`` (missing if there is none).
     """
     kept = [*_PAIR, "method", "contrast", *_PERCENT, "verdict", "reason"]
-    forward = pd.DataFrame([asdict(change) for change in measured], columns=kept)
+    forward = pd.DataFrame([change.row for change in measured], columns=kept)
     # Sessions are in the order of their labels there, and in that of time here.
     backward = forward.rename(columns={"from_session": "to_session", "to_session": "from_session"})
     for name, end in zip(_PERCENT, ("total_change", "change_high", "change_low"), strict=True):
@@ -111,3 +111,32 @@ def _verdicts_on_images(rows: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFr
     )
     parts = parts.sort_values("rank", ascending=False, kind="stable").drop_duplicates("row")
     return parts.set_index("row")[["verdict", "reason"]]
+
+
+def count_verdicts(judged: pd.DataFrame, keys: Sequence[str] = ()) -> pd.DataFrame:
+    """Count changes by verdict, and by each of their reasons.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        One row per change: `keys`, ``verdict``, ``reason`` (as in tables; missing without) and
+        ``counted`` (yes or no).
+    keys : sequence of str
+        Columns by which changes are counted separately.
+
+    Returns
+    -------
+    DataFrame
+        `keys`, ``verdict``, ``reason``, ``counted`` and ``participants``. Of each verdict the first
+        row, without reason, counts all changes; a change with several reasons is in the row of
+        each.
+    """
+    reasons = judged["reason"].fillna("n/a").map(lambda text: ["", *reasons_of(text)])
+    rows = judged[[*keys, "verdict", "counted"]].assign(reason=reasons).explode("reason")
+    levels = {name: judged[name].unique().tolist() for name in keys}
+    levels["verdict"] = [verdict.value for verdict in Verdict]
+    for name, order in levels.items():
+        rows[name] = pd.Categorical(rows[name].map(str), order)
+    columns = [*levels, "reason", "counted"]
+    table = rows.groupby(columns, observed=True).size().reset_index(name="participants")
+    return table.astype(dict.fromkeys(levels, "str"))

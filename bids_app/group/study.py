@@ -184,7 +184,9 @@ class Study:
         counted = self.followed[self.followed["counted"] == "yes"].reset_index(drop=True)
         if counted.empty:
             raise NotApplicableError(
-                f"no change has a verdict that is analysed (verdict = '{self.plan.verdict}')"
+                f"no change of {len(self.followed)} has a verdict that is analysed (verdict = "
+                f"'{self.plan.verdict}' in the analysis file; 'check' and 'all' take more); the "
+                f"first is {self.followed['verdict'].iloc[0]}: {self.followed['reason'].iloc[0]}"
             )
         return counted.drop(columns=["verdict", "reason", "counted"])
 

@@ -6,21 +6,32 @@ one task each.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from bids_app.dataset.checksums import sha256
 from bids_app.dataset.choice import Choice
 from bids_app.dataset.images import read_scan
 from bids_app.dataset.index import Scan, Session, choose_scan
+from bids_app.derivatives.verdicts import entries
 from bids_app.errors import ThalbidsError
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
 from bids_app.participant.context import SessionContext
+from bids_app.participant.follow_up.acquisition import is_copy, read_acquisition
+from bids_app.participant.follow_up.differences import Pair, judge
+from bids_app.participant.follow_up.visits import VisitScan
 from bids_app.programs.job import kept_log, provenance
 from bids_app.programs.selection import all_programs, limits_of
-from bids_app.programs.siena import FOLDER, SIENA, final_pbvc, run_siena
+from bids_app.programs.siena import (
+    FOLDER,
+    REASON,
+    SIENA,
+    VERDICT,
+    final_pbvc,
+    read_fields,
+    run_siena,
+)
 from bids_app.run.outcome import Stage
 from bids_app.tools.choice import runner_of
 
@@ -81,7 +92,7 @@ def _keep_or_run(
     path = options.folders.output_dir / name
     image = options.programs.images.get(SIENA.name, "local")
     inputs = {_source(scan, options): sha256(scan.path) for scan in scans}
-    sidecar = _sidecar(path)
+    sidecar = read_fields(path) if path.is_file() else {}
     valid = sidecar.get("Inputs") == inputs and (not requested or sidecar.get("Image") == image)
     if not valid:
         for stale in (path, path.with_suffix(".json")):
@@ -90,7 +101,7 @@ def _keep_or_run(
         return
     if valid:
         staging.text(name, path.read_text(encoding="utf-8"))
-        staging.json(name.with_suffix(".json"), sidecar)
+        staging.json(name.with_suffix(".json"), sidecar | _verdict(scans, options))
         return
     context.progress(Stage.RUN, SIENA.name)
     report, program = _run(scans, context)
@@ -104,8 +115,29 @@ def _keep_or_run(
             "ExternalProgram": program,
             "Inputs": inputs,
             "Image": image,
+            **_verdict(scans, options),
         },
     )
+
+
+def _verdict(scans: tuple[Scan, Scan], options: Options) -> dict[str, object]:
+    """Judge the change by how the scans were acquired, by the rules of the built-in method."""
+    first, later = (read_acquisition(VisitScan(scan), "T1w", options.folders) for scan in scans)
+    pair = Pair(
+        contrast="T1w",
+        first=first,
+        later=later,
+        correlation=None,
+        is_copy=is_copy(first, later),
+    )
+    judgement = judge([pair], "brain")
+    facts = entries(judgement.reasons)
+    return {
+        VERDICT: judgement.verdict.value,
+        REASON: facts["reason"] if judgement.reasons else None,
+        "ReasonValues": facts["reason_values"] if judgement.reasons else None,
+        "Differences": [fact.text for fact in judgement.differences],
+    }
 
 
 def _run(scans: tuple[Scan, Scan], context: SessionContext) -> tuple[str, dict[str, object]]:
@@ -131,12 +163,3 @@ def _report_name(session: Session, baseline: Scan) -> PurePosixPath:
 
 def _source(scan: Scan, options: Options) -> str:
     return scan.path.relative_to(options.folders.bids_dir).as_posix()
-
-
-def _sidecar(report: Path) -> dict[str, object]:
-    """Fields of the JSON file of an earlier report; empty if there is none."""
-    try:
-        fields = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return fields if isinstance(fields, dict) and report.is_file() else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from pathlib import Path
@@ -35,6 +36,8 @@ SIENA = AuxiliaryProgram(
 )
 # Folder of the output that holds the reports of these runs.
 FOLDER = "siena"
+# Fields of the JSON files next to them: whether the two images can be compared, and why not.
+VERDICT, REASON = "Verdict", "Reason"
 
 _REPORT = "report.siena"
 _FINAL = re.compile(r"^finalPBVC\s+(\S+)", re.MULTILINE)
@@ -118,6 +121,15 @@ def folder_of_reports(output_dir: Path) -> Path | None:
     return folder if next(folder.rglob(_REPORT), None) is not None else None
 
 
+def read_fields(report: Path) -> dict[str, object]:
+    """Read the fields of the JSON file next to a report; empty if there is none."""
+    try:
+        fields = json.loads(report.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
 def read_siena(folder: Path) -> pd.DataFrame:
     """Read the final estimate of every ``report.siena`` below a folder.
 
@@ -131,7 +143,8 @@ def read_siena(folder: Path) -> pd.DataFrame:
     -------
     DataFrame
         One row per report: ``participant_id``; ``baseline_session_id`` and ``session_id``, the
-        earlier and the later session (missing if the path does not name them); ``pbvc`` (%).
+        earlier and the later session (missing if the path does not name them); ``pbvc`` (%);
+        ``verdict`` and ``reason``, those that thalbids wrote next to its report (missing without).
 
     Raises
     ------
@@ -156,8 +169,11 @@ def read_siena(folder: Path) -> pd.DataFrame:
                 f"{path} reports no brain volume change of a participant. Expected a line "
                 "'finalPBVC <number> %' and sub-<label> in its path."
             )
-        rows.append((subjects[0], earlier if earlier != later else None, later, value))
-    columns = ["participant_id", "baseline_session_id", "session_id", "pbvc"]
+        fields = read_fields(path)
+        verdict, reason = (fields.get(name) or None for name in (VERDICT, REASON))
+        pair = (subjects[0], earlier if earlier != later else None, later)
+        rows.append((*pair, value, verdict, reason))
+    columns = ["participant_id", "baseline_session_id", "session_id", "pbvc", "verdict", "reason"]
     table = pd.DataFrame(rows, columns=columns)
     # Neither report is known to be the better one.
     repeated = table.duplicated(["participant_id", "session_id"])

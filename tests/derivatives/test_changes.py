@@ -14,13 +14,14 @@ from bids_app.derivatives.change_columns import CHANGE_COLUMNS
 from bids_app.derivatives.changes import (
     BrainChange,
     ThalamusChange,
-    Verdict,
     read_brain_changes,
     read_thalamus_changes,
     write_brain_changes,
     write_thalamus_changes,
 )
+from bids_app.derivatives.verdicts import Fact, Reason, Verdict
 
+_REASONS = (Fact(Reason.COIL, "A, B"), Fact(Reason.UNCERTAIN_SIDES))
 _CHANGE = ThalamusChange(
     participant_id="sub-1",
     from_session="ses-1",
@@ -39,8 +40,8 @@ _CHANGE = ThalamusChange(
     change_low=-1.75,
     change_high=-0.25,
     verdict=Verdict.CHECK,
-    reason="coil (A, B)",
-    differences="coil (A, B); software (1, 2)",
+    reasons=_REASONS,
+    differences="receive coil (A, B); scanner software (1, 2)",
 )
 
 
@@ -54,12 +55,24 @@ def test_changes_are_read_as_they_were_written(tmp_path: Path) -> None:
     values = [asdict(second)[name] for name in CHANGE_COLUMNS if "change" in name]
     assert len(values) == 7
     assert all(math.isnan(value) for value in values)
-    assert (second.scale, second.reason) == (0.25, "coil (A, B)")
+    assert (second.scale, second.reasons) == (0.25, _REASONS)
     path = tmp_path / names.thalamus_change_table("1")
-    assert tuple(path.read_text().splitlines()[0].split("\t")) == CHANGE_COLUMNS
+    header, row, _ = (line.split("\t") for line in path.read_text().splitlines())
+    assert tuple(header) == CHANGE_COLUMNS
+    # Reasons can be counted; their values are in a column of their own.
+    assert row[-4:-1] == ["check", "receive coil; uncertain sides", "A, B; n/a"]
 
 
-@pytest.mark.parametrize("damage", [("-1.0", "much"), ("check", "perhaps"), ("verdict", "v")])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        ("-1.0", "much"),
+        ("check", "perhaps"),
+        ("verdict", "v"),
+        ("receive coil", "spool"),
+        ("A, B; n/a", "A, B"),
+    ],
+)
 def test_a_damaged_table_of_changes_costs_its_participant(
     tmp_path: Path, damage: tuple[str, str]
 ) -> None:
@@ -79,13 +92,13 @@ def test_a_damaged_table_of_changes_costs_its_participant(
 def test_brain_volume_changes_are_read_in_both_directions(tmp_path: Path) -> None:
     with staged(tmp_path, "sub-1") as staging:
         changes = {
-            ("ses-1", "ses-2"): BrainChange(-20.0, Verdict.CHECK, "coil (A, B)"),
-            ("ses-1", "ses-3"): BrainChange(math.nan, Verdict.NOT_MEASURABLE, "slices of 3.0 mm"),
+            ("ses-1", "ses-2"): BrainChange(-20.0, Verdict.CHECK, _REASONS),
+            ("ses-1", "ses-3"): BrainChange(math.nan, Verdict.NOT_MEASURABLE),
         }
         write_brain_changes(staging, "1", changes)
     read, problems = read_brain_changes(tmp_path)
     assert problems == []
-    assert read["sub-1", "ses-1", "ses-2"] == BrainChange(-20.0, Verdict.CHECK, "coil (A, B)")
+    assert read["sub-1", "ses-1", "ses-2"] == BrainChange(-20.0, Verdict.CHECK, _REASONS)
     assert read["sub-1", "ses-2", "ses-1"].percent == pytest.approx(25)
     for pair in (("ses-1", "ses-3"), ("ses-3", "ses-1")):
         assert math.isnan(read["sub-1", *pair].percent)

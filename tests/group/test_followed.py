@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +25,9 @@ from tests.group.simulation import volume_row, write_volumes
 # Participant: verdict and reason of its T1w and FLAIR pairs, None where there is none.
 _PAIRS: Mapping[str, Sequence[tuple[str, str] | None]] = {
     "sub-1": [("measured", "n/a"), ("measured", "n/a")],
-    "sub-2": [("check", "voxel size"), ("measured", "n/a")],
-    "sub-3": [("not measurable", "no fit"), ("not measurable", "no fit")],
-    "sub-4": [("check", "coil"), ("check", "coil")],
+    "sub-2": [("check", "voxel size; receive coil"), ("measured", "n/a")],
+    "sub-3": [("not measurable", "no alignment"), ("not measurable", "no alignment")],
+    "sub-4": [("check", "receive coil"), ("check", "receive coil")],
     "sub-5": [None, None],
 }
 _METHODS = ("thalnet", "thalnetLongitudinal")
@@ -79,6 +80,7 @@ def _change(subject: str, contrast: str, verdict: str, reason: str) -> dict[str,
             "contrast": contrast,
             "verdict": verdict,
             "reason": reason,
+            "reason_values": "; ".join(subject for _ in reason.split("; ")),
             "differences": "n/a",
         }
     )
@@ -127,14 +129,18 @@ def test_changes_are_counted_by_verdict_whatever_the_method(
 def test_what_is_excluded_is_counted_by_reason(study: Study) -> None:
     tables = change.analyse(study).tables
     table = tables["change_verdicts"].data
-    t1w = table[table["segmentation"] == "thalnet T1w"].fillna("")
+    t1w = table[table["segmentation"] == "thalnet T1w"]
+    # The first row of a verdict counts all; one with two reasons is in two rows. Their values,
+    # which differ in every participant, are in none.
     assert t1w.drop(columns="segmentation").to_numpy().tolist() == [
         ["measured", "", "yes", 1],
+        ["check", "", "no", 2],
+        ["check", "receive coil", "no", 2],
         ["check", "voxel size", "no", 1],
-        ["not measurable", "no fit", "no", 1],
-        ["check", "coil", "no", 1],
+        ["not measurable", "", "no", 1],
+        ["not measurable", "no alignment", "no", 1],
     ]
-    assert tables["change_verdicts"].caption.endswith("13 of 20 were excluded.")
+    assert tables["change_verdicts"].caption.partition("; ")[2].startswith("13 of 20 were")
     every = tables["change"].data
     assert len(every) == 25
     assert (every["counted"] == "yes").sum() == len(study.changes) == 12
@@ -178,7 +184,7 @@ def test_without_an_accepted_change_there_is_no_analysis(study: Study, tmp_path:
     table = study.cohort.table
     bad = replace(study.cohort, table=table[table["participant_id"].isin(["sub-3", "sub-4"])])
     none = replace(study, cohort=bad)
-    with pytest.raises(NotApplicableError, match="no change has a verdict that is analysed"):
+    with pytest.raises(NotApplicableError, match=r"no change of 10 has a verdict .* the first is"):
         _ = none.changes
     assert len(_with(none, "check").changes) == 5
     # Results without tables of changes are analysed as before.
@@ -191,18 +197,34 @@ def test_without_an_accepted_change_there_is_no_analysis(study: Study, tmp_path:
     assert "With a change to analyse" not in set(flow.analyse(old).tables["flow"].data["step"])
 
 
+def _write_brain_changes(folder: Path) -> None:
+    """Verdicts of --longitudinal on the brain volume changes of three participants."""
+    rows = {
+        "1": ("-0.4", "measured", "n/a", "n/a"),
+        "2": ("-0.4", "check", "receive coil; voxel size", "A, B; 1, 2"),
+        "3": ("n/a", "not measurable", "thick slices", "3.0 mm"),
+    }
+    for subject, row in rows.items():
+        path = folder / "out" / brain_change_table(subject)
+        text = "\t".join([f"sub-{subject}", "ses-1", "ses-2", *row])
+        path.write_text("\t".join(PBVC_COLUMNS) + f"\n{text}\n")
+
+
+_PBVC_VERDICTS = [
+    ["measured", "", "yes", 1],
+    ["check", "", "no", 1],
+    ["check", "receive coil", "no", 1],
+    ["check", "voxel size", "no", 1],
+    ["not measurable", "", "no", 1],
+    ["not measurable", "thick slices", "no", 1],
+]
+
+
 def test_brain_volume_change_by_verdict(study: Study, tmp_path: Path) -> None:
-    verdicts = {"1": "measured", "2": "check", "3": "not measurable"}
-    for subject, verdict in verdicts.items():
-        row = [f"sub-{subject}", "ses-1", "ses-2", "-0.4", verdict, "why"]
-        row[3] = "n/a" if verdict == "not measurable" else row[3]
-        path = tmp_path / "out" / brain_change_table(subject)
-        path.write_text("\t".join(PBVC_COLUMNS) + "\n" + "\t".join(row) + "\n")
-    assert pbvc.analyse(study).tables["pbvc_verdicts"].data.to_numpy().tolist() == [
-        ["measured", "why", "yes", 1],
-        ["check", "why", "no", 1],
-        ["not measurable", "why", "no", 1],
-    ]
+    _write_brain_changes(tmp_path)
+    result = pbvc.analyse(study)
+    assert result.tables["pbvc_verdicts"].data.to_numpy().tolist() == _PBVC_VERDICTS
+    assert "2 of 3 brain volume changes were excluded by the verdict" in result.methods
     counts = {
         verdict: set(pbvc.analyse(_with(study, verdict)).tables["pbvc"].data["n"])
         for verdict in ("measured", "check", "all")
@@ -213,3 +235,34 @@ def test_brain_volume_change_by_verdict(study: Study, tmp_path: Path) -> None:
     (tmp_path / "out" / brain_change_table("1")).unlink()
     with pytest.raises(NotApplicableError, match="no brain volume change of 2 has a verdict"):
         pbvc.analyse(_with(study, "measured"))
+
+
+def test_siena_and_the_column_have_the_verdicts_on_their_images(
+    study: Study, tmp_path: Path
+) -> None:
+    """Five participants have a value each; those whose images allow none are not analysed."""
+    _write_brain_changes(tmp_path)
+    for path in (tmp_path / "bids").glob("sub-*/*_sessions.tsv"):
+        header, first, later = path.read_text().splitlines()
+        path.write_text(f"{header}\tpbvc\n{first}\tn/a\n{later}\t-0.5\n")
+    options = options_of(tmp_path / "bids", tmp_path / "out", "group")
+    given = replace(study, cohort=read_cohort(options.folders, options.selection, {}))
+    siena = tmp_path / "siena"
+    for number in "12345":
+        path = siena / f"sub-{number}" / "ses-1_to_ses-2" / "report.siena"
+        path.parent.mkdir(parents=True)
+        path.write_text("finalPBVC -0.5 %")
+    for each in (given, replace(study, siena_dir=siena)):
+        result = pbvc.analyse(each)
+        assert result.tables["pbvc_verdicts"].data.to_numpy().tolist() == _PBVC_VERDICTS
+        # Of sub-4 and sub-5, nothing is known.
+        assert "2 of 5 brain volume changes were excluded by the verdict" in result.methods
+        every = pbvc.analyse(_with(each, "all"))
+        assert max(every.tables["pbvc"].data["n"]) == 5
+        assert "pbvc_verdicts" not in every.tables
+    # What SIENA's report says of its own images comes first.
+    fields = {"Verdict": "not measurable", "Reason": "contrast agent"}
+    path.with_suffix(".json").write_text(json.dumps(fields))
+    table = pbvc.analyse(replace(study, siena_dir=siena)).tables["pbvc_verdicts"].data
+    assert ["not measurable", "contrast agent", "no", 1] in table.to_numpy().tolist()
+    assert table.loc[table["verdict"] == "not measurable", "participants"].iloc[0] == 2

@@ -167,11 +167,12 @@ def test_the_same_brain_twice_has_not_changed(results: tuple[Path, dict[str, str
     path = output / "sub-01" / "sub-01_space-withinSubject_desc-brain_pbvc.tsv"
     header, row = (line.split("\t") for line in path.read_text().splitlines())
     assert header == [
-        *("participant_id", "baseline_session_id", "session_id", "pbvc", "verdict", "reason")
+        *("participant_id", "baseline_session_id", "session_id", "pbvc"),
+        *("verdict", "reason", "reason_values"),
     ]
     assert row[:3] == ["sub-01", "ses-a", "ses-b"]
     assert float(row[3]) == pytest.approx(0, abs=0.2)
-    assert row[4:] == ["measured", "n/a"]
+    assert row[4:] == ["measured", "n/a", "n/a"]
     described = json.loads(path.with_suffix(".json").read_text())
     assert list(described) == header
     assert "Jacobian" in described["pbvc"]["Description"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,13 @@ def test_reports_are_found_by_participant_and_later_session(tmp_path: Path) -> N
     write(tmp_path, "sub-01/ses-01_to_ses-02", REPORT.format("-0.400"))
     write(tmp_path, "sub-02/siena", REPORT.format("1e-1"))
     write(tmp_path, "sub-03/ses-02/sub-03_ses-02", REPORT.format("0.2"))
+    fields = {"Verdict": "check", "Reason": "receive coil", "PBVC": 0.1}
+    (tmp_path / "sub-02" / "siena" / "report.json").write_text(json.dumps(fields))
     table = read_siena(tmp_path).astype(object).where(lambda t: t.notna(), None)
     assert table.to_numpy().tolist() == [
-        ["sub-01", "ses-01", "ses-02", -0.4],
-        ["sub-02", None, None, 0.1],
-        ["sub-03", None, "ses-02", 0.2],
+        ["sub-01", "ses-01", "ses-02", -0.4, None, None],
+        ["sub-02", None, None, 0.1, "check", "receive coil"],
+        ["sub-03", None, "ses-02", 0.2, None, None],
     ]
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from bids_app.group.analysis import Analysis
 from bids_app.group.common_sample import compared_rows
 from bids_app.group.conventions import SIGNED_RANK
-from bids_app.group.followed import ACCEPTED
+from bids_app.group.followed import ACCEPTED, count_verdicts
 from bids_app.group.result import Display, Result, ResultFigure, ResultTable
 from bids_app.group.study import CHANGES, Study
 from bids_app.report.cohort_plots import grouped_boxplot
@@ -87,13 +87,12 @@ def _verdicts(study: Study) -> dict[str, ResultTable]:
     judged = study.followed[study.followed["verdict"].notna()]
     if judged.empty:
         return {}
-    keys = ["segmentation", "verdict", "reason", "counted"]
-    table = judged.groupby(keys, sort=False, dropna=False).size().reset_index(name="participants")
+    table = count_verdicts(judged, ["segmentation"])
     excluded = int((judged["counted"] == "no").sum())
     accepted = " or ".join(f"'{verdict}'" for verdict in ACCEPTED[study.plan.verdict])
     caption = (
         f"Changes were analysed if the verdict on their images was {accepted}; {excluded} of "
-        f"{len(judged)} were excluded."
+        f"{len(judged)} were excluded. A change with several reasons is counted with each."
     )
     return {"change_verdicts": ResultTable("Changes by verdict", caption, table)}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bids_app.derivatives.changes import Verdict
+from bids_app.derivatives.verdicts import Verdict
 from bids_app.group.analysis import Analysis
 from bids_app.group.analysis_file import ModelSet
 from bids_app.group.common_sample import compared_rows

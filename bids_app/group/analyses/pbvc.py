@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from bids_app.derivatives.verdicts import entries
 from bids_app.group.analysis import Analysis
 from bids_app.group.common_sample import compared_cases
-from bids_app.group.followed import ACCEPTED
+from bids_app.group.followed import ACCEPTED, count_verdicts
 from bids_app.group.result import (
     NotApplicableError,
     Result,
@@ -26,26 +27,51 @@ from bids_app.statistics.samples import numeric_column, varies
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where percentage brain volume change is taken from.
+
+    Attributes
+    ----------
+    changes : DataFrame
+        From the first session to the follow-up: ``participant_id``, ``pbvc``, and ``verdict`` and
+        ``reason`` (missing without).
+    text : str
+        Its origin, as it follows "brain volume change" in a sentence.
+    references : tuple of str
+        Keys of the works to cite.
+    """
+
+    changes: pd.DataFrame
+    text: str
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class BrainChange:
-    """Percentage brain volume change.
+    """Percentage brain volume change that is analysed.
 
     Attributes
     ----------
     percent : Series
         From the first session to the follow-up, by participant; named ``pbvc``.
-    source : str
-        Its origin, as it follows "brain volume change" in a sentence.
-    references : tuple of str
-        Keys of the works to cite.
-    verdicts : DataFrame
-        Participants by ``verdict`` and ``reason``, and whether they are ``counted``; empty where
-        the source gives no verdicts.
+    source : Source
+    excluded : int
+        Participants whose verdict the plan does not accept.
     """
 
     percent: pd.Series
-    source: str
-    references: tuple[str, ...] = ()
-    verdicts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    source: Source
+    excluded: int
+
+    @property
+    def caption(self) -> str:
+        """Sentence on those that are excluded; empty if none is."""
+        if not self.excluded:
+            return ""
+        return (
+            f"{self.excluded} of {len(self.source.changes)} brain volume changes were excluded by "
+            "the verdict on their images."
+        )
 
 
 def analyse(study: Study) -> Result:
@@ -59,7 +85,7 @@ def analyse(study: Study) -> Result:
     table = correlation_table(wide, "pbvc", methods, study.plan.confidence)
     caption = (
         f"Pearson correlation of {rate} change of thalamus volume with {rate} brain volume change "
-        f"{brain.source}."
+        f"{brain.source.text}."
     )
     estimated = table[table["r"].notna()]
     return Result(
@@ -90,12 +116,13 @@ def analyse(study: Study) -> Result:
             ),
         },
         figures=_figures(wide, table, caption, "%/year" if annual else "%"),
-        methods=f"Thalamus change was correlated with {rate} brain volume change {brain.source} "
-        "(Pearson), and the correlations compared by Williams' t and Steiger's Z.",
+        methods=f"Thalamus change was correlated with {rate} brain volume change "
+        f"{brain.source.text} (Pearson), and the correlations compared by Williams' t and "
+        f"Steiger's Z. {brain.caption}".rstrip(),
         findings="Correlation with brain volume change: "
         + ", ".join(f"{row.method} r = {row.r:.2f} (n = {row.n})" for row in estimated.itertuples())
         + ".",
-        references=("ibrahim2026", *brain.references, "williams1959", "steiger1980"),
+        references=("ibrahim2026", *brain.source.references, "williams1959", "steiger1980"),
         of_change=True,
         reason="" if len(estimated) else str(table["reason"].iloc[0]),
     )
@@ -156,21 +183,60 @@ def _describe(r: float, n: int) -> str:
 
 
 def _brain_change(study: Study) -> BrainChange:
-    """Take PBVC from SIENA, else from the clinical column, else from the built-in method.
+    """Take the changes that the plan accepts from the first source that there is.
 
     Raises
     ------
     NotApplicableError
-        If none of them gives a value from the first session to the follow-up.
+        If no source gives a value from the first session to the follow-up, or none is accepted.
     """
+    source = _source(study)
+    table = source.changes
+    accepted = ACCEPTED[study.plan.verdict]
+    counted = table["verdict"].isna() | table["verdict"].isin(accepted)
+    if not counted.any():
+        raise NotApplicableError(
+            f"no brain volume change of {len(table)} has a verdict that is analysed (verdict = "
+            f"'{study.plan.verdict}' in the analysis file; 'check' and 'all' take more); the first "
+            f"is {table['verdict'].iloc[0]}: {table['reason'].iloc[0]}"
+        )
+    judged = table.assign(counted=counted.map({True: "yes", False: "no"}))
+    percent = judged[counted].set_index("participant_id")["pbvc"]
+    return BrainChange(percent, replace(source, changes=judged), int((~counted).sum()))
+
+
+def _source(study: Study) -> Source:
+    """Take PBVC from SIENA, else from the clinical column, else from the built-in method.
+
+    The verdict on two images holds for every program that compares them. SIENA's own is on the
+    very images that it compared; where it has none, and of the column, it is that of
+    ``--longitudinal``.
+    """
+    built_in = _built_in(study)
+    verdicts = built_in.set_index("participant_id")[["verdict", "reason"]]
     if study.siena_dir is not None:
-        return BrainChange(_by_siena(study, study.siena_dir), "by SIENA", ("smith2002",))
+        reports = _by_siena(study, study.siena_dir)
+        return Source(_with_verdicts(reports, verdicts), "by SIENA", ("smith2002",))
     if "pbvc" in study.followup:
-        return BrainChange(_from_column(study.followup), "as given in the column 'pbvc'")
-    return _built_in(study)
+        column = _with_verdicts(_from_column(study.followup), verdicts)
+        return Source(column, "as given in the column 'pbvc'")
+    if built_in.empty:
+        raise NotApplicableError(
+            "brain volume change is unknown: no table has a column 'pbvc', SIENA was neither run "
+            "(--siena) nor are its results given (-d siena=PATH), and no follow-up was measured "
+            "with --longitudinal"
+        )
+    text = "by the built-in Jacobian integration (not SIENA)"
+    return Source(built_in, text, ("nakamura2014",))
 
 
-def _by_siena(study: Study, folder: Path) -> pd.Series:
+def _with_verdicts(changes: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Add the verdicts, by participant, of changes that have none; without value there is none."""
+    table = changes.dropna(subset="pbvc").set_index("participant_id")
+    return table.reindex(columns=["pbvc", "verdict", "reason"]).fillna(verdicts).reset_index()
+
+
+def _by_siena(study: Study, folder: Path) -> pd.DataFrame:
     reports = read_siena(folder)
     # A report that names no session belongs to the participant's only follow-up.
     matching = pd.Series(data=True, index=reports.index)
@@ -182,56 +248,36 @@ def _by_siena(study: Study, folder: Path) -> pd.Series:
     reports = reports[matching]
     if reports.empty:
         raise NotApplicableError(f"{folder} has no report.siena from the baseline to a follow-up")
-    return reports.set_index("participant_id")["pbvc"]
+    return reports
 
 
-def _from_column(followup: pd.DataFrame) -> pd.Series:
+def _from_column(followup: pd.DataFrame) -> pd.DataFrame:
     try:
-        values = numeric_column(followup, "pbvc").set_axis(followup["participant_id"])
+        return followup[["participant_id"]].assign(pbvc=numeric_column(followup, "pbvc"))
     except ValueError as error:
         raise NotApplicableError(str(error)) from error
-    return values.rename("pbvc")
 
 
-def _built_in(study: Study) -> BrainChange:
+def _built_in(study: Study) -> pd.DataFrame:
+    """Select the changes measured with ``--longitudinal``, as `Source` has them."""
     changes, _ = study.brain_changes
     ids = ["participant_id", "session_id"]
     pairs = study.baseline[ids].merge(study.followup[ids], on="participant_id")
     rows = [
-        (subject, change.percent, change.verdict, change.reason)
+        (subject, change.percent, change.verdict, entries(change.reasons)["reason"])
         for subject, first, later in pairs.astype("str").to_numpy().tolist()
         if (change := changes.get((subject, first, later)))
     ]
-    if not rows:
-        raise NotApplicableError(
-            "brain volume change is unknown: no table has a column 'pbvc', SIENA was neither run "
-            "(--siena) nor are its results given (-d siena=PATH), and no follow-up was measured "
-            "with --longitudinal"
-        )
     table = pd.DataFrame(rows, columns=["participant_id", "pbvc", "verdict", "reason"])
-    table["reason"] = table["reason"].where(table["reason"] != "n/a")
-    counted = table["verdict"].isin(ACCEPTED[study.plan.verdict])
-    table["counted"] = counted.map({True: "yes", False: "no"})
-    keys = ["verdict", "reason", "counted"]
-    verdicts = table.groupby(keys, sort=False, dropna=False).size().reset_index(name="participants")
-    if not counted.any():
-        raise NotApplicableError(
-            f"no brain volume change of {len(table)} has a verdict that is analysed (verdict = "
-            f"'{study.plan.verdict}'); the first is {table['verdict'][0]}: {table['reason'][0]}"
-        )
-    source = "by the built-in Jacobian integration (not SIENA)"
-    percent = table[counted].set_index("participant_id")["pbvc"]
-    return BrainChange(percent, source, ("nakamura2014",), verdicts)
+    return table.assign(reason=table["reason"].where(table["reason"] != "n/a"))
 
 
 def _verdicts(brain: BrainChange) -> dict[str, ResultTable]:
     """Count the brain volume changes by verdict and reason; nothing if none was excluded."""
-    table = brain.verdicts
-    if table.empty or (table["counted"] == "yes").all():
+    if not brain.excluded:
         return {}
-    excluded = int(table.loc[table["counted"] == "no", "participants"].sum())
-    caption = f"{excluded} of {int(table['participants'].sum())} were excluded by their verdict."
-    return {"pbvc_verdicts": ResultTable("Brain volume change by verdict", caption, table)}
+    table = count_verdicts(brain.source.changes.dropna(subset="verdict"))
+    return {"pbvc_verdicts": ResultTable("Brain volume change by verdict", brain.caption, table)}
 
 
 ANALYSIS = Analysis("pbvc", "Brain volume change", analyse)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bids_app.dataset.images import axis_codes, header_notes, voxel_size
+from bids_app.dataset.images import are_copies, axis_codes, header_notes, voxel_size
 from bids_app.dataset.metadata import Sidecars, merged
 from bids_app.dataset.notes import Note
 from bids_app.derivatives import names
@@ -40,6 +40,8 @@ class Acquisition:
         From the JSON files.
     notes : tuple of Note
         What the header leaves uncertain.
+    image : Path or None
+        File as it was acquired; None if unknown.
     """
 
     voxel_size: tuple[float, ...] = ()
@@ -48,6 +50,7 @@ class Acquisition:
     grid: str = ""
     fields: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    image: Path | None = None
 
     @property
     def slice_thickness(self) -> float:
@@ -80,7 +83,15 @@ def read_acquisition(scan: VisitScan, contrast: str, folders: Folders) -> Acquis
         grid=scan.anchor.contrast,
         fields=_fields(path for _, path in sidecars_of(scan, contrast, folders)),
         notes=_notes(image) if raw else (),
+        image=image,
     )
+
+
+def is_copy(first: Acquisition, later: Acquisition) -> bool:
+    """Whether the image of one visit was copied to the other."""
+    if first.image is None or later.image is None or first.image == later.image:
+        return False
+    return are_copies(first.image, later.image)
 
 
 def sidecars_of(scan: VisitScan, contrast: str, folders: Folders) -> list[tuple[str, Path]]:

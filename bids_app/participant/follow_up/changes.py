@@ -14,16 +14,22 @@ from bids_app.alignment.scale import Source, relative_scales
 from bids_app.contrasts import CONTRASTS
 from bids_app.dataset.index import choose_scan
 from bids_app.derivatives import names
-from bids_app.derivatives.changes import BrainChange, ThalamusChange, Verdict
+from bids_app.derivatives.changes import BrainChange, ThalamusChange
+from bids_app.derivatives.verdicts import Fact, Verdict, in_words
 from bids_app.errors import BadDataError
 from bids_app.images.geometry import Grid
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 from bids_app.options import Folders
-from bids_app.participant.follow_up.acquisition import NO_AGENT, Acquisition, read_acquisition
+from bids_app.participant.follow_up.acquisition import (
+    NO_AGENT,
+    Acquisition,
+    is_copy,
+    read_acquisition,
+)
 from bids_app.participant.follow_up.differences import Judgement, Pair, judge
 from bids_app.participant.follow_up.segmentations import Followed, Placed
-from bids_app.participant.follow_up.space import CommonSpace
+from bids_app.participant.follow_up.space import CommonSpace, SpacePlan, are_comparable
 from bids_app.participant.follow_up.visits import VisitScan, natural
 from bids_app.segmentation.change import Change, change_between
 from bids_app.segmentation.volumes import ThalamusVolumes
@@ -129,6 +135,7 @@ def compare_visits(space: CommonSpace, images: Placed, folders: Folders) -> Comp
                 first=acquired[first],
                 later=acquired[later],
                 correlation=correlation[first, later],
+                is_copy=is_copy(acquired[first], acquired[later]),
             )
             for first, later in combinations(of_contrast, 2)
         }
@@ -206,10 +213,65 @@ def thalamus_changes(
             change_low=round(total.low, 4),
             change_high=round(total.high, 4),
             verdict=judgement.verdict,
-            reason=judgement.reason,
-            differences="; ".join(judgement.differences) or "n/a",
+            reasons=judgement.reasons,
+            differences=in_words(judgement.differences),
         )
         yield change if judgement.is_measurable else change.without_values()
+
+
+def refused_changes(
+    subject: str, plan: SpacePlan, refused: Mapping[VisitScan, Fact], methods: Iterable[str]
+) -> list[ThalamusChange]:
+    """State that changes from or to visits that could not be aligned are not measurable.
+
+    Parameters
+    ----------
+    subject : str
+        Label without ``sub-``.
+    plan : SpacePlan
+    refused : mapping of VisitScan to Fact
+        Scans that could not be aligned, and why.
+    methods : iterable of str
+    """
+    kept = {scan.session for scan in plan.scans if scan not in refused}
+    changes = []
+    for contrast in plan.contrasts:
+        scans = [scan for scan in plan.scans if contrast in scan.contrasts]
+        for first, later in pairs_of_visits(scans) if are_comparable(scans) else ():
+            absent = [scan for scan in (first, later) if scan.session not in kept]
+            changes += [
+                ThalamusChange(
+                    participant_id=f"sub-{subject}",
+                    from_session=first.session,
+                    to_session=later.session,
+                    from_scan=names.row_name(first.anchor),
+                    to_scan=names.row_name(later.anchor),
+                    method=method + names.LONGITUDINAL,
+                    contrast=contrast,
+                    verdict=Verdict.NOT_MEASURABLE,
+                    reasons=tuple(dict.fromkeys(refused[scan] for scan in absent)),
+                )
+                for method in methods
+                if absent
+            ]
+    return changes
+
+
+def refused_brain_changes(
+    plan: SpacePlan, refused: Mapping[VisitScan, Fact]
+) -> dict[tuple[str, str], BrainChange]:
+    """State the same of the brain volume changes."""
+    kept = {scan.session for scan in plan.scans if scan not in refused}
+    facts = {scan.session: fact for scan, fact in refused.items() if scan.session not in kept}
+    return {
+        (first, later): BrainChange(
+            nan,
+            Verdict.NOT_MEASURABLE,
+            tuple(dict.fromkeys(facts[each] for each in (first, later) if each in facts)),
+        )
+        for first, later in combinations(_visits(plan.scans), 2)
+        if facts.keys() & {first, later}
+    }
 
 
 def _percentages(first: ThalamusVolumes, later: ThalamusVolumes) -> tuple[float, float, float]:
@@ -303,7 +365,7 @@ def brain_changes(
         (first, later): BrainChange(
             percentage_change(volumes[first], volumes[later]) if judgement.is_measurable else nan,
             judgement.verdict,
-            judgement.reason,
+            judgement.reasons,
         )
         for (first, later), judgement in judgements.items()
     }

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bids_app.derivatives import names
-from bids_app.derivatives.changes import BrainChange, ThalamusChange, Verdict
+from bids_app.derivatives.changes import BrainChange, ThalamusChange
 from bids_app.derivatives.methods_section import methods_text, works
 from bids_app.derivatives.results import Measurement
 from bids_app.derivatives.steps import steps_of
+from bids_app.derivatives.verdicts import Verdict, in_words
 from bids_app.images.volume import Volume
 from bids_app.participant.context import SessionContext
 from bids_app.participant.follow_up.changes import pairs_of_visits
@@ -134,7 +135,7 @@ def _change_row(change: ThalamusChange) -> ChangeRow:
         scale_error=change.scale_error,
         verdict=change.verdict.value,
         is_doubtful=change.verdict is Verdict.CHECK,
-        reason=_given_text(change.reason),
+        reason=_given_text(in_words(change.reasons)),
         differences=_given_text(change.differences),
     )
 
@@ -142,7 +143,7 @@ def _change_row(change: ThalamusChange) -> ChangeRow:
 def _brain_row(change: BrainChange) -> BrainRow:
     from bids_app.report.visits_page import BrainRow
 
-    return BrainRow(change.percent, change.verdict.value, _given_text(change.reason))
+    return BrainRow(change.percent, change.verdict.value, _given_text(in_words(change.reasons)))
 
 
 def _given_text(text: str) -> str:

@@ -13,6 +13,7 @@ from bids_app.contrasts import CONTRASTS
 from bids_app.derivatives import names
 from bids_app.derivatives.longitudinal_outputs import write_within_subject
 from bids_app.derivatives.readback import read_conformed
+from bids_app.derivatives.verdicts import Fact, Reason
 from bids_app.errors import BadDataError, BadImageError, MissingInputError
 from bids_app.images.geometry import AffineArray
 from bids_app.images.intensity import scaled_in_mask
@@ -47,6 +48,24 @@ class SpacePlan:
 Heads = Mapping[VisitScan, Segmentation]
 
 
+class IncomparableError(BadDataError):
+    """Not two sessions are left to compare.
+
+    Attributes
+    ----------
+    refused : mapping of VisitScan to Fact
+        Scans that cannot be compared, and why.
+    """
+
+    def __init__(self, message: str, refused: Mapping[VisitScan, Fact]) -> None:
+        super().__init__(message)
+        self.refused = refused
+
+
+class MisfitError(BadImageError):
+    """A scan was read but fits no other: it may show another head."""
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class CommonSpace:
     """Scans of a subject's visits in the space half-way between them.
@@ -67,6 +86,8 @@ class CommonSpace:
         Of that contrast, on the common grid.
     brains : mapping of VisitScan to Volume
         Brain masks on the common grid, by thalnet.
+    refused : mapping of VisitScan to Fact
+        Scans that could not be aligned, and why.
     """
 
     name: str
@@ -76,6 +97,7 @@ class CommonSpace:
     masks: tuple[Volume, ...]
     images: tuple[Volume, ...]
     brains: Mapping[VisitScan, Volume]
+    refused: Mapping[VisitScan, Fact]
 
 
 def plan_spaces(scans: Sequence[VisitScan]) -> list[SpacePlan]:
@@ -124,19 +146,23 @@ def align_visits(plan: SpacePlan, context: SessionContext) -> tuple[CommonSpace,
 
     Raises
     ------
-    BadDataError
+    IncomparableError
         If not two sessions are left to compare, with all reasons.
     """
     scans, reasons = list(plan.scans), []
+    refused: dict[VisitScan, Fact] = {}
     while True:
         try:
             context.progress(Stage.ALIGN, f"all {plan.contrasts[0]} scans")
-            return _aligned(plan, scans, context)
+            return _aligned(plan, scans, refused, context)
         except BadImageError as error:
             bad = scans.pop(error.index)
+            is_misfit = isinstance(error, MisfitError)
+            refused[bad] = Fact(Reason.NOT_ALIGNED if is_misfit else Reason.UNREADABLE)
             reasons.append(f"{bad.anchor.path.name} is not compared with the other visits: {error}")
             if not are_comparable(scans):
-                raise BadDataError(f"{context.session.name}: {' '.join(reasons)}") from error
+                message = f"{context.session.name}: {' '.join(reasons)}"
+                raise IncomparableError(message, refused) from error
             context.notes.append(reasons[-1])
 
 
@@ -146,9 +172,18 @@ def are_comparable(scans: Iterable[VisitScan]) -> bool:
 
 
 def _aligned(
-    plan: SpacePlan, scans: Sequence[VisitScan], context: SessionContext
+    plan: SpacePlan,
+    scans: Sequence[VisitScan],
+    refused: Mapping[VisitScan, Fact],
+    context: SessionContext,
 ) -> tuple[CommonSpace, Heads]:
-    """Align the scans by one contrast, and segment their heads in the common space."""
+    """Align the scans by one contrast, and segment their heads in the common space.
+
+    Raises
+    ------
+    BadImageError
+        If one of them cannot be read, or (MisfitError) be aligned.
+    """
     contrast = plan.contrasts[0]
     images, masks = [], []
     for index, scan in enumerate(scans):
@@ -162,7 +197,7 @@ def _aligned(
         aligned = align_within_subject(images, masks)
     except BadImageError as error:
         files = ", ".join(scan.anchor.path.name for scan in scans)
-        raise BadImageError(f"{error} Scans in order: {files}.", error.index) from error
+        raise MisfitError(f"{error} Scans in order: {files}.", error.index) from error
     del images
     segment = segmenters(context.options.methods)["thalnet"]
     heads: dict[VisitScan, Segmentation] = {}
@@ -184,6 +219,7 @@ def _aligned(
         masks=tuple(masks),
         images=aligned.images,
         brains={scan: Volume(head.brain_mask, affine) for scan, head in heads.items()},
+        refused=dict(refused),
     )
     return space, heads
 

@@ -11,7 +11,7 @@ all is judged by how they were acquired and how well they fit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -22,7 +22,6 @@ from bids_app.derivatives import names
 from bids_app.derivatives.changes import (
     BrainChange,
     ThalamusChange,
-    Verdict,
     write_brain_changes,
     write_thalamus_changes,
 )
@@ -31,19 +30,22 @@ from bids_app.derivatives.longitudinal_outputs import (
     write_within_subject_volumes,
 )
 from bids_app.derivatives.results import Measurement
-from bids_app.errors import BadDataError
+from bids_app.derivatives.verdicts import Fact, Reason, Verdict, in_words
 from bids_app.options import Options
 from bids_app.participant.context import SessionContext
 from bids_app.participant.follow_up.changes import (
     Comparison,
     brain_changes,
     compare_visits,
+    refused_brain_changes,
+    refused_changes,
     thalamus_changes,
 )
 from bids_app.participant.follow_up.page import draw_visits, write_visits_page
 from bids_app.participant.follow_up.segmentations import Followed, follow_contrasts
 from bids_app.participant.follow_up.space import (
     CommonSpace,
+    IncomparableError,
     SpacePlan,
     align_visits,
     place_contrasts,
@@ -62,6 +64,7 @@ from bids_app.run.records import read_record, remove_superseded, write_record
 from bids_app.run.resources import allocate
 from bids_app.run.stamps import Stamp
 from bids_app.run.workers import Task, run_sessions
+from bids_app.segmentation.methods import segmenters
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +76,7 @@ class SpaceResults:
     volumes : list of (Scan, Measurement, str or None)
         Rows of the tables of volumes: anchor, measurement, contrast agents.
     thalamus : list of ThalamusChange
-    brain : dict of (str, str) to BrainChange
+    brain : mapping of (str, str) to BrainChange
         By earlier and later session; empty unless the space is the shared one.
     figures : dict of (str, str) to bytes
         PNG by earlier and later session; empty unless the space is the shared one.
@@ -81,7 +84,7 @@ class SpaceResults:
 
     volumes: list[tuple[Scan, Measurement, str | None]]
     thalamus: list[ThalamusChange]
-    brain: dict[tuple[str, str], BrainChange]
+    brain: Mapping[tuple[str, str], BrainChange]
     figures: dict[tuple[str, str], bytes]
 
 
@@ -140,16 +143,7 @@ def measure_subject(task: Task) -> Outcome:
         return Outcome(name=series.name, status="unchanged", stamp=stamp)
     with staged(output_dir, series.name) as staging:
         context = SessionContext.of(task, staging)
-        results, problems = [], []
-        for plan in plan_spaces(scans):
-            try:
-                results.append(follow_in_space(plan, context))
-            except BadDataError as error:
-                problems.append(error)
-        if not results:
-            raise problems[0]
-        context.notes.extend(str(problem) for problem in problems)
-        write_results(results, context, stamp)
+        write_results(follow_in_spaces(plan_spaces(scans), context), context, stamp)
     if record := read_record(output_dir, series.name):
         remove_superseded(output_dir, record, staging.outputs)
     return Outcome(
@@ -162,12 +156,52 @@ def measure_subject(task: Task) -> Outcome:
     )
 
 
+def follow_in_spaces(plans: Sequence[SpacePlan], context: SessionContext) -> list[SpaceResults]:
+    """Measure what can be measured in each space.
+
+    That images were read and do not fit is a result: whoever compared the volumes of their sessions
+    all the same would compare two heads.
+
+    Raises
+    ------
+    BadDataError
+        If there is none.
+    """
+    results, problems = [], []
+    for plan in plans:
+        try:
+            results.append(follow_in_space(plan, context))
+        except IncomparableError as error:
+            problems.append(error)
+            results.append(refused_results(plan, error.refused, context))
+    judged = (change for each in results for change in each.thalamus)
+    unreadable = (Fact(Reason.UNREADABLE),)
+    if problems and all(change.reasons == unreadable for change in judged):
+        raise problems[0]
+    context.notes.extend(str(problem) for problem in problems)
+    return results
+
+
+def refused_results(
+    plan: SpacePlan, refused: Mapping[VisitScan, Fact], context: SessionContext
+) -> SpaceResults:
+    """State what cannot be measured in a space since scans were refused."""
+    methods = segmenters(context.options.methods)
+    is_shared = plan.name == names.WITHIN_SUBJECT
+    return SpaceResults(
+        volumes=[],
+        thalamus=refused_changes(context.session.subject, plan, refused, methods),
+        brain=refused_brain_changes(plan, refused) if is_shared else {},
+        figures={},
+    )
+
+
 def follow_in_space(plan: SpacePlan, context: SessionContext) -> SpaceResults:
     """Measure the contrasts that share a space, at all visits that have them.
 
     Raises
     ------
-    BadDataError
+    IncomparableError
         If not two visits can be aligned.
     """
     space, heads = align_visits(plan, context)
@@ -194,11 +228,12 @@ def follow_in_space(plan: SpacePlan, context: SessionContext) -> SpaceResults:
         changes += rows
         if is_shared and not figures and each.contrasts == (space.contrast,):
             figures = draw_visits(images[space.contrast], measured)
-    brain = {}
+    refused = refused_results(plan, space.refused, context)
+    brain = refused.brain
     if is_shared:
         context.progress(Stage.BRAIN_CHANGE, "")
-        brain = brain_changes(space, images, comparison)
-    return SpaceResults(volumes, changes, brain, figures)
+        brain = {**brain, **brain_changes(space, images, comparison)}
+    return SpaceResults(volumes, changes + refused.thalamus, brain, figures)
 
 
 def measure_visits(
@@ -230,7 +265,8 @@ def marked(
     of_scan = [each for each in changes if row in (each.from_scan, each.to_scan)]
     if not of_scan or any(each.verdict is not Verdict.NOT_MEASURABLE for each in of_scan):
         return measured
-    reasons = (*measured.quality.reasons, f"change is not measurable: {of_scan[0].reason}")
+    reason = f"change is not measurable: {in_words(of_scan[0].reasons)}"
+    reasons = (*measured.quality.reasons, reason)
     return replace(measured, quality=replace(measured.quality, reasons=reasons))
 
 

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from bids_app.derivatives.verdicts import Fact, Reason, Verdict
 from bids_app.errors import Cause
 from bids_app.images.volume import Volume
 from tests.participant.follow_up.subject import Subject, head, other_contrast, turned
@@ -72,7 +73,7 @@ def test_r1_is_followed_as_its_acquisitions_allow(subject: Subject) -> None:
     assert set(rows) == {"T1w", "R1map", "T1wR1mapJoint", "T1wR1map"}
     for row in rows.values():
         assert row.total_change == pytest.approx(0, abs=1)
-        assert row.differences == "coil (Head_20, Head_32)"
+        assert row.differences == "receive coil (Head_20, Head_32)"
     name = "sub-01/ses-a/anat/sub-01_ses-a_space-withinSubject_desc-preproc_R1map.nii.gz"
     image = np.asarray(nib.load(subject.output / name).dataobj)
     # In 1/s, as the maps.
@@ -118,7 +119,7 @@ def test_visits_without_a_contrast_in_common_are_skipped_with_a_sentence(
 
 
 def test_a_visit_that_fails_costs_that_visit(subject: Subject) -> None:
-    """The third visit is of another person: the results are those without it, to the bit."""
+    """The third visit is of another person: results of the others are those without it, exactly."""
     subject.visit("a", _BOTH)
     subject.visit("b", {name: turned(image, 2) for name, image in _BOTH.items()})
     assert subject.follow().warnings == ()
@@ -127,9 +128,58 @@ def test_a_visit_that_fails_costs_that_visit(subject: Subject) -> None:
     subject.visit("c", {"T1w": stranger, "FLAIR": other_contrast(stranger)})
     (note,) = subject.follow().warnings
     assert note.startswith("sub-01_ses-c_T1w.nii.gz is not compared with the other visits")
-    assert str(subject.changes) == str(without[0])
+    concerned = [row for row in subject.changes if row.to_session == "ses-c"]
+    assert str([row for row in subject.changes if row not in concerned]) == str(without[0])
     assert subject.volumes.equals(without[1])
-    assert subject.brain_changes == without[2]
+    pairs = {pair: each for pair, each in subject.brain_changes.items() if "ses-c" not in pair}
+    assert pairs == without[2]
+    # Where volumes are compared without looking at the images, these rows forbid it.
+    assert [(row.from_session, row.contrast) for row in concerned] == [
+        (session, contrast) for contrast in _BOTH for session in ("ses-a", "ses-b")
+    ]
+    unaligned = (Verdict.NOT_MEASURABLE, (Fact(Reason.NOT_ALIGNED),))
+    assert {(row.verdict, row.reasons) for row in concerned} == {unaligned}
+    brain = subject.brain_changes["ses-a", "ses-c"]
+    assert (brain.verdict, brain.reasons) == unaligned
+
+
+def test_visits_of_two_heads_are_not_measurable(subject: Subject) -> None:
+    """Such as two participants whose visits were exchanged: a verdict instead of a number."""
+    subject.visit("a", {"T1w": _HEAD})
+    subject.visit("b", {"T1w": head(seed=5)})
+    outcome = subject.follow()
+    assert outcome.status == "done"
+    (note,) = outcome.warnings
+    assert "Do all show the same person" in note
+    (row,) = subject.changes
+    assert (row.from_session, row.to_session) == ("ses-a", "ses-b")
+    assert (row.verdict, row.reasons) == (Verdict.NOT_MEASURABLE, (Fact(Reason.NOT_ALIGNED),))
+    assert np.isnan(row.total_change)
+    assert subject.brain_changes["ses-a", "ses-b"].verdict is Verdict.NOT_MEASURABLE
+    assert subject.follow().status == "unchanged"
+
+
+def test_a_copy_of_a_visit_is_not_measurable(subject: Subject) -> None:
+    subject.visit("a", {"T1w": _HEAD})
+    subject.visit("b", {"T1w": _HEAD})
+    subject.visit("c", {"T1w": turned(_HEAD, 2)})
+    subject.follow()
+    verdicts = {(row.from_session[-1], row.to_session[-1]): row for row in subject.changes}
+    copied = verdicts["a", "b"]
+    assert (copied.verdict, copied.reasons) == (Verdict.NOT_MEASURABLE, (Fact(Reason.COPY),))
+    assert verdicts["a", "c"].verdict is Verdict.MEASURED
+
+
+def test_a_visit_that_cannot_be_read_costs_that_visit(subject: Subject) -> None:
+    for label, degrees in (("a", 0), ("b", 2), ("c", -3)):
+        subject.visit(label, {"T1w": turned(_HEAD, degrees)})
+    damaged = "sub-01/ses-c/anat/sub-01_ses-c_desc-preproc_T1w.nii.gz"
+    (subject.output / damaged).write_bytes(b"damaged")
+    (note,) = subject.follow().warnings
+    assert damaged in note
+    verdicts = {(row.from_session[-1], row.to_session[-1]): row for row in subject.changes}
+    assert verdicts["a", "b"].verdict is Verdict.MEASURED
+    assert verdicts["a", "c"].reasons == (Fact(Reason.UNREADABLE),)
 
 
 def test_a_contrast_that_fails_at_a_visit_costs_that_contrast_there(subject: Subject) -> None:

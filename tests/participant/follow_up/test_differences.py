@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bids_app.derivatives.changes import Verdict
+from bids_app.dataset.notes import Note, NoteKind
+from bids_app.derivatives.verdicts import Fact, Reason, Verdict, in_words
 from bids_app.images.volume import Volume
 from bids_app.participant.follow_up.acquisition import Acquisition
-from bids_app.participant.follow_up.differences import Judgement, Pair, judge
+from bids_app.participant.follow_up.differences import RULES, Judgement, Pair, judge
 from tests.participant.follow_up.subject import Subject, head, turned
 
 _MEASURED, _CHECK, _NOT = Verdict
-_BADLY = "the aligned images correlate with 0.80, expected 0.85 or more"
+_BADLY = "poor fit (correlation 0.80, expected 0.85 or more)"
+_UNALIGNED = "no alignment (correlation {:.2f}, expected 0.7 or more)"
+_ROOT = Path(__file__).parents[3]
 _FIELDS = {
     "MagneticFieldStrength": 2.89,
     "Manufacturer": "Siemens",
@@ -44,58 +48,114 @@ def test_visits_alike_are_measured() -> None:
 
 
 @pytest.mark.parametrize(
-    ("later", "text", "thalamus", "brain"),
+    ("later", "reason", "values", "thalamus", "brain"),
     [
-        (replace(_SAME, contrast_agent="gad"), "contrast agent (none, gad)", _CHECK, _NOT),
-        (_with(MRAcquisitionType="2D"), "sequence (3D, 2D)", _CHECK, _NOT),
-        (_with(EchoTime=0.004), "timing (0.003, 0.004)", _CHECK, _CHECK),
-        (_with(MagneticFieldStrength=1.5), "field strength (2.89 T, 1.5 T)", _CHECK, _NOT),
-        (_with(Manufacturer="GE; Medical"), "scanner (Siemens, GE, Medical)", _CHECK, _CHECK),
-        (_with(SoftwareVersions="XA30"), "software (E11, XA30)", _CHECK, _CHECK),
-        (_with(ReceiveCoilName="Head_20"), "coil (Head_32, Head_20)", _CHECK, _CHECK),
+        (replace(_SAME, contrast_agent="gad"), Reason.CONTRAST_AGENT, "none, gad", _CHECK, _NOT),
+        (_with(MRAcquisitionType="2D"), Reason.SEQUENCE, "3D, 2D", _CHECK, _NOT),
+        (_with(EchoTime=0.004), Reason.TIMING, "0.003, 0.004", _CHECK, _CHECK),
+        (_with(MagneticFieldStrength=1.5), Reason.FIELD_STRENGTH, "2.89 T, 1.5 T", _CHECK, _NOT),
+        (_with(Manufacturer="GE; Medical"), Reason.SCANNER, "Siemens, GE, Medical", _CHECK, _CHECK),
+        (_with(SoftwareVersions="XA30"), Reason.SOFTWARE, "E11, XA30", _MEASURED, _MEASURED),
+        (_with(ReceiveCoilName="Head_20"), Reason.COIL, "Head_32, Head_20", _CHECK, _CHECK),
         (
             replace(_SAME, voxel_size=(1.0, 1.0, 1.2)),
-            "voxel size (1.00 x 1.00 x 1.00 mm, 1.00 x 1.00 x 1.20 mm)",
+            Reason.VOXEL_SIZE,
+            "1.00 x 1.00 x 1.00 mm, 1.00 x 1.00 x 1.20 mm",
             _CHECK,
             _CHECK,
         ),
-        (replace(_SAME, slices="axial"), "slice direction (none, axial)", _CHECK, _CHECK),
-        (replace(_SAME, grid="FLAIR"), "interpolation (grids of T1w, FLAIR)", _CHECK, _CHECK),
+        (replace(_SAME, slices="axial"), Reason.SLICE_DIRECTION, "none, axial", _CHECK, _CHECK),
+        (replace(_SAME, grid="FLAIR"), Reason.INTERPOLATION, "grids of T1w, FLAIR", _CHECK, _CHECK),
     ],
 )
 def test_a_difference_is_listed_and_judged(
-    later: Acquisition, text: str, thalamus: Verdict, brain: Verdict
+    later: Acquisition, reason: Reason, values: str, thalamus: Verdict, brain: Verdict
 ) -> None:
+    facts = (Fact(reason, values),)
     for structure, verdict in (("thalamus", thalamus), ("brain", brain)):
-        assert judge([_pair(later)], structure) == Judgement(verdict, (text,), (text,))
+        reasons = () if verdict is Verdict.MEASURED else facts
+        assert judge([_pair(later)], structure) == Judgement(verdict, reasons, facts)
+
+
+def test_what_converters_write_differs_in_nothing() -> None:
+    """Versions of converters and of scanners spell names of the same thing differently."""
+    first = _with(
+        ConversionSoftware="dcm2niix",
+        ConversionSoftwareVersion="v1.0.20190902",
+        Manufacturer="SIEMENS",
+        ManufacturersModelName="Prisma_fit",
+        SoftwareVersions="syngo_MR_E11",
+        ScanningSequence="GR_IR",
+        ReceiveCoilActiveElements="HEA;HEP",
+        AcquisitionTime="10:00:00",
+    )
+    later = _with(
+        ConversionSoftware="heudiconv",
+        ConversionSoftwareVersion="v1.0.20240202",
+        Manufacturer="Siemens Healthineers",
+        ManufacturersModelName="MAGNETOM Prisma Fit",
+        SoftwareVersions="syngo MR E11",
+        ScanningSequence=["GR", "IR"],
+        ReceiveCoilActiveElements="HE1-4",
+        AcquisitionTime="16:30:00",
+    )
+    pair = replace(_pair(later), first=first)
+    for structure in ("thalamus", "brain"):
+        assert judge([pair], structure) == Judgement(Verdict.MEASURED)
+
+
+def test_the_record_of_the_decision_holds_the_rules() -> None:
+    """Each line of its table is a rule, with its verdicts and why."""
+    lines = (_ROOT / "docs" / "decisions" / "0019-verdicts.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in lines.splitlines()
+        if line.startswith("| ")
+    ]
+    assert rows[1:] == [
+        [rule.reason.value, rule.thalamus.value, rule.brain.value, rule.why] for rule in RULES
+    ]
+    # Each reason has a rule, but for what is no property of a pair of images.
+    assert {rule.reason for rule in RULES} == set(Reason) - {Reason.UNREADABLE}
 
 
 def test_limits_are_reasons_but_no_differences() -> None:
     thick = replace(_SAME, fields={**_FIELDS, "SliceThickness": 3.0})
+    uncertain = replace(_SAME, notes=(Note(NoteKind.VOXEL_SIZE, "", ""),))
     for pair, reason, thalamus, brain in (
-        (_pair(thick), "slices of 3.0 mm", _CHECK, _NOT),
+        (_pair(thick), "thick slices (3.0 mm)", _CHECK, _NOT),
         (_pair(_SAME, correlation=0.8), _BADLY, _CHECK, _NOT),
-        (_pair(_SAME, correlation=0.6), "the images cannot be aligned", _NOT, _NOT),
-        (_pair(_SAME, correlation=math.nan), "the images cannot be aligned", _NOT, _NOT),
-        (_pair(_SAME, "T2w"), "brain volume change is not measured on T2w", _MEASURED, _NOT),
+        (_pair(_SAME, correlation=0.6), f"{_UNALIGNED.format(0.6)}", _NOT, _NOT),
+        (_pair(_SAME, correlation=math.nan), f"{_UNALIGNED.format(math.nan)}", _NOT, _NOT),
+        (_pair(_SAME, "T2w"), "bright fluid (T2w)", _MEASURED, _NOT),
+        (_pair(uncertain), "uncertain voxel size", _CHECK, _CHECK),
+        (replace(_pair(_SAME), is_copy=True), "copy of the same image", _NOT, _NOT),
     ):
         for structure, verdict in (("thalamus", thalamus), ("brain", brain)):
             judgement = judge([pair], structure)
             assert judgement.verdict is verdict
-            assert (reason in judgement.reasons) == (verdict is not Verdict.MEASURED)
+            expected = "n/a" if verdict is Verdict.MEASURED else reason
+            assert in_words(judgement.reasons) == expected
             assert judgement.differences == ()
+
+
+def test_images_that_were_not_aligned_are_judged_by_their_acquisition() -> None:
+    assert judge([replace(_pair(_SAME), correlation=None)], "brain") == Judgement(_MEASURED)
 
 
 def test_several_contrasts_have_the_worst_verdict_and_name_theirs() -> None:
     pairs = [_pair(_SAME), _pair(_with(EchoTime=0.1), "FLAIR")]
     judgement = judge(pairs, "thalamus")
     assert judgement.verdict is Verdict.CHECK
-    assert judgement.reasons == ("FLAIR: timing (0.003, 0.1)",)
+    assert judgement.reasons == (Fact(Reason.TIMING, "FLAIR 0.003, 0.1"),)
     both = judge(
-        [_pair(_with(SoftwareVersions="2")), _pair(_with(SoftwareVersions="2"), "FLAIR")],
+        [_pair(_with(ReceiveCoilName="2")), _pair(_with(ReceiveCoilName="2"), "FLAIR")],
         "thalamus",
     )
-    assert both.reasons == ("software (E11, 2)",)
+    assert both.reasons == (Fact(Reason.COIL, "Head_32, 2"),)
+    coils = [_pair(_with(ReceiveCoilName="2")), _pair(_with(ReceiveCoilName="3"), "FLAIR")]
+    (fact,) = judge(coils, "thalamus").reasons
+    assert fact.text == "receive coil (T1w Head_32, 2 / FLAIR Head_32, 3)"
 
 
 def test_thick_slices_are_checked_and_have_no_brain_volume_change(subject: Subject) -> None:
@@ -104,10 +164,11 @@ def test_thick_slices_are_checked_and_have_no_brain_volume_change(subject: Subje
     subject.visit("b", {"T1w": turned(thick, 2)})
     subject.follow()
     (row,) = subject.changes
-    assert (row.verdict, row.reason, row.differences) == (Verdict.CHECK, "slices of 3.0 mm", "n/a")
+    thick_slices = (Fact(Reason.THICK_SLICES, "3.0 mm"),)
+    assert (row.verdict, row.reasons, row.differences) == (Verdict.CHECK, thick_slices, "n/a")
     assert row.total_change == pytest.approx(0, abs=1)
     change = subject.brain_changes["ses-a", "ses-b"]
-    assert (change.verdict, change.reason) == (Verdict.NOT_MEASURABLE, "slices of 3.0 mm")
+    assert (change.verdict, change.reasons) == (Verdict.NOT_MEASURABLE, thick_slices)
     assert math.isnan(change.percent)
 
 
@@ -137,8 +198,8 @@ def test_a_change_that_is_not_measurable_has_no_value_and_its_volumes_are_flagge
     assert math.isnan(row.total_change)
     assert math.isnan(row.left_change)
     assert set(subject.volumes["qc"]) == {"check"}
-    expected = "change is not measurable: the images cannot be aligned"
-    assert subject.volumes["qc_reason"].str.endswith(expected).all()
+    expected = "change is not measurable: no alignment"
+    assert subject.volumes["qc_reason"].str.contains(expected).all()
 
 
 def test_the_scale_between_visits_is_found_and_corrected(subject: Subject) -> None:

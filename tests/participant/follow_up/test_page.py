@@ -12,6 +12,7 @@ from PIL import Image
 
 from bids_app.dataset.index import Session
 from bids_app.derivatives import names
+from bids_app.derivatives.verdicts import in_words
 from bids_app.run.records import read_record
 from tests.participant.follow_up.subject import Subject, head, other_contrast, turned
 from tests.report.examples import Page
@@ -43,11 +44,10 @@ def test_the_page_holds_the_changes_of_all_contrasts(subject: Subject) -> None:
         assert f"{row.total_change:+.2f} % [{row.change_low:+.2f}, {row.change_high:+.2f}]" in html
         assert f"{row.change_low:.2f} to {row.change_high:.2f}" in html
     brain = subject.brain_changes["ses-a", "ses-b"]
-    # The head of tests has thick slices.
-    assert np.isnan(brain.percent)
-    assert f"n/a, {brain.verdict.value}: {brain.reason}" in page.text
+    expected = f"{brain.percent:+.2f} %, {brain.verdict.value}: {in_words(brain.reasons)}"
+    assert expected in page.text
     # What comes from the dataset is text.
-    assert "coil (Head_20, Head<32>)" in page.text
+    assert "receive coil (Head_20, Head<32>)" in page.text
     assert "Head<32>" not in html
     links = [each["href"] for each in page.all("a")]
     assert links == [
@@ -68,15 +68,15 @@ def test_a_pair_that_is_not_measurable_says_why(
     (row,) = subject.changes
     assert np.isnan(row.total_change)
     page = Page(_page(subject))
-    assert f"{row.verdict.value}: {row.reason}" in page.text
+    assert f"{row.verdict.value}: {in_words(row.reasons)}" in page.text
     assert row.differences in page.text
     assert not page.all("circle")
 
 
 def test_only_the_first_pairs_are_drawn(subject: Subject) -> None:
     """The size of a page is limited, its numbers are not."""
-    for label in "abcd":
-        subject.visit(label, {"T1w": _HEAD})
+    for degrees, label in enumerate("abcd"):
+        subject.visit(label, {"T1w": turned(_HEAD, degrees)})
     subject.follow()
     page = Page(_page(subject))
     assert len(subject.changes) == 5
