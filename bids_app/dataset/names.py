@@ -36,7 +36,7 @@ _KEPT_BY_SUFFIX = {
     **dict.fromkeys(("MPM", "MTS"), ("echo", "part", "flip", "mt")),
     **dict.fromkeys(("T1w", "FLAIR", "T2w", "mask", "dseg", "probseg", "xfm"), ("echo", "part")),
 }
-# Entities that BIDS requires, as the image that is measured has them if its name does not say so:
+# Entities that BIDS requires, as the image that is measured has them if its name lacks them:
 # the first echo without MT pulse.
 _REQUIRED = {
     "MPM": {"flip": "1", "mt": "off"},

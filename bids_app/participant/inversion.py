@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from bids_app.dataset.choice import Candidate, Choice, choose
 from bids_app.dataset.names import comparable
@@ -42,20 +42,7 @@ def mp2rage(name: str, images: Sequence[SourceImage], field: SourceImage | None)
         image for image in images if image not in ratios and not _is_phase(image)
     )
     phases = _by_inversion(image for image in images if _is_phase(image))
-    absent = [label for label in ("1", "2") if label not in inversions]
-    if absent:
-        part = "_part-mag" if any("part" in image.entities for image in images) else ""
-        raise MissingInputError(
-            f"R1 needs the magnitudes of both inversions in addition to the UNIT1 image or phases "
-            f"of {name}. Missing: {_files(name, absent, part)}, each with its JSON file."
-        )
-    absent = [label for label in ("1", "2") if label not in phases]
-    if not ratios and absent:
-        raise MissingInputError(
-            f"{name} has no UNIT1 image, and no phases of both inversions to compute it from; the "
-            "polarity is lost in the magnitudes alone. Missing: "
-            f"{name}_UNIT1.nii.gz, or {_files(name, absent, '_part-phase')}."
-        )
+    _check_complete(name, images, inversions.keys(), phases.keys())
     if not ratios:
         inversions = {label: _first_echo(each) for label, each in inversions.items()}
     one, two = (_chosen(inversions[label], f"inv-{label} images") for label in ("1", "2"))
@@ -76,8 +63,37 @@ def mp2rage(name: str, images: Sequence[SourceImage], field: SourceImage | None)
     )
 
 
-def _files(name: str, labels: Iterable[str], part: str) -> str:
-    """Name the files of inversions."""
+def _check_complete(
+    name: str,
+    images: Sequence[SourceImage],
+    inversions: Container[str | None],
+    phases: Container[str | None],
+) -> None:
+    """Name the files that R1 lacks, given the inversions of magnitudes and phases.
+
+    Raises
+    ------
+    MissingInputError
+        If there are such.
+    """
+    part = "_part-mag" if any("part" in image.entities for image in images) else ""
+    if absent := _absent(name, inversions, part):
+        raise MissingInputError(
+            "R1 needs the magnitudes of both inversions in addition to the UNIT1 image or phases "
+            f"of {name}. Missing: {absent}, each with its JSON file."
+        )
+    absent = _absent(name, phases, "_part-phase")
+    if absent and all(image.suffix != "UNIT1" for image in images):
+        raise MissingInputError(
+            f"{name} has no UNIT1 image, and no phases of both inversions to compute it from; the "
+            "polarity is lost in the magnitudes alone. Missing: "
+            f"{name}_UNIT1.nii.gz, or {absent}."
+        )
+
+
+def _absent(name: str, inversions: Container[str | None], part: str) -> str:
+    """Name the files of both inversions that there are not; empty if there are."""
+    labels = [label for label in ("1", "2") if label not in inversions]
     return " and ".join(f"{name}_inv-{label}{part}_MP2RAGE.nii.gz" for label in labels)
 
 
