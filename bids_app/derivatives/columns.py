@@ -260,7 +260,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "f": Column("F", "F statistic"),
         "t": Column("t", "t statistic"),
         "z": Column("z", "z statistic (Wald)"),
-        "df": Column("df", "Degrees of freedom, of the numerator in an F test"),
+        "df": Column("df", "Degrees of freedom, of the numerator in F tests"),
         "df_error": Column("Error df", "Degrees of freedom of the denominator"),
         "levels": Column("Methods", "Number of methods compared"),
         "epsilon": Column("Epsilon", "Greenhouse-Geisser epsilon"),
@@ -306,6 +306,11 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
             "Standard errors", "Standard errors: classical or HC3, with the t distribution"
         ),
         "predictor": Column("Predictor", "Term of the model that the row describes"),
+        "term": Column(
+            "Term",
+            "Term of the model; in mixed models, the volume as deviation of a session from the "
+            "mean of the participant (within), or that mean (between)",
+        ),
         "beta": Column(
             "Beta",
             "Change of the (transformed) outcome per mL, or per unit of the predictor named",

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import optimize
 
-from bids_app.statistics.design import Model, ModelError, build_design
+from bids_app.statistics.design import Design, Model, ModelError, build_design
 from bids_app.statistics.multiplicity import Family, adjust_family
-from bids_app.statistics.samples import FloatArray
-from bids_app.statistics.wald import wald_table
+from bids_app.statistics.random_intercept import maximise_likelihood, satterthwaite_df
+from bids_app.statistics.samples import ROUNDING, FloatArray
+from bids_app.statistics.wald import student_table
 
 MINIMUM_SESSIONS = 2
+# Parts of a predictor: deviation of a session from the subject's mean, and that mean.
+PARTS = ("within", "between")
 _COLUMNS = [
-    *("outcome", "predictor", "transform", "distribution", "n", "subjects"),
-    *("beta", "se", "ci_low", "ci_high", "z", "p", "p_adj", "family"),
+    *("outcome", "predictor", "term", "transform", "distribution", "n", "subjects"),
+    *("beta", "se", "ci_low", "ci_high", "t", "df", "p", "p_adj", "family"),
     *("subject_sd", "residual_sd", "log_likelihood", "standardised_over", "reason"),
 ]
 
@@ -34,8 +35,8 @@ class MixedFit:
     n, subjects : int
         Complete cases, and their subjects.
     coefficients : DataFrame
-        One row per term (``const`` first): ``beta``, ``se``, ``ci_low``, ``ci_high``, ``z``,
-        ``p``; normal approximation.
+        One row per term (``const`` first): ``beta``, ``se``, ``ci_low``, ``ci_high``, ``t``,
+        ``df`` (Satterthwaite), ``p``.
     subject_sd, residual_sd : float
         Standard deviations between and within subjects; the former may be estimated as 0.
     log_likelihood : float
@@ -55,21 +56,17 @@ def fit_mixed(
 ) -> MixedFit:
     """Fit a linear model with a random intercept per subject by REML.
 
-    Given the ratio of the variances, generalised least squares is ordinary least squares after
-    a fraction of the subject's mean has been subtracted from outcome and terms. The restricted
-    likelihood is maximised over that ratio alone, which is exact and, unlike statsmodels'
-    general mixed model, fast enough for 10,000 sessions.
-
     Parameters
     ----------
     data : DataFrame
         One row per session.
     model : Model
-        The predictor varies between sessions; the covariance is not used.
+        Its covariance is not used. One coefficient mixes the effects within and between subjects
+        of a predictor that varies in both ways, see `split_predictor`.
     subject : str
         Column that names the subject.
     confidence : float
-        Level of the Wald intervals.
+        Level of the intervals.
 
     Returns
     -------
@@ -78,34 +75,71 @@ def fit_mixed(
     Raises
     ------
     ModelError
-        If the subject column is absent, no subject has two complete sessions, or for a
-        reason of `build_design`.
+        If the subject column is absent, no subject has two complete sessions, there are no more
+        subjects than terms that differ between subjects only, or for a reason of `build_design`.
 
     References
     ----------
-    Laird & Ware 1982, Biometrics 38:963-974; Fuller & Battese 1973, J Am Stat Assoc
-    68:626-632 (transformation); Bates et al. 2015, J Stat Softw 67(1), section 3.4 (profiled
-    REML criterion).
+    Laird & Ware 1982, Biometrics 38:963-974; see `maximise_likelihood` and `satterthwaite_df`.
     """
-    if subject not in data.columns:
-        raise ModelError(f"columns {[subject]} are absent")
-    sessions = data[data[subject].notna()].reset_index(drop=True)
-    design = build_design(sessions, model)
-    groups, names = pd.factorize(sessions.loc[design.terms.index, subject])
-    if np.bincount(groups).max() < MINIMUM_SESSIONS:
-        raise ModelError(f"no subject has {MINIMUM_SESSIONS} complete sessions")
+    sessions, design = _complete_sessions(data, model, subject)
+    groups, names = pd.factorize(sessions[subject])
     terms = np.column_stack([np.ones(len(groups)), design.terms.to_numpy()])
-    solve = partial(_profile, design.outcome.to_numpy(), terms, groups)
-    ratio = _best_ratio(solve)
-    best = solve(ratio)
+    between = _constant_within(terms, groups)
+    if len(names) <= between:
+        raise ModelError(
+            f"{len(names)} subjects do not exceed the {between} terms that differ between them only"
+        )
+    outcome = design.outcome.to_numpy()
+    best = maximise_likelihood(outcome, terms, groups)
+    df = satterthwaite_df(outcome, terms, groups, best)
+    term_names = ["const", *design.terms.columns]
     return MixedFit(
         n=len(groups),
         subjects=len(names),
-        coefficients=wald_table(best.beta, best.se, ["const", *design.terms.columns], confidence),
-        subject_sd=float(np.sqrt(ratio) * best.residual_sd),
-        residual_sd=best.residual_sd,
+        coefficients=student_table(best.beta, best.se, df, term_names, confidence),
+        subject_sd=float(np.sqrt(best.ratio * best.variance)),
+        residual_sd=float(np.sqrt(best.variance)),
         log_likelihood=-best.deviance / 2,
     )
+
+
+def split_predictor(
+    data: pd.DataFrame, model: Model, subject: str = "subject"
+) -> tuple[pd.DataFrame, Model]:
+    """Split the predictor into its mean by subject and the deviations from it.
+
+    Parameters
+    ----------
+    data, model, subject
+        As for `fit_mixed`.
+
+    Returns
+    -------
+    data : DataFrame
+        The complete cases of the model, with the columns ``…_within`` and ``…_between`` of the
+        predictor; means are those over the complete cases.
+    model : Model
+        With the deviation as its predictor and the mean as its first covariate.
+
+    Raises
+    ------
+    ModelError
+        If the subject column is absent, or for a reason of `build_design`.
+
+    References
+    ----------
+    Neuhaus & Kalbfleisch 1998, Biometrics 54:638-645; van de Pol & Wright 2009, Anim Behav
+    77:753-758.
+    """
+    complete, _ = _complete_sessions(data, model, subject)
+    values = pd.to_numeric(complete[model.predictor]).astype(np.float64)
+    mean = values.groupby(complete[subject]).transform("mean")
+    # Means of equal values differ from them by rounding.
+    deviation = (values - mean).where(lambda d: d.abs() > ROUNDING * values.abs().max(), 0.0)
+    within, between = (f"{model.predictor}_{part}" for part in PARTS)
+    split = replace(model, predictor=within, numeric=(between, *model.numeric))
+    return complete.assign(**{within: deviation, between: mean}), split
 
 
 def mixed_table(
@@ -115,7 +149,10 @@ def mixed_table(
     family: Family = "all",
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Fit many random-intercept models and report the coefficient of each predictor.
+    """Fit many random-intercept models and report the two coefficients of each predictor.
+
+    The predictor enters as its mean by subject and the deviations from it, which may have
+    different effects: patients with small thalami may be worse, whatever atrophy does to each.
 
     Parameters
     ----------
@@ -131,79 +168,48 @@ def mixed_table(
     Returns
     -------
     DataFrame
-        One row per model: ``outcome``, ``predictor``, ``transform``, ``distribution``, ``n``,
-        ``subjects``, ``beta``, ``se``, ``ci_low``, ``ci_high``, ``z``, ``p``, ``p_adj``,
-        ``family``, ``subject_sd``, ``residual_sd``, ``log_likelihood``,
-        ``standardised_over``, ``reason``. A model that cannot be fitted is a row with its
-        reason.
+        Two rows per model, one per ``term``, ``within`` and ``between``: ``outcome``,
+        ``predictor``, ``term``, ``transform``, ``distribution``, ``n``, ``subjects``, ``beta``,
+        ``se``, ``ci_low``, ``ci_high``, ``t``, ``df`` (Satterthwaite), ``p``, ``p_adj``,
+        ``family``, ``subject_sd``, ``residual_sd``, ``log_likelihood``, ``standardised_over``,
+        ``reason``. A model that cannot be fitted is one row with its reason.
     """
     rows: list[dict[str, Any]] = []
     for model in models:
         row: dict[str, Any] = {"outcome": model.outcome, "predictor": model.predictor}
-        row |= {"transform": model.transform, "distribution": "normal", "reason": ""}
+        row |= {"transform": model.transform, "distribution": "t", "reason": ""}
         row["standardised_over"] = "complete cases" if model.standardised else ""
         try:
-            fit = fit_mixed(data, model, subject, confidence)
+            split, parts = split_predictor(data, model, subject)
+            fit = fit_mixed(split, parts, subject, confidence)
         except ModelError as error:
             rows.append(row | {"reason": str(error)})
             continue
-        coefficient = fit.coefficients.loc[model.predictor]
-        row |= {str(name): value for name, value in coefficient.items()}
         row |= {"n": fit.n, "subjects": fit.subjects, "subject_sd": fit.subject_sd}
         row |= {"residual_sd": fit.residual_sd, "log_likelihood": fit.log_likelihood}
-        rows.append(row)
+        for part in PARTS:
+            coefficient = fit.coefficients.loc[f"{model.predictor}_{part}"]
+            columns = {str(name): value for name, value in coefficient.items()}
+            rows.append(row | {"term": part} | columns)
     return adjust_family(pd.DataFrame(rows, columns=_COLUMNS), family)
 
 
-@dataclass(frozen=True)
-class _Solution:
-    """Generalised least squares at one ratio of the variances."""
-
-    beta: FloatArray
-    se: FloatArray
-    residual_sd: float
-    deviance: float
-
-
-def _best_ratio(solve: Callable[[float], _Solution]) -> float:
-    """Return the ratio of subject to residual variance with the least deviance."""
-    search = optimize.minimize_scalar(
-        lambda log_ratio: solve(float(np.exp(log_ratio))).deviance,
-        bounds=(-16, 16),
-        method="bounded",
-        options={"xatol": 1e-10},
-    )
-    # The search is over logarithms, which exclude a ratio of 0.
-    return min(0.0, float(np.exp(search.x)), key=lambda value: solve(value).deviance)
+def _complete_sessions(
+    data: pd.DataFrame, model: Model, subject: str
+) -> tuple[pd.DataFrame, Design]:
+    """Return the sessions that have all values and a subject, and their design."""
+    if subject not in data.columns:
+        raise ModelError(f"columns {[subject]} are absent")
+    sessions = data[data[subject].notna()].reset_index(drop=True)
+    design = build_design(sessions, model)
+    complete = sessions.loc[design.terms.index]
+    if complete[subject].value_counts().max() < MINIMUM_SESSIONS:
+        raise ModelError(f"no subject has {MINIMUM_SESSIONS} complete sessions")
+    return complete, design
 
 
-def _profile(
-    outcome: FloatArray, terms: FloatArray, groups: npt.NDArray[np.intp], ratio: float
-) -> _Solution:
-    """Solve for the fixed effects given the ratio of subject to residual variance."""
-    sizes = np.bincount(groups)
-    columns = np.column_stack([outcome, terms])
-    totals = np.zeros((sizes.size, columns.shape[1]))
-    np.add.at(totals, groups, columns)
-    # Without this fraction of its mean, the residuals of a subject are uncorrelated.
-    fraction = 1 - 1 / np.sqrt(1 + sizes * ratio)
-    centred = columns - ((fraction / sizes)[:, np.newaxis] * totals)[groups]
-    y, x = centred[:, 0], centred[:, 1:]
-    # Normal equations would square the condition number of nearly collinear terms.
-    factor, triangle = np.linalg.qr(x)
-    beta = np.linalg.solve(triangle, factor.T @ y)
-    residual = y - x @ beta
-    df = len(y) - x.shape[1]
-    variance = float(residual @ residual / df)
-    root = np.linalg.inv(triangle)
-    deviance = (
-        np.log1p(sizes * ratio).sum()
-        + 2 * np.log(np.abs(np.diag(triangle))).sum()
-        + df * (1 + np.log(2 * np.pi * variance))
-    )
-    return _Solution(
-        beta=beta,
-        se=np.sqrt(variance * (root**2).sum(axis=1)),
-        residual_sd=float(np.sqrt(variance)),
-        deviance=float(deviance),
-    )
+def _constant_within(terms: FloatArray, groups: npt.NDArray[np.intp]) -> int:
+    """Count the terms, shape (n, p), that do not vary within any subject."""
+    table = pd.DataFrame(terms).groupby(groups)
+    spread = (table.max() - table.min()).max().to_numpy()
+    return int((spread <= ROUNDING * np.abs(terms).max(axis=0)).sum())

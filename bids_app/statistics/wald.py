@@ -1,4 +1,4 @@
-"""Wald statistics of coefficients."""
+"""Intervals and tests of coefficients from their standard errors."""
 
 from __future__ import annotations
 
@@ -40,6 +40,39 @@ def wald_table(
             "ci_high": beta + half,
             "z": z,
             "p": 2 * stats.norm.sf(np.abs(z)),
+        },
+        index=list(names),
+    )
+
+
+def student_table(
+    beta: FloatArray, se: FloatArray, df: FloatArray, names: Iterable[str], confidence: float
+) -> pd.DataFrame:
+    """Tabulate coefficients with intervals and tests by t distributions.
+
+    Parameters
+    ----------
+    beta, se, df : float64 array, shape (p,)
+        Estimates, their standard errors and degrees of freedom.
+    names, confidence
+        As for `wald_table`.
+
+    Returns
+    -------
+    DataFrame
+        One row per term: ``beta``, ``se``, ``ci_low``, ``ci_high``, ``t``, ``df``, ``p``.
+    """
+    half = stats.t.ppf((1 + confidence) / 2, df) * se
+    t = beta / se
+    return pd.DataFrame(
+        {
+            "beta": beta,
+            "se": se,
+            "ci_low": beta - half,
+            "ci_high": beta + half,
+            "t": t,
+            "df": df,
+            "p": 2 * stats.t.sf(np.abs(t), df),
         },
         index=list(names),
     )

@@ -21,6 +21,13 @@ def expected() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def expected_tests() -> dict[str, Any]:
+    """Results of ``reference/make_tests.R``."""
+    results: dict[str, Any] = json.loads((FOLDER / "tests.json").read_text())
+    return results
+
+
+@pytest.fixture(scope="session")
 def inputs() -> Callable[[str], pd.DataFrame]:
     """Reader of the input tables of ``reference/make_reference.R``, by name."""
     return lambda name: pd.read_csv(FOLDER / f"{name}.csv")

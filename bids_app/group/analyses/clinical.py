@@ -31,7 +31,15 @@ _KIND = {
     "cross-sectional": "outcome ~ volume at the first session (mL)",
     "longitudinal": "change of outcome ~ change of volume (mL), first session to follow-up",
     "ordinal": "proportional odds of better, stable, worse ~ change of volume (mL)",
-    "mixed": "outcome ~ volume at every session (mL), random intercept per participant",
+    "mixed": "outcome ~ volume at every session (mL) as deviation from the participant's mean and "
+    "as that mean, random intercept per participant",
+}
+_LINEAR = "t, residual degrees of freedom (also HC3)"
+_DISTRIBUTION = {
+    "cross-sectional": _LINEAR,
+    "longitudinal": _LINEAR,
+    "ordinal": "normal (Wald)",
+    "mixed": "t, degrees of freedom by Satterthwaite's approximation",
 }
 
 
@@ -107,18 +115,26 @@ def fit_set(
         fits = fit_all(prepared.data, prepared.models, confidence)
         table = tabulate_fits(fits, models.family)
     table = table.rename(columns={"predictor": "segmentation"})
-    covariates = (*models.numeric, *models.categorical)
-    omitted = [
-        ", ".join(name for name in covariates if name not in (*model.numeric, *model.categorical))
-        for model in prepared.models
-    ]
-    table.insert(list(table.columns).index("reason"), "omitted", omitted)
+    omitted = _omitted(prepared, models)
+    keys = zip(table["outcome"], table["segmentation"], strict=True)
+    table.insert(list(table.columns).index("reason"), "omitted", [omitted[key] for key in keys])
     if "transform" in table:
         percent = 100 * np.expm1(table["beta"].to_numpy(dtype=np.float64))
         logarithmic = (table["transform"] == "log").to_numpy()
         place = list(table.columns).index("p")
         table.insert(place, "percent_per_ml", np.where(logarithmic, percent, np.nan))
     return table, [fit for _, fit in fits if not isinstance(fit, str)]
+
+
+def _omitted(prepared: PreparedSet, models: ModelSet) -> dict[tuple[str, str], str]:
+    """Return the declared covariates that each model lacks, by outcome and segmentation."""
+    covariates = (*models.numeric, *models.categorical)
+    return {
+        (model.outcome, model.predictor): ", ".join(
+            name for name in covariates if name not in (*model.numeric, *model.categorical)
+        )
+        for model in prepared.models
+    }
 
 
 def _differences(study: Study, fits_of: Mapping[str, Sequence[LinearFit]]) -> ResultTable | None:
@@ -180,6 +196,11 @@ def _caption(models: ModelSet, prepared: PreparedSet) -> str:
     if models.winsorise:
         low, high = (f"{100 * level:g}" for level in models.winsorise)
         parts.append(f"Volume changes winsorised at their {low} and {high} % quantiles (type 7).")
+    if models.type == "mixed":
+        parts.append(
+            "Within: a session 1 mL above the mean of its participant; between: participants whose "
+            "means differ by 1 mL."
+        )
     parts.append(
         "Beta: change of the outcome per mL; adjusted p: Benjamini-Hochberg, family: "
         f"{models.family}. Stars: adjusted p < 0.05, 0.01, 0.001."
@@ -202,9 +223,7 @@ def _settings(models: ModelSet, prepared: PreparedSet, study: Study) -> dict[str
         "StandardisedOver": "complete cases of each model, SD with n - 1",
         "Logarithm": "natural",
         "Adjustment": f"Benjamini-Hochberg, family: {models.family}",
-        "Distribution": "t, residual degrees of freedom (also HC3)"
-        if models.type in ("cross-sectional", "longitudinal")
-        else "normal (Wald)",
+        "Distribution": _DISTRIBUTION[models.type],
     }
 
 
@@ -232,9 +251,10 @@ def _findings(models: ModelSet, table: pd.DataFrame, confidence: float) -> str:
     fitted = table[table["p_adj"].notna()]
     significant = int((fitted["p_adj"] < 0.05).sum())
     best = fitted.sort_values("p").iloc[0]
+    part = f" {best['term']} participants" if "term" in table else ""
     return (
-        f"{models.name}: {significant} of {len(fitted)} models had an adjusted p below 0.05; the "
-        f"smallest was that of {best['outcome']} and {best['segmentation']} "
+        f"{models.name}: {significant} of {len(fitted)} coefficients had an adjusted p below 0.05; "
+        f"the smallest was that of {best['outcome']} and {best['segmentation']}{part} "
         f"(beta = {best['beta']:.3g} per mL, {100 * confidence:g}% CI [{best['ci_low']:.3g}, "
         f"{best['ci_high']:.3g}], adjusted p = {best['p_adj']:.3g}, n = {int(best['n'])})."
     )
@@ -250,11 +270,13 @@ def _figures(
     sizes = table.groupby("outcome", sort=False)["n"].max()
     logs = set(table.loc[table["transform"] == "log", "outcome"]) if "transform" in table else ()
     fitted = table[table["beta"].notna()]
+    terms = fitted["term"] if "term" in fitted else [""] * len(fitted)
     estimates = pd.DataFrame(
         {
             "panel": [
-                f"{'log ' if outcome in logs else ''}{outcome}\nn = {sizes[outcome]:.0f}"
-                for outcome in fitted["outcome"]
+                f"{'log ' if outcome in logs else ''}{outcome} {term}".rstrip()
+                + f"\nn = {sizes[outcome]:.0f}"
+                for outcome, term in zip(fitted["outcome"], terms, strict=True)
             ],
             "method": fitted["segmentation"],
             "estimate": fitted["beta"],

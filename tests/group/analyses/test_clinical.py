@@ -108,7 +108,13 @@ def test_mixed_models_need_two_sessions(declare: Declare) -> None:
     ]
     assert reasons.str.contains("no subject has 2 complete sessions").all()
     table = table_of(clinical.analyse(declare(model("mixed", numeric='["age", "interval"]'))))
-    assert table.loc[table["outcome"] == "sdmt", "beta"].gt(0).all()
+    assert table["term"].value_counts().to_dict() == {
+        "within": len(table) // 2,
+        "between": len(table) // 2,
+    }
+    between = table[(table["outcome"] == "sdmt") & (table["term"] == "between")]
+    assert between["beta"].gt(0).all()
+    assert table["df"].between(1, table["n"]).all()
 
 
 def test_methods_can_be_excluded(declare: Declare) -> None:
