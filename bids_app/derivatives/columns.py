@@ -349,7 +349,9 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "n_better": Column("Improved", "Participants whose outcome improved"),
         "n_stable": Column("Stable", "Participants whose outcome was stable"),
         "n_worse": Column("Worsened", "Participants whose outcome worsened"),
-        "odds_ratio": Column("Odds ratio", "Odds ratio of a worse category per mL"),
+        "odds_ratio": Column(
+            "Odds ratio", "Odds ratio of a worse category per mL, or of being worse per 1 % of loss"
+        ),
         "threshold_better_stable": Column(
             "Cut point better/stable", "Cut point between better and stable, logit"
         ),
@@ -360,7 +362,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "subject_sd": Column("Between-subject SD", "Standard deviation between participants"),
         "by": Column(
             "Groups",
-            "Column that defines the groups; progression: direction of the change of the outcome",
+            "Column that defines the groups, or outcome whose change does",
         ),
         "group": Column("Group", "Level of the column that defines the groups"),
         # Measurement error

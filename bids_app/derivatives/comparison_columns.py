@@ -1,4 +1,4 @@
-"""The columns of tables that compare methods with one another and with their covariates."""
+"""The columns of tables that compare methods with one another, and groups of participants."""
 
 from __future__ import annotations
 
@@ -27,5 +27,29 @@ COLUMNS_OF_COMPARISON: Mapping[str, Column] = MappingProxyType(
         "r2_increment": Column(
             "R² beyond the covariates", "R² minus that of the covariates alone: what volume adds"
         ),
+        "term": Column("Term", "Term of the model that is tested, given all others"),
+        "partial_eta_squared": Column(
+            "Partial η²", "Share of variance explained by the term given all others"
+        ),
+        "score_first": Column("First score", "Outcome at the first session"),
+        "score_followup": Column("Score at follow-up", "Outcome at the follow-up"),
+        "required": Column("Required change", "Smallest change of the outcome that counts"),
+        "progression": Column("Class", "better, stable or worse by the rule of the outcome"),
+        "confirmation": Column(
+            "Confirmation",
+            "Whether the first visit after the follow-up confirms a change; if not, the class is "
+            "stable",
+        ),
+        "n_confirmed": Column("Confirmed", "Participants whose change a later visit confirmed"),
+        "n_not_confirmed": Column(
+            "Not confirmed", "Participants whose change a later visit did not confirm"
+        ),
+        "n_no_later_visit": Column(
+            "No later visit", "Participants whose change no later visit could confirm"
+        ),
+        "events": Column("Worse", "Participants who are worse"),
+        "chi2": Column("χ²", "Likelihood-ratio statistic against the model without terms"),
+        "p_model": Column("p of the model", "p-value of chi2"),
+        "nagelkerke_r2": Column("Nagelkerke's R²", "Share of variance explained (Nagelkerke)"),
     }
 )

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.statistics.normative import Rule
+from bids_app.statistics.progression import Direction, Step
 
 Schema = TypeVar("Schema")
 
@@ -118,17 +119,30 @@ class Stratification:
     folds: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Groups:
-    """Columns whose levels are compared in percentage change, and the covariates.
-
-    ``progression`` among the columns is the direction of change of the outcome.
-    """
+    """Columns whose levels are compared in percentage change, and the covariates."""
 
     by: tuple[str, ...]
-    outcome: str
-    better_below: float
-    worse_above: float
+    covariates: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ProgressionRule:
+    """An outcome whose worsening is progression; the shipped analysis file explains the keys."""
+
+    column: str
+    steps: tuple[Step, ...] = ()
+    percent: float | None = None
+    worse: Direction = "higher"
+
+
+@dataclass(frozen=True)
+class Progression:
+    """Rules of progression, time to its confirmation (years), and covariates of the models."""
+
+    outcomes: tuple[ProgressionRule, ...]
+    confirmation_years: float
     covariates: tuple[str, ...]
     regression: tuple[str, ...]
 
@@ -170,7 +184,7 @@ class AnalysisPlan:
     columns : mapping of str to tuple of str
         Common name of a column to its names in datasets.
     sessions, characteristics, overlap, containment, agreement, change, sample_size, groups, \
-    stratification, normative
+    progression, stratification, normative
         One object per table of the file.
     model : tuple of ModelSet
     """
@@ -194,6 +208,7 @@ class AnalysisPlan:
     change: Change
     sample_size: SampleSize
     groups: Groups
+    progression: Progression
     stratification: Stratification
     normative: Normative
     model: tuple[ModelSet, ...]
@@ -266,8 +281,8 @@ def _check(plan: AnalysisPlan, file: str) -> None:
             f"{file}: 'sessions.followup_years' is {plan.sessions.followup_years}, outside "
             f"'sessions.followup_range' ([{low}, {high}]). Set limits around it."
         )
-    if plan.groups.better_below > plan.groups.worse_above:
-        raise BadDataError(f"{file}: 'groups.better_below' exceeds 'groups.worse_above'.")
+    for rule in plan.progression.outcomes:
+        _check_rule(rule, f"{file}: 'progression.outcomes', {rule.column}")
     for name, sd in plan.normative.scanner_sd.items():
         if not sd >= 0:
             raise BadDataError(
@@ -279,6 +294,18 @@ def _check(plan: AnalysisPlan, file: str) -> None:
         if names.count(models.name) > 1:
             raise BadDataError(f"{where} shares its name with another. Names are unique.")
         _check_models(models, where)
+
+
+def _check_rule(rule: ProgressionRule, where: str) -> None:
+    """Raise an error for a rule of progression that is none."""
+    if bool(rule.steps) == (rule.percent is not None):
+        raise BadDataError(f"{where}: expected either 'steps' or 'percent'.")
+    limits = [step.up_to for step in rule.steps]
+    if limits != sorted(set(limits)):
+        raise BadDataError(f"{where}: 'up_to' of the steps is {limits}. Expected ascending limits.")
+    changes = [step.by for step in rule.steps] or [rule.percent or 0.0]
+    if not min(changes) > 0:
+        raise BadDataError(f"{where}: changes that count must be above 0.")
 
 
 def _check_models(models: ModelSet, where: str) -> None:

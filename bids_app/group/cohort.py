@@ -43,7 +43,7 @@ _DURATIONS = ("age", "disease_duration")
 DERIVED = (
     *("segmentation", "visit", "interval", "baseline_ml", "followup_ml", "change_ml", "percent"),
     *("annual_change_ml", "annual_percent", "change_low", "change_high", "verdict", "counted"),
-    *("reason", "progression", "worse", "scanner_change"),
+    *("reason", "progression", "confirmation", "worse", "scanner_change"),
     *("total_calibrated_ml", "total_calibrated_low_ml", "total_calibrated_high_ml"),
 )
 

@@ -29,6 +29,7 @@ _MODULES = (
     "reliability",
     "ranking",
     "groups",
+    "progression",
     "stratification",
     "normative",
 )

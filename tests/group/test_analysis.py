@@ -23,7 +23,7 @@ from tests.group.conftest import Declare
         (
             "groups",
             lambda t: t.drop(columns=["diagnosis", "edss"]),
-            "no table has one of the columns ['diagnosis', 'progression']",
+            "no table has one of the columns ['diagnosis']",
         ),
         ("stratification", lambda t: t.drop(columns="edss"), "no table has a column 'edss'"),
         ("reliability", lambda table: table, "no session has repeat scans"),

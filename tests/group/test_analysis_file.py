@@ -72,6 +72,18 @@ def test_omitted_keys_keep_their_values(tmp_path: Path) -> None:
             "is 5.0, outside 'sessions.followup_range' ([0.5, 2.0])",
         ),
         ("[overlap]\nmeasures = ['jaccard']", "entry 1 is 'jaccard'. Expected one of ['dice'"),
+        ("[progression]\noutcomes = [{ column = 'edss' }]", "expected either 'steps' or 'percent'"),
+        (
+            "[progression]\noutcomes = [{ column = 'edss', percent = 20, steps = [{ up_to = 1, "
+            "by = 1 }] }]",
+            "'progression.outcomes', edss: expected either 'steps' or 'percent'",
+        ),
+        (
+            "[progression]\noutcomes = [{ column = 'edss', steps = [{ up_to = 5, by = 1 }, "
+            "{ up_to = 0, by = 1.5 }] }]",
+            "is [5.0, 0.0]. Expected ascending limits",
+        ),
+        ("[progression]\noutcomes = [{ column = 'edss', percent = 0 }]", "must be above 0"),
         ("[columns]\nage = 'age'", "key 'columns'.age is 'age'. Expected a list"),
         ("[[model]]\nname = 'a'", "key 'model', entry 1: the key 'type' is missing"),
         (f"{MODEL}transform = 'log'", "key 'model', entry 1: there is no key 'transform'"),

@@ -192,7 +192,19 @@ def analyse(study: Study, results: Mapping[str, Result]) -> Result:
 
 
 def _associations(study: Study) -> Iterator[Criterion]:
-    """Yield a criterion for each outcome of the first set of linear models of either type."""
+    """Yield a criterion for each outcome of progression and of the main linear models."""
+    for rule in study.plan.progression.outcomes:
+        yield Criterion(
+            purpose=f"Loss with progression of {rule.column}",
+            label="partial η² of the classes",
+            analysis="progression",
+            table="progression_groups",
+            column="partial_eta_squared",
+            best="highest",
+            rows=MappingProxyType({"by": rule.column}),
+            supported=_significant,
+            unsupported=_NO_ASSOCIATION,
+        )
     for kind in ("cross-sectional", "longitudinal"):
         sets = [models for models in study.plan.model if models.type == kind and models.main]
         models = next(iter(sets), None)
