@@ -22,7 +22,7 @@ from bids_app.dataset.layout import (
 from bids_app.dataset.metadata import INGREDIENT, Sidecars
 from bids_app.dataset.names import LABEL, entities_of, of_result, ordered, parse_name
 from bids_app.dataset.notes import Note, NoteKind
-from bids_app.dataset.skipped import skipped_sentence
+from bids_app.dataset.skipped import shortened, skipped_sentence
 from bids_app.dataset.weighting import weighted
 from bids_app.errors import (
     Cause,
@@ -133,8 +133,11 @@ class Session:
 
     @property
     def name(self) -> str:
-        """``sub-01_ses-01``, or ``sub-01``."""
-        return f"sub-{self.subject}" + (f"_ses-{self.session}" if self.session else "")
+        """``sub-01_ses-01`` or ``sub-01``; ``sub-01_visits`` for visits, one without session."""
+        if self.session:
+            return f"sub-{self.subject}_ses-{self.session}"
+        visits = {scan.session for scan in self.anchors}
+        return f"sub-{self.subject}" + ("_visits" if {None} < visits else "")
 
     @property
     def folder(self) -> Path:
@@ -192,7 +195,7 @@ def index_sessions(
     if not sessions:
         raise NothingSelectedError(
             f"None of the requested session labels ({', '.join(selection.session_labels or ())}) "
-            f"is in {_shortened(selected)}."
+            f"is in {shortened(selected)}."
         )
     return sorted(sessions, key=lambda session: (session.subject, session.session or ""))
 
@@ -211,7 +214,7 @@ def _select_subjects(
     absent = [label for label in included if label not in present]
     if not selected:
         text = f"None of the requested labels ({', '.join(requested)}) is in {account.root}, "
-        text += f"which has {_shortened(present)}."
+        text += f"which has {shortened(present)}."
         raise NothingSelectedError(" ".join([text, *(_absent(account, x).text for x in absent)]))
     return selected, absent
 
@@ -442,9 +445,3 @@ def _no_anchor(
     present_suffixes = (parse_name(image.name).suffix for image in present)
     text = skipped_sentence(session.folder.as_posix(), present_suffixes, filters)
     return Problem(Cause.NO_ANCHOR, text)
-
-
-def _shortened(labels: list[str]) -> str:
-    """Enumerate the first few subjects, and count the remaining ones."""
-    shown = ", ".join(f"sub-{label}" for label in labels[:5])
-    return shown if len(labels) <= 5 else f"{shown} and {len(labels) - 5} more"

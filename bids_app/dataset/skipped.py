@@ -66,3 +66,9 @@ def skipped_sentence(
         verb = "shows" if len(those) == 1 else "show"
         text += f" {', '.join(those)} {verb} {quantity} alone."
     return text
+
+
+def shortened(labels: list[str]) -> str:
+    """Enumerate the first few subjects, and count the remaining ones."""
+    shown = ", ".join(f"sub-{label}" for label in labels[:5])
+    return shown if len(labels) <= 5 else f"{shown} and {len(labels) - 5} more"

@@ -59,7 +59,7 @@ def page_of(report: CohortResults, dataset: str, svgs: Mapping[str, str]) -> Coh
 
 def session_status(record: Outcome) -> SessionStatus:
     """Summarise how a session ended, with its page if it has one."""
-    subject, _, session = record.name.removeprefix("sub-").partition("_ses-")
+    subject, session = (record.entities.get(key, "") for key in ("sub", "ses"))
     done = record.status in ("done", "unchanged")
     # A participant's record has no session, unless the dataset has none.
     pages = (f"{record.name}.html", str(names.visits_page(subject)))

@@ -145,7 +145,7 @@ def exclusions(records: Sequence[Outcome]) -> dict[str, Reason]:
     for record in sorted(records, key=lambda record: precedence.index(record.status)):
         measured = record.status in ("done", "unchanged")
         default = Exclusion.RESULTS_MISSING if measured else Exclusion.NOT_MEASURED
-        reasons.setdefault(record.name.partition("_ses-")[0], record.cause or default)
+        reasons.setdefault(f"sub-{record.entities.get('sub')}", record.cause or default)
     return reasons
 
 

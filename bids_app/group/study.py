@@ -248,8 +248,10 @@ class Study:
     def _judge(self, changes: pd.DataFrame) -> pd.DataFrame:
         """Take the changes and verdicts of ``--longitudinal``, where there are any."""
         ids = ["participant_id", "session_id"]
-        first = self.baseline[ids].rename(columns={"session_id": "from_session"})
-        later = self.followup[ids].rename(columns={"session_id": "to_session"})
+        # As it is written there where an image is in no session.
+        first, later = (rows[ids].fillna("n/a") for rows in (self.baseline, self.followup))
+        first = first.rename(columns={"session_id": "from_session"})
+        later = later.rename(columns={"session_id": "to_session"})
         pairs = first.merge(later, on="participant_id")
         measured = between(self.thalamus_changes[0], pairs)
         names = self.scans[["segmentation", "method", "contrast"]].drop_duplicates("segmentation")

@@ -9,6 +9,7 @@ from typing import Literal
 
 from bids_app.dataset.checksums import Content
 from bids_app.dataset.inputs import Offer
+from bids_app.dataset.names import parse_name
 from bids_app.errors import Cause, ExitCode
 from bids_app.run.stamps import Stamp
 
@@ -97,6 +98,11 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     stages: tuple[StageCost, ...] = ()
     inputs: tuple[Offer, ...] = ()
+
+    @property
+    def entities(self) -> Mapping[str, str]:
+        """Labels of participant and, unless it is ``sub-01``, session, by ``sub`` and ``ses``."""
+        return parse_name(self.name).entities
 
 
 def exit_code_of(outcomes: list[Outcome]) -> ExitCode:

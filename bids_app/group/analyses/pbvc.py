@@ -265,7 +265,7 @@ def _built_in(study: Study) -> pd.DataFrame:
     pairs = study.baseline[ids].merge(study.followup[ids], on="participant_id")
     rows = [
         (subject, change.percent, change.verdict, entries(change.reasons)["reason"])
-        for subject, first, later in pairs.astype("str").to_numpy().tolist()
+        for subject, first, later in pairs.fillna("n/a").astype("str").to_numpy().tolist()
         if (change := changes.get((subject, first, later)))
     ]
     table = pd.DataFrame(rows, columns=["participant_id", "pbvc", "verdict", "reason"])
