@@ -224,8 +224,8 @@ def _damaged(path: Path, kind: str, random: Random) -> bytes:
     if kind == "empty" or not data:
         return b""
     if kind == "other":  # that of another file of the same kind
-        beside = [each for each in sorted(path.parent.glob(f"*{path.suffix}")) if each.is_file()]
-        data = random.choice(beside).read_bytes()
+        same_kind = [each for each in sorted(path.parent.glob(f"*{path.suffix}")) if each.is_file()]
+        data = random.choice(same_kind).read_bytes()
     elif kind == "garbage":
         data = random.randbytes(len(data))
     elif kind == "bits":
