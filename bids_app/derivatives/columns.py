@@ -12,11 +12,13 @@ from types import MappingProxyType
 from bids_app.derivatives.change_columns import COLUMNS_OF_CHANGE
 from bids_app.derivatives.column import Column
 from bids_app.derivatives.comparison_columns import COLUMNS_OF_COMPARISON
+from bids_app.derivatives.scanner_columns import COLUMNS_OF_SCANNERS, SCANNER_COLUMNS
 from bids_app.segmentation.volumes import ThalamusVolumes
 
 # Of the volumes of a session, in this order.
 VOLUME_COLUMNS = (
     *("participant_id", "session_id", "scan", "method", "contrast", "contrast_agent"),
+    *SCANNER_COLUMNS,
     *(field.name for field in fields(ThalamusVolumes)),
     *("confidence", "qc", "qc_reason"),
 )
@@ -107,6 +109,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "qc_reason": Column("Reason for review", "Why the segmentation should be reviewed"),
         **COLUMNS_OF_CHANGE,
         **COLUMNS_OF_COMPARISON,
+        **COLUMNS_OF_SCANNERS,
         # Comparison with a reference
         "dice": Column("Dice", "Dice coefficient with the reference"),
         "precision": Column("Precision", "Share of the method's voxels that lie in the reference"),
@@ -387,7 +390,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
             "Outliers", "Healthy participants excluded from the normative model as outliers"
         ),
         "scanner_sd": Column(
-            "Scanner SD", "Standard deviation between scanners, from the analysis file", "mL"
+            "Scanner SD", "Standard deviation between scanners, estimated or declared", "mL"
         ),
         "assessed": Column("Assessed", "Participants compared with the normative model"),
         "n_reduced": Column("Reduced", "Participants whose volume is reduced"),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from bids_app.dataset.index import Scan
+from bids_app.dataset.scanner import Scanner
 from bids_app.dataset.staging import Staging
 from bids_app.derivatives import names
 from bids_app.derivatives.columns import VOLUME_COLUMNS
@@ -97,11 +98,12 @@ def write_within_subject_volumes(
     staging : Staging
     measurements : iterable of (Scan, Measurement, str or None)
         Anchors, what was measured at them, and with which contrast agents. For the group stage
-        their methods are further ones, ``<method>Longitudinal``.
+        their methods are further ones, ``<method>Longitudinal``, and their scanners those of the
+        scan in its own table.
     """
     rows: dict[PurePosixPath, list[dict[str, object]]] = {}
     for scan, measured, agent in measurements:
         path = names.within_subject_volumes_table(names.session_of(scan))
-        rows.setdefault(path, []).append(volumes_row(scan, measured, agent))
+        rows.setdefault(path, []).append(volumes_row(scan, measured, agent, Scanner()))
     for path, rows_of_session in rows.items():
         write_table(staging, path, rows_of_session, VOLUME_COLUMNS)

@@ -10,11 +10,13 @@ from bids_app import __version__
 from bids_app.alignment.between_contrasts import Alignment
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.metadata import INGREDIENT
+from bids_app.dataset.scanner import Scanner
 from bids_app.dataset.staging import Staging
 from bids_app.derivatives import names
 from bids_app.derivatives.columns import VOLUME_COLUMNS
 from bids_app.derivatives.data_dictionary import describe_columns
 from bids_app.derivatives.results import AlignedContrast, MeasuredScan, Measurement, QuantitativeMap
+from bids_app.derivatives.scanner_columns import SCANNER_COLUMNS
 from bids_app.derivatives.steps import FIELD, Step
 from bids_app.images.geometry import AffineArray
 from bids_app.images.volume import Volume
@@ -194,15 +196,18 @@ def write_maps(staging: Staging, maps: Iterable[QuantitativeMap]) -> None:
 def write_volumes(staging: Staging, session: Session, scans: list[MeasuredScan]) -> None:
     """Write the volumes of a session, one row per scan, method and contrast."""
     rows = [
-        volumes_row(measured.scan, item, measured.contrast_agent(item.contrast))
+        volumes_row(measured.scan, item, measured.contrast_agent(item.contrast), measured.scanner)
         for measured in scans
         for item in measured.measurements
     ]
     write_table(staging, names.volumes_table(session), rows, VOLUME_COLUMNS)
 
 
-def volumes_row(scan: Scan, measured: Measurement, contrast_agent: str | None) -> dict[str, object]:
+def volumes_row(
+    scan: Scan, measured: Measurement, contrast_agent: str | None, scanner: Scanner
+) -> dict[str, object]:
     """Describe a measurement in a table of volumes, by the columns of ``VOLUME_COLUMNS``."""
+    described = (scanner.device, scanner.site, scanner.field_strength, scanner.software)
     session = names.session_of(scan)
     return {
         "participant_id": f"sub-{session.subject}",
@@ -211,6 +216,7 @@ def volumes_row(scan: Scan, measured: Measurement, contrast_agent: str | None) -
         "method": measured.method,
         "contrast": measured.contrast,
         "contrast_agent": contrast_agent or "n/a",
+        **{name: value or "n/a" for name, value in zip(SCANNER_COLUMNS, described, strict=True)},
         **asdict(measured.volumes),
         "confidence": measured.quality.confidence,
         "qc": measured.quality.verdict,

@@ -14,6 +14,7 @@ from bids_app.dataset.tables import read_rows
 from bids_app.derivatives import names
 from bids_app.derivatives.columns import VOLUME_COLUMNS
 from bids_app.derivatives.results import AlignedContrast, MeasuredScan, Measurement
+from bids_app.derivatives.scanner_columns import SCANNER_COLUMNS
 from bids_app.derivatives.steps import Step, recorded_steps
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.images.volume import Volume
@@ -52,7 +53,8 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
     table = read_rows(path)
     if not table or "scan" not in table[0]:
         raise BadDataError(f"{path} is no table of volumes of scans. Measure its session again.")
-    needed = [name for name in VOLUME_COLUMNS if name != "contrast_agent"]
+    unused = ("contrast_agent", *SCANNER_COLUMNS)
+    needed = [name for name in VOLUME_COLUMNS if name not in unused]
     absent = [name for name in needed if name not in table[0]]
     if absent:
         raise MissingInputError(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bids_app.contrasts import split_name
 from bids_app.dataset.index import Scan
+from bids_app.dataset.scanner import Scanner
 from bids_app.derivatives.steps import Step
 from bids_app.images.geometry import AffineArray
 from bids_app.images.volume import Volume
@@ -101,6 +102,8 @@ class MeasuredScan:
     aligned : tuple of AlignedContrast
     reasons : tuple of str
         Why all that is measured in the image should be reviewed; empty when read back.
+    scanner : Scanner
+        By the JSON files of the scan; unknown when read back.
     """
 
     scan: Scan
@@ -109,6 +112,7 @@ class MeasuredScan:
     measurements: tuple[Measurement, ...]
     aligned: tuple[AlignedContrast, ...] = ()
     reasons: tuple[str, ...] = ()
+    scanner: Scanner = field(default_factory=Scanner)
 
     def slice_thickness(self, contrasts: Iterable[str]) -> float:
         """Return the largest voxel side (mm) with which any of these contrasts was acquired."""

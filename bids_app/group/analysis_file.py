@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType, UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.statistics.normative import Rule
@@ -102,6 +102,13 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Scanners:
+    """Time since the first session, in years, within which sessions are repeat scans."""
+
+    within_years: float
+
+
+@dataclass(frozen=True)
 class SampleSize:
     """Slowing of atrophy (fraction), power and two-sided level of the trial."""
 
@@ -154,7 +161,7 @@ class Normative:
     column: str
     controls: tuple[str, ...]
     rule: Rule
-    scanner_sd: Mapping[str, float]
+    scanner_sd: Literal["auto"] | Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,8 +190,10 @@ class AnalysisPlan:
         Number of bootstrap samples, and the seed of the random generator.
     columns : mapping of str to tuple of str
         Common name of a column to its names in datasets.
-    sessions, characteristics, overlap, containment, agreement, change, sample_size, groups, \
-    progression, stratification, normative
+    for rule in plan.progression.outcomes:
+        _check_rule(rule, f"{file}: 'progression.outcomes', {rule.column}")
+    declared = plan.normative.scanner_sd
+    for name, sd in () if isinstance(declared, str) else declared.items():
         One object per table of the file.
     model : tuple of ModelSet
     """
@@ -206,6 +215,7 @@ class AnalysisPlan:
     containment: Containment
     agreement: Agreement
     change: Change
+    scanners: Scanners
     sample_size: SampleSize
     groups: Groups
     progression: Progression
@@ -283,7 +293,8 @@ def _check(plan: AnalysisPlan, file: str) -> None:
         )
     for rule in plan.progression.outcomes:
         _check_rule(rule, f"{file}: 'progression.outcomes', {rule.column}")
-    for name, sd in plan.normative.scanner_sd.items():
+    declared = plan.normative.scanner_sd
+    for name, sd in () if isinstance(declared, str) else declared.items():
         if not sd >= 0:
             raise BadDataError(
                 f"{file}: 'normative.scanner_sd.{name}' is {sd}. Expected mL, not negative."
@@ -359,8 +370,8 @@ def _read(schema: type[Schema], table: object, where: str) -> Schema:
 def _value(kind: Any, value: object, where: str) -> Any:  # noqa: ANN401 (any type of the schema)
     """Check a value against a type hint and return it as that type."""
     origin, arguments = get_origin(kind), get_args(kind)
-    if origin is UnionType:
-        return _value(arguments[0], value, where)
+    if origin in (UnionType, Union):
+        return _value(_alternative(arguments, value, where), value, where)
     if origin is Literal:
         if isinstance(value, bool) or value not in arguments:
             raise _wrong(where, f"one of {list(arguments)}", value)
@@ -381,6 +392,17 @@ def _value(kind: Any, value: object, where: str) -> Any:  # noqa: ANN401 (any ty
     if isinstance(value, int) and abs(value) > _LARGEST:
         raise BadDataError(f"{where} is beyond ±{_LARGEST}. Expected {expected}.")
     return kind(value)
+
+
+def _alternative(kinds: tuple[Any, ...], value: object, where: str) -> Any:  # noqa: ANN401
+    """Choose among the kinds of a key: a table and a text, or one kind and None."""
+    tables = [kind for kind in kinds if get_origin(kind) is Mapping]
+    if not tables:
+        return kinds[0]
+    texts = [text for kind in kinds if get_origin(kind) is Literal for text in get_args(kind)]
+    if not isinstance(value, dict) and value not in texts:
+        raise _wrong(where, f"a table or one of {texts}", value)
+    return tables[0] if isinstance(value, dict) else kinds[0]
 
 
 def _list(arguments: tuple[Any, ...], value: object, where: str) -> tuple[Any, ...]:

@@ -17,8 +17,9 @@ from bids_app.dataset.names import parse_name
 from bids_app.dataset.notes import Note
 from bids_app.dataset.tables import Column, Remarks, read_rows
 from bids_app.dataset.units import split_name
-from bids_app.derivatives.columns import VOLUME_COLUMNS
+from bids_app.derivatives.columns import COLUMNS, VOLUME_COLUMNS
 from bids_app.derivatives.names import volumes_tables
+from bids_app.derivatives.scanner_columns import SCANNER_COLUMNS
 from bids_app.errors import BadDataError, MissingInputError, NothingSelectedError
 from bids_app.group.clinical import (
     IDENTITY,
@@ -38,6 +39,9 @@ _IMAGE = [*SESSION, "contrast"]
 _ML = [name for name in VOLUME_COLUMNS if name.endswith("_ml")]
 # Both thalami of the largest brain have well below 40 mL, and no skull holds 10 litres.
 _MOST_THALAMUS_ML, _MOST_HEAD_ML = 100.0, 10_000.0
+_SCANNER_TEXTS = ("scanner_device", "scanner_site", "scanner_software")
+# Clinical columns that the JSON files of the scans replace where the dataset has none.
+_BY_SIDECAR = {"scanner": "scanner_device", "site": "scanner_site"}
 _DURATIONS = ("age", "disease_duration")
 # Columns that analyses add to those of the clinical tables, which may not have the same names.
 DERIVED = (
@@ -138,6 +142,7 @@ def read_cohort(
     )
     _account_for_rows(tables, selected, members.subjects, remarks)
     table, columns = _join(selected, tables, aliases, remarks)
+    table = _with_scanners(table, columns)
     for name in _DURATIONS:
         if name in columns:
             table[name], columns[name] = in_years(table[name], columns[name])
@@ -223,8 +228,11 @@ def _checked(row: Mapping[str, str], path: Path) -> dict[str, object]:
     values["confidence"] = pd.to_numeric(row.get("confidence", "n/a"), errors="coerce")
     agent = parse_name(row["scan"]).entities.get("ce", "n/a")
     texts = {"contrast_agent": agent, "qc": "n/a", "qc_reason": "n/a"} | dict(row)
-    for name in ("contrast_agent", "qc", "qc_reason"):
-        values[name] = None if texts[name] == "n/a" else texts[name]
+    for name in ("contrast_agent", "qc", "qc_reason", *_SCANNER_TEXTS):
+        text = texts.get(name, "n/a")
+        values[name] = None if text == "n/a" else text
+    strength = row.get("scanner_field_strength", "n/a")
+    values["scanner_field_strength"] = pd.to_numeric(strength, errors="coerce")
     return values
 
 
@@ -335,6 +343,18 @@ def _join(
         if matches and common not in columns:
             joined[common], columns[common] = joined[matches[0]], columns[matches[0]]
     return joined, columns
+
+
+def _with_scanners(table: pd.DataFrame, columns: dict[str, Column]) -> pd.DataFrame:
+    """Give all rows of a scan its scanner, and use it where no clinical table names one."""
+    by_scan = table.groupby("scan", sort=False)[list(SCANNER_COLUMNS)].transform("first")
+    table = table.assign(**{name: by_scan[name] for name in SCANNER_COLUMNS})
+    for common, name in _BY_SIDECAR.items():
+        if common not in columns and table[name].notna().any():
+            text = COLUMNS[name].description
+            columns[common] = Column("JSON files of the scans", name, text)
+            table[common] = table[name]
+    return table
 
 
 def _name_text(values: pd.Series, column: Column, remarks: Remarks) -> None:

@@ -27,6 +27,7 @@ _MODULES = (
     "pbvc",
     "sample_size",
     "reliability",
+    "scanners",
     "ranking",
     "groups",
     "progression",

@@ -24,6 +24,7 @@ from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Rule
 from bids_app.participant.context import SessionContext
 from bids_app.participant.map_anchor import read_map_anchor
+from bids_app.participant.stamp import scanner_of
 from bids_app.run.outcome import Stage
 from bids_app.segmentation.fusion import ensembles, fuse
 from bids_app.segmentation.method import Segment
@@ -136,6 +137,7 @@ def segment_anchor(scan: Scan, context: SessionContext) -> SegmentedAnchor:
         brain_mask=brain_mask,
         measurements=measurements,
         reasons=reasons,
+        scanner=scanner_of(scan, context.options.folders),
     )
     return SegmentedAnchor(measured, segmentations)
 

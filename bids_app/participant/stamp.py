@@ -8,10 +8,11 @@ from pathlib import Path
 
 from bids_app import __version__
 from bids_app.dataset.checksums import sha256
-from bids_app.dataset.index import Session
+from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.scanner import Scanner, read_scanner
 from bids_app.dataset.sources import find_sources
 from bids_app.errors import MissingInputError
-from bids_app.options import Options
+from bids_app.options import Folders, Options
 from bids_app.programs.finished import finished_files
 from bids_app.programs.method import parameter_of
 from bids_app.programs.selection import all_programs, restricted_methods, workload_of
@@ -45,9 +46,7 @@ def stamp_of(session: Session, options: Options) -> Stamp:
     if session.baseline is not None and SIENA in all_programs(options):
         baseline = session.baseline.path
         inputs[str(baseline.relative_to(bids_dir))] = _sha256_if_readable(baseline)
-    agents = {scan.path.name: scan.ingredient for scan in scans if scan.ingredient}
-    if agents:
-        parameters["contrast agent"] = " ".join(f"{name}: {agents[name]}" for name in agents)
+    parameters |= _acquired(session, options.folders)
     if restricted_methods(options):
         parameters["envelope"] = options.methods.envelope
     if sources:
@@ -60,6 +59,25 @@ def stamp_of(session: Session, options: Options) -> Stamp:
         parameters=parameters,
         software={"thalbids": __version__, **thalnet.weights_checksums()},
     )
+
+
+def scanner_of(scan: Scan, folders: Folders) -> Scanner:
+    """Read the scanner of an image of the dataset, or of one of its derivatives."""
+    return read_scanner(scan.path, (folders.bids_dir, *folders.derivatives.values()))
+
+
+def _acquired(session: Session, folders: Folders) -> dict[str, str]:
+    """Describe the contrast agents and scanners that the JSON files name, where they do."""
+    scans = (*session.anchors, *session.others)
+    agents = {scan.path.name: scan.ingredient for scan in scans if scan.ingredient}
+    scanners = {scan.path.name: scanner_of(scan, folders) for scan in session.anchors}
+    named = {name: str(scanner) for name, scanner in scanners.items() if scanner.named}
+    texts = {"contrast agent": agents, "scanner": named}
+    return {
+        key: " ".join(f"{name}: {text}" for name, text in values.items())
+        for key, values in texts.items()
+        if values
+    }
 
 
 def without(stamp: Stamp, failed: Collection[str]) -> Stamp:

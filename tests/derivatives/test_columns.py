@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_app.dataset.tables import Column
 from bids_app.derivatives.change_columns import CHANGE_COLUMNS, PBVC_COLUMNS
 from bids_app.derivatives.columns import COLUMNS, VOLUME_COLUMNS
 from bids_app.derivatives.data_dictionary import describe_columns
@@ -27,14 +28,17 @@ from tests.group.simulation import simulate
 
 
 def _rich(table: pd.DataFrame) -> pd.DataFrame:
-    """Add controls, a third session, repeat scans and a flagged volume."""
+    """Add controls, a third session, scanners, repeat scans on two and a flagged volume."""
     number = table["participant_id"].str[-3:].astype(int)
     table = table.assign(diagnosis=np.where(number % 2 == 1, "HC", "RRMS"))
     late = table[table["visit"] == 1].assign(session_id="ses-03", visit=2, interval=2.0)
     repeated = table[table["visit"] == 0].copy()
     repeated["scan"] = repeated["scan"].str.replace("_T1w", "_run-2_T1w")
+    table["scanner"] = late["scanner"] = repeated["scanner"] = "A"
+    away = repeated.assign(session_id="ses-04", visit=3, interval=0.1, scanner="B")
+    away["scan"] = away["scan"].str.replace("ses-01_run-2", "ses-04")
     repeated["total_ml"] += np.random.default_rng(0).normal(0, 0.3, len(repeated))
-    table = pd.concat([table, late, repeated], ignore_index=True)
+    table = pd.concat([table, late, repeated, away], ignore_index=True)
     table.loc[0, ["qc", "qc_reason"]] = "check", "slices of 5.0 mm"
     return table
 
@@ -52,8 +56,9 @@ def _study(folder: Path) -> Study:
     plan = _plan()
     options = options_of(folders.bids, folders.out, "group")
     cohort = read_cohort(options.folders, options.selection, plan.columns, plan.sessions.time)
+    columns = {**cohort.columns, "scanner": Column("participants.tsv", "scanner")}
     return Study(
-        cohort=replace(cohort, table=_rich(cohort.table)),
+        cohort=replace(cohort, table=_rich(cohort.table), columns=columns),
         plan=plan,
         output_dir=folders.out,
         reference_dir=folders.manual,

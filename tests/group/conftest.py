@@ -28,7 +28,7 @@ Declare = Callable[..., Study]
 def described(result: Result) -> bool:
     """Whether every column of every table is in the data dictionary."""
     columns = [name for table in result.tables.values() for name in table.data.columns]
-    clinical = {"diagnosis": Column("participants.tsv", "diagnosis")}
+    clinical = {name: Column("participants.tsv", name) for name in ("diagnosis", "scanner")}
     return all(entry["Description"] for entry in describe_columns(columns, clinical).values())
 
 

@@ -133,3 +133,13 @@ def test_values_that_no_program_can_hold(tmp_path: Path, text: str, words: str) 
     with pytest.raises(BadDataError, match=words) as caught:
         plan(tmp_path, f"{text}\n")
     assert len(str(caught.value)) < 500
+
+
+def test_the_scanner_sd_is_a_table_or_estimated(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("[normative]\nscanner_sd = { thalnet = 1 }")
+    assert read_analysis_file(path).normative.scanner_sd == {"thalnet": 1.0}
+    assert read_analysis_file().normative.scanner_sd == "auto"
+    path.write_text("[normative]\nscanner_sd = 'none'")
+    with pytest.raises(BadDataError, match=r"'none'. Expected a table or one of \['auto'\]"):
+        read_analysis_file(path)

@@ -296,3 +296,25 @@ def test_clinical_columns_named_like_derived_ones(folders: Folders, plan: Analys
             columns = [each for each in expected.data if each in results[1].tables[key].data]
             assert columns == list(expected.data)
             pd.testing.assert_frame_equal(results[1].tables[key].data[columns], expected.data)
+
+
+def test_scanners_come_from_volumes_unless_a_clinical_table_names_them(
+    bids: Path, out: Path
+) -> None:
+    """Longitudinal rows of a scan have no scanner of their own."""
+    scan = "sub-01_ses-1_T1w"
+    row = volume_row(scan, "first", "T1w", 13.0, 1500)
+    seen = {"scanner_device": "GE MR750 1a", "scanner_site": "A", "scanner_field_strength": 3}
+    later = volume_row(scan, "firstLongitudinal", "T1w", 13.0, 1500)
+    write_volumes(out, "sub-01", "ses-1", [row | seen, later])
+    found = cohort(bids, out)
+    first = found.table[found.table["scan"] == scan]
+    assert first["scanner"].tolist() == ["GE MR750 1a"] * 2
+    assert first["site"].tolist() == ["A"] * 2
+    assert first["scanner_field_strength"].tolist() == [3.0] * 2
+    assert found.columns["scanner"].name == "scanner_device"
+    assert found.table.loc[found.table["scan"] != scan, "scanner"].isna().all()
+    write(bids / "participants.tsv", "participant_id scanner\nsub-01 X\nsub-02 Y")
+    named = cohort(bids, out)
+    assert set(named.table["scanner"]) == {"X", "Y"}
+    assert not named.notes

@@ -139,12 +139,18 @@ def test_a_session_with_t2w_alone_is_measured_on_it(options: Options) -> None:
     rng = np.random.default_rng(0)
     data = (1000 * (_MAPS["PDmap"] + 0.05 * rng.random(_INSIDE.shape))).astype(np.float32)
     save_image(_folder(options) / "anat" / f"{_STEM}_T2w.nii.gz", data, _AFFINE)
+    acquired = {"Manufacturer": "GE", "MagneticFieldStrength": 3, "InstitutionName": "North"}
+    (options.folders.bids_dir / "T2w.json").write_text(json.dumps(acquired))
     _, volumes = _run(options)
     assert list(volumes["scan"]) == [f"{_STEM}_T2w"]
+    assert volumes["scanner_device"][0].startswith("GE ")
+    assert (volumes["scanner_site"][0], volumes["scanner_field_strength"][0]) == ("North", 3)
     assert volumes["total_ml"][0] == pytest.approx(_CORE.sum() * 0.064)
     record = read_record(options.folders.output_dir, _STEM)
     assert record is not None
     assert record.warnings == ()
+    assert record.stamp is not None
+    assert "'North'" in record.stamp.parameters["scanner"]
 
 
 def test_results_name_their_series_not_its_image(options: Options) -> None:

@@ -12,6 +12,7 @@ from bids_app.group.analysis import Analysis
 from bids_app.group.common_sample import compared_cases
 from bids_app.group.result import Display, NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
+from bids_app.group.travellers import inter_scanner_sd
 from bids_app.statistics.normative import NormativeModel, Rule, assess_subjects, fit_normative
 from bids_app.statistics.samples import Interval
 
@@ -113,9 +114,11 @@ def _assess(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
     # Who has no diagnosis may be healthy, and would change the share of patients.
     others = first.drop(index=healthy.index).dropna(subset=[plan.column])
     rows, tables = [], []
+    declared = plan.scanner_sd
+    deviations = inter_scanner_sd(study) if isinstance(declared, str) else declared
     for name in study.segmentations:
         row: dict[str, object] = {"segmentation": name, "reason": ""}
-        row["scanner_sd"] = scanner_sd = study.value_of(plan.scanner_sd, name, 0.0)
+        row["scanner_sd"] = scanner_sd = study.value_of(deviations, name, 0.0)
         try:
             model = fit_normative(_columns(healthy, name), plan.rule)
             table = assess_subjects(_columns(others, name), model, scanner_sd)
