@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 
@@ -21,6 +21,7 @@ from bids_app.images.geometry import (
     about,
     bounding_box,
     centroid,
+    removed_shear,
     widened,
 )
 from bids_app.images.resampling import FloatArray, resample
@@ -164,6 +165,9 @@ def align(target: Target, moving: Volume, strategies: Sequence[Strategy]) -> Ali
     Alignment
         Failed attempts hold the reason; none raises an error.
     """
+    straight = removed_shear(target.image.grid)
+    if not np.array_equal(straight, np.eye(4)):
+        return _align_straight(target, moving, strategies, straight)
     whole, pair = _Pair(target, target.image, target.brain, moving), _Pair.of(target, moving)
     start: AffineArray | None = None
     attempts: list[Attempt] = []
@@ -191,6 +195,19 @@ def align(target: Target, moving: Volume, strategies: Sequence[Strategy]) -> Ali
             break
     chosen = choose(attempts)
     return Alignment(tuple(attempts), chosen)
+
+
+def _align_straight(
+    target: Target, moving: Volume, strategies: Sequence[Strategy], straight: AffineArray
+) -> Alignment:
+    """Align in the world without the target's shear, in which one head is moved rigidly."""
+    image, brain = (each.moved(straight) for each in (target.image, target.brain))
+    aligned = align(Target(image, brain), moving.moved(straight), strategies)
+    back = np.linalg.inv(straight)
+    attempts = tuple(
+        replace(each, transform=back @ each.transform @ straight) for each in aligned.attempts
+    )
+    return Alignment(attempts, choose(attempts))
 
 
 def choose(attempts: Sequence[Attempt]) -> Attempt | None:

@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 AffineArray = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
+# Cosine of the angle between axes from which on they count as sheared.
+_LEAST_SHEAR = 0.005
 Shape = tuple[int, int, int]
 Box = tuple[slice, slice, slice]
 
@@ -132,6 +134,42 @@ def voxel_size(affine: AffineArray) -> npt.NDArray[np.float64]:
     array([1., 1., 3.])
     """
     return np.asarray(np.linalg.norm(affine[:3, :3], axis=0))
+
+
+def removed_shear(grid: Grid) -> AffineArray:
+    """Find the world transform that makes the axes of a grid orthogonal.
+
+    Scanners sample orthogonal grids: shear comes from programs that wrote an affine registration
+    into the header, and deforms the head.
+
+    Parameters
+    ----------
+    grid : Grid
+
+    Returns
+    -------
+    (4, 4) float64
+        World coordinates to those of the closest orthogonal grid with the same middle and the same
+        volume of voxels (polar decomposition); the identity if angles differ from 90 degrees by
+        less than 0.3.
+
+    Examples
+    --------
+    >>> sheared = np.diag([1.0, 1.0, 2.0, 1.0])
+    >>> sheared[0, 1] = 0.1
+    >>> straight = removed_shear(Grid((9, 9, 9), sheared)) @ sheared
+    >>> np.round(straight[:3, :3].T @ straight[:3, :3], 6).diagonal()
+    array([0.996689, 1.006656, 3.986755])
+    """
+    linear = grid.affine[:3, :3]
+    sides = grid.voxel_size
+    directions = linear / sides
+    if np.abs(directions.T @ directions - np.eye(3)).max() < _LEAST_SHEAR:
+        return np.eye(4)
+    left, singular, right = np.linalg.svd(directions)
+    straight = left @ right * sides * singular.prod() ** (1 / 3)
+    middle = apply_affine(grid.affine, (np.array(grid.shape) - 1) / 2)
+    return about(middle, straight @ np.linalg.inv(linear))
 
 
 def apply_affine(

@@ -42,6 +42,10 @@ class Volume:
         """Volume of a voxel in mm³: the determinant, which is right for sheared affines too."""
         return float(abs(np.linalg.det(self.affine[:3, :3])))
 
+    def moved(self, transform: AffineArray) -> Volume:
+        """Move the voxels by a transform (4, 4) between world coordinates."""
+        return Volume(self.data, transform @ self.affine)
+
     def crop(self, box: Sequence[slice]) -> Volume:
         """Cut out a part, 3 slices; its voxels stay where they are."""
         return Volume(self.data[tuple(box)], self.grid.crop(box).affine)

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bids_app.errors import BadDataError
-from bids_app.images.geometry import Box, Grid, Points, apply_affine, bounding_box
+from bids_app.images.geometry import Box, Grid, Points, apply_affine, bounding_box, removed_shear
 from bids_app.images.masks import largest_piece
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume
@@ -91,7 +91,7 @@ def segment(
     Returns
     -------
     Segmentation
-        On the grid of the first image.
+        On the grid of the first image, whose shear the networks do not see.
 
     Raises
     ------
@@ -104,6 +104,10 @@ def segment(
     if unknown or not images:
         raise ValueError(f"thalnet takes one or more of {CHANNELS}, got {sorted(images)}.")
     image = next(iter(images.values()))
+    straight = removed_shear(image.grid)
+    if not np.array_equal(straight, np.eye(4)):
+        images = {name: each.moved(straight) for name, each in images.items()}
+        image = next(iter(images.values()))
     head = (alone and alone.head) or _head(image, threads)
     region = _infer_region(images, head.thalami, threads, flip_averaging)
     soft_volumes = region.probabilities[[_LEFT, _RIGHT]].sum((1, 2, 3), dtype=np.float64)

@@ -42,6 +42,20 @@ def test_known_displacements_are_found(head: Head) -> None:
     np.testing.assert_array_equal(again.chosen.transform, found.chosen.transform)
 
 
+def test_a_shear_of_both_images_changes_nothing(head: Head) -> None:
+    """As where an affine registration was written into the headers."""
+    rng = np.random.default_rng(10)
+    displacement = draw_displacement(rng)
+    moving = moved(head, "FLAIR", displacement, rng)
+    shear = np.eye(4)
+    shear[0, 1], shear[1, 2] = 0.06, -0.04
+    target = Target(head.t1w.moved(shear), head.brain.moved(shear))
+    found = align(target, moving.moved(shear), _of("FLAIR"))
+    assert found.chosen is not None, found.reason
+    straight = np.linalg.inv(shear) @ found.chosen.transform @ shear
+    assert error_mm(head, straight, displacement) <= 0.3
+
+
 def test_thick_slices_are_aligned(head: Head) -> None:
     """FLAIR in slices of 6 mm."""
     rng = np.random.default_rng(9)

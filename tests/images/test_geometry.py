@@ -13,6 +13,7 @@ from bids_app.images.geometry import (
     bounding_box,
     centroid,
     extent,
+    removed_shear,
     same_grid,
     translation,
     voxel_size,
@@ -28,6 +29,22 @@ def oblique() -> np.ndarray:
     affine[:3, :3] *= (1.0, 2.0, 3.0)
     affine[:3, 3] = (5.0, -6.0, 7.0)
     return affine
+
+
+@pytest.mark.parametrize("share", [0.03, 0.1, -0.2])
+def test_shear_is_removed(oblique: np.ndarray, share: float) -> None:
+    """The grid is orthogonal, with the middle and the voxels' volume of the sheared one."""
+    assert np.array_equal(removed_shear(Grid((9, 10, 11), oblique)), np.eye(4))
+    shear = np.eye(4)
+    shear[0, 1] = share
+    sheared = Grid((9, 10, 11), shear @ oblique)
+    straight = sheared.transformed(removed_shear(sheared))
+    products = straight.affine[:3, :3].T @ straight.affine[:3, :3]
+    np.testing.assert_allclose(products, np.diag(products.diagonal()), atol=1e-9)
+    volumes = [np.linalg.det(each.affine[:3, :3]) for each in (straight, sheared)]
+    assert volumes[0] == pytest.approx(volumes[1])
+    np.testing.assert_allclose(straight.corners().mean(1), sheared.corners().mean(1))
+    assert np.abs(straight.corners() - sheared.corners()).max() < 25 * abs(share)
 
 
 def test_grids_agree_within_the_tolerance_only() -> None:
