@@ -179,7 +179,7 @@ def analyse(data: tuple[pd.DataFrame, pd.DataFrame], plan: AnalysisPlan) -> Iter
     study = Study(cohort=cohort, plan=plan, output_dir=Path())
     planted = {"edss": EDSS, "t25fw": LOG_WALK, "sdmt": SDMT, "sdmt_change": SDMT_CHANGE}
     for models in plan.model:
-        table, _ = fit_set(prepare(study, models), models, plan.confidence)
+        table = fit_set(prepare(study, models), models, plan.confidence).table
         for row in table.to_dict("records"):
             outcome, true = row["outcome"], WORSE
             if models.type != "ordinal":

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from bids_app.dataset.images import voxel_size
-from bids_app.dataset.names import SCAN_ENTITIES, comparable, parse_name
+from bids_app.dataset.names import SCAN_ENTITIES, comparable, natural, parse_name
 from bids_app.dataset.notes import Note, NoteKind
 
 MEANT, UNKNOWN, ANOTHER = range(3)
@@ -126,7 +126,7 @@ def choose(candidates: Iterable[Candidate[T]], what: str) -> Choice[T]:
     -------
     Choice
     """
-    remaining = sorted(candidates, key=lambda each: each.path.name)
+    remaining = sorted(candidates, key=lambda each: natural(each.path.name))
     if len(remaining) == 1:
         return Choice((remaining[0].item,))
     ranked, decisive = _ranked(remaining)
@@ -153,7 +153,7 @@ def usable(paths: Iterable[Path]) -> tuple[list[Path], list[Note]]:
     Returns
     -------
     kept : list of Path
-        Sorted.
+        In natural order.
     notes : list of Note
         One for each other image.
     """
@@ -181,7 +181,7 @@ def usable(paths: Iterable[Path]) -> tuple[list[Path], list[Note]]:
                 "them, or give them different entities."
             )
             notes.append(Note(NoteKind.CHOICE, str(path), text))
-    return sorted(kept), notes
+    return sorted(kept, key=lambda path: natural(str(path))), notes
 
 
 def _place(path: Path) -> str:

@@ -20,7 +20,7 @@ from bids_app.dataset.layout import (
     subjects_in,
 )
 from bids_app.dataset.metadata import INGREDIENT, Sidecars
-from bids_app.dataset.names import LABEL, entities_of, of_result, ordered, parse_name
+from bids_app.dataset.names import LABEL, entities_of, natural, of_result, ordered, parse_name
 from bids_app.dataset.notes import Note, NoteKind
 from bids_app.dataset.skipped import shortened, skipped_sentence
 from bids_app.dataset.weighting import weighted
@@ -197,7 +197,7 @@ def index_sessions(
             f"None of the requested session labels ({', '.join(selection.session_labels or ())}) "
             f"is in {shortened(selected)}."
         )
-    return sorted(sessions, key=lambda session: (session.subject, session.session or ""))
+    return sorted(sessions, key=lambda session: (session.subject, natural(session.session)))
 
 
 def _select_subjects(
@@ -266,7 +266,7 @@ def _sessions_of(
     scans, notes = _scans_of(images, sidecars)
     baseline = _baseline(scans[_BASELINE])
     sessions = []
-    for label in sorted(labels, key=lambda value: value or ""):
+    for label in sorted(labels, key=natural):
         of_session = {
             contrast: [scan for scan in group if scan.session == label]
             for contrast, group in scans.items()

@@ -120,6 +120,18 @@ def ordered(entities: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(entities.items(), key=lambda item: _place(item[0])))
 
 
+def natural(name: str | None) -> tuple[tuple[int, str], ...]:
+    """Make a sort key by which run 2 comes before run 10.
+
+    Examples
+    --------
+    >>> sorted(["sub-01_run-10_T1w", "sub-01_run-2_T1w"], key=natural)
+    ['sub-01_run-2_T1w', 'sub-01_run-10_T1w']
+    """
+    parts = re.findall(r"\d+|\D+", name or "")
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
+
+
 def _place(part: str) -> int:
     return _PLACES.get(part.partition("-")[0], len(_ORDER))
 

@@ -13,6 +13,7 @@ from bids_app.derivatives.change_columns import COLUMNS_OF_CHANGE
 from bids_app.derivatives.column import Column
 from bids_app.derivatives.comparison_columns import COLUMNS_OF_COMPARISON
 from bids_app.derivatives.scanner_columns import COLUMNS_OF_SCANNERS, SCANNER_COLUMNS
+from bids_app.derivatives.statistics_columns import COLUMNS_OF_STATISTICS
 from bids_app.segmentation.volumes import ThalamusVolumes
 
 # Of the volumes of a session, in this order.
@@ -110,6 +111,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         **COLUMNS_OF_CHANGE,
         **COLUMNS_OF_COMPARISON,
         **COLUMNS_OF_SCANNERS,
+        **COLUMNS_OF_STATISTICS,
         # Comparison with a reference
         "dice": Column("Dice", "Dice coefficient with the reference"),
         "precision": Column("Precision", "Share of the method's voxels that lie in the reference"),
@@ -309,11 +311,6 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
             "Standard errors", "Standard errors: classical or HC3, with the t distribution"
         ),
         "predictor": Column("Predictor", "Term of the model that the row describes"),
-        "term": Column(
-            "Term",
-            "Term of the model; in mixed models, the volume as deviation of a session from the "
-            "mean of the participant (within), or that mean (between)",
-        ),
         "beta": Column(
             "Beta",
             "Change of the (transformed) outcome per mL, or per unit of the predictor named",

@@ -27,7 +27,11 @@ COLUMNS_OF_COMPARISON: Mapping[str, Column] = MappingProxyType(
         "r2_increment": Column(
             "R² beyond the covariates", "R² minus that of the covariates alone: what volume adds"
         ),
-        "term": Column("Term", "Term of the model that is tested, given all others"),
+        "term": Column(
+            "Term",
+            "Term of the model, given all others; in mixed models, the volume as deviation of a "
+            "session from the mean of the participant (within), or that mean (between)",
+        ),
         "partial_eta_squared": Column(
             "Partial η²", "Share of variance explained by the term given all others"
         ),

@@ -25,6 +25,8 @@ REFERENCES = {
     "doi:10.1016/j.media.2023.102789",
     "bland1986": "Bland JM, Altman DG. Statistical methods for assessing agreement between two "
     "methods of clinical measurement. Lancet 1986;327:307-310.",
+    "brant1990": "Brant R. Assessing proportionality in the proportional odds model for ordinal "
+    "logistic regression. Biometrics 1990;46:1171-1178.",
     "buckner2004": "Buckner RL, Head D, Parker J, et al. A unified approach for morphometric and "
     "functional data analysis in young, old, and demented adults using automated atlas-based head "
     "size normalization. NeuroImage 2004;23:724-738.",
@@ -81,6 +83,8 @@ REFERENCES = {
     "high field. NeuroImage 2010;49:1271-1281. doi:10.1016/j.neuroimage.2009.10.002",
     "mcgraw1996": "McGraw KO, Wong SP. Forming inferences about some intraclass correlation "
     "coefficients. Psychol Methods 1996;1:30-46.",
+    "meng1992": "Meng XL, Rosenthal R, Rubin DB. Comparing correlated correlation coefficients. "
+    "Psychol Bull 1992;111:172-175.",
     "nakamura2014": "Nakamura K, Guizard N, Fonov VS, et al. Jacobian integration method increases "
     "the statistical power to measure gray matter atrophy in multiple sclerosis. NeuroImage Clin "
     "2014;4:10-17.",
@@ -127,4 +131,6 @@ REFERENCES = {
     "zivadinov2022": "Zivadinov R, Bergsland N, Jakimovski D, et al. Thalamic atrophy measured by "
     "artificial intelligence in a multicentre clinical routine real-world study is associated with "
     "disability progression. J Neurol Neurosurg Psychiatry 2022;93:1128-1136.",
+    "zou2007": "Zou GY. Toward using confidence intervals to compare correlations. Psychol Methods "
+    "2007;12:399-413.",
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from bids_app.group.common_sample import compared_cases
 from bids_app.group.study import Study
 from bids_app.statistics.design import Model, without_constant
 from bids_app.statistics.ordinal import change_category
-from bids_app.statistics.samples import numeric_column, varies, winsorise
+from bids_app.statistics.samples import numeric_column, varies, winsor_limits, winsorise
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,16 @@ class PreparedSet:
         Optional covariates that are absent or constant in all cases.
     not_common : int
         Cases excluded because a segmentation lacks them.
+    limits : mapping of str to (float, float)
+        Volume changes at which those of each segmentation are winsorised, mL; empty if they are
+        not.
     """
 
     data: pd.DataFrame
     models: tuple[Model, ...]
     omitted: tuple[str, ...]
     not_common: int = 0
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def covariates(self, outcome: str) -> list[str]:
         """Return the covariates of the models of an outcome, in the order of the first."""
@@ -75,7 +80,7 @@ def prepare(study: Study, models: ModelSet) -> PreparedSet:
         for outcome in models.outcomes
         for segmentation in segmentations
     )
-    return PreparedSet(data, declared, omitted, len(selected) - len(data))
+    return PreparedSet(data, declared, omitted, len(selected) - len(data), _limits(study, models))
 
 
 def file_name(name: str) -> str:
@@ -105,9 +110,7 @@ def _data(study: Study, models: ModelSet) -> pd.DataFrame:
 
 def _change_data(study: Study, models: ModelSet) -> pd.DataFrame:
     """Collect the columns of the first session and the changes, by participant with follow-up."""
-    changes = study.changes.pivot(
-        index="participant_id", columns="segmentation", values="change_ml"
-    )
+    changes = _changes_by_segmentation(study)
     if models.winsorise is not None:
         low, high = models.winsorise
         changes = changes.apply(winsorise, lower=low, upper=high)
@@ -126,6 +129,19 @@ def _change_data(study: Study, models: ModelSet) -> pd.DataFrame:
                 change = change_category(change, outcome.better_below, outcome.worse_above)
             data[f"{outcome.column}_change"] = change
     return data.reset_index()
+
+
+def _changes_by_segmentation(study: Study) -> pd.DataFrame:
+    """Return the changes of volume, mL, one row per participant and one column per segmentation."""
+    return study.changes.pivot(index="participant_id", columns="segmentation", values="change_ml")
+
+
+def _limits(study: Study, models: ModelSet) -> dict[str, tuple[float, float]]:
+    """Return the limits of winsorising by segmentation; none if the set does not winsorise."""
+    if models.winsorise is None or models.type not in ("longitudinal", "ordinal"):
+        return {}
+    changes = _changes_by_segmentation(study)
+    return {str(name): winsor_limits(changes[name], *models.winsorise) for name in changes}
 
 
 def outcome_change(later: pd.DataFrame, first: pd.DataFrame, column: str) -> pd.Series:

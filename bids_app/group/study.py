@@ -356,6 +356,15 @@ class Study:
                 raise NotApplicableError(f"no participant has {column} in {list(levels)}")
         return rows
 
+    def without_controls(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of participants who are not known to be healthy."""
+        norm = self.plan.normative
+        try:
+            healthy = self.select(rows, {norm.column: norm.controls})
+        except NotApplicableError:
+            return rows
+        return rows.drop(index=healthy.index)
+
     def level_meanings(self, values: pd.Series) -> pd.Series:
         """Replace each level of a clinical column by the meaning that its JSON declares."""
         column = self.cohort.columns.get(str(values.name))

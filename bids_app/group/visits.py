@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pandas as pd
 from bids_app.dataset.dates import read_dates
 from bids_app.dataset.entries import is_missing
 from bids_app.dataset.inputs import Offer, OfferKind
+from bids_app.dataset.names import natural
 from bids_app.dataset.tables import Remarks, listed, read_table
 from bids_app.errors import BadDataError
 from bids_app.group.clinical import IDENTITY
@@ -150,7 +150,7 @@ def order_visits(table: pd.DataFrame, acquired: pd.Series, time: str) -> pd.Data
             "size"
         )
         clock = clock.fillna(values.where(usable))
-    labels = sessions["session_id"].fillna("").map(_natural)
+    labels = sessions["session_id"].fillna("").map(natural)
     sessions = sessions.assign(clock=clock, label=labels)
     sessions = sessions.sort_values(["participant_id", "clock", "label"], kind="stable")
     by_participant = sessions.groupby("participant_id", sort=False)
@@ -163,13 +163,3 @@ def order_visits(table: pd.DataFrame, acquired: pd.Series, time: str) -> pd.Data
     ordered = ordered.sort_values(["participant_id", "visit"], kind="stable", ignore_index=True)
     front = [*SESSION, "visit", "interval"]
     return ordered[[*front, *ordered.columns.difference(front, sort=False)]]
-
-
-def _natural(label: str) -> tuple[tuple[int, str], ...]:
-    """Make a sort key by which ses-2 comes before ses-10.
-
-    >>> sorted(["ses-10", "ses-2"], key=_natural)
-    ['ses-2', 'ses-10']
-    """
-    parts = re.findall(r"\d+|\D+", label)
-    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from bids_app.statistics.intraclass import intraclass_correlation
+from bids_app.statistics.multiplicity import adjust
 from bids_app.statistics.samples import (
     FloatArray,
     Interval,
@@ -38,14 +39,18 @@ _MEASURES = (
     "upper_limit",
     "proportional_slope",
 )
-_COLUMNS = tuple(
-    f"{measure}{end}"
-    for measure in _MEASURES
-    for end in (("",) if measure == _WITHOUT_INTERVAL else ("", "_ci_low", "_ci_high"))
+_SLOPES = ("slope", "proportional_slope")
+_COLUMNS = (
+    *(
+        f"{measure}{end}"
+        for measure in _MEASURES
+        for end in (("",) if measure == _WITHOUT_INTERVAL else ("", "_ci_low", "_ci_high"))
+    ),
+    *(f"{slope}{end}" for slope in _SLOPES for end in ("_se", "_p", "_p_adj", "_r2")),
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LineFit:
     """Least-squares line through paired samples.
 
@@ -55,11 +60,18 @@ class LineFit:
         Coefficients with t-based confidence intervals, n - 2 degrees of freedom.
     residual_sd : float
         Residual standard deviation, n - 2 degrees of freedom.
+    slope_se, p : float
+        Standard error of the slope, and two-sided p-value of a slope of 0.
+    r2 : float
+        Share of variance explained; NaN if `y` is constant.
     """
 
     slope: Interval
     intercept: Interval
     residual_sd: float
+    slope_se: float
+    p: float
+    r2: float
 
 
 @dataclass(frozen=True)
@@ -184,7 +196,14 @@ def fit_line(x: npt.ArrayLike, y: npt.ArrayLike, confidence: float = 0.95) -> Li
     # The slope on a constant would be a ratio of rounding errors.
     if is_constant(x):
         undefined = Interval(np.nan, np.nan, np.nan)
-        return LineFit(undefined, undefined, np.nan)
+        return LineFit(
+            slope=undefined,
+            intercept=undefined,
+            residual_sd=np.nan,
+            slope_se=np.nan,
+            p=np.nan,
+            r2=np.nan,
+        )
     fit = stats.linregress(x, y)
     residuals = y - fit.intercept - fit.slope * x
     quantile = stats.t.ppf((1 + confidence) / 2, x.size - 2)
@@ -192,6 +211,9 @@ def fit_line(x: npt.ArrayLike, y: npt.ArrayLike, confidence: float = 0.95) -> Li
         slope=_symmetric(fit.slope, quantile * fit.stderr),
         intercept=_symmetric(fit.intercept, quantile * fit.intercept_stderr),
         residual_sd=float(np.sqrt(residuals @ residuals / (x.size - 2))),
+        slope_se=float(fit.stderr),
+        p=float(fit.pvalue),
+        r2=np.nan if is_constant(y) else float(fit.rvalue**2),
     )
 
 
@@ -265,8 +287,9 @@ def agreement_table(
         One row per method in order of appearance: ``method``, ``n`` complete pairs, ``ccc``,
         ``icc_c1``, ``icc_a1``, ``slope`` and ``intercept`` of method on reference,
         ``residual_sd``, ``bias``, ``sd``, ``lower_limit``, ``upper_limit``,
-        ``proportional_slope``; all but ``residual_sd`` with ``_ci_low`` and ``_ci_high``.
-        Without them NaN and the ``reason``, which is otherwise empty.
+        ``proportional_slope``; all but ``residual_sd`` with ``_ci_low`` and ``_ci_high``. Both
+        slopes with ``_se``, ``_p`` (of a slope of 0), ``_p_adj`` (Benjamini-Hochberg over the
+        methods) and ``_r2``. Without them NaN and the ``reason``, which is otherwise empty.
 
     Raises
     ------
@@ -282,7 +305,9 @@ def agreement_table(
         {"method": method, **_agreement_row(wide[reference], wide[method], confidence, ddof)}
         for method in wide.columns.drop(reference)
     ]
-    return pd.DataFrame(rows, columns=["method", "n", "reason", *_COLUMNS])
+    table = pd.DataFrame(rows, columns=["method", "n", "reason", *_COLUMNS])
+    adjusted = {f"{slope}_p_adj": adjust(table[f"{slope}_p"]) for slope in _SLOPES}
+    return table.assign(**adjusted)
 
 
 def _volumes_by_method(volumes: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
@@ -326,7 +351,13 @@ def _agreement_columns(
         **differences.lower_limit.columns("lower_limit"),
         **differences.upper_limit.columns("upper_limit"),
         **differences.proportional.slope.columns("proportional_slope"),
+        **_slope_columns("slope", line),
+        **_slope_columns("proportional_slope", differences.proportional),
     }
+
+
+def _slope_columns(name: str, line: LineFit) -> dict[str, float]:
+    return {f"{name}_se": line.slope_se, f"{name}_p": line.p, f"{name}_r2": line.r2}
 
 
 def _undefined(reference: FloatArray, method: FloatArray) -> str:

@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
+from scipy import stats
 
 from bids_app.statistics.design import Model, ModelError, build_design
 from bids_app.statistics.multiplicity import adjust
@@ -60,10 +61,13 @@ class RepeatedMeasures:
         F test assuming sphericity.
     df : tuple of int
         Its degrees of freedom.
-    epsilon : float
-        Greenhouse-Geisser estimate; 1 for two methods.
-    p_greenhouse_geisser : float
-        p-value with both degrees of freedom multiplied by epsilon.
+    partial_eta_squared, generalised_eta_squared : float
+        Sum of squares of the methods over its sum with that of the error, and with those of the
+        error and the subjects.
+    epsilon, epsilon_huynh_feldt : float
+        Estimates by Greenhouse and Geisser, and by Huynh and Feldt (at most 1); 1 for two methods.
+    p_greenhouse_geisser, p_huynh_feldt : float
+        p-values with both degrees of freedom multiplied by these.
     mauchly_w, mauchly_p : float
         Test of sphericity; NaN for two methods.
     """
@@ -73,8 +77,12 @@ class RepeatedMeasures:
     f: float
     p: float
     df: tuple[int, int]
+    partial_eta_squared: float
+    generalised_eta_squared: float
     epsilon: float
+    epsilon_huynh_feldt: float
     p_greenhouse_geisser: float
+    p_huynh_feldt: float
     mauchly_w: float
     mauchly_p: float
 
@@ -176,24 +184,38 @@ def analyse_repeated_measures(
 
     References
     ----------
-    Greenhouse & Geisser 1959, Psychometrika 24:95-112; Mauchly 1940, Ann Math Stat
-    11:204-209; use: Opfer et al. 2022.
+    Greenhouse & Geisser 1959, Psychometrika 24:95-112; Huynh & Feldt 1976, J Educ Stat 1:69-82;
+    Mauchly 1940, Ann Math Stat 11:204-209; generalised η²: Olejnik & Algina 2003, Psychol
+    Methods 8:434-447; use: Opfer et al. 2022.
     """
-    within = _within_subject_scores(scores, measure, keys)
+    wide = _scores_by_method(scores, measure, keys)
+    # The tests ignore the means of scans; without them, sums of squares lose no digits to them.
+    means = wide.mean(axis=1)
+    within = pd.DataFrame(wide.sub(means, axis=0).to_numpy())
+    if np.allclose(within.std(ddof=0), 0, atol=1e-12):
+        raise ValueError("the differences between methods do not vary")
     n, levels = within.shape
     # Its plotting libraries take seconds to import.
     import pingouin
 
-    row = pingouin.rm_anova(within, correction=True).iloc[0]
+    table = pingouin.rm_anova(within, correction=True, detailed=True, effsize="np2")
+    row = table.iloc[0]
+    between, error = levels * float(((means - means.mean()) ** 2).sum()), float(table["SS"].iloc[1])
+    df = (int(row["DF"]), int(table["DF"].iloc[1]))
+    # Two methods are always spherical, and pingouin corrects and tests nothing.
+    huynh_feldt = float(pingouin.epsilon(within, correction="hf")) if levels > 2 else 1.0
     return RepeatedMeasures(
         n=n,
         levels=levels,
         f=float(row["F"]),
         p=float(row["p_unc"]),
-        df=(int(row["ddof1"]), int(row["ddof2"])),
+        df=df,
+        partial_eta_squared=float(row["np2"]),
+        generalised_eta_squared=float(row["SS"] / (row["SS"] + error + between)),
         epsilon=float(row["eps"]),
-        # Two methods are always spherical, and pingouin corrects and tests nothing.
+        epsilon_huynh_feldt=huynh_feldt,
         p_greenhouse_geisser=float(row.get("p_GG_corr", row["p_unc"])),
+        p_huynh_feldt=float(stats.f.sf(row["F"], huynh_feldt * df[0], huynh_feldt * df[1])),
         mauchly_w=float(row.get("W_spher", np.nan)),
         mauchly_p=float(row.get("p_spher", np.nan)),
     )
@@ -234,11 +256,8 @@ def _compare_groups(
     return comparisons
 
 
-def _within_subject_scores(scores: pd.DataFrame, measure: str, keys: Sequence[str]) -> pd.DataFrame:
-    """Return the deviations of complete scans from their mean, shape (scans, methods).
-
-    The tests ignore the means of scans; without them, sums of squares lose no digits to them.
-    """
+def _scores_by_method(scores: pd.DataFrame, measure: str, keys: Sequence[str]) -> pd.DataFrame:
+    """Return the scores of complete scans, shape (scans, methods)."""
     require_columns(scores, [*keys, "method", measure])
     require_unique(scores, [*keys, "method"])
     checked = scores.assign(**{measure: numeric_column(scores, measure)})
@@ -246,10 +265,7 @@ def _within_subject_scores(scores: pd.DataFrame, measure: str, keys: Sequence[st
     n, levels = wide.shape
     if levels < 2 or n <= levels:
         raise ValueError(f"{n} complete scans by {levels} methods cannot be compared")
-    within = pd.DataFrame(wide.sub(wide.mean(axis=1), axis=0).to_numpy())
-    if np.allclose(within.std(ddof=0), 0, atol=1e-12):
-        raise ValueError("the differences between methods do not vary")
-    return within
+    return wide
 
 
 def _contrast_columns(

@@ -29,7 +29,7 @@ ZeroMethod = Literal["wilcox", "pratt", "zsplit"]
 
 _SIGNED_RANK_COLUMNS = [
     *("measure", "first", "second", "n", "n_nonzero", "median_difference", "w", "p", "p_adj"),
-    *("distribution", "zero_method", "correction", "family", "reason"),
+    *("rank_biserial", "distribution", "zero_method", "correction", "family", "reason"),
 ]
 _LEVENE_COLUMNS = [
     *("first", "second", "n_first", "n_second", "sd_first", "sd_second"),
@@ -42,7 +42,7 @@ _PITMAN_COLUMNS = [
 CENTRES: tuple[Literal["median", "mean"], ...] = ("median", "mean")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SignedRank:
     """Result of a Wilcoxon signed-rank test.
 
@@ -54,6 +54,9 @@ class SignedRank:
         The smaller of the sums of positive and of negative ranks.
     p : float
         Two-sided p-value; 1 if every difference is zero.
+    rank_biserial : float
+        Sum of positive less sum of negative ranks over the sum of all, from -1 to 1; 0 if every
+        difference is zero.
     distribution : str
         Null distribution of `w`: ``exact`` or ``approximate`` (normal, variance with ties).
     """
@@ -62,6 +65,7 @@ class SignedRank:
     n_nonzero: int
     w: float
     p: float
+    rank_biserial: float
     distribution: str
 
 
@@ -96,7 +100,8 @@ def signed_rank(
 
     References
     ----------
-    Wilcoxon 1945, Biometrics Bull 1:80-83; Pratt 1959, J Am Stat Assoc 54:655-667.
+    Wilcoxon 1945, Biometrics Bull 1:80-83; Pratt 1959, J Am Stat Assoc 54:655-667; rank-biserial
+    correlation of pairs: Kerby 2014, Compr Psychol 3:11.IT.3.1.
     """
     x, y = complete_cases(first, second)
     if x.size == 0:
@@ -104,13 +109,30 @@ def signed_rank(
     difference = np.round(x - y, DIFFERENCE_DECIMALS)
     nonzero = int(np.count_nonzero(difference))
     if nonzero == 0:
-        return SignedRank(n=x.size, n_nonzero=0, w=0.0, p=1.0, distribution="exact")
+        return SignedRank(
+            n=x.size, n_nonzero=0, w=0.0, p=1.0, rank_biserial=0.0, distribution="exact"
+        )
         # The exact distribution assumes distinct magnitudes.
     distinct = nonzero == x.size == np.unique(np.abs(difference)).size
     method: Literal["exact", "approx"] = "exact" if distinct and x.size <= EXACT_LIMIT else "approx"
     test = stats.wilcoxon(difference, None, zero_method, correction, method=method)
     distribution = "exact" if method == "exact" else "approximate"
-    return SignedRank(x.size, nonzero, float(test.statistic), float(test.pvalue), distribution)
+    return SignedRank(
+        n=x.size,
+        n_nonzero=nonzero,
+        w=float(test.statistic),
+        p=float(test.pvalue),
+        rank_biserial=_rank_biserial(difference, zero_method),
+        distribution=distribution,
+    )
+
+
+def _rank_biserial(difference: FloatArray, zero_method: ZeroMethod) -> float:
+    """Return the matched-pairs rank-biserial correlation; not all differences are zero."""
+    ranked = difference[difference != 0] if zero_method == "wilcox" else difference
+    ranks = stats.rankdata(np.abs(ranked))
+    counted = ranks if zero_method == "zsplit" else ranks[ranked != 0]
+    return float(np.sign(ranked) @ ranks / counted.sum())
 
 
 def pairwise_signed_rank(
@@ -142,7 +164,8 @@ def pairwise_signed_rank(
     DataFrame
         One row per measure and pair: ``measure``, ``first``, ``second``, ``n``,
         ``n_nonzero``, ``median_difference`` (first - second), ``w``, ``p``, ``p_adj``,
-        ``distribution``, ``zero_method``, ``correction``, ``family``, ``reason``.
+        ``rank_biserial`` (positive if the first is larger), ``distribution``, ``zero_method``,
+        ``correction``, ``family``, ``reason``.
 
     Raises
     ------

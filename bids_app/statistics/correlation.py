@@ -163,6 +163,92 @@ def steiger_z(r_first: float, r_second: float, r_between: float, n: int) -> Diff
     return DifferenceTest(float(z), float(2 * stats.norm.sf(abs(z))))
 
 
+def meng_z(r_first: float, r_second: float, r_between: float, n: int) -> DifferenceTest:
+    """Compare two dependent overlapping correlations by the Z of Meng, Rosenthal and Rubin.
+
+    Parameters
+    ----------
+    r_first, r_second, r_between, n
+        As for `williams_t`.
+
+    Returns
+    -------
+    DifferenceTest
+        Standard normal statistic of the difference of Fisher's z; NaN if a correlation is ±1.
+
+    Raises
+    ------
+    ValueError
+        If n is below 4 or the three correlations contradict each other.
+
+    References
+    ----------
+    Meng, Rosenthal & Rubin 1992, Psychol Bull 111:172-175, equations 1 to 3.
+    """
+    _determinant(r_first, r_second, r_between, n)
+    # Fisher's z of ±1 is infinite.
+    if max(abs(r_first), abs(r_second), abs(r_between)) >= 1:
+        return DifferenceTest(np.nan, np.nan)
+    mean_of_squares = (r_first**2 + r_second**2) / 2
+    f = min((1 - r_between) / (2 * (1 - mean_of_squares)), 1.0)
+    h = (1 - f * mean_of_squares) / (1 - mean_of_squares)
+    difference = np.arctanh(r_first) - np.arctanh(r_second)
+    z = difference * np.sqrt((n - 3) / (2 * (1 - r_between) * h))
+    return DifferenceTest(float(z), float(2 * stats.norm.sf(abs(z))))
+
+
+def difference_interval(
+    r_first: float, r_second: float, r_between: float, n: int, confidence: float = 0.95
+) -> Interval:
+    """Estimate the difference of two dependent overlapping correlations.
+
+    Parameters
+    ----------
+    r_first, r_second, r_between, n
+        As for `williams_t`.
+    confidence : float
+        Level of the interval.
+
+    Returns
+    -------
+    Interval
+        First minus second, its ends recovered from those of each correlation by Fisher's z and
+        from the correlation of the two; without ends (NaN) if a correlation is ±1.
+
+    Raises
+    ------
+    ValueError
+        If n is below 4 or the three correlations contradict each other.
+
+    References
+    ----------
+    Zou 2007, Psychol Methods 12:399-413, equation 15; covariance: Olkin & Siotani 1976.
+    """
+    _determinant(r_first, r_second, r_between, n)
+    difference = r_first - r_second
+    if max(abs(r_first), abs(r_second)) >= 1:
+        return Interval(difference, np.nan, np.nan)
+    half = stats.norm.ppf((1 + confidence) / 2) / np.sqrt(n - 3)
+    (low1, high1), (low2, high2) = (
+        np.tanh(np.arctanh(r) + np.array([-half, half])) for r in (r_first, r_second)
+    )
+    between = (r_between - r_first * r_second / 2) * (
+        1 - r_first**2 - r_second**2 - r_between**2
+    ) + r_between**3
+    correlation = between / ((1 - r_first**2) * (1 - r_second**2))
+
+    def reach(first: float, second: float) -> float:
+        # Squares of nearly equal distances differ by rounding.
+        squared = first**2 + second**2 - 2 * correlation * first * second
+        return float(np.sqrt(max(squared, 0.0)))
+
+    return Interval(
+        difference,
+        difference - reach(r_first - low1, high2 - r_second),
+        difference + reach(high1 - r_first, r_second - low2),
+    )
+
+
 def correlation_table(
     table: pd.DataFrame, outcome: str, methods: Sequence[str], confidence: float = 0.95
 ) -> pd.DataFrame:
@@ -208,7 +294,7 @@ def correlation_table(
 
 
 def correlation_difference_table(
-    table: pd.DataFrame, outcome: str, methods: Sequence[str]
+    table: pd.DataFrame, outcome: str, methods: Sequence[str], confidence: float = 0.95
 ) -> pd.DataFrame:
     """Compare the correlations of every pair of methods with an outcome.
 
@@ -217,14 +303,16 @@ def correlation_difference_table(
     table, outcome, methods
         As for `correlation_table`; each pair uses the subjects complete in both methods and
         the outcome.
+    confidence : float
+        Level of the intervals of the differences.
 
     Returns
     -------
     DataFrame
         One row per pair: ``outcome``, ``first``, ``second``, ``n``, ``r_first``,
-        ``r_second``, ``r_between``, ``williams_t``, ``williams_p``, ``williams_p_adj``,
-        ``steiger_z``, ``steiger_p``, ``steiger_p_adj`` (Benjamini-Hochberg over the pairs),
-        ``reason``.
+        ``r_second``, ``r_between``, ``r_difference`` with ``_ci_low`` and ``_ci_high`` (Zou),
+        ``williams_t``, ``steiger_z`` and ``meng_z``, each with ``_p`` and ``_p_adj``
+        (Benjamini-Hochberg over the pairs) in place of the statistic, ``reason``.
 
     Raises
     ------
@@ -236,25 +324,29 @@ def correlation_difference_table(
     values = {name: numeric_column(table, name) for name in (outcome, *methods)}
     rows = [
         {"outcome": outcome, "first": first, "second": second}
-        | _difference_columns(*complete_cases(values[outcome], values[first], values[second]))
+        | _difference_columns(
+            confidence, *complete_cases(values[outcome], values[first], values[second])
+        )
         for first, second in combinations(methods, 2)
     ]
     columns = ["outcome", "first", "second", "n", "r_first", "r_second", "r_between"]
-    columns += ["williams_t", "williams_p", "williams_p_adj"]
-    columns += ["steiger_z", "steiger_p", "steiger_p_adj", "reason"]
-    differences = pd.DataFrame(rows, columns=columns)
-    return differences.assign(
-        williams_p_adj=adjust(differences["williams_p"]),
-        steiger_p_adj=adjust(differences["steiger_p"]),
-    )
+    columns += ["r_difference", "r_difference_ci_low", "r_difference_ci_high"]
+    tests = {"williams": "t", "steiger": "z", "meng": "z"}
+    for name, statistic in tests.items():
+        columns += [f"{name}_{statistic}", f"{name}_p", f"{name}_p_adj"]
+    differences = pd.DataFrame(rows, columns=[*columns, "reason"])
+    adjusted = {f"{name}_p_adj": adjust(differences[f"{name}_p"]) for name in tests}
+    return differences.assign(**adjusted)
 
 
-def _difference_columns(y: FloatArray, x1: FloatArray, x2: FloatArray) -> dict[str, object]:
+def _difference_columns(
+    confidence: float, y: FloatArray, x1: FloatArray, x2: FloatArray
+) -> dict[str, object]:
     try:
         r1, r2, r12 = (pearson(*pair).r.estimate for pair in ((y, x1), (y, x2), (x1, x2)))
     except ValueError as error:
         return {"n": y.size, "reason": str(error)}
-    t, z = williams_t(r1, r2, r12, y.size), steiger_z(r1, r2, r12, y.size)
+    t, z, meng = (test(r1, r2, r12, y.size) for test in (williams_t, steiger_z, meng_z))
     return {
         "n": y.size,
         "r_first": r1,
@@ -264,6 +356,9 @@ def _difference_columns(y: FloatArray, x1: FloatArray, x2: FloatArray) -> dict[s
         "williams_p": t.p,
         "steiger_z": z.statistic,
         "steiger_p": z.p,
+        "meng_z": meng.statistic,
+        "meng_p": meng.p,
+        **difference_interval(r1, r2, r12, y.size, confidence).columns("r_difference"),
         "reason": "",
     }
 

@@ -15,14 +15,15 @@ from statsmodels.miscmodels.ordinal_model import OrderedModel
 
 from bids_app.statistics.design import Design, Model, ModelError, build_design
 from bids_app.statistics.multiplicity import Family, adjust_family
+from bids_app.statistics.proportionality import brant_test
 from bids_app.statistics.samples import FloatArray
 from bids_app.statistics.separation import category_bounds, separating_terms
-from bids_app.statistics.wald import wald_table
+from bids_app.statistics.wald import odds_ratios, wald_table
 
 CATEGORIES = ("better", "stable", "worse")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OrdinalFit:
     """A fitted proportional-odds model, logit P(Y ≤ j) = threshold_j - terms · beta.
 
@@ -32,16 +33,23 @@ class OrdinalFit:
         Cases by category, in order.
     coefficients : DataFrame
         One row per term: ``beta`` (log odds of a higher category), ``se``, ``ci_low``,
-        ``ci_high``, ``z``, ``p``.
-    thresholds : Series of float64
-        Cut points between neighbouring categories, ``better|stable`` and so on.
+        ``ci_high``, ``z``, ``p``, ``odds_ratio``, ``odds_ratio_ci_low``, ``odds_ratio_ci_high``.
+    thresholds, threshold_se : Series of float64
+        Cut points between neighbouring categories, ``better|stable`` and so on, and their
+        standard errors.
     log_likelihood : float
+    proportionality : DataFrame
+        Brant's test that the odds ratios are the same at every cut point, for all terms together
+        (``all``) and for each: ``chi2``, ``df``, ``p``; NaN where a binary model at a cut point
+        cannot be fitted, and with two categories, which have one cut point only.
     """
 
     counts: pd.Series
     coefficients: pd.DataFrame
     thresholds: pd.Series
+    threshold_se: pd.Series
     log_likelihood: float
+    proportionality: pd.DataFrame
 
 
 def change_category(
@@ -101,7 +109,7 @@ def fit_ordinal(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> O
 
     References
     ----------
-    McCullagh 1980, J R Stat Soc B 42:109-142.
+    McCullagh 1980, J R Stat Soc B 42:109-142; test of proportional odds: see `brant_test`.
     """
     levels, design = _ordered_design(data, model)
     separating = separating_terms(design)
@@ -110,11 +118,15 @@ def fit_ordinal(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> O
     thresholds, beta, log_likelihood = _maximise(design)
     se = _standard_errors(design, thresholds, beta)
     pairs = [f"{low}|{high}" for low, high in pairwise(levels)]
+    cuts = len(pairs)
+    coefficients = wald_table(beta, se[cuts:], design.terms.columns, confidence)
     return OrdinalFit(
         counts=design.outcome.value_counts().sort_index().set_axis(levels),
-        coefficients=wald_table(beta, se, design.terms.columns, confidence),
+        coefficients=odds_ratios(coefficients),
         thresholds=pd.Series(thresholds, index=pairs),
+        threshold_se=pd.Series(se[:cuts], index=pairs),
         log_likelihood=log_likelihood,
+        proportionality=brant_test(design),
     )
 
 
@@ -138,30 +150,76 @@ def ordinal_table(
         One row per model: ``outcome``, ``predictor``, ``n``, ``n_better``, ``n_stable``,
         ``n_worse``, ``beta``, ``se``, ``ci_low``, ``ci_high``, ``z``, ``p``, ``p_adj``,
         ``family``, ``odds_ratio`` (with ``_ci_low``, ``_ci_high``),
-        ``threshold_better_stable``, ``threshold_stable_worse``, ``log_likelihood`` and
-        ``reason``. A model that cannot be fitted is a row with its reason.
+        ``threshold_better_stable`` and ``threshold_stable_worse`` (each with ``_se``),
+        ``log_likelihood``, ``brant_p`` (all terms) and ``brant_p_predictor`` (Brant's test of
+        proportional odds), and ``reason``. A model that cannot be fitted is a row with its reason.
     """
-    rows: list[dict[str, Any]] = []
+    return tabulate_ordinal(fit_all_ordinal(data, models, confidence), family)
+
+
+def fit_all_ordinal(
+    data: pd.DataFrame, models: Sequence[Model], confidence: float = 0.95
+) -> list[tuple[Model, OrdinalFit | str]]:
+    """Fit many proportional-odds models; one that cannot be fitted is paired with the reason."""
+    fits: list[tuple[Model, OrdinalFit | str]] = []
     for model in models:
-        row: dict[str, Any] = {"outcome": model.outcome, "predictor": model.predictor}
         try:
-            fit = fit_ordinal(data, model, confidence)
+            fits.append((model, fit_ordinal(data, model, confidence)))
         except ModelError as error:
-            rows.append(row | {"reason": str(error)})
+            fits.append((model, str(error)))
+    return fits
+
+
+def ordinal_terms(fits: Sequence[tuple[Model, OrdinalFit | str]]) -> pd.DataFrame:
+    """Report every term of the fitted models, with its odds ratio.
+
+    Returns
+    -------
+    DataFrame
+        One row per model and term: ``outcome``, ``predictor``, ``term``, ``beta``, ``se``,
+        ``ci_low``, ``ci_high``, ``z``, ``odds_ratio`` (with ``_ci_low``, ``_ci_high``).
+    """
+    tables = [
+        fit.coefficients.drop(columns="p")
+        .rename_axis("term")
+        .reset_index()
+        .assign(outcome=model.outcome, predictor=model.predictor)
+        for model, fit in fits
+        if not isinstance(fit, str)
+    ]
+    columns = ["outcome", "predictor", "term", "beta", "se", "ci_low", "ci_high", "z"]
+    columns += ["odds_ratio", "odds_ratio_ci_low", "odds_ratio_ci_high"]
+    return (
+        pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+    )
+
+
+def tabulate_ordinal(
+    fits: Sequence[tuple[Model, OrdinalFit | str]], family: Family = "all"
+) -> pd.DataFrame:
+    """Report the results of `fit_all_ordinal` as `ordinal_table` does."""
+    rows: list[dict[str, Any]] = []
+    for model, fit in fits:
+        row: dict[str, Any] = {"outcome": model.outcome, "predictor": model.predictor}
+        if isinstance(fit, str):
+            rows.append(row | {"reason": fit})
             continue
         coefficient = fit.coefficients.loc[model.predictor]
         row |= {f"n_{name}": int(fit.counts.get(name, 0)) for name in CATEGORIES}
         row |= {str(name): value for name, value in coefficient.items()}
-        odds = np.exp(coefficient[["beta", "ci_low", "ci_high"]])
-        row |= {"odds_ratio": odds["beta"], "odds_ratio_ci_low": odds["ci_low"]}
-        row |= {"odds_ratio_ci_high": odds["ci_high"], "n": int(fit.counts.sum())}
-        for pair, threshold in fit.thresholds.items():
-            row[f"threshold_{str(pair).replace('|', '_')}"] = threshold
-        rows.append(row | {"log_likelihood": fit.log_likelihood, "reason": ""})
+        row |= {"n": int(fit.counts.sum()), "log_likelihood": fit.log_likelihood, "reason": ""}
+        for pair in map(str, fit.thresholds.index):
+            name = f"threshold_{pair.replace('|', '_')}"
+            row |= {name: fit.thresholds[pair], f"{name}_se": fit.threshold_se[pair]}
+        row["brant_p"] = fit.proportionality.loc["all", "p"]
+        row["brant_p_predictor"] = fit.proportionality.loc[model.predictor, "p"]
+        rows.append(row)
     columns = ["outcome", "predictor", "n", "n_better", "n_stable", "n_worse", "beta", "se"]
     columns += ["ci_low", "ci_high", "z", "p", "p_adj", "family", "odds_ratio"]
-    columns += ["odds_ratio_ci_low", "odds_ratio_ci_high", "threshold_better_stable"]
-    columns += ["threshold_stable_worse", "log_likelihood", "reason"]
+    columns += ["odds_ratio_ci_low", "odds_ratio_ci_high"]
+    for name in ("threshold_better_stable", "threshold_stable_worse"):
+        columns += [name, f"{name}_se"]
+    columns += ["log_likelihood", "brant_p", "brant_p_predictor", "reason"]
     return adjust_family(pd.DataFrame(rows, columns=columns), family)
 
 
@@ -200,13 +258,13 @@ def _maximise(design: Design) -> tuple[FloatArray, FloatArray, float]:
 
 
 def _standard_errors(design: Design, thresholds: FloatArray, beta: FloatArray) -> FloatArray:
-    """Return the standard errors of the coefficients from the observed information."""
+    """Return the standard errors of thresholds and coefficients from the observed information."""
     ranks, terms = design.outcome.to_numpy(dtype=np.int64), design.terms.to_numpy()
     information = _information(ranks, terms, thresholds, beta)
     try:
-        variance = np.diag(np.linalg.inv(information))[len(thresholds) :]
+        variance = np.diag(np.linalg.inv(information))
     except np.linalg.LinAlgError:
-        variance = np.zeros(len(beta))
+        variance = np.zeros(len(information))
     if not (variance > 0).all():
         raise ModelError("too few cases in a category, standard errors are undefined")
     return np.sqrt(variance)

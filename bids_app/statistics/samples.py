@@ -145,19 +145,19 @@ def numeric_column(table: pd.DataFrame, column: str) -> pd.Series:
     return values
 
 
-def winsorise(values: pd.Series, lower: float, upper: float) -> pd.Series:
-    """Clip a sample at two of its own quantiles.
+def winsor_limits(values: pd.Series, lower: float, upper: float) -> tuple[float, float]:
+    """Return the two quantiles of a sample at which it is winsorised.
 
     Parameters
     ----------
     values : Series of float64
-        The full sample; NaN stay NaN.
+        The full sample; NaN are ignored.
     lower, upper : float
         Quantile levels, for example 0.01 and 0.99; quantiles are of type 7.
 
     Returns
     -------
-    Series of float64
+    tuple of two float
 
     Raises
     ------
@@ -170,4 +170,9 @@ def winsorise(values: pd.Series, lower: float, upper: float) -> pd.Series:
     """
     if not 0 <= lower < upper <= 1:
         raise ValueError(f"quantile levels must satisfy 0 ≤ lower < upper ≤ 1: {lower}, {upper}")
-    return values.clip(float(values.quantile(lower)), float(values.quantile(upper)))
+    return float(values.quantile(lower)), float(values.quantile(upper))
+
+
+def winsorise(values: pd.Series, lower: float, upper: float) -> pd.Series:
+    """Clip a sample at two of its own quantiles, see `winsor_limits`; NaN stay NaN."""
+    return values.clip(*winsor_limits(values, lower, upper))

@@ -137,3 +137,9 @@ def test_different_names_are_all_kept() -> None:
     sessions = [Path(f"/d/sub-1/ses-{label}/anat/sub-1_T1w.nii.gz") for label in "ab"]
     assert usable(paths) == (paths, [])
     assert usable(sessions) == (sessions, [])
+
+
+def test_indices_are_in_the_order_of_their_numbers() -> None:
+    names = [f"ses-2_run-{run}" for run in (1, 2, 3, 10, 11)] + ["ses-10_run-1"]
+    paths = [Path(f"/d/sub-1/anat/sub-1_{name}_T1w.nii.gz") for name in names]
+    assert usable(sorted(paths)) == (paths, [])

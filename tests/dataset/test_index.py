@@ -494,3 +494,14 @@ def test_a_contrast_agent_named_by_json_counts_as_one_named_by_ce(
         "sub-01_T1w.nii.gz was acquired with contrast agent (ContrastBolusIngredient: gadolinium).",
         "sub-01_ce-x_T2w.nii.gz was acquired with contrast agent (ce-x).",
     ]
+
+
+def test_sessions_are_in_the_order_of_their_numbers(tmp_path: Path, noise: np.ndarray) -> None:
+    folder = describe(tmp_path / "bids")
+    labels = ["1", "2", "10", "baseline"]
+    for label in labels:
+        name = f"sub-01/ses-{label}/anat/sub-01_ses-{label}_T1w.nii.gz"
+        save_image(folder / name, noise)
+    sessions = index_sessions(folder, Selection())
+    assert sorted(session.session or "" for session in sessions) == sorted(labels)
+    assert [session.session for session in sessions if session.session != "baseline"] == labels[:3]

@@ -101,7 +101,7 @@ def test_every_analysis_is_possible(report: CohortResults) -> None:
 
 def test_every_p_value_has_an_adjusted_one(report: CohortResults) -> None:
     """Except those of assumptions and of corrections, whose table adjusts the corrected p."""
-    checks = {"breusch_pagan_p", "shapiro_wilk_p", "mauchly_p"}
+    checks = {"breusch_pagan_p", "shapiro_wilk_p", "mauchly_p", "brant_p", "brant_p_predictor"}
     listed = 0
     for result in report.results.values():
         for name, table in result.tables.items():

@@ -55,7 +55,7 @@ def fitted(plan: AnalysisPlan, tidy: Folders) -> Callable[[Cohort], pd.DataFrame
         sets = [
             models for models in plan.model if models.name in ("cross-sectional", "longitudinal")
         ]
-        tables = [fit_set(prepare(study, models), models, 0.95)[0] for models in sets]
+        tables = [fit_set(prepare(study, models), models, 0.95).table for models in sets]
         return pd.concat(tables)[["outcome", "segmentation", "n", "beta", "p", "reason"]]
 
     return fit

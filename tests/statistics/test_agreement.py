@@ -33,16 +33,22 @@ def tidy(wide: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.mark.parametrize("method", ["large", "compressed", "close"])
 def test_table_agrees_with_r(
-    expected: dict[str, Any], inputs: Callable[[str], pd.DataFrame], method: str
+    expected: dict[str, Any],
+    expected_tests: dict[str, Any],
+    inputs: Callable[[str], pd.DataFrame],
+    method: str,
 ) -> None:
     """Packages epiR (CCC) and psych (ICC), lm, and hand code for the limits; missing volumes."""
     table = agreement.agreement_table(tidy(inputs("agreement")), "reference")
     assert table["method"].tolist() == ["large", "compressed", "close"]
     row = table.set_index("method").loc[method]
     assert row["reason"] == ""
-    assert set(expected["agreement"][method]) == set(row.index) - {"reason"}
-    for name, value in expected["agreement"][method].items():
+    values = expected["agreement"][method] | expected_tests["slopes"][method]
+    adjusted = {"slope_p_adj", "proportional_slope_p_adj"}
+    assert set(values) == set(row.index) - {"reason", *adjusted}
+    for name, value in values.items():
         assert row[name] == pytest.approx(value, abs=1e-8), name
+    assert row["slope_p_adj"] >= row["slope_p"]
 
 
 def test_bland_altman_of_the_1986_paper() -> None:
@@ -230,3 +236,9 @@ def test_bad_tables_and_samples(inputs: Callable[[str], pd.DataFrame]) -> None:
         agreement.concordance([1, 2, np.inf], [1, 2, 3])
     with pytest.raises(ValueError, match="1 complete pairs"):
         agreement.bland_altman([1, np.nan], [2, 3])
+
+
+def test_a_constant_method_has_no_r2() -> None:
+    line = agreement.fit_line([1.0, 2.0, 3.0, 4.0], [5.0] * 4)
+    assert (line.slope.estimate, line.slope_se, line.p) == (0, 0, 1)
+    assert np.isnan(line.r2)

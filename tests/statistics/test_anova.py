@@ -101,6 +101,23 @@ def test_repeated_measures_agree_with_r(
         assert getattr(result, name) == pytest.approx(value, abs=1e-9), name
 
 
+def test_corrections_and_effect_sizes_agree_with_r(
+    expected_tests: dict[str, Any], inputs: Callable[[str], pd.DataFrame]
+) -> None:
+    """Package afex: Huynh-Feldt, partial and generalised eta squared."""
+    result = anova.analyse_repeated_measures(tidy(inputs("repeated")), "dice")
+    for name, value in expected_tests["repeated_measures"].items():
+        assert getattr(result, name) == pytest.approx(value, abs=1e-9), name
+
+
+def test_huynh_feldt_is_at_most_one() -> None:
+    """Independent noise of eight methods: the estimate exceeds 1, and nothing is corrected."""
+    rng = np.random.default_rng(0)
+    result = anova.analyse_repeated_measures(tidy(pd.DataFrame(rng.normal(size=(60, 8)))), "dice")
+    assert result.epsilon < result.epsilon_huynh_feldt == 1
+    assert result.p_huynh_feldt == pytest.approx(result.p)
+
+
 def test_two_methods_are_a_paired_t_test(inputs: Callable[[str], pd.DataFrame]) -> None:
     """F is t², epsilon 1, and there is no sphericity to test."""
     wide = inputs("repeated")[["a", "b"]]
@@ -108,7 +125,10 @@ def test_two_methods_are_a_paired_t_test(inputs: Callable[[str], pd.DataFrame]) 
     t = stats.ttest_rel(wide["a"], wide["b"])
     assert result.f == pytest.approx(t.statistic**2)
     assert result.p == result.p_greenhouse_geisser == pytest.approx(t.pvalue)
-    assert result.epsilon == 1
+    assert result.epsilon == result.epsilon_huynh_feldt == 1
+    assert result.p_huynh_feldt == pytest.approx(t.pvalue)
+    # η² from F and its degrees of freedom.
+    assert result.partial_eta_squared == pytest.approx(result.f / (result.f + result.df[1]))
     assert np.isnan(result.mauchly_w)
 
 

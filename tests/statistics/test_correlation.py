@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from bids_app.statistics import correlation
 
@@ -92,3 +93,50 @@ def test_refusals() -> None:
             test(0.1, 0.2, 0.3, 3)
     with pytest.raises(ValueError, match="holds text"):
         correlation.correlation_table(pd.DataFrame({"a": ["x"], "b": [1]}), "a", ["b"])
+
+
+def test_meng_and_zou_agree_with_r(
+    expected_tests: dict[str, Any], inputs: Callable[[str], pd.DataFrame]
+) -> None:
+    """The equations as printed, with the intervals of cor.test."""
+    table = correlation.correlation_difference_table(
+        inputs("pbvc"), "pbvc", ["one", "two", "three"]
+    )
+    for row in table.to_dict("records"):
+        for name, value in expected_tests["dependent"][f"{row['first']}_{row['second']}"].items():
+            assert row[name] == pytest.approx(value, abs=1e-9), name
+    np.testing.assert_allclose(
+        table["meng_p_adj"], multipletests(table["meng_p"], method="fdr_bh")[1]
+    )
+
+
+def test_published_examples() -> None:
+    """Meng et al. 1992, p. 173: Z = 1.68; Zou 2007, section on overlapping: -0.093 to 0.517."""
+    assert correlation.meng_z(0.63, -0.03, -0.19, 15).statistic == pytest.approx(1.68, abs=0.005)
+    interval = correlation.difference_interval(0.396, 0.179, 0.088, 66)
+    assert (interval.low, interval.high) == pytest.approx((-0.093, 0.517), abs=6e-4)
+
+
+@pytest.mark.parametrize("test", [correlation.meng_z, correlation.steiger_z])
+def test_dependent_tests_are_antisymmetric(test: Callable[..., Any]) -> None:
+    there, back = test(0.6, 0.2, 0.3, 40), test(0.2, 0.6, 0.3, 40)
+    assert there.statistic == pytest.approx(-back.statistic)
+    assert there.p == pytest.approx(back.p)
+    assert np.isnan(test(1.0, 0.2, 0.2, 40).p)
+    with pytest.raises(ValueError, match="at least 4"):
+        test(0.6, 0.2, 0.3, 3)
+
+
+def test_interval_of_a_difference_covers() -> None:
+    """At 95 %: within 3 standard errors in 600 samples of 30."""
+    rng = np.random.default_rng(9)
+    covariance = [[1, 0.6, 0.3], [0.6, 1, 0.5], [0.3, 0.5, 1]]
+    hits = 0
+    for sample in rng.multivariate_normal(np.zeros(3), covariance, (600, 30)):
+        r = np.corrcoef(sample, rowvar=False)
+        interval = correlation.difference_interval(r[0, 1], r[0, 2], r[1, 2], 30)
+        hits += interval.low <= 0.3 <= interval.high
+    assert abs(hits / 600 - 0.95) < 3 * np.sqrt(0.95 * 0.05 / 600)
+    alone = correlation.difference_interval(1.0, 0.2, 0.2, 30)
+    assert alone.estimate == pytest.approx(0.8)
+    assert np.isnan(alone.low)

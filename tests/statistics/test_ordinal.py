@@ -39,6 +39,73 @@ def test_table_agrees_with_r(expected: dict[str, Any], cohort: pd.DataFrame) -> 
     assert row["odds_ratio"] == pytest.approx(np.exp(row["beta"]))
 
 
+def test_terms_thresholds_and_proportionality_agree_with_r(
+    expected_tests: dict[str, Any], cohort: pd.DataFrame
+) -> None:
+    """Package ordinal with Wald intervals; Brant's equations with glm."""
+    values = expected_tests["ordinal"]
+    fit = ordinal.fit_ordinal(cohort, MODEL)
+    np.testing.assert_allclose(fit.threshold_se, values["threshold_se"], rtol=1e-6)
+    for name in ("odds_ratio", "odds_ratio_ci_low", "odds_ratio_ci_high"):
+        expected = dict(zip(values["terms"], values[name], strict=True))
+        # R's terms: z is the standardised ICV, sexM the indicator of men.
+        ratios = fit.coefficients[name].rename({"icv": "z", "sex_M": "sexM"})
+        # The unit of the ICV does not enter z.
+        assert ratios.to_dict() == pytest.approx(expected, rel=1e-6)
+    brant = fit.proportionality
+    assert brant.loc["all"].to_dict() == pytest.approx(values["brant"], rel=1e-6)
+    np.testing.assert_allclose(
+        brant.loc[fit.coefficients.index, "chi2"], values["brant_terms"], rtol=1e-6
+    )
+    row = ordinal.ordinal_table(cohort, [MODEL]).iloc[0]
+    assert row["brant_p"] == pytest.approx(values["brant"]["p"])
+    assert row["brant_p_predictor"] == brant.loc["delta_volume", "p"]
+    assert row["threshold_stable_worse_se"] == pytest.approx(values["threshold_se"][1])
+
+
+def test_all_terms_are_listed(cohort: pd.DataFrame) -> None:
+    fits = ordinal.fit_all_ordinal(cohort, [MODEL, replace(MODEL, predictor="absent")])
+    table = ordinal.ordinal_terms(fits)
+    assert table["term"].tolist() == ["delta_volume", "age", "icv", "interval", "steroids", "sex_M"]
+    np.testing.assert_allclose(table["odds_ratio"], np.exp(table["beta"]))
+    assert ordinal.ordinal_terms(fits[1:]).empty
+
+
+def test_brant_rejects_where_odds_are_not_proportional() -> None:
+    """An effect at the upper cut point only is found; proportional odds mostly pass."""
+    rng = np.random.default_rng(6)
+    rejected = {"proportional": 0, "other": 0}
+    for _ in range(30):
+        x, u = rng.normal(size=400), rng.logistic(size=400)
+        better = rng.random(400) < 0.3
+        changes = {
+            "proportional": np.digitize(u + x, [-1, 1]) - 1,
+            "other": np.where(better, -1, u + 1.5 * x > 0),
+        }
+        for name, change in changes.items():
+            category = ordinal.change_category(pd.Series(change))
+            data = pd.DataFrame({"x": x, "category": category})
+            fit = ordinal.fit_ordinal(data, Model(outcome="category", predictor="x"))
+            rejected[name] += fit.proportionality.loc["x", "p"] < 0.05
+    assert rejected["proportional"] <= 5
+    assert rejected["other"] >= 28
+
+
+def test_brant_needs_three_categories_and_no_separation() -> None:
+    data = pd.DataFrame({"x": np.arange(30.0), "noise": np.arange(30) * 7 % 11})
+    two = pd.Series([0, 1, 0] * 10)
+    data["category"] = ordinal.change_category(two)
+    fit = ordinal.fit_ordinal(data, Model(outcome="category", predictor="x"))
+    assert fit.proportionality.isna().all().all()
+    # Everyone below 20 is stable or better, everyone above 19 worse or worst.
+    data["category"] = ordinal.change_category(
+        pd.Series(np.where(data["x"] < 20, -(data["noise"] % 2), 1))
+    )
+    row = ordinal.ordinal_table(data, [Model(outcome="category", predictor="x")]).iloc[0]
+    assert row["reason"] == ""
+    assert np.isnan(row["brant_p"])
+
+
 def test_logistic_closed_form() -> None:
     """With two categories and a binary term β is the log odds ratio, Woolf's SE (1955)."""
     counts = {("stable", 0): 30, ("stable", 1): 12, ("worse", 0): 10, ("worse", 1): 18}

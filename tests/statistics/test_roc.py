@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
@@ -22,6 +26,25 @@ def test_area_by_hand() -> None:
     assert result.se == pytest.approx(np.sqrt(variance))
     assert result.auc.low == pytest.approx(7.5 / 9 - 1.959963984540054 * np.sqrt(variance))
     assert result.auc.high == 1
+
+
+def test_agrees_with_r(
+    expected_tests: dict[str, Any], inputs: Callable[[str], pd.DataFrame]
+) -> None:
+    """Package pROC: interval and paired test by DeLong."""
+    values = expected_tests["roc"]
+    cohort = inputs("cohort").dropna(subset="icv")
+    truth = cohort["edss"] >= 3
+    single = roc.roc_area(truth, -cohort["volume"])
+    assert single.positives == values["positives"]
+    assert vars(single.auc) == pytest.approx(
+        {"estimate": values["auc"], "low": values["low"], "high": values["high"]}
+    )
+    assert single.se == pytest.approx(values["se"])
+    both = roc.compare_roc_areas(truth, -cohort["volume"], cohort["age"])
+    assert both.second == pytest.approx(values["second"])
+    assert both.z == pytest.approx(values["z"])
+    assert both.p == pytest.approx(values["p"])
 
 
 def _scores(n: int = 80) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -25,7 +25,7 @@ from bids_app.statistics.samples import MINIMUM_PAIRS
 CAPTION = (
     "Volumes of both thalami and those of the reference. CCC: concordance correlation coefficient; "
     "ICC(C,1): consistency (also ICC(3,1)); ICC(A,1): absolute agreement; slope: method on "
-    "reference."
+    "reference. p of slopes: of a slope of 0; adjusted: Benjamini-Hochberg over the methods."
 )
 
 _SETTINGS = {

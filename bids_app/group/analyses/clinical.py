@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from bids_app.report.model_plots import diagnostics_plot, interval_plot
 from bids_app.statistics.design import Model
 from bids_app.statistics.mixed import mixed_table
 from bids_app.statistics.multiplicity import adjust
-from bids_app.statistics.ordinal import ordinal_table
+from bids_app.statistics.ordinal import fit_all_ordinal, ordinal_terms, tabulate_ordinal
 from bids_app.statistics.paired import Regression
 from bids_app.statistics.regression import LinearFit, fit_all, tabulate_fits
 
@@ -59,11 +60,14 @@ def analyse(study: Study) -> Result:
             tables[name] = ResultTable(_title(models), "", data, display=Display.FILE)
             impossible[models.name] = str(error)
             continue
-        data, fits = fit_set(prepared, models, study.plan.confidence)
+        fitted = fit_set(prepared, models, study.plan.confidence)
+        data, fits = fitted.table, fitted.linear
         fits_of[models.name] = fits
         tables[name] = ResultTable(
             _title(models), _caption(models, prepared), data, _settings(models, prepared, study)
         )
+        if not fitted.terms.empty:
+            tables[f"{name}_terms"] = _terms(models, fitted.terms)
         if data["beta"].notna().any():
             figures |= _figures(name, models, prepared, data, fits)
         if data["p_adj"].isna().all():
@@ -82,31 +86,47 @@ def analyse(study: Study) -> Result:
         figures=figures,
         methods=" ".join(methods),
         findings=" ".join(findings),
-        references=("ibrahim2026", "seabold2010", "benjamini1995", "mackinnon1985", "efron1993"),
+        references=(
+            *("ibrahim2026", "seabold2010", "benjamini1995", "mackinnon1985", "efron1993"),
+            "brant1990",
+        ),
         of_change=any(models.type != "cross-sectional" for models in study.plan.model),
         reason="" if methods else "no model could be fitted",
         impossible=impossible,
     )
 
 
-def fit_set(
-    prepared: PreparedSet, models: ModelSet, confidence: float
-) -> tuple[pd.DataFrame, list[LinearFit]]:
-    """Fit the models of a set.
+@dataclass(frozen=True)
+class FittedSet:
+    """The fitted models of a set.
 
-    Returns
-    -------
+    Attributes
+    ----------
     table : DataFrame
         One row per model: ``outcome``, ``segmentation`` and the columns of the table of its
         type in ``bids_app.statistics``; ``percent_per_ml`` for logarithmic outcomes; ``omitted``,
-        the optional covariates that are absent or constant in the model's complete cases. A model
-        that cannot be fitted is a row with its ``reason``.
-    fits : list of LinearFit
+        the optional covariates that are absent or constant in the model's complete cases;
+        ``winsorised_low`` and ``winsorised_high``, the limits of the volume changes. A model that
+        cannot be fitted is a row with its ``reason``.
+    linear : list of LinearFit
         The linear models that could be fitted.
+    terms : DataFrame
+        All terms of ordinal models, with ``segmentation`` for the predictor; empty for others.
     """
+
+    table: pd.DataFrame
+    linear: list[LinearFit]
+    terms: pd.DataFrame
+
+
+def fit_set(prepared: PreparedSet, models: ModelSet, confidence: float) -> FittedSet:
+    """Fit the models of a set."""
+    terms = pd.DataFrame()
     fits: list[tuple[Model, LinearFit | str]] = []
     if models.type == "ordinal":
-        table = ordinal_table(prepared.data, prepared.models, models.family, confidence)
+        ordinal = fit_all_ordinal(prepared.data, prepared.models, confidence)
+        table = tabulate_ordinal(ordinal, models.family)
+        terms = ordinal_terms(ordinal).rename(columns={"predictor": "segmentation"})
     elif models.type == "mixed":
         table = mixed_table(
             prepared.data, prepared.models, "participant_id", models.family, confidence
@@ -123,7 +143,22 @@ def fit_set(
         logarithmic = (table["transform"] == "log").to_numpy()
         place = list(table.columns).index("p")
         table.insert(place, "percent_per_ml", np.where(logarithmic, percent, np.nan))
-    return table, [fit for _, fit in fits if not isinstance(fit, str)]
+    if prepared.limits:
+        for place, end in enumerate(("winsorised_low", "winsorised_high")):
+            limits = [prepared.limits[name][place] for name in table["segmentation"]]
+            table.insert(list(table.columns).index("reason"), end, limits)
+    return FittedSet(table, [fit for _, fit in fits if not isinstance(fit, str)], terms)
+
+
+def _terms(models: ModelSet, terms: pd.DataFrame) -> ResultTable:
+    """Tabulate all terms of ordinal models."""
+    return ResultTable(
+        f"{_title(models)}, all terms",
+        "Odds ratio of a worse category per unit of the term, with Wald intervals.",
+        terms,
+        {"Standardised": ", ".join(models.standardised) or "no term"},
+        display=Display.FILE,
+    )
 
 
 def _omitted(prepared: PreparedSet, models: ModelSet) -> dict[tuple[str, str], str]:
@@ -201,6 +236,11 @@ def _caption(models: ModelSet, prepared: PreparedSet) -> str:
             "Within: a session 1 mL above the mean of its participant; between: participants whose "
             "means differ by 1 mL."
         )
+    if models.type == "ordinal":
+        parts.append(
+            "Odds are assumed to be proportional: a small p of Brant's test (of all terms, and of "
+            "the volume) speaks against it."
+        )
     parts.append(
         "Beta: change of the outcome per mL; adjusted p: Benjamini-Hochberg, family: "
         f"{models.family}. Stars: adjusted p < 0.05, 0.01, 0.001."
@@ -252,11 +292,20 @@ def _findings(models: ModelSet, table: pd.DataFrame, confidence: float) -> str:
     significant = int((fitted["p_adj"] < 0.05).sum())
     best = fitted.sort_values("p").iloc[0]
     part = f" {best['term']} participants" if "term" in table else ""
+    brant = table["brant_p"] if "brant_p" in table else pd.Series(dtype="float64")
+    rejected = int((brant < 0.05).sum())
+    assumption = (
+        f" Brant's test spoke against proportional odds in {rejected} of {brant.notna().sum()} "
+        "models (p < 0.05)."
+        if rejected
+        else ""
+    )
     return (
         f"{models.name}: {significant} of {len(fitted)} coefficients had an adjusted p below 0.05; "
         f"the smallest was that of {best['outcome']} and {best['segmentation']}{part} "
         f"(beta = {best['beta']:.3g} per mL, {100 * confidence:g}% CI [{best['ci_low']:.3g}, "
         f"{best['ci_high']:.3g}], adjusted p = {best['p_adj']:.3g}, n = {int(best['n'])})."
+        f"{assumption}"
     )
 
 

@@ -14,6 +14,7 @@ from bids_app.report.drawing import DISTANCE_NAMES
 from bids_app.report.plots import overlap_boxplot
 from bids_app.statistics.anova import analyse_repeated_measures
 from bids_app.statistics.comparison import pairwise_signed_rank
+from bids_app.statistics.effect_size import pairwise_t
 from bids_app.statistics.multiplicity import adjust
 from bids_app.statistics.paired import Mean
 
@@ -67,7 +68,18 @@ def analyse(study: Study) -> Result:
                 {
                     "Participants": "those with all methods",
                     "Sphericity": "Mauchly's test; both degrees of freedom times epsilon in "
-                    "p_greenhouse_geisser",
+                    "p_greenhouse_geisser and p_huynh_feldt",
+                    "EffectSize": "partial η², and generalised η² (Olejnik and Algina 2003)",
+                },
+            ),
+            "overlap_pairs": ResultTable(
+                "Means compared between methods",
+                "Paired t tests in Dice and Hausdorff distance, as in Opfer et al. 2022; adjusted "
+                "p: Bonferroni over the pairs of a measure.",
+                pairwise_t(bilateral, ["dice", "hd"], ["participant_id"], plan.confidence),
+                {
+                    "Cohen": "d_z: mean difference over the SD of the differences; d_av: over the "
+                    "root mean square of both SDs",
                 },
             ),
         },
@@ -128,8 +140,17 @@ def _anova(bilateral: pd.DataFrame) -> pd.DataFrame:
             continue
         values = vars(result) | {"df": result.df[0], "df_error": result.df[1]}
         rows.append(row | values)
-    columns = ["measure", "n", "levels", "f", "df", "df_error", "p", "epsilon"]
-    columns += ["p_greenhouse_geisser", "p_adj", "mauchly_w", "mauchly_p", "reason"]
+    columns = ["measure", "n", "levels", "f", "df", "df_error", "p"]
+    columns += ["partial_eta_squared", "generalised_eta_squared", "epsilon"]
+    columns += [
+        "p_greenhouse_geisser",
+        "epsilon_huynh_feldt",
+        "p_huynh_feldt",
+        "p_adj",
+        "mauchly_w",
+        "mauchly_p",
+        "reason",
+    ]
     table = pd.DataFrame(rows, columns=columns)
     return table.assign(p_adj=adjust(table["p_greenhouse_geisser"]))
 

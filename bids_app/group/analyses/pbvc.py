@@ -105,13 +105,17 @@ def analyse(study: Study) -> Result:
             ),
             "pbvc_tests": ResultTable(
                 "Correlations with brain volume change compared",
-                "Two correlations that share PBVC: Williams' t and Steiger's Z; adjusted p: "
+                "Two correlations that share PBVC: their difference with its interval, Williams' "
+                "t, Steiger's Z and the Z of Meng, Rosenthal and Rubin; adjusted p: "
                 "Benjamini-Hochberg over the pairs.",
-                correlation_difference_table(wide, "pbvc", methods),
+                correlation_difference_table(wide, "pbvc", methods, study.plan.confidence),
                 {
                     "Williams": "t with n - 3 degrees of freedom (Steiger 1980, equation 7)",
                     "Steiger": "Z of Fisher's z, covariance at the mean of the two correlations "
                     "(Steiger 1980, equation 14)",
+                    "Meng": "Z of Fisher's z (Meng et al. 1992, equation 1)",
+                    "Interval": "of the difference, from the intervals of both correlations (Zou "
+                    "2007)",
                 },
             ),
         },
@@ -122,7 +126,14 @@ def analyse(study: Study) -> Result:
         findings="Correlation with brain volume change: "
         + ", ".join(f"{row.method} r = {row.r:.2f} (n = {row.n})" for row in estimated.itertuples())
         + ".",
-        references=("ibrahim2026", *brain.source.references, "williams1959", "steiger1980"),
+        references=(
+            "ibrahim2026",
+            *brain.source.references,
+            "williams1959",
+            "steiger1980",
+            "meng1992",
+            "zou2007",
+        ),
         of_change=True,
         reason="" if len(estimated) else str(table["reason"].iloc[0]),
     )

@@ -19,7 +19,7 @@ from bids_app.statistics.change import sample_size_table
 
 
 def analyse(study: Study) -> Result:
-    """Compute subjects per arm for every method, for all participants and by diagnosis."""
+    """Compute subjects per arm for every method, for all patients and by diagnosis."""
     trial = study.plan.sample_size
     if study.changes["annual_percent"].isna().all():
         raise NotApplicableError("no interval between sessions is known; rates need one")
@@ -31,12 +31,14 @@ def analyse(study: Study) -> Result:
         f"Subjects per arm to detect a {100 * trial.slowing:g} % slowing of atrophy with "
         f"{100 * trial.power:g} % power at a two-sided level of {trial.alpha:g}, from annual "
         "percentage change; bootstrap intervals of participants, inf (an arrow) where there is no "
-        "atrophy."
+        "atrophy. all: without healthy participants."
     )
     settings = {
         "Formula": "2 (z(1 - alpha/2) + z(power))² / (slowing · mean / SD)², rounded up; SD with "
         "n - 1, inf where the mean shows no loss",
         "Rate": "percentage change per year",
+        "All": f"without {study.plan.normative.column} "
+        + " or ".join(study.plan.normative.controls),
         **study.bootstrap,
     }
     return Result(
@@ -52,9 +54,9 @@ def analyse(study: Study) -> Result:
 
 
 def _sizes(study: Study, changes: pd.DataFrame) -> pd.DataFrame:
-    """Compute the sample sizes of all participants, and of each diagnosis."""
+    """Compute the sample sizes of all participants but the healthy, and of each diagnosis."""
     plan, trial = study.plan, study.plan.sample_size
-    groups = [changes.assign(diagnosis="all")]
+    groups = [study.without_controls(changes).assign(diagnosis="all")]
     by_diagnosis = study.by_diagnosis(changes)
     if by_diagnosis is not None:
         groups.append(by_diagnosis)

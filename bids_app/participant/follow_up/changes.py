@@ -13,6 +13,7 @@ from bids_app.alignment.brain_change import parenchyma_volumes, percentage_chang
 from bids_app.alignment.scale import Source, relative_scales
 from bids_app.contrasts import CONTRASTS
 from bids_app.dataset.index import choose_scan
+from bids_app.dataset.names import natural
 from bids_app.derivatives import names
 from bids_app.derivatives.changes import BrainChange, ThalamusChange
 from bids_app.derivatives.verdicts import Fact, Verdict, in_words
@@ -30,7 +31,7 @@ from bids_app.participant.follow_up.acquisition import (
 from bids_app.participant.follow_up.differences import Judgement, Pair, judge
 from bids_app.participant.follow_up.segmentations import Followed, Placed
 from bids_app.participant.follow_up.space import CommonSpace, SpacePlan, are_comparable
-from bids_app.participant.follow_up.visits import VisitScan, natural
+from bids_app.participant.follow_up.visits import VisitScan
 from bids_app.segmentation.change import Change, change_between
 from bids_app.segmentation.volumes import ThalamusVolumes
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from bids_app.contrasts import CONTRASTS, Role, suffixes
 from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.names import natural
 from bids_app.dataset.notes import Note, NoteKind
 from bids_app.dataset.sources import find_sources
 from bids_app.derivatives import names
@@ -166,18 +166,6 @@ def sessions_by_contrast(scans: Sequence[VisitScan]) -> dict[str, set[str]]:
         for contrast in CONTRASTS
     }
     return {contrast: labels for contrast, labels in sessions.items() if len(labels) > 1}
-
-
-def natural(label: str | None) -> tuple[tuple[int, str], ...]:
-    """Make a sort key by which session 2 comes before session 10.
-
-    Examples
-    --------
-    >>> sorted(["10", "2"], key=natural)
-    ['2', '10']
-    """
-    parts = re.findall(r"\d+|\D+", label or "")
-    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
 def _without_agent(scans: Sequence[Scan]) -> Sequence[Scan]:

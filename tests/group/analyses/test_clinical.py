@@ -84,6 +84,10 @@ def test_winsorising_clips_the_changes_of_the_whole_sample(declare: Declare) -> 
     changes = study.changes.query("segmentation == 'first T1w'")["change_ml"]
     low, high = changes.quantile([0.05, 0.95])
     assert prepared.data["first T1w"].between(low, high).all()
+    assert prepared.limits["first T1w"] == pytest.approx((low, high))
+    table = clinical.fit_set(prepared, study.plan.model[0], 0.95).table
+    limits = table.loc[table["segmentation"] == "first T1w", ["winsorised_low", "winsorised_high"]]
+    assert limits.iloc[0].tolist() == pytest.approx([low, high])
     assert set(prepared.data["diagnosis"]) == {"RRMS"}
 
 
