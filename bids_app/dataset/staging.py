@@ -86,6 +86,10 @@ class Staging:
             yield file
         self.outputs[str(relative)] = file.content
 
+    def is_published(self, name: str | PurePosixPath) -> bool:
+        """Whether an earlier run has left a file of this name in the output folder."""
+        return (self._output_dir / name).is_file()
+
     def image(self, name: str | PurePosixPath, volume: Volume, **sidecar: object) -> None:
         """Write an image (``.nii.gz``) and, if any field is given, its JSON sidecar.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from math import nan
 from pathlib import Path
@@ -151,10 +152,34 @@ def read_thalamus_changes(output_dir: Path) -> tuple[list[ThalamusChange], list[
     changes, problems = [], []
     for path in names.thalamus_change_tables(output_dir):
         try:
-            changes += [_thalamus_change(row) for row in read_rows(path)]
-        except (BadDataError, KeyError, ValueError) as error:
-            problems.append(_damaged(path, error, "a row without a change between two visits"))
+            changes += _thalamus_changes(path)
+        except BadDataError as error:
+            problems.append(str(error))
     return changes, problems
+
+
+def read_thalamus_changes_of(output_dir: Path, subject: str) -> list[ThalamusChange]:
+    """Read the changes of the thalami of one participant, given without ``sub-``.
+
+    Raises
+    ------
+    MissingInputError, BadDataError
+        If the table is missing or damaged.
+    """
+    return _thalamus_changes(output_dir / names.thalamus_change_table(subject))
+
+
+def read_brain_changes_of(output_dir: Path, subject: str) -> dict[tuple[str, str], BrainChange]:
+    """Read the brain volume changes of one participant by earlier and later session.
+
+    Raises
+    ------
+    BadDataError
+        If the table is damaged; without a table there is none.
+    """
+    path = output_dir / names.brain_change_table(subject)
+    rows = _brain_changes(path) if path.is_file() else []
+    return {(first, later): change for _, first, later, change in rows}
 
 
 def read_brain_changes(
@@ -178,10 +203,9 @@ def read_brain_changes(
     problems = []
     for path in names.brain_change_tables(output_dir):
         try:
-            rows = [_brain_change(row) for row in read_rows(path)]
-        except (BadDataError, KeyError, ValueError) as error:
-            what = "a row without brain volume change between two sessions"
-            problems.append(_damaged(path, error, what))
+            rows = _brain_changes(path)
+        except BadDataError as error:
+            problems.append(str(error))
             continue
         for subject, first, later, change in rows:
             changes[subject, first, later] = change
@@ -190,10 +214,24 @@ def read_brain_changes(
     return changes, problems
 
 
-def _damaged(path: Path, error: Exception, what: str) -> str:
-    """Describe a table that cannot be used."""
-    sentence = str(error) if isinstance(error, BadDataError) else f"{path} has {what}."
-    return f"{sentence} {_ADVICE}"
+def _thalamus_changes(path: Path) -> list[ThalamusChange]:
+    with _damage_reported(path, "a row without a change between two visits"):
+        return [_thalamus_change(row) for row in read_rows(path)]
+
+
+def _brain_changes(path: Path) -> list[tuple[str, str, str, BrainChange]]:
+    with _damage_reported(path, "a row without brain volume change between two sessions"):
+        return [_brain_change(row) for row in read_rows(path)]
+
+
+@contextmanager
+def _damage_reported(path: Path, what: str) -> Iterator[None]:
+    """Turn what is raised at a table that cannot be used into a sentence."""
+    try:
+        yield
+    except (BadDataError, KeyError, ValueError) as error:
+        sentence = str(error) if isinstance(error, BadDataError) else f"{path} has {what}."
+        raise BadDataError(f"{sentence} {_ADVICE}") from error
 
 
 def _brain_change(row: Mapping[str, str]) -> tuple[str, str, str, BrainChange]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from bids_app.dataset.index import Scan
-from bids_app.dataset.scanner import Scanner
 from bids_app.dataset.staging import Staging
 from bids_app.derivatives import names
 from bids_app.derivatives.columns import VOLUME_COLUMNS
-from bids_app.derivatives.outputs import generated_by, volumes_row, write_table
+from bids_app.derivatives.outputs import generated_by, write_table
 from bids_app.derivatives.results import Measurement
 from bids_app.images.geometry import AffineArray
 from bids_app.images.volume import Volume
@@ -89,21 +88,17 @@ def write_within_subject_segmentation(
 
 
 def write_within_subject_volumes(
-    staging: Staging, measurements: Iterable[tuple[Scan, Measurement, str | None]]
+    staging: Staging, rows: Mapping[PurePosixPath, Sequence[Mapping[str, object]]]
 ) -> None:
-    """Write the longitudinal volumes, one table per session.
+    """Write the longitudinal volumes.
 
     Parameters
     ----------
     staging : Staging
-    measurements : iterable of (Scan, Measurement, str or None)
-        Anchors, what was measured at them, and with which contrast agents. For the group stage
-        their methods are further ones, ``<method>Longitudinal``, and their scanners those of the
-        scan in its own table.
+    rows : mapping of PurePosixPath to sequence of mapping
+        Rows of each table, as `volumes_row` gives them. For the group stage their methods are
+        further ones, ``<method>Longitudinal``, and their scanners those of the scan in its own
+        table.
     """
-    rows: dict[PurePosixPath, list[dict[str, object]]] = {}
-    for scan, measured, agent in measurements:
-        path = names.within_subject_volumes_table(names.session_of(scan))
-        rows.setdefault(path, []).append(volumes_row(scan, measured, agent, Scanner()))
     for path, rows_of_session in rows.items():
         write_table(staging, path, rows_of_session, VOLUME_COLUMNS)

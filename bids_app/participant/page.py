@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bids_app.dataset.images import axis_codes
 from bids_app.dataset.index import Session
-from bids_app.dataset.staging import Staging
+from bids_app.dataset.staging import Staging, staged
 from bids_app.derivatives import names
 from bids_app.derivatives.methods_section import methods_text, other_programs, works
 from bids_app.derivatives.results import AlignedContrast, MeasuredScan
 from bids_app.derivatives.steps import Step, steps_of
+from bids_app.run.records import read_record, write_record
 from bids_app.run.stamps import Stamp
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ def write_session_page(
     """Draw the page of a session: masks over the scan, volumes, provenance, warnings."""
     from bids_app.report.session_page import InputFile, SessionReport, session_page
 
+    visits = names.visits_page(session.subject)
     used = [item.method for measured in scans for item in measured.measurements]
     used += other_programs(stamp)
     steps = steps_of(
@@ -46,8 +50,39 @@ def write_session_page(
         methods=methods_text(used, steps),
         citation=works(used, steps),
         warnings=warnings,
+        visits=str(visits) if staging.is_published(visits) else "",
     )
     staging.text(names.session_page(session), session_page(report))
+
+
+def link_to_visits(series: Session, output_dir: Path) -> None:
+    """Link the pages of a subject's sessions to that of its visits, if there is one.
+
+    Parameters
+    ----------
+    series : Session
+        Scans of all visits.
+    output_dir : Path
+    """
+    from bids_app.report.session_page import linked_to_visits
+
+    visits = names.visits_page(series.subject)
+    if not (output_dir / visits).is_file():
+        return
+    for label in dict.fromkeys(scan.session for scan in series.anchors):
+        session = replace(series, session=label)
+        page = names.session_page(session)
+        record = read_record(output_dir, session.name)
+        content = record.outputs.get(str(page)) if record else None
+        # A page that was damaged or changed is drawn again when its session is.
+        if record is None or content is None or not content.is_in(output_dir / page):
+            continue
+        text = (output_dir / page).read_text(encoding="utf-8")
+        linked = linked_to_visits(text, str(visits))
+        if linked != text:
+            with staged(output_dir, session.name) as staging:
+                staging.text(page, linked)
+            write_record(output_dir, replace(record, outputs={**record.outputs, **staging.outputs}))
 
 
 def _anchor(session: Session, measured: MeasuredScan) -> Anchor:

@@ -82,7 +82,7 @@ def run(options: Options) -> ExitCode:
     outcomes = []
     try:
         outcomes += _measure_sessions(sessions, offers, options, resources)
-        if options.methods.longitudinal and not options.run.reports_only:
+        if options.methods.longitudinal or options.run.reports_only:
             outcomes += follow_subjects(sessions, outcomes, options)
     finally:
         update_tables(options.folders.output_dir, offers, known_kinds(options.selection))

@@ -12,6 +12,8 @@ import pandas as pd
 from bids_app.report.tables import ColumnTexts, Table, format_table
 from bids_app.report.template import session_title, template
 
+# Where the template has it; text from a dataset is escaped, and cannot hold it.
+_PLACE_OF_LINK = "<!-- link to visits -->"
 _ATTEMPTS = ColumnTexts(headings={"MutualInformation": "Mutual information (nats)"})
 
 
@@ -161,6 +163,8 @@ class SessionReport:
         Works to cite, separated by empty lines.
     warnings : tuple of str
         Warnings that concern the session rather than one image.
+    visits : str
+        File of the page of the subject's visits; empty if there is none.
     """
 
     subject: str
@@ -171,6 +175,7 @@ class SessionReport:
     methods: str
     citation: str
     warnings: tuple[str, ...] = ()
+    visits: str = ""
 
 
 def session_page(report: SessionReport) -> str:
@@ -194,7 +199,22 @@ def session_page(report: SessionReport) -> str:
         for anchor in report.anchors
     ]
     title = session_title(report.subject, report.session)
-    return template("session.html.jinja").render(title=title, report=report, anchors=anchors)
+    page = template("session.html.jinja").render(title=title, report=report, anchors=anchors)
+    return linked_to_visits(page, report.visits) if report.visits else page
+
+
+def linked_to_visits(page: str, visits: str) -> str:
+    """Link a session's page to that of the visits, which may be written later than itself.
+
+    Parameters
+    ----------
+    page : str
+        As `session_page` returns it; a page that is linked already is returned as it is.
+    visits : str
+        File of the page of visits.
+    """
+    link = template("visits_link.html.jinja").render(visits=visits)
+    return page.replace(_PLACE_OF_LINK, link, 1)
 
 
 def _attempt_table(attempts: tuple[Mapping[str, object], ...]) -> Table:

@@ -52,6 +52,8 @@ _INWARD, _STILL, _OUTWARD = (240.0, 95.0, 15.0), (245.0, 245.0, 245.0), (45.0, 1
 _BAR = (160, 12)
 # Lines of the two visits, pixels: where they coincide, the later one lies within the earlier one.
 _LINES = (3.0, 1.0)
+# Of the sagittal slices.
+_SIDES = ("left", "right")
 _GREYS, _HUES, _BLENDS = 64, 33, 5
 
 
@@ -162,10 +164,12 @@ def visits_figure(first: Visit, later: Visit, spacing: npt.NDArray[np.float64]) 
             else:
                 _paste_shift(canvas, corner, scenes[1], (border, shift), plane, inside)
             annotate(draw, font, plane, position, corner)
-            place = (corner[0] + 6, corner[1] + PANEL - 6)
-            draw.text(
-                place, names[column % 3], TEXT_COLOUR, font, "ls", stroke_width=2, stroke_fill=0
-            )
+            labels = [(corner[0] + 6, corner[1] + PANEL - 6, names[column % 3], "ls")]
+            if plane.through == 0:
+                # Its own sides are front and back.
+                labels.append((corner[0] + PANEL - 6, corner[1] + 6, _SIDES[column // 3], "ra"))
+            for x, y, text, anchor in labels:
+                draw.text((x, y), text, TEXT_COLOUR, font, anchor, stroke_width=2, stroke_fill=0)
     draw_legend(draw, font, scenes[0], height)
     _draw_scale(canvas, draw, font, height + LINE)
     buffer = BytesIO()

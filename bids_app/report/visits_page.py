@@ -9,7 +9,7 @@ from math import isfinite, nan
 import pandas as pd
 
 from bids_app.report.session_page import Overlay
-from bids_app.report.tables import MISSING, Table, format_table
+from bids_app.report.tables import Table, format_table
 from bids_app.report.template import session_title, template
 
 # Of the figure of changes: its sides and the height of a change (pixels), and its least range (%).
@@ -24,6 +24,8 @@ class ChangeRow:
     Attributes
     ----------
     method, contrast : str
+    is_single : bool
+        Whether it was made from one contrast alone, rather than from several.
     left, right, total : float
         Percent of the earlier visit; NaN where it is not measurable, as all others.
     raw, scaled : float
@@ -33,8 +35,8 @@ class ChangeRow:
     scale, scale_error : float
         Percent; NaN where unknown.
     verdict : str
-    is_doubtful : bool
-        Whether it has to be reviewed before use.
+    rank : int
+        0 where the change can be used, 1 where it has to be reviewed before, 2 where there is none.
     reason : str
         Why it is not measured, or has to be reviewed; empty otherwise.
     differences : str
@@ -43,6 +45,7 @@ class ChangeRow:
 
     method: str
     contrast: str
+    is_single: bool = True
     left: float = nan
     right: float = nan
     total: float = nan
@@ -53,14 +56,21 @@ class ChangeRow:
     scale: float = nan
     scale_error: float = nan
     verdict: str
-    is_doubtful: bool = False
+    rank: int = 0
     reason: str = ""
     differences: str = ""
 
     @property
-    def name(self) -> str:
-        """Method and contrast."""
-        return f"{self.method} on {self.contrast}"
+    def is_known(self) -> bool:
+        """Whether there is a change with an interval."""
+        return all(map(isfinite, (self.total, self.low, self.high)))
+
+    @property
+    def text(self) -> str:
+        """The change with its interval, in percent; the verdict where there is none."""
+        if not self.is_known:
+            return self.verdict
+        return f"{signed(self.total)} % [{signed(self.low)}, {signed(self.high)}]"
 
 
 @dataclass(frozen=True)
@@ -73,8 +83,8 @@ class BrainRow:
 
     @property
     def text(self) -> str:
-        """The change, or that there is none."""
-        return f"{self.percent:+.2f} %" if isfinite(self.percent) else MISSING
+        """The change; the verdict where there is none."""
+        return f"{signed(self.percent)} %" if isfinite(self.percent) else self.verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +96,7 @@ class PairReport:
     first, later : str
         Such as ``ses-01``.
     changes : tuple of ChangeRow
+        One or more.
     brain : BrainRow or None
     figure : Overlay or None
     """
@@ -97,14 +108,49 @@ class PairReport:
     figure: Overlay | None = None
 
     @property
+    def name(self) -> str:
+        """Both sessions."""
+        return f"{self.first} to {self.later}"
+
+    @property
+    def main(self) -> ChangeRow:
+        """The change to read first: that with the best verdict, of the first contrast."""
+        return min(self.changes, key=lambda row: row.rank)
+
+    @property
+    def answer(self) -> str:
+        """The main change in a sentence."""
+        row = self.main
+        if not row.is_known:
+            return "The change of the thalami cannot be measured between these visits."
+        if row.low <= 0 <= row.high:
+            return (
+                "The 95 % interval contains 0: the visits do not differ by more than the error of "
+                "the measurement."
+            )
+        kind = "loss" if row.total < 0 else "gain"
+        return f"The 95 % interval does not contain 0: a {kind} beyond the error of measurement."
+
+    @property
     def reasons(self) -> list[str]:
-        """Why changes are not measured, with those that this concerns."""
-        return _grouped((f"{row.verdict}: {row.reason}", row) for row in self.changes if row.reason)
+        """Why changes are not measured, or have to be reviewed, with those that this concerns."""
+        return _grouped(
+            {
+                row: row.reason and f"{row.verdict}: {row.reason}"
+                for row in self._on_single_contrasts
+            }
+        )
 
     @property
     def differences(self) -> list[str]:
         """What differs between the visits, with the changes that this concerns."""
-        return _grouped((row.differences, row) for row in self.changes if row.differences)
+        return _grouped({row: row.differences for row in self._on_single_contrasts})
+
+    @property
+    def _on_single_contrasts(self) -> list[ChangeRow]:
+        """Changes by the first method on single contrasts: what applies to these applies to all."""
+        single = [row for row in self.changes if row.is_single] or list(self.changes)
+        return [row for row in single if row.method == single[0].method]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +162,7 @@ class VisitsReport:
     subject : str
         Label without prefix.
     pairs : tuple of PairReport
+        Those to read first in front.
     pages : mapping of str to str
         Files of the pages of sessions, by session.
     software : mapping of str to str
@@ -123,6 +170,8 @@ class VisitsReport:
     methods, citation : str
         Paragraphs, separated by empty lines.
     warnings : tuple of str
+    history : str
+        Why the visits were compared again; empty at the first time.
     """
 
     subject: str
@@ -132,6 +181,7 @@ class VisitsReport:
     methods: str
     citation: str
     warnings: tuple[str, ...] = ()
+    history: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,44 +220,86 @@ def visits_page(report: VisitsReport) -> str:
         HTML that loads no other resource; all text from `report` is escaped.
     """
     pairs = [(pair, _change_table(pair.changes), _plot(pair.changes)) for pair in report.pairs]
-    title = session_title(report.subject, "")
-    return template("visits.html.jinja").render(title=title, report=report, pairs=pairs)
+    overview = _overview(report.pairs) if len(pairs) > 1 else None
+    return template("visits.html.jinja").render(
+        title=session_title(report.subject, ""),
+        report=report,
+        pairs=pairs,
+        overview=overview,
+        signed=signed,
+    )
 
 
-def _grouped(texts: Iterable[tuple[str, ChangeRow]]) -> list[str]:
+def signed(percent: float) -> str:
+    """Write a percentage with its sign; what rounds to 0 has none."""
+    text = f"{percent:+.2f}"
+    return "0.00" if float(text) == 0 else text
+
+
+def _grouped(texts: Mapping[ChangeRow, str]) -> list[str]:
+    """List each text once, with the contrasts that it concerns unless these are all."""
     concerned: dict[str, list[str]] = {}
-    for text, row in texts:
-        concerned.setdefault(text, []).append(row.name)
-    return [f"{text} ({', '.join(names)})" for text, names in concerned.items()]
+    for row, text in texts.items():
+        concerned.setdefault(text, []).append(row.contrast)
+    return [
+        text if len(concerned) == 1 else f"{text} ({', '.join(contrasts)})"
+        for text, contrasts in concerned.items()
+        if text
+    ]
+
+
+def _overview(pairs: Iterable[PairReport]) -> Table:
+    """Tabulate the changes of all pairs: one column for each method and contrast."""
+    rows = []
+    for pair in pairs:
+        row = {"From": pair.first, "To": pair.later}
+        row |= {_name(each, pair.changes): _judged(each.text, each) for each in pair.changes}
+        if pair.brain:
+            row["Brain (PBVC)"] = _judged(pair.brain.text, pair.brain)
+        rows.append(row)
+    return format_table(pd.DataFrame(rows))
+
+
+def _judged(text: str, row: ChangeRow | BrainRow) -> str:
+    """Add the verdict to a change that has to be reviewed."""
+    return text if not row.reason or text == row.verdict else f"{text}, {row.verdict}"
+
+
+def _name(row: ChangeRow, rows: Sequence[ChangeRow]) -> str:
+    """Name a change by its contrast, and by its method where there are several."""
+    several = len({each.method for each in rows}) > 1
+    return f"{row.contrast} ({row.method})" if several else row.contrast
 
 
 def _change_table(changes: Sequence[ChangeRow]) -> Table:
     rows = [
         {
-            "Method": row.method,
             "Contrast": row.contrast,
-            "Left (%)": row.left,
-            "Right (%)": row.right,
-            "Both (%)": row.total,
-            "95 % interval (%)": f"{row.low:.2f} to {row.high:.2f}" if _is_known(row) else None,
+            "Both (%)": _rounded(row.total),
+            "Both (%)_ci_low": _rounded(row.low),
+            "Both (%)_ci_high": _rounded(row.high),
+            "Left (%)": _rounded(row.left),
+            "Right (%)": _rounded(row.right),
             "Verdict": row.verdict,
-            "Both, raw (%)": row.raw,
-            "Both, scale corrected (%)": row.scaled,
-            "Scale (%)": row.scale,
+            "Both, raw (%)": _rounded(row.raw),
+            "Both, scale corrected (%)": _rounded(row.scaled),
+            "Scale (%)": _rounded(row.scale),
             "Standard error of the scale (%)": row.scale_error,
+            "Method": row.method,
         }
         for row in changes
     ]
     return format_table(pd.DataFrame(rows))
 
 
-def _is_known(row: ChangeRow) -> bool:
-    return all(map(isfinite, (row.total, row.low, row.high)))
+def _rounded(percent: float) -> float:
+    # Without the sign of what rounds to 0.
+    return round(percent, 2) + 0.0
 
 
 def _plot(changes: Sequence[ChangeRow]) -> Plot | None:
     """Place the changes that have an interval on a common scale around 0."""
-    measured = [row for row in changes if _is_known(row)]
+    measured = [row for row in changes if row.is_known]
     if not measured:
         return None
     ends = (abs(value) for row in measured for value in (row.total, row.low, row.high))
@@ -218,9 +310,9 @@ def _plot(changes: Sequence[ChangeRow]) -> Plot | None:
 
     marks = tuple(
         Mark(
-            name=row.name,
-            text=f"{row.total:+.2f} % [{row.low:+.2f}, {row.high:+.2f}]",
-            is_doubtful=row.is_doubtful,
+            name=_name(row, changes),
+            text=row.text,
+            is_doubtful=row.rank > 0,
             top=index * _ROW,
             dot=place(row.total),
             low=place(row.low),

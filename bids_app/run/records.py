@@ -104,10 +104,10 @@ def reason_to_run(output_dir: Path, name: str, stamp: Stamp) -> str:
         return NOT_RUN
     if record.status != "done":
         return f"{record.status} before"
-    return stamp.difference(record.stamp) or _damage(output_dir, record.outputs)
+    return stamp.difference(record.stamp) or damage(output_dir, record.outputs)
 
 
-def _damage(output_dir: Path, outputs: Mapping[str, Content | None]) -> str:
+def damage(output_dir: Path, outputs: Mapping[str, Content | None]) -> str:
     """Name the first output that is missing, or other than it was written; empty if none is."""
     for name, content in outputs.items():
         path = output_dir / name

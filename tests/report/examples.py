@@ -176,12 +176,12 @@ def visits_report(text: str = "T1w") -> VisitsReport:
         scale=0.1,
         scale_error=0.03,
         verdict="check",
-        is_doubtful=True,
+        rank=1,
         reason=f"coil {text}",
         differences=f"coil ({text}, {text})",
     )
     unknown = ChangeRow(
-        method="atlas", contrast=text, verdict="not measurable", reason=f"slices {text}"
+        method="atlas", contrast=text, verdict="not measurable", rank=2, reason=f"slices {text}"
     )
     pair = PairReport(
         first="ses-1",
@@ -194,6 +194,7 @@ def visits_report(text: str = "T1w") -> VisitsReport:
         subject=text,
         pairs=(pair, PairReport(first=text, later="ses-3", changes=(unknown,))),
         pages={text: f"sub-{text}.html"},
+        history=f"visit {text}",
         software={"thalbids": "0.1.0", text: text},
         methods=f"Methods {text}.",
         citation=f"Someone 2026 {text}",

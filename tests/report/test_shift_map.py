@@ -69,6 +69,20 @@ def test_both_borders_are_on_both_visits() -> None:
             assert (abs(panel - colour) < 30).all(-1).sum() > 40
 
 
+def test_the_side_of_sagittal_slices_is_marked() -> None:
+    """Axial and coronal slices have L and R; sagittal ones state through which half they run."""
+    pixels = _pixels(15, 15)
+    for column in range(6):
+        corners = [
+            pixels[top : top + 22, 204 * column + 150 : 204 * column + 200] for top in (0, 204, 408)
+        ]
+        written = [int((corner.min(-1) > 215).sum()) for corner in corners]
+        assert written[:2] == [0, 0]
+        assert written[2] > 20
+    left, right = (pixels[408:430, start : start + 50] for start in (150, 204 * 3 + 150))
+    assert not np.array_equal(left > 215, right > 215)
+
+
 def test_empty_masks_are_drawn_without_border() -> None:
     nothing = Visit("ses-1", np.ones((30, 30, 30), np.float32), np.zeros((30, 30, 30), np.uint8))
     assert visits_figure(nothing, nothing, np.ones(3))

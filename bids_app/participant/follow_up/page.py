@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bids_app.contrasts import CONTRASTS
 from bids_app.derivatives import names
 from bids_app.derivatives.changes import BrainChange, ThalamusChange
 from bids_app.derivatives.methods_section import methods_text, works
-from bids_app.derivatives.results import Measurement
 from bids_app.derivatives.steps import steps_of
 from bids_app.derivatives.verdicts import Verdict, in_words
-from bids_app.images.volume import Volume
 from bids_app.participant.context import SessionContext
-from bids_app.participant.follow_up.changes import pairs_of_visits
-from bids_app.participant.follow_up.visits import VisitScan
+from bids_app.participant.follow_up.figures import in_order
+from bids_app.participant.follow_up.results import SpaceResults
+from bids_app.participant.follow_up.visits import natural
+from bids_app.run.outcome import NOT_RUN
 from bids_app.run.stamps import Stamp
 
 if TYPE_CHECKING:
     from bids_app.report.visits_page import BrainRow, ChangeRow
 
-# More figures would make a page of more than 1.5 MB.
-_MOST_FIGURES = 3
 _CAPTION = (
     "{first} and {later} on the same slices of the space half-way between the visits, with the "
     "border of the thalami at both, and the shift of the border from {first} to {later} along its "
@@ -30,76 +28,44 @@ _CAPTION = (
 )
 
 
-def draw_visits(
-    images: Mapping[VisitScan, Volume], measured: Mapping[VisitScan, Measurement]
-) -> dict[tuple[str, str], bytes]:
-    """Draw the visits of the first pairs side by side.
-
-    Parameters
-    ----------
-    images : mapping of VisitScan to Volume
-        Those of the contrast by which the visits were aligned.
-    measured : mapping of VisitScan to Measurement
-        On that contrast.
-
-    Returns
-    -------
-    dict of (str, str) to bytes
-        PNG by earlier and later session.
-    """
-    from bids_app.report.shift_map import Visit, visits_figure
-
-    figures = {}
-    for pair in pairs_of_visits(list(measured))[:_MOST_FIGURES]:
-        first, later = (
-            Visit(scan.session, images[scan].data, measured[scan].dseg.data) for scan in pair
-        )
-        size = images[pair[0]].voxel_size
-        figures[first.name, later.name] = visits_figure(first, later, size)
-    return figures
-
-
 def write_visits_page(
-    context: SessionContext,
-    stamp: Stamp,
-    changes: Sequence[ThalamusChange],
-    brain: Mapping[tuple[str, str], BrainChange],
-    figures: Mapping[tuple[str, str], bytes],
+    context: SessionContext, results: SpaceResults, stamp: Stamp, history: str
 ) -> None:
     """Write the page of a subject's visits: changes, what differs between them, and figures.
 
     Parameters
     ----------
     context : SessionContext
+    results : SpaceResults
+        Those of all spaces.
     stamp : Stamp
-    changes : sequence of ThalamusChange
-    brain : mapping of (str, str) to BrainChange
-        By earlier and later session.
-    figures : mapping of (str, str) to bytes
-        As `draw_visits` gives them.
+    history : str
+        Why the visits were compared, and what was measured again.
     """
     from bids_app.report.session_page import Overlay
     from bids_app.report.visits_page import PairReport, VisitsReport, visits_page
 
     rows: dict[tuple[str, str], list[ThalamusChange]] = {}
-    for change in changes:
+    for change in results.thalamus:
         rows.setdefault((change.from_session, change.to_session), []).append(change)
+    brain, figures = results.brain, results.figures
     pairs = tuple(
         PairReport(
             first=pair[0],
             later=pair[1],
-            changes=tuple(_change_row(each) for each in of_pair),
+            changes=tuple(_change_row(each) for each in rows[pair]),
             brain=_brain_row(brain[pair]) if pair in brain else None,
             figure=Overlay(_CAPTION.format(first=pair[0], later=pair[1]), figures[pair])
             if pair in figures
             else None,
         )
-        for pair, of_pair in rows.items()
+        for pair in in_order(rows, key=lambda pair: pair)
     )
-    used = [change.method for change in changes]
-    steps = steps_of((change.method, change.contrast) for change in changes)
+    measured = [each for each in results.thalamus if each.verdict is not Verdict.NOT_MEASURABLE]
+    used = [change.method for change in measured]
+    steps = steps_of((change.method, change.contrast) for change in measured)
     subject = context.session.subject
-    sessions = dict.fromkeys(session for pair in rows for session in pair)
+    sessions = sorted({session for pair in rows for session in pair}, key=natural)
     report = VisitsReport(
         subject=subject,
         pairs=pairs,
@@ -114,6 +80,7 @@ def write_visits_page(
         methods=methods_text(used, steps),
         citation=works(used, steps),
         warnings=tuple(context.notes),
+        history="" if history == NOT_RUN else history,
     )
     context.staging.text(names.visits_page(subject), visits_page(report))
 
@@ -124,6 +91,7 @@ def _change_row(change: ThalamusChange) -> ChangeRow:
     return ChangeRow(
         method=change.method,
         contrast=change.contrast,
+        is_single=change.contrast in CONTRASTS,
         left=change.left_change,
         right=change.right_change,
         total=change.total_change,
@@ -134,7 +102,7 @@ def _change_row(change: ThalamusChange) -> ChangeRow:
         scale=change.scale,
         scale_error=change.scale_error,
         verdict=change.verdict.value,
-        is_doubtful=change.verdict is Verdict.CHECK,
+        rank=list(Verdict).index(change.verdict),
         reason=_given_text(in_words(change.reasons)),
         differences=_given_text(change.differences),
     )

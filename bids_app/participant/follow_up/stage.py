@@ -11,26 +11,23 @@ all is judged by how they were acquired and how well they fit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
-from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.checksums import Content
+from bids_app.dataset.index import Session
 from bids_app.dataset.notes import reasons_to_review
+from bids_app.dataset.scanner import Scanner
 from bids_app.dataset.staging import staged
 from bids_app.derivatives import names
-from bids_app.derivatives.changes import (
-    BrainChange,
-    ThalamusChange,
-    write_brain_changes,
-    write_thalamus_changes,
-)
-from bids_app.derivatives.longitudinal_outputs import (
-    write_within_subject_segmentation,
-    write_within_subject_volumes,
-)
+from bids_app.derivatives.changes import ThalamusChange
+from bids_app.derivatives.longitudinal_outputs import write_within_subject_segmentation
+from bids_app.derivatives.outputs import volumes_row
 from bids_app.derivatives.results import Measurement
 from bids_app.derivatives.verdicts import Fact, Reason, Verdict, in_words
+from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.participant.context import SessionContext
 from bids_app.participant.follow_up.changes import (
@@ -41,7 +38,9 @@ from bids_app.participant.follow_up.changes import (
     refused_changes,
     thalamus_changes,
 )
-from bids_app.participant.follow_up.page import draw_visits, write_visits_page
+from bids_app.participant.follow_up.figures import draw_pairs
+from bids_app.participant.follow_up.page import write_visits_page
+from bids_app.participant.follow_up.results import Row, SpaceResults, read_results, write_results
 from bids_app.participant.follow_up.segmentations import Followed, follow_contrasts
 from bids_app.participant.follow_up.space import (
     CommonSpace,
@@ -51,47 +50,33 @@ from bids_app.participant.follow_up.space import (
     place_contrasts,
     plan_spaces,
 )
-from bids_app.participant.follow_up.stamp import reason_to_follow, stamp_of
+from bids_app.participant.follow_up.stamp import (
+    is_unaffected,
+    outputs_of,
+    reason_to_follow,
+    stamp_of,
+)
 from bids_app.participant.follow_up.visits import (
     VisitScan,
     longitudinal_series,
     measured_visits,
     scans_of_series,
 )
-from bids_app.run.outcome import Outcome, Stage
+from bids_app.participant.page import link_to_visits
+from bids_app.run.outcome import NOT_RUN, Outcome, Stage
 from bids_app.run.progress import Progress
-from bids_app.run.records import read_record, remove_superseded, write_record
+from bids_app.run.records import measured_record, read_record, remove_superseded, write_record
 from bids_app.run.resources import allocate
-from bids_app.run.stamps import Stamp
 from bids_app.run.workers import Task, run_sessions
 from bids_app.segmentation.methods import segmenters
-
-
-@dataclass(frozen=True, eq=False)
-class SpaceResults:
-    """What was measured in one common space.
-
-    Attributes
-    ----------
-    volumes : list of (Scan, Measurement, str or None)
-        Rows of the tables of volumes: anchor, measurement, contrast agents.
-    thalamus : list of ThalamusChange
-    brain : mapping of (str, str) to BrainChange
-        By earlier and later session; empty unless the space is the shared one.
-    figures : dict of (str, str) to bytes
-        PNG by earlier and later session; empty unless the space is the shared one.
-    """
-
-    volumes: list[tuple[Scan, Measurement, str | None]]
-    thalamus: list[ThalamusChange]
-    brain: Mapping[tuple[str, str], BrainChange]
-    figures: dict[tuple[str, str], bytes]
 
 
 def run(
     sessions: Sequence[Session], outcomes: Sequence[Outcome], options: Options
 ) -> list[Outcome]:
     """Measure the longitudinal series of every subject whose sessions have been measured.
+
+    With ``--reports-only``, the pages of those that have been are drawn again.
 
     Parameters
     ----------
@@ -109,20 +94,44 @@ def run(
     """
     output_dir = options.folders.output_dir
     measured = {item.name for item in outcomes if item.status in ("done", "unchanged")}
+    work = measure_subject
+    if options.run.reports_only:
+        # Visits are shown as they were compared, even if the page of one cannot be drawn again.
+        measured = {session.name for session in sessions}
+        work = redraw_subject
     series = longitudinal_series(measured_visits(sessions, measured, output_dir))
+    if options.run.reports_only:
+        series = [each for each in series if _was_followed(each, output_dir)]
     measurable = [each for each in series if each.problem is None]
     resources = allocate(len(measurable), options.resources)
     progress = Progress(len(series), options.run.verbosity)
     ended = []
-    with closing(run_sessions(measure_subject, series, options, resources)) as events:
+    with closing(run_sessions(work, series, options, resources)) as events:
         for event in events:
             progress.show(event)
             if event.outcome is not None:
                 ended.append(event.outcome)
-                # Nothing to compare is no result, and has no record that could hide a session's.
-                if event.outcome.status in ("done", "failed"):
-                    write_record(output_dir, event.outcome)
+                _record(event.outcome, options)
+    for each in series:
+        link_to_visits(each, output_dir)
     return ended
+
+
+def _was_followed(series: Session, output_dir: Path) -> bool:
+    record = read_record(output_dir, series.name)
+    return series.problem is None and record is not None and record.status == "done"
+
+
+def _record(outcome: Outcome, options: Options) -> None:
+    output_dir = options.folders.output_dir
+    if options.run.reports_only:
+        before = read_record(output_dir, outcome.name)
+        # A page that cannot be drawn does not make the results worse.
+        if before is not None and outcome.status == "done":
+            write_record(output_dir, replace(before, outputs=outcome.outputs))
+    # Nothing to compare is no result, and has no record that could hide a session's.
+    elif outcome.status in ("done", "failed"):
+        write_record(output_dir, outcome)
 
 
 def measure_subject(task: Task) -> Outcome:
@@ -141,23 +150,56 @@ def measure_subject(task: Task) -> Outcome:
     reason = reason_to_follow(output_dir, series.name, stamp)
     if not reason:
         return Outcome(name=series.name, status="unchanged", stamp=stamp)
+    plans = plan_spaces(scans)
+    kept = [plan for plan in plans if is_unaffected(plan, stamp, options.folders, series.name)]
+    if reason != NOT_RUN:
+        reason = f"{reason}; {what_is_measured(plans, kept)}"
+    record = read_record(output_dir, series.name)
     with staged(output_dir, series.name) as staging:
         context = SessionContext.of(task, staging)
-        write_results(follow_in_spaces(plan_spaces(scans), context), context, stamp)
-    if record := read_record(output_dir, series.name):
-        remove_superseded(output_dir, record, staging.outputs)
+        results = follow_in_spaces(plans, kept, context)
+        write_results(results, series.subject, staging)
+        write_visits_page(context, results, stamp, reason)
+    outputs: dict[str, Content | None] = dict(staging.outputs)
+    if record:
+        for plan in kept:
+            outputs |= outputs_of(plan, record)
+        remove_superseded(output_dir, record, outputs)
     return Outcome(
         name=series.name,
         status="done",
         reason=reason,
         stamp=stamp,
-        outputs=staging.outputs,
+        outputs=outputs,
         warnings=tuple(context.notes),
     )
 
 
-def follow_in_spaces(plans: Sequence[SpacePlan], context: SessionContext) -> list[SpaceResults]:
-    """Measure what can be measured in each space.
+def what_is_measured(plans: Sequence[SpacePlan], kept: Sequence[SpacePlan]) -> str:
+    """State which contrasts of which visits are measured again, and which are not.
+
+    Examples
+    --------
+    >>> what_is_measured([SpacePlan("withinSubject", ("T1w",), ())], [])
+    'measured again at all visits, since each moves their common space: T1w'
+    """
+    texts = {
+        "measured again at all visits, since each moves their common space": [
+            plan for plan in plans if plan not in kept
+        ],
+        "kept": kept,
+    }
+    return "; ".join(
+        f"{text}: {', '.join(name for plan in of_kind for name in plan.contrasts)}"
+        for text, of_kind in texts.items()
+        if of_kind
+    )
+
+
+def follow_in_spaces(
+    plans: Sequence[SpacePlan], kept: Collection[SpacePlan], context: SessionContext
+) -> SpaceResults:
+    """Measure what can be measured in each space, but for those whose results are kept.
 
     That images were read and do not fit is a result: whoever compared the volumes of their sessions
     all the same would compare two heads.
@@ -170,7 +212,11 @@ def follow_in_spaces(plans: Sequence[SpacePlan], context: SessionContext) -> lis
     results, problems = [], []
     for plan in plans:
         try:
-            results.append(follow_in_space(plan, context))
+            if plan in kept:
+                output_dir = context.options.folders.output_dir
+                results.append(read_results(plan, context.session.subject, output_dir))
+            else:
+                results.append(follow_in_space(plan, context))
         except IncomparableError as error:
             problems.append(error)
             results.append(refused_results(plan, error.refused, context))
@@ -179,7 +225,7 @@ def follow_in_spaces(plans: Sequence[SpacePlan], context: SessionContext) -> lis
     if problems and all(change.reasons == unreadable for change in judged):
         raise problems[0]
     context.notes.extend(str(problem) for problem in problems)
-    return results
+    return SpaceResults.joined(results)
 
 
 def refused_results(
@@ -189,7 +235,7 @@ def refused_results(
     methods = segmenters(context.options.methods)
     is_shared = plan.name == names.WITHIN_SUBJECT
     return SpaceResults(
-        volumes=[],
+        volumes={},
         thalamus=refused_changes(context.session.subject, plan, refused, methods),
         brain=refused_brain_changes(plan, refused) if is_shared else {},
         figures={},
@@ -211,9 +257,9 @@ def follow_in_space(plan: SpacePlan, context: SessionContext) -> SpaceResults:
     context.notes.extend(text for text in dict.fromkeys(uncertain) if text not in context.notes)
     followed = follow_contrasts(space, heads, images, context)
     del heads  # their probabilities are as large as the images
-    volumes, changes = [], []
+    changes: list[ThalamusChange] = []
+    volumes: dict[PurePosixPath, list[Row]] = {}
     figures: dict[tuple[str, str], bytes] = {}
-    is_shared = space.name == names.WITHIN_SUBJECT
     for each in followed:
         measured = measure_visits(each, space, comparison)
         of_each = {scan: item.volumes for scan, item in measured.items()}
@@ -224,16 +270,26 @@ def follow_in_space(plan: SpacePlan, context: SessionContext) -> SpaceResults:
             )
             flagged = marked(item, scan, rows)
             agents = comparison.contrast_agents(scan, each.contrasts)
-            volumes.append((scan.anchor, flagged, agents))
+            table = names.within_subject_volumes_table(names.session_of(scan.anchor))
+            volumes.setdefault(table, []).append(
+                volumes_row(scan.anchor, flagged, agents, Scanner())
+            )
         changes += rows
-        if is_shared and not figures and each.contrasts == (space.contrast,):
-            figures = draw_visits(images[space.contrast], measured)
+        if not figures and each.contrasts == (space.contrast,):
+            figures = drawn(images[space.contrast], measured)
     refused = refused_results(plan, space.refused, context)
     brain = refused.brain
-    if is_shared:
+    if space.name == names.WITHIN_SUBJECT:
         context.progress(Stage.BRAIN_CHANGE, "")
         brain = {**brain, **brain_changes(space, images, comparison)}
-    return SpaceResults(volumes, changes + refused.thalamus, brain, figures)
+    return SpaceResults(volumes, [*changes, *refused.thalamus], brain, figures)
+
+
+def drawn(
+    images: Mapping[VisitScan, Volume], measured: Mapping[VisitScan, Measurement]
+) -> dict[tuple[str, str], bytes]:
+    """Draw pairs of visits on the contrast by which they were aligned."""
+    return draw_pairs(list(measured), lambda scan: (images[scan], measured[scan].dseg))
 
 
 def measure_visits(
@@ -270,14 +326,22 @@ def marked(
     return replace(measured, quality=replace(measured.quality, reasons=reasons))
 
 
-def write_results(results: Sequence[SpaceResults], context: SessionContext, stamp: Stamp) -> None:
-    """Write the tables of a subject (volumes of visits, and changes between them), and its page."""
-    subject, staging = context.session.subject, context.staging
-    write_within_subject_volumes(staging, [row for each in results for row in each.volumes])
-    changes = [row for each in results for row in each.thalamus]
-    write_thalamus_changes(staging, subject, changes)
-    brain = {pair: change for each in results for pair, change in each.brain.items()}
-    if brain:
-        write_brain_changes(staging, subject, brain)
-    figures = {pair: png for each in results for pair, png in each.figures.items()}
-    write_visits_page(context, stamp, changes, brain, figures)
+def redraw_subject(task: Task) -> Outcome:
+    """Draw the page of a subject's visits again from finished results.
+
+    Raises
+    ------
+    MissingInputError
+        If the subject has not been followed yet.
+    BadDataError
+        If a result is damaged.
+    """
+    series, output_dir = task.session, task.options.folders.output_dir
+    record, stamp = measured_record(output_dir, series.name)
+    plans = plan_spaces(scans_of_series(series, output_dir))
+    results = [read_results(plan, series.subject, output_dir) for plan in plans]
+    with staged(output_dir, series.name) as staging:
+        context = replace(SessionContext.of(task, staging), notes=list(record.warnings))
+        write_visits_page(context, SpaceResults.joined(results), stamp, record.reason)
+    # Otherwise the next run would find a page other than the one recorded.
+    return replace(record, reason="page redrawn", outputs={**record.outputs, **staging.outputs})

@@ -103,7 +103,12 @@ class Subject:
         return options_of(self.folder / "bids", self.output)
 
     def visit(
-        self, label: str, images: Mapping[str, Volume], ce: str = "", **fields: object
+        self,
+        label: str,
+        images: Mapping[str, Volume],
+        ce: str = "",
+        page: str = "",
+        **fields: object,
     ) -> None:
         """Add a measured session.
 
@@ -114,6 +119,8 @@ class Subject:
             By contrast, the anchor first; all on one grid. R1 has an MPM as its source.
         ce : str
             Contrast agent of all.
+        page : str
+            Content of the session's page.
         **fields
             Of the JSON files of all.
         """
@@ -134,6 +141,8 @@ class Subject:
         image, *aligned_images = images.values()
         with staged(self.output, session.name) as staging:
             write_image(staging, scans[0], image)
+            if page:
+                staging.text(names.session_page(session), page)
             mask = Volume((image.data > 300).astype(np.uint8), image.affine)
             write_brain_mask(staging, scans[0], mask)
             for scan, other in zip(scans[1:], aligned_images, strict=True):
@@ -152,13 +161,21 @@ class Subject:
             Outcome(name=session.name, status="done", stamp=Stamp(), outputs=staging.outputs),
         )
 
-    def follow(self, *labels: str, **methods: object) -> Outcome:
+    def follow(self, *labels: str, reports_only: bool = False, **methods: object) -> Outcome:
         """Run the longitudinal step on some visits, by default on all."""
-        sessions = [self.sessions[label] for label in labels or self.sessions]
-        options = replace(self.options, methods=replace(self.options.methods, **methods))  # type: ignore[arg-type]
-        measured = [Outcome(name=session.name, status="done") for session in sessions]
-        (outcome,) = run(sessions, measured, options)
+        (outcome,) = self.run(*labels, reports_only=reports_only, **methods)
         return outcome
+
+    def run(self, *labels: str, reports_only: bool = False, **methods: object) -> list[Outcome]:
+        """Run the longitudinal step; there is no outcome if it has nothing to draw."""
+        sessions = [self.sessions[label] for label in labels or self.sessions]
+        options = replace(
+            self.options,
+            methods=replace(self.options.methods, **methods),  # type: ignore[arg-type]
+            run=replace(self.options.run, reports_only=reports_only),
+        )
+        measured = [Outcome(name=session.name, status="done") for session in sessions]
+        return run(sessions, measured, options)
 
     @property
     def changes(self) -> list[ThalamusChange]:

@@ -9,6 +9,10 @@ import pytest
 from bids_app.derivatives.verdicts import Fact, Reason, Verdict
 from bids_app.errors import Cause
 from bids_app.images.volume import Volume
+from bids_app.participant.context import SessionContext
+from bids_app.participant.follow_up.results import SpaceResults
+from bids_app.participant.follow_up.space import SpacePlan
+from bids_app.participant.follow_up.stage import follow_in_space
 from tests.participant.follow_up.subject import Subject, head, other_contrast, turned
 
 _HEAD = head()
@@ -219,11 +223,66 @@ def test_an_added_visit_is_named_as_the_reason(subject: Subject) -> None:
         if path.is_file() and "withinSubject" not in path.name
     }
     added = subject.follow("a", "b", "c")
-    assert (added.status, added.reason) == ("done", "a visit was added: ses-c")
+    again = "measured again at all visits, since each moves their common space: T1w"
+    assert (added.status, added.reason) == ("done", f"a visit was added: ses-c; {again}")
     assert {path: path.read_bytes() for path in single} == single
     assert subject.follow("a", "b", "c").status == "unchanged"
     gone = subject.follow("a", "b")
-    assert gone.reason == "a visit is gone: ses-c"
+    assert gone.reason == f"a visit is gone: ses-c; {again}"
     # Nothing is left of the visit that the group stage could read.
     assert _rows(subject) == {"T1w": ["ses-a", "ses-b"]}
     assert not list(subject.output.glob("sub-01/ses-c/anat/*withinSubject*"))
+
+
+def test_an_added_visit_leaves_other_spaces_alone(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T1w of the first three visits has nothing to do with a new FLAIR: it is not measured again.
+
+    All results are those of a run that measures everything at once.
+    """
+    at_once = Subject(subject.folder / "at_once")
+    for one in (subject, at_once):
+        for label, degrees in (("a", 0), ("b", 2), ("c", -3)):
+            images = {"T1w": turned(_HEAD, degrees), "FLAIR": turned(_FLAIR, degrees)}
+            one.visit(label, images if label == "c" else {"T1w": images["T1w"]})
+        one.visit("d", {"FLAIR": turned(_FLAIR, 1)})
+        one.visit("e", {"FLAIR": turned(_FLAIR, 4)})
+    at_once.follow()
+    subject.follow("a", "b", "c", "d")
+    aligned = []
+
+    def align(plan: SpacePlan, context: SessionContext) -> SpaceResults:
+        aligned.append(plan.contrasts)
+        return follow_in_space(plan, context)
+
+    monkeypatch.setattr("bids_app.participant.follow_up.stage.follow_in_space", align)
+    added = subject.follow()
+    assert aligned == [("FLAIR",)]
+    assert added.reason == (
+        "a visit was added: ses-e; measured again at all visits, since each moves their common "
+        "space: FLAIR; kept: T1w"
+    )
+    assert "kept: T1w" in (subject.output / "sub-01_visits.html").read_text(encoding="utf-8")
+    assert subject.changes == at_once.changes
+    assert subject.brain_changes == at_once.brain_changes
+    for path in sorted(at_once.output.glob("sub-01/**/*withinSubject*")):
+        twin = subject.output / path.relative_to(at_once.output)
+        assert twin.read_bytes() == path.read_bytes()
+    names_of_outputs = {str(path) for path in added.outputs}
+    assert {name for name in names_of_outputs if not (subject.output / name).is_file()} == set()
+    assert subject.follow().status == "unchanged"
+
+
+def test_a_page_that_is_missing_is_no_reason_to_measure_again(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label, degrees in (("a", 0), ("b", 2)):
+        subject.visit(label, {"T1w": turned(_HEAD, degrees)})
+    subject.follow()
+    page = subject.output / "sub-01_visits.html"
+    page.unlink()
+    monkeypatch.delattr("bids_app.participant.follow_up.stage.follow_in_space")
+    assert subject.follow().reason == "sub-01_visits.html is missing; kept: T1w"
+    assert page.is_file()
+    assert subject.follow().status == "unchanged"
