@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType, UnionType
@@ -156,10 +156,11 @@ class Progression:
 
 @dataclass(frozen=True)
 class Normative:
-    """Column and levels of healthy participants, rule, inter-scanner SD (mL) by segmentation."""
+    """Healthy participants or a stored norm, rule, inter-scanner SD (mL) by segmentation."""
 
     column: str
     controls: tuple[str, ...]
+    norm: str
     rule: Rule
     scanner_sd: Literal["auto"] | Mapping[str, float]
 
@@ -265,6 +266,9 @@ def read_analysis_file(path: Path | None = None) -> AnalysisPlan:
         content[key] = {**content[key], **value} if merge else value
     plan = _read(AnalysisPlan, content, f"The analysis file {path}")
     _check(plan, f"The analysis file {path}")
+    if plan.normative.norm:
+        norm = str(path.parent / plan.normative.norm)
+        plan = replace(plan, normative=replace(plan.normative, norm=norm))
     return plan
 
 

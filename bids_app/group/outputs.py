@@ -54,6 +54,8 @@ def write_outputs(
             for name, table in result.tables.items():
                 agents = report.agent_note if result.of_change else ""
                 _write_table(staging, name, table, report.study, agents)
+            for name, document in result.documents.items():
+                staging.json(f"group/{name}.json", document)
             for name in result.figures:
                 svgs[name], png = figures[name].result()
                 staging.text(f"group/figures/{name}.svg", svgs[name])

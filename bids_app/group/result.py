@@ -61,6 +61,8 @@ class Result:
         By file name without extension.
     figures : mapping of str to ResultFigure
         By file name without extension.
+    documents : mapping of str to mapping
+        Contents of JSON files that are no tables, by file name without extension.
     methods, findings : str
         Sentences of the methods section: what was done, and what resulted.
     references : tuple of str
@@ -78,6 +80,9 @@ class Result:
 
     tables: Mapping[str, ResultTable] = field(default_factory=lambda: MappingProxyType({}))
     figures: Mapping[str, ResultFigure] = field(default_factory=lambda: MappingProxyType({}))
+    documents: Mapping[str, Mapping[str, object]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     methods: str = ""
     findings: str = ""
     references: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 from bids_app.dataset.inputs import TABLE_PARTS
 from bids_app.dataset.staging import prepare_output
@@ -20,6 +21,7 @@ from bids_app.group.outputs import Rendered, write_outputs
 from bids_app.group.registry import select_analyses
 from bids_app.group.result import NotApplicableError, Result
 from bids_app.group.stored_calibration import read_calibration, weights_label
+from bids_app.group.stored_norm import read_norms
 from bids_app.group.study import Study
 from bids_app.options import Options
 from bids_app.programs.siena import folder_of_reports
@@ -115,6 +117,7 @@ def read_study(options: Options, plan: AnalysisPlan, records: Sequence[Outcome])
         siena_dir=folders.derivatives.get("siena") or folder_of_reports(folders.output_dir),
         calibrate=options.analysis.calibrate,
         stored_calibration=calibration,
+        norms=read_norms(Path(norm)) if (norm := plan.normative.norm) else None,
     )
     try:
         _ = study.icv

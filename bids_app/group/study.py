@@ -25,6 +25,7 @@ from bids_app.group.mapping import calibrated, calibration_table
 from bids_app.group.masks import LabelledScans, labelled_scans, overlap_with_reference
 from bids_app.group.repeats import rank_scans
 from bids_app.group.result import NotApplicableError
+from bids_app.group.stored_norm import Norms
 from bids_app.statistics.change import change_table
 from bids_app.statistics.description import summary_table
 
@@ -51,6 +52,8 @@ class Study:
         Whether calibrated volumes are requested.
     stored_calibration : DataFrame or None
         Applied instead of a calibration fitted to the reference labels.
+    norms : Norms or None
+        Used instead of norms fitted to the healthy participants.
     """
 
     cohort: Cohort
@@ -60,6 +63,7 @@ class Study:
     siena_dir: Path | None = None
     calibrate: bool = False
     stored_calibration: pd.DataFrame | None = None
+    norms: Norms | None = None
 
     @cached_property
     def icv(self) -> IntracranialVolumes:

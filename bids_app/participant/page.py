@@ -14,13 +14,14 @@ from bids_app.dataset.index import Session
 from bids_app.dataset.staging import Staging, staged
 from bids_app.derivatives import names
 from bids_app.derivatives.methods_section import methods_text, other_programs, works
-from bids_app.derivatives.results import AlignedContrast, MeasuredScan
+from bids_app.derivatives.norm_results import NormResults
+from bids_app.derivatives.results import AlignedContrast, MeasuredScan, Measurement
 from bids_app.derivatives.steps import Step, steps_of
 from bids_app.run.records import read_record, write_record
 from bids_app.run.stamps import Stamp
 
 if TYPE_CHECKING:
-    from bids_app.report.session_page import AlignmentReport, Anchor
+    from bids_app.report.session_page import AlignmentReport, Anchor, Volumes
 
 
 def write_session_page(
@@ -30,8 +31,13 @@ def write_session_page(
     map_steps: Iterable[Step],
     stamp: Stamp,
     warnings: tuple[str, ...],
+    *,
+    norm: NormResults | None = None,
 ) -> None:
-    """Draw the page of a session: masks over the scan, volumes, provenance, warnings."""
+    """Draw the page of a session: masks over the scan, volumes, provenance, warnings.
+
+    ``norm`` compares the volumes with the normative model of the group stage.
+    """
     from bids_app.report.session_page import InputFile, SessionReport, session_page
 
     visits = names.visits_page(session.subject)
@@ -44,7 +50,7 @@ def write_session_page(
     report = SessionReport(
         subject=session.subject,
         session=session.session or "",
-        anchors=tuple(_anchor(session, measured) for measured in scans),
+        anchors=tuple(_anchor(session, measured, norm or NormResults({})) for measured in scans),
         inputs=tuple(InputFile(path, checksum) for path, checksum in stamp.inputs.items()),
         software=stamp.software,
         methods=methods_text(used, steps),
@@ -85,9 +91,9 @@ def link_to_visits(series: Session, output_dir: Path) -> None:
             write_record(output_dir, replace(record, outputs={**record.outputs, **staging.outputs}))
 
 
-def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
+def _anchor(session: Session, measured: MeasuredScan, norm: NormResults) -> Anchor:
     from bids_app.report.overlays import brain_overlay, thalamus_overlay
-    from bids_app.report.session_page import Anchor, Overlay, Volumes
+    from bids_app.report.session_page import Anchor, Overlay
 
     image, anchor = measured.image, measured.scan.contrast
     size = image.voxel_size
@@ -103,21 +109,7 @@ def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
         voxel_size=tuple(float(side) for side in size),
         orientation=axis_codes(measured.scan.path),
         contrast_agent=measured.scan.contrast_agent or "",
-        volumes=tuple(
-            Volumes(
-                method=item.method,
-                contrast=item.contrast,
-                left_ml=item.volumes.left_ml,
-                right_ml=item.volumes.right_ml,
-                icv_ml=item.volumes.icv_ml,
-                brain_ml=item.volumes.brain_ml,
-                low_ml=item.volumes.total_low_ml,
-                high_ml=item.volumes.total_high_ml,
-                confidence=item.quality.confidence,
-                qc=item.quality.verdict,
-            )
-            for item in measured.measurements
-        ),
+        volumes=tuple(_volumes(item, norm) for item in measured.measurements),
         thalamus=tuple(
             Overlay(
                 f"Thalamus by {item.method} on {item.contrast}"
@@ -132,6 +124,25 @@ def _anchor(session: Session, measured: MeasuredScan) -> Anchor:
             f"Review before use: {reason} ({', '.join(segmentations)})."
             for reason, segmentations in concerns.items()
         ),
+    )
+
+
+def _volumes(item: Measurement, norm: NormResults) -> Volumes:
+    from bids_app.report.session_page import Volumes
+
+    compared = norm.of(f"{item.method} {item.contrast}", item.volumes.total_ml)
+    return Volumes(
+        method=item.method,
+        contrast=item.contrast,
+        left_ml=item.volumes.left_ml,
+        right_ml=item.volumes.right_ml,
+        icv_ml=item.volumes.icv_ml,
+        brain_ml=item.volumes.brain_ml,
+        low_ml=item.volumes.total_low_ml,
+        high_ml=item.volumes.total_high_ml,
+        confidence=item.quality.confidence,
+        qc=item.quality.verdict,
+        **({"z_score": compared.z, "percentile": compared.percentile} if compared else {}),
     )
 
 

@@ -14,6 +14,7 @@ from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.staging import prepare_output, staged
 from bids_app.dataset.validity import check_dataset
 from bids_app.derivatives.description import describe_dataset, write_configuration
+from bids_app.derivatives.norm_results import read_norm_results
 from bids_app.derivatives.outputs import write_maps, write_volumes
 from bids_app.derivatives.readback import measured_anchors, read_measured_scan, read_steps
 from bids_app.derivatives.results import QuantitativeMap
@@ -241,7 +242,8 @@ def redraw_session(session: Session, options: Options) -> Outcome:
     ]
     steps = read_steps(output_dir, session.folder)
     with staged(output_dir, session.name) as staging:
-        write_session_page(staging, session, scans, steps, stamp, record.warnings)
+        norm = read_norm_results(output_dir, session.subject, session.session)
+        write_session_page(staging, session, scans, steps, stamp, record.warnings, norm=norm)
     # Otherwise the next run would find a page other than the one recorded.
     write_record(output_dir, replace(record, outputs={**record.outputs, **staging.outputs}))
     return replace(record, reason="page redrawn")

@@ -35,6 +35,8 @@ class Volumes:
         Expected Dice, self-estimated by the method; NaN if unknown.
     qc : str
         ``ok``, ``check``, or empty.
+    z_score, percentile : float
+        Volume of both thalami vs. the normative model of the group stage; NaN without one.
     """
 
     method: str
@@ -47,6 +49,8 @@ class Volumes:
     high_ml: float = float("nan")
     confidence: float = float("nan")
     qc: str = ""
+    z_score: float = float("nan")
+    percentile: float = float("nan")
 
     @property
     def total_ml(self) -> float:
@@ -234,6 +238,8 @@ def _volume_table(volumes: tuple[Volumes, ...]) -> Table:
             "95 % interval (mL)": _interval(row.low_ml, row.high_ml),
             "Expected Dice": row.confidence,
             "QC": row.qc,
+            "z-score vs. norm": row.z_score,
+            "Percentile of norm": row.percentile,
             "Total / ICV (%)": row.icv_percent,
             "ICV (mL)": row.icv_ml,
             "Brain (mL)": row.brain_ml,

@@ -151,6 +151,20 @@ def test_a_session_with_t2w_alone_is_measured_on_it(options: Options) -> None:
     assert record.warnings == ()
     assert record.stamp is not None
     assert "'North'" in record.stamp.parameters["scanner"]
+    # After the group stage, the page has the comparison with the norm; results stay as they are.
+    out = options.folders.output_dir
+    results = {path: path.read_bytes() for path in (out / "sub-01").rglob("*.*")}
+    row = {"participant_id": "sub-01", "session_id": "ses-01", "segmentation": "thalnet T2w"}
+    row |= {"total_ml": f"{volumes['total_ml'][0]:.6g}", "z_score": -2.217, "percentile": 1.331}
+    (out / "group").mkdir()
+    pd.DataFrame([row]).to_csv(out / "group" / "normative.tsv", sep="\t", index=False)
+    words = [str(options.folders.bids_dir), str(out), "participant", "--reports-only"]
+    page = out / f"{_STEM}.html"
+    assert "vs. norm" not in page.read_text()
+    assert main(words) == 0
+    for text in ("z-score vs. norm", "Percentile of norm", "-2.217", "1.331"):
+        assert text in page.read_text()
+    assert results == {path: path.read_bytes() for path in (out / "sub-01").rglob("*.*")}
 
 
 def test_results_name_their_series_not_its_image(options: Options) -> None:

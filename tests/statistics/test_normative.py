@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
+from benchmarks.norm_error import false_positives
 from bids_app.statistics import normative
 
 
@@ -174,3 +175,8 @@ def test_gross_errors_are_outliers_of_either_rule(
     assert model.outliers >= 4
     clean = normative.fit_normative(database.drop(index=range(20, 24)), "prediction")
     assert model.residual_sd == pytest.approx(clean.residual_sd, rel=0.03)
+
+
+@pytest.mark.parametrize("size", [15, 200])
+def test_healthy_people_are_called_reduced_as_often_as_stated(size: int) -> None:
+    assert 0.02 < false_positives(size, "prediction", 120) < 0.03

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from statsmodels.stats.proportion import proportion_confint
 from bids_app.group.analysis import Analysis
 from bids_app.group.common_sample import compared_cases
 from bids_app.group.result import Display, NotApplicableError, Result, ResultTable
+from bids_app.group.stored_norm import Norm, Norms, norm_document, weights_of
 from bids_app.group.study import Study
 from bids_app.group.travellers import inter_scanner_sd
 from bids_app.statistics.normative import NormativeModel, Rule, assess_subjects, fit_normative
@@ -57,12 +59,15 @@ _RENAMED = {
 
 
 def analyse(study: Study) -> Result:
-    """Fit the normative model of every method, and assess all other participants with it."""
-    plan = study.plan.normative
-    summary, individuals = _assess(study)
+    """Assess participants by the normative model of every method, fitted here or stored."""
+    plan, stored = study.plan.normative, study.norms
+    norms, reasons = _stored(study, stored) if stored else _fitted(study)
+    summary, individuals = _assess(study, norms, reasons)
     assessed = summary[summary["assessed"].notna()]
-    controls = " or ".join(plan.controls)
-    settings = {**_SETTINGS, **_RULES[plan.rule], "ICV": study.icv.source}
+    source = stored.source if stored else f"{plan.column} {' or '.join(plan.controls)}"
+    origin = f"of {source}" if stored else f"of participants with {source}"
+    rule = next(iter(norms.norms.values())).model.rule
+    settings = {**_SETTINGS, **_RULES[rule], "ICV": study.icv.source, "Norm": source}
     return Result(
         tables={
             "normative": ResultTable(
@@ -70,16 +75,18 @@ def analyse(study: Study) -> Result:
             ),
             "normative_summary": ResultTable(
                 "Participants with a reduced volume",
-                f"Volume vs. the normative model of participants with {plan.column} {controls}, "
+                f"Volume vs. the normative model {origin}, "
                 "given ICV and age (Opfer et al. 2022); Wilson intervals. n: healthy participants "
-                "in the model. Participants outside their range of age or ICV are extrapolated.",
+                "in the model. Participants outside their range of age or ICV are extrapolated"
+                + (", those outside their range of age not assessed." if stored else "."),
                 summary,
                 settings,
             ),
         },
+        documents={} if stored else {"norm": norm_document(norms)},
         methods="Volumes of individual participants were compared with a normative model, "
-        f"quadratic in ICV and age, of participants with {plan.column} {controls}, by "
-        + ("prediction intervals." if plan.rule == "prediction" else "the rule of its authors."),
+        f"quadratic in ICV and age, {origin}, by "
+        + ("prediction intervals." if rule == "prediction" else "the rule of its authors."),
         findings="Reduced volume: "
         + ", ".join(
             f"{row.segmentation} {row.n_reduced:.0f} of {row.assessed:.0f}"
@@ -90,8 +97,91 @@ def analyse(study: Study) -> Result:
     )
 
 
-def _assess(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Fit the models, and assess the participants who are not among the controls.
+def _fitted(study: Study) -> tuple[Norms, dict[str, str]]:
+    """Fit a norm for every segmentation to the healthy participants.
+
+    Returns
+    -------
+    norms : Norms
+    reasons : dict of str to str
+        By segmentation without a norm.
+
+    Raises
+    ------
+    NotApplicableError
+        If a column is missing or no model can be fitted.
+    """
+    plan, first = study.plan.normative, _first_sessions(study, study.plan.normative.column)
+    healthy = _columns_of(study.select(first, {plan.column: plan.controls}), study.segmentations)
+    deviations = _scanner_sd(study, {})
+    norms: dict[str, Norm] = {}
+    reasons: dict[str, str] = {}
+    for name, rows in healthy.items():
+        try:
+            model = fit_normative(rows, plan.rule)
+        except ValueError as error:
+            reasons[name] = str(error)
+        else:
+            norms[name] = Norm(model, deviations[name], weights_of(name))
+    if not norms:
+        raise NotApplicableError(f"no normative model: {next(iter(reasons.values()))}")
+    return Norms(study.icv.method, norms), reasons
+
+
+def _stored(study: Study, stored: Norms) -> tuple[Norms, dict[str, str]]:
+    """Look up the stored norm of every segmentation; see `_fitted`."""
+    if stored.icv != study.icv.method:
+        raise NotApplicableError(
+            f"{stored.source} is based on intracranial volumes by {stored.icv or 'no method'}, "
+            f"those of this study are by {study.icv.method or 'no method'} (icv)"
+        )
+    norms: dict[str, Norm] = {}
+    reasons: dict[str, str] = {}
+    for name in study.segmentations:
+        try:
+            norms[name] = stored.of(name)
+        except ValueError as error:
+            reasons[name] = str(error)
+    if not norms:
+        raise NotApplicableError(next(iter(reasons.values())))
+    deviations = _scanner_sd(study, {name: norm.scanner_sd for name, norm in norms.items()})
+    used = {name: replace(norm, scanner_sd=deviations[name]) for name, norm in norms.items()}
+    return replace(stored, norms=used), reasons
+
+
+def _scanner_sd(study: Study, stored: Mapping[str, float]) -> dict[str, float]:
+    """Determine the inter-scanner SD by segmentation: declared, estimated here, stored, or 0."""
+    declared = study.plan.normative.scanner_sd
+    values = {**stored, **inter_scanner_sd(study)} if isinstance(declared, str) else declared
+    return {name: study.value_of(values, name, 0.0) for name in study.segmentations}
+
+
+def _first_sessions(study: Study, *needed: str) -> pd.DataFrame:
+    """Select the first sessions to be compared, with the columns that are needed."""
+    first = study.baseline
+    for column in ("age", "icv_ml", *needed):
+        if column not in first or first[column].isna().all():
+            raise NotApplicableError(f"no table has a column '{column}'")
+    if not pd.api.types.is_numeric_dtype(first["age"]):
+        raise NotApplicableError("the column 'age' holds text")
+    return compared_cases(first, study.segmentations, study.plan.sample)
+
+
+def _others(study: Study, stored: bool) -> pd.DataFrame:
+    """Select who is compared with the norm: everyone with a stored one, else the patients."""
+    plan = study.plan.normative
+    if stored:
+        return _first_sessions(study)
+    first = _first_sessions(study, plan.column)
+    healthy = study.select(first, {plan.column: plan.controls})
+    # Who has no diagnosis may be healthy, and would change the share of patients.
+    return first.drop(index=healthy.index).dropna(subset=[plan.column])
+
+
+def _assess(
+    study: Study, norms: Norms, reasons: Mapping[str, str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Assess the participants by the norm of each segmentation.
 
     Returns
     -------
@@ -103,41 +193,50 @@ def _assess(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
     Raises
     ------
     NotApplicableError
-        If a column is missing or no model can be fitted.
+        If nobody is within the ages of the norms.
     """
-    plan, first = study.plan.normative, study.baseline
-    for column in ("age", "icv_ml", plan.column):
-        if column not in first or first[column].isna().all():
-            raise NotApplicableError(f"no table has a column '{column}'")
-    first = compared_cases(first, study.segmentations, study.plan.sample)
-    healthy = study.select(first, {plan.column: plan.controls})
-    # Who has no diagnosis may be healthy, and would change the share of patients.
-    others = first.drop(index=healthy.index).dropna(subset=[plan.column])
+    others, column = _others(study, bool(norms.source)), study.plan.normative.column
+    identity = [*("participant_id", "session_id"), *([column] if column in others else [])]
     rows, tables = [], []
-    declared = plan.scanner_sd
-    deviations = inter_scanner_sd(study) if isinstance(declared, str) else declared
-    for name in study.segmentations:
-        row: dict[str, object] = {"segmentation": name, "reason": ""}
-        row["scanner_sd"] = scanner_sd = study.value_of(deviations, name, 0.0)
-        try:
-            model = fit_normative(_columns(healthy, name), plan.rule)
-            table = assess_subjects(_columns(others, name), model, scanner_sd)
-        except ValueError as error:
-            rows.append(row | {"n": int(healthy[name].notna().sum()), "reason": str(error)})
-            continue
-        complete = table[table["residual"].notna()]
-        rows.append(row | _summary(model, complete, study.plan.confidence))
-        identity = others.loc[complete.index, ["participant_id", "session_id", plan.column]]
-        tables.append(identity.assign(segmentation=name, total_ml=others[name]).join(complete))
+    for name, subjects in _columns_of(others, study.segmentations).items():
+        row: dict[str, object] = {"segmentation": name, "reason": reasons.get(name, "")}
+        if name in norms.norms:
+            norm = norms.norms[name]
+            table = assess_subjects(subjects, norm.model, norm.scanner_sd)
+            complete = table[table["residual"].notna()]
+            if norms.source:
+                # The quadratic of another study is not extrapolated.
+                row["reason"] = _outside(subjects, norm, norms.source)
+                aged = subjects["age"].between(*norm.model.age_range)
+                complete = complete[aged[complete.index]]
+            row |= {"scanner_sd": norm.scanner_sd}
+            row |= _summary(norm.model, complete, study.plan.confidence)
+            named = others.loc[complete.index, [*identity, name]].rename(columns={name: "total_ml"})
+            named.insert(len(identity), "segmentation", name)
+            tables.append(named.join(complete))
+        rows.append(row)
+    individuals = pd.concat(tables, ignore_index=True).rename(columns=_RENAMED)
     summary = pd.DataFrame(rows, columns=_SUMMARY_COLUMNS)
-    if not tables:
-        raise NotApplicableError(f"no normative model: {summary['reason'].iloc[0]}")
-    return summary, pd.concat(tables, ignore_index=True).rename(columns=_RENAMED)
+    if norms.source and individuals.empty:
+        raise NotApplicableError(next(filter(None, summary["reason"]), "no complete case"))
+    return summary, individuals
 
 
-def _columns(rows: pd.DataFrame, segmentation: str) -> pd.DataFrame:
-    named = {"volume": rows[segmentation], "tiv": rows["icv_ml"], "age": rows["age"]}
-    return pd.DataFrame(named)
+def _outside(subjects: pd.DataFrame, norm: Norm, source: str) -> str:
+    """State who is not assessed because of the age; empty if everyone is."""
+    low, high = norm.model.age_range
+    count = int((~subjects["age"].between(low, high)).sum())
+    if not count:
+        return ""
+    return f"{count} of {len(subjects)} are not aged {low:g} to {high:g} years as {source} is"
+
+
+def _columns_of(rows: pd.DataFrame, segmentations: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Name volume, ICV and age as the model does, by segmentation."""
+    return {
+        name: pd.DataFrame({"volume": rows[name], "tiv": rows["icv_ml"], "age": rows["age"]})
+        for name in segmentations
+    }
 
 
 def _summary(model: NormativeModel, subjects: pd.DataFrame, confidence: float) -> dict[str, object]:
