@@ -7,10 +7,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from bids_app.dataset.names import natural
 from bids_app.images.volume import Volume
 from bids_app.participant.follow_up.changes import pairs_of_visits
 from bids_app.participant.follow_up.space import are_comparable
-from bids_app.participant.follow_up.visits import VisitScan, natural
+from bids_app.participant.follow_up.visits import VisitScan
 
 Pair = TypeVar("Pair")
 # Each has some 300 kB.

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bids_app.contrasts import CONTRASTS
+from bids_app.dataset.names import natural
 from bids_app.derivatives import names
 from bids_app.derivatives.changes import BrainChange, ThalamusChange
 from bids_app.derivatives.methods_section import methods_text, works
@@ -14,7 +15,6 @@ from bids_app.derivatives.verdicts import Verdict, in_words
 from bids_app.participant.context import SessionContext
 from bids_app.participant.follow_up.figures import in_order
 from bids_app.participant.follow_up.results import SpaceResults
-from bids_app.participant.follow_up.visits import natural
 from bids_app.run.outcome import NOT_RUN
 from bids_app.run.stamps import Stamp
 
