@@ -266,3 +266,15 @@ def test_siena_and_the_column_have_the_verdicts_on_their_images(
     table = pbvc.analyse(replace(study, siena_dir=siena)).tables["pbvc_verdicts"].data
     assert ["not measurable", "contrast agent", "no", 1] in table.to_numpy().tolist()
     assert table.loc[table["verdict"] == "not measurable", "participants"].iloc[0] == 2
+
+
+def test_visits_on_one_day_have_a_change_but_no_rate(study: Study, tmp_path: Path) -> None:
+    """Repeat scans in sessions of their own: nothing is divided by a time of 0."""
+    for path in (tmp_path / "bids").glob("sub-*/*_sessions.tsv"):
+        path.write_text(path.read_text().replace("2021-06-01", "2020-01-01"))
+    options = options_of(tmp_path / "bids", tmp_path / "out", "group")
+    same_day = replace(study, cohort=read_cohort(options.folders, options.selection, {}))
+    rows = same_day.changes
+    assert not rows.empty
+    assert rows["percent"].notna().all()
+    assert rows[["annual_percent", "annual_change_ml"]].isna().all(axis=None)

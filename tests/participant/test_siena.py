@@ -144,6 +144,24 @@ def test_what_failed_is_tried_again(
     assert not _report(output, "b").exists()
 
 
+def test_a_report_of_scans_that_differ_is_not_measurable(
+    programs: Path, bids: Path, tmp_path: Path
+) -> None:
+    """Whether a new report or one that is kept: the JSON files of the scans are read again."""
+    assert programs.is_dir()
+    output = tmp_path / "out"
+    words = [str(bids), str(output), *WORDS, "--session-label", "b"]
+    for strength, verdict in ((3, "measured"), (1.5, "not measurable")):
+        for session, value in (("a", 3), ("b", strength)):
+            sidecar = bids / f"sub-01/ses-{session}/anat/sub-01_ses-{session}_T1w.json"
+            sidecar.write_text(json.dumps({"MagneticFieldStrength": value, "X": verdict}))
+        assert main(words) == 0
+        fields = json.loads(_report(output, "b").with_suffix(".json").read_text())
+        assert fields["Verdict"] == verdict
+        (output / "sub-01_ses-b.html").unlink()
+    assert (fields["Reason"], fields["ReasonValues"]) == ("field strength", "3 T, 1.5 T")
+
+
 def test_the_group_stage_finds_the_reports(programs: Path, bids: Path, tmp_path: Path) -> None:
     assert programs.is_dir()
     for subject in ("03", "04", "05"):
@@ -155,6 +173,9 @@ def test_the_group_stage_finds_the_reports(programs: Path, bids: Path, tmp_path:
     output = tmp_path / "out"
     assert main([str(bids), str(output), *WORDS]) == 0
     study = _study(bids, output)
+    # The report carries the verdict on the two images.
+    fields = json.loads(_report(output, "b").with_suffix(".json").read_text())
+    assert (fields["Verdict"], fields["Reason"], fields["Differences"]) == ("measured", None, [])
     result = analyse(study)
     # The thalami of the simulated heads are the same, so there is nothing to correlate.
     assert result.reason == "a sample is constant"

@@ -78,16 +78,19 @@ def threshold(images: Mapping[str, Volume], threads: int) -> Segmentation:
 
 @dataclass
 class Subject:
-    """sub-01 in a dataset and an output folder.
+    """A subject in a dataset and an output folder, which others may be in, too.
 
     Attributes
     ----------
     folder : Path
+    label : str
+        Without ``sub-``.
     sessions : dict of str to Session
         Measured ones, by label.
     """
 
     folder: Path
+    label: str = "01"
     sessions: dict[str, Session] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -124,8 +127,8 @@ class Subject:
         **fields
             Of the JSON files of all.
         """
-        anatomy = self.folder / "bids" / "sub-01" / f"ses-{label}" / "anat"
-        entities = (("sub", "01"), ("ses", label), *([("ce", ce)] if ce else []))
+        anatomy = self.folder / "bids" / f"sub-{self.label}" / f"ses-{label}" / "anat"
+        entities = (("sub", self.label), ("ses", label), *([("ce", ce)] if ce else []))
         stem = "_".join("-".join(entity) for entity in entities)
         scans = []
         for contrast, image in images.items():
@@ -136,7 +139,7 @@ class Subject:
                 path.with_name(f"{stem}_{raw}.json").write_text(json.dumps(fields))
             scans.append(Scan(path, contrast, entities))
         others = tuple(scan for scan in scans[1:] if scan.contrast != "R1map")
-        session = Session(subject="01", session=label, anchors=(scans[0],), others=others)
+        session = Session(subject=self.label, session=label, anchors=(scans[0],), others=others)
         self.sessions[label] = session
         image, *aligned_images = images.values()
         with staged(self.output, session.name) as staging:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nibabel as nib
 import numpy as np
 import pytest
 
+from bids_app.dataset.index import Scan
 from bids_app.derivatives.verdicts import Fact, Reason, Verdict
 from bids_app.errors import Cause
+from bids_app.group.analyses.availability import availability_table
+from bids_app.group.cohort import read_cohort
 from bids_app.images.volume import Volume
 from bids_app.participant.context import SessionContext
+from bids_app.participant.follow_up.changes import pairs_of_visits
 from bids_app.participant.follow_up.results import SpaceResults
 from bids_app.participant.follow_up.space import SpacePlan
 from bids_app.participant.follow_up.stage import follow_in_space
+from bids_app.participant.follow_up.visits import VisitScan
 from tests.participant.follow_up.subject import Subject, head, other_contrast, turned
 
 _HEAD = head()
@@ -286,3 +293,48 @@ def test_a_page_that_is_missing_is_no_reason_to_measure_again(
     assert subject.follow().reason == "sub-01_visits.html is missing; kept: T1w"
     assert page.is_file()
     assert subject.follow().status == "unchanged"
+
+
+def test_a_registry_with_flair_alone_is_followed_on_flair(subject: Subject) -> None:
+    """As in DeepGRAI: nearly all patients have FLAIR at both visits, few have T1w."""
+    heads = {
+        name: {"T1w": turned(_HEAD, turn), "FLAIR": turned(_FLAIR, turn)}
+        for name, turn in (("a", 0), ("b", 2))
+    }
+    contrasts = {
+        "01": {"a": ("T1w", "FLAIR"), "b": ("FLAIR",)},
+        "02": {"a": ("FLAIR",), "b": ("FLAIR",)},
+        "03": {"a": ("T1w",), "b": ("T1w",)},
+        "04": {"a": ("T1w",), "b": ("FLAIR",)},
+        "05": {"a": ("FLAIR",)},
+    }
+    changes = {}
+    for label, visits in contrasts.items():
+        one = Subject(subject.folder, label)
+        for visit, names in visits.items():
+            one.visit(visit, {name: heads[visit][name] for name in names})
+        changes[label] = one.follow().status
+    assert changes == {
+        **dict.fromkeys(("01", "02", "03"), "done"),
+        **dict.fromkeys(("04", "05"), "skipped"),
+    }
+    followed = {(row.participant_id, row.contrast): row for row in subject.changes}
+    assert set(followed) == {("sub-01", "FLAIR"), ("sub-02", "FLAIR"), ("sub-03", "T1w")}
+    # Twice the anchor: nothing to review. Interpolated to T1w at one visit only: to be reviewed.
+    assert followed["sub-02", "FLAIR"].verdict is Verdict.MEASURED
+    assert [fact.reason for fact in followed["sub-01", "FLAIR"].reasons] == [Reason.INTERPOLATION]
+    cohort = read_cohort(subject.options.folders, subject.options.selection, {})
+    table = availability_table(cohort.images, cohort.table).set_index("contrast")
+    assert table["participants_available"].to_dict() == {"T1w": 3, "FLAIR": 4, "any": 5}
+    assert table["participants_followed"].to_dict() == {"T1w": 1, "FLAIR": 2, "any": 3}
+    assert table["share_followed"].to_dict() == {"T1w": 0.2, "FLAIR": 0.4, "any": 0.6}
+
+
+def test_eleven_visits_are_compared_in_the_order_of_their_labels() -> None:
+    """With the first, and with the one before; ses-10 is later than ses-9."""
+    scans = [
+        VisitScan(Scan(Path(f"{number}.nii.gz"), "T1w", (("sub", "01"), ("ses", str(number)))))
+        for number in (11, 2, 10, 1, 9, 3, 8, 4, 7, 5, 6)
+    ]
+    pairs = [tuple(int(scan.session[4:]) for scan in pair) for pair in pairs_of_visits(scans)]
+    assert pairs == [*((1, n) for n in range(2, 12)), *((n, n + 1) for n in range(2, 11))]
