@@ -90,6 +90,20 @@ def test_version_and_help_import_nothing_heavy() -> None:
         assert text in result.stdout
 
 
+def test_arguments_are_read_without_statistics(bids: Path, tmp_path: Path) -> None:
+    """Every process of a run reads them; statistics and tables take longer to import than pybids."""
+    program = (
+        "import sys\n"
+        "from bids_app.arguments.conversion import parse\n"
+        "parse(sys.argv[1:])\n"
+        "heavy = {'numpy', 'pandas', 'scipy', 'statsmodels', 'nibabel', 'matplotlib'}\n"
+        "sys.exit(' '.join(sorted(heavy & sys.modules.keys())))\n"
+    )
+    words = [sys.executable, "-c", program, str(bids), str(tmp_path / "out"), "participant"]
+    result = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(("flag", "most"), [("--version", 0.15), ("--help", 0.3)])
 def test_start_up_is_quick(flag: str, most: float) -> None:
     """Seconds of the processor, the best of five: a busy machine is no reason to fail."""

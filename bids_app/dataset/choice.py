@@ -18,7 +18,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
-from bids_app.dataset.images import voxel_size
 from bids_app.dataset.names import SCAN_ENTITIES, comparable, natural, parse_name
 from bids_app.dataset.notes import Note, NoteKind
 
@@ -218,6 +217,9 @@ def _disagreement(candidate: Candidate[T]) -> tuple[int, int]:
 
 def _voxels(candidate: Candidate[T]) -> tuple[float, float]:
     """Longest side and volume of a voxel, rounded; infinite for what cannot be read."""
+    # Reading images takes a quarter of a second to import, and most datasets leave no choice.
+    from bids_app.dataset.images import voxel_size
+
     sides = voxel_size(candidate.path)
     if sides is None:
         return inf, inf

@@ -409,7 +409,7 @@ def _agent_note(scan: Scan) -> Note:
 
 def _session_of(path: Path, folder: Path) -> str | None:
     """Look up the session of an image in its name, or else in its folder."""
-    return entities_of(path, folder).get("ses")
+    return parse_name(path.name).entities.get("ses") or entities_of(path, folder).get("ses")
 
 
 def _scan(path: Path, sidecars: Sidecars) -> Scan:

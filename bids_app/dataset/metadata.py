@@ -33,7 +33,8 @@ class Sidecars:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._listed: dict[Path, list[Path]] = {}
-        self._mentioning: dict[Path, bool] = {}
+        # By text: paths of pathlib take longer to compare than a folder to list.
+        self._mentioning: dict[str, bool] = {}
 
     def of(self, image: Path) -> tuple[Path, ...]:
         """List the JSON files that apply to an image, the least specific first.
@@ -67,13 +68,13 @@ class Sidecars:
         It is read for every scan of a dataset: where no JSON file in any folder above a scan
         mentions an agent, which is usual, none is parsed.
         """
-        for folder in image.parents:
+        folder, root = str(image), str(self.root)
+        while folder.startswith(root) and folder != root:
+            folder = folder.rpartition(os.sep)[0]
             if folder not in self._mentioning:
                 self._mentioning[folder] = _mentioned_in(folder)
             if self._mentioning[folder]:
                 return ingredient_of(self.of(image))
-            if folder == self.root:
-                break
         return None
 
     def _in(self, folder: Path) -> list[Path]:
@@ -125,7 +126,7 @@ def ingredient_of(sidecars: tuple[Path, ...]) -> str | None:
     return None if text.strip().lower() in _NO_AGENT else " ".join(text.lower().split())
 
 
-def _mentioned_in(folder: Path) -> bool:
+def _mentioned_in(folder: str) -> bool:
     """Whether a JSON file in a folder mentions a contrast agent."""
     try:
         with os.scandir(folder) as entries:

@@ -12,8 +12,7 @@ from types import MappingProxyType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from bids_app.errors import BadDataError, MissingInputError
-from bids_app.statistics.normative import Rule
-from bids_app.statistics.progression import Direction, Step
+from bids_app.statistics.choices import Direction, Rule, Step
 
 Schema = TypeVar("Schema")
 

@@ -15,7 +15,8 @@ import pandas as pd
 from bids_app import __version__
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.group.stored_calibration import weights_label
-from bids_app.statistics.normative import TERMS, NormativeModel, Rule
+from bids_app.statistics.choices import Rule
+from bids_app.statistics.normative import TERMS, NormativeModel
 
 FORMAT = "thalbids norm 1"
 _RULES: tuple[Rule, ...] = ("opfer", "prediction")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 AffineArray = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
-# Cosine of the angle between axes from which on they count as sheared.
+# Axes count as sheared if the cosine of an angle between them is larger.
 _LEAST_SHEAR = 0.005
 Shape = tuple[int, int, int]
 Box = tuple[slice, slice, slice]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from bids_app.statistics.choices import Rule
 from bids_app.statistics.samples import (
     FloatArray,
     complete_cases,
@@ -16,10 +16,6 @@ from bids_app.statistics.samples import (
     require_columns,
 )
 
-# How outliers are excluded and a single subject is tested. "opfer": as Opfer et al. 2022, for some
-# hundred healthy subjects. "prediction": by prediction intervals, which hold in small samples, too;
-# the outliers of "opfer" would make these too narrow.
-Rule = Literal["opfer", "prediction"]
 # Threshold of outliers, interquartile ranges beyond the quartiles: Tukey's inner and outer fences.
 _FENCES = {"opfer": 1.5, "prediction": 3.0}
 TERMS = ("tiv²", "age²", "tiv·age", "tiv", "age", "constant")

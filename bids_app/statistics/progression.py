@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from bids_app.statistics.choices import Direction, Step
 from bids_app.statistics.ordinal import CATEGORIES
 from bids_app.statistics.samples import FloatArray
 
 # Scores have at most three decimals; sums of them are rounded.
 _TOLERANCE = 1e-9
-
-Direction = Literal["higher", "lower"]
-
-
-@dataclass(frozen=True)
-class Step:
-    """Smallest change that counts, from first scores up to a limit.
-
-    Attributes
-    ----------
-    up_to : float
-        Highest first score to which the step applies.
-    by : float
-        Points.
-    """
-
-    up_to: float
-    by: float
 
 
 def required_change(

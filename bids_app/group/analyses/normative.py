@@ -15,7 +15,8 @@ from bids_app.group.result import Display, NotApplicableError, Result, ResultTab
 from bids_app.group.stored_norm import Norm, Norms, norm_document, weights_of
 from bids_app.group.study import Study
 from bids_app.group.travellers import inter_scanner_sd
-from bids_app.statistics.normative import NormativeModel, Rule, assess_subjects, fit_normative
+from bids_app.statistics.choices import Rule
+from bids_app.statistics.normative import NormativeModel, assess_subjects, fit_normative
 from bids_app.statistics.samples import Interval
 
 _SETTINGS = {
