@@ -18,7 +18,8 @@ if not __package__:
     # Run as a file: the folder above holds the packages `benchmarks` and `bids_app`.
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bids_app.statistics.normative import Rule, assess_subjects, fit_normative
+from bids_app.statistics.choices import Rule
+from bids_app.statistics.normative import assess_subjects, fit_normative
 
 SIZES = (15, 20, 30, 60, 100, 200)
 RULES: tuple[Rule, ...] = ("prediction", "opfer")

@@ -91,7 +91,7 @@ def test_version_and_help_import_nothing_heavy() -> None:
 
 
 def test_arguments_are_read_without_statistics(bids: Path, tmp_path: Path) -> None:
-    """Every process of a run reads them; statistics and tables take longer to import than pybids."""
+    """Every process of a run reads them; statistics take longer to import than pybids."""
     program = (
         "import sys\n"
         "from bids_app.arguments.conversion import parse\n"
