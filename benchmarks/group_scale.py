@@ -119,11 +119,20 @@ def _write_session(
     rows = ["\t".join(VOLUME_COLUMNS)]
     for place, (method, contrast) in enumerate(SEGMENTATIONS):
         total = volume + 0.3 * place + rng.normal(0, 0.2)
-        rows.append(
-            f"{subject}\t{session}\t{subject}_{session}_T1w\t{method}\t{contrast}\t{total / 2:.4f}"
-            f"\t{total / 2:.4f}\t{total:.4f}\tn/a\tn/a\tn/a\tn/a\tn/a\tn/a\t{icv:.1f}"
-            "\t0.9200\tok\tn/a"
-        )
+        values = {
+            "participant_id": subject,
+            "session_id": session,
+            "scan": f"{subject}_{session}_T1w",
+            "method": method,
+            "contrast": contrast,
+            "left_ml": f"{total / 2:.4f}",
+            "right_ml": f"{total / 2:.4f}",
+            "total_ml": f"{total:.4f}",
+            "icv_ml": f"{icv:.1f}",
+            "confidence": "0.9200",
+            "qc": "ok",
+        }
+        rows.append("\t".join(values.get(name, "n/a") for name in VOLUME_COLUMNS))
     path = out / subject / session / "anat" / f"{subject}_{session}_desc-thalamus_volumes.tsv"
     path.parent.mkdir(parents=True)
     path.write_text("\n".join(rows) + "\n")

@@ -69,6 +69,30 @@ class SignedRank:
     distribution: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Levene:
+    """Test of equal variances of independent samples.
+
+    Attributes
+    ----------
+    n : int
+        Values of all samples.
+    df : tuple of int
+        Degrees of freedom of numerator and denominator.
+    f_median, p_median : float
+        Deviations from medians (Brown-Forsythe); NaN if they do not vary.
+    f_mean, p_mean : float
+        Deviations from means (Levene); NaN if they do not vary.
+    """
+
+    n: int
+    df: tuple[int, int]
+    f_median: float
+    p_median: float
+    f_mean: float
+    p_mean: float
+
+
 def signed_rank(
     first: npt.ArrayLike,
     second: npt.ArrayLike,
@@ -236,22 +260,68 @@ def pairwise_levene(
 
 
 def _levene_row(x: FloatArray, y: FloatArray) -> dict[str, object]:
-    row: dict[str, object] = {"n_first": x.size, "n_second": y.size, "reason": ""}
-    if min(x.size, y.size) < 2:
-        return row | {"reason": "a sample has fewer than two values"}
-    row |= {"sd_first": x.std(ddof=1), "sd_second": y.std(ddof=1)}
-    if is_constant(x) and is_constant(y):
-        return row | {"reason": "both samples are constant"}
+    row: dict[str, object] = {"n_first": x.size, "n_second": y.size}
+    if min(x.size, y.size) >= 2:
+        row |= {"sd_first": x.std(ddof=1), "sd_second": y.std(ddof=1)}
+    try:
+        result = levene_test([x, y])
+    except ValueError as error:
+        return row | {"reason": str(error)}
+    columns = ("f_median", "p_median", "f_mean", "p_mean")
+    row |= {name: getattr(result, name) for name in columns}
+    undefined = np.isnan([result.f_median, result.f_mean]).any()
+    # Two values always have equal deviations.
+    return row | {"reason": "deviations from the centre do not vary" if undefined else ""}
+
+
+def levene_test(samples: Sequence[npt.ArrayLike]) -> Levene:
+    """Test whether two or more independent samples have equal variances.
+
+    Parameters
+    ----------
+    samples : sequence of array_like
+        At least two; NaN are dropped.
+
+    Returns
+    -------
+    Levene
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two samples, one has fewer than two values, or all are constant.
+
+    References
+    ----------
+    Levene 1960, in Contributions to Probability and Statistics, 278-292; Brown & Forsythe
+    1974, J Am Stat Assoc 69:364-367.
+    """
+    groups = [complete_cases(sample)[0] for sample in samples]
+    if len(groups) < 2:
+        raise ValueError("fewer than two samples")
+    if min(group.size for group in groups) < 2:
+        raise ValueError("a sample has fewer than two values")
+    if all(is_constant(group) for group in groups):
+        number = "both" if len(groups) == 2 else "all"
+        raise ValueError(f"{number} samples are constant")
+    n = sum(group.size for group in groups)
+    results: dict[str, tuple[float, float]] = {}
     for centre in CENTRES:
         compute = np.median if centre == "median" else np.mean
         # The test statistic is a ratio of the variances of these deviations.
-        if all(is_constant(np.abs(values - compute(values))) for values in (x, y)):
-            # Two values always have equal deviations.
-            row["reason"] = "deviations from the centre do not vary"
+        if all(is_constant(np.abs(group - compute(group))) for group in groups):
+            results[centre] = (np.nan, np.nan)
             continue
-        result = stats.levene(x, y, center=centre)
-        row |= {f"f_{centre}": result.statistic, f"p_{centre}": result.pvalue}
-    return row
+        test = stats.levene(*groups, center=centre)
+        results[centre] = (float(test.statistic), float(test.pvalue))
+    return Levene(
+        n=n,
+        df=(len(groups) - 1, n - len(groups)),
+        f_median=results["median"][0],
+        p_median=results["median"][1],
+        f_mean=results["mean"][0],
+        p_mean=results["mean"][1],
+    )
 
 
 def pairwise_pitman_morgan(

@@ -209,3 +209,22 @@ def test_pitman_morgan_reasons() -> None:
     table = comparison.pairwise_pitman_morgan({("a", "b"): flat, ("c", "d"): short})
     assert table["reason"].tolist() == ["the values differ by a constant", "fewer than four pairs"]
     assert table["p_adj"].isna().all()
+
+
+def test_levene_of_three_samples_agrees_with_r(
+    expected_tests: dict[str, Any], inputs: Callable[[str], pd.DataFrame]
+) -> None:
+    """Package car; two samples are the pairwise test."""
+    scores = inputs("scores")
+    samples = [scores["a"][:20], scores["b"][:25], scores["d"][:30]]
+    result = comparison.levene_test(samples)
+    assert (result.n, result.df) == (75, (2, 72))
+    for name, value in expected_tests["levene"].items():
+        assert getattr(result, name) == pytest.approx(value), name
+    two = comparison.levene_test(samples[:2])
+    row = comparison.pairwise_levene({"a": samples[0], "b": samples[1]}).iloc[0]
+    assert row["p_median"] == two.p_median
+    with pytest.raises(ValueError, match="fewer than two samples"):
+        comparison.levene_test(samples[:1])
+    with pytest.raises(ValueError, match="all samples are constant"):
+        comparison.levene_test([[1, 1], [2, 2], [3, 3]])

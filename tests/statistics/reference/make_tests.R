@@ -1,6 +1,6 @@
 # Makes the expected results of tests/statistics/reference/tests.json with R from the inputs of
 # make_reference.R, independently of the package. Run in this folder: Rscript make_tests.R
-# Needs r-base-core and, of Debian's r-cran-*: afex, effectsize, jsonlite, lmertest, ordinal, proc.
+# Needs r-base-core and, of Debian's r-cran-*: afex, car, effectsize, jsonlite, lmertest, ordinal, proc.
 suppressMessages({
   library(jsonlite)
   library(lmerTest)
@@ -113,6 +113,17 @@ results$rank_sum <- list(
   u = unname(independent$statistic), p = independent$p.value,
   u_exact = unname(small$statistic), p_exact = small$p.value
 )
+
+groups <- data.frame(value = c(scores$a[1:20], scores$b[1:25], scores$d[1:30]),
+                     group = factor(rep(1:3, c(20, 25, 30))))
+levene <- function(centre) {
+  test <- car::leveneTest(value ~ group, data = groups, center = centre)
+  c(test[1, "F value"], test[1, "Pr(>F)"])
+}
+results$levene <- keep(c(
+  f_median = levene(median)[1], p_median = levene(median)[2],
+  f_mean = levene(mean)[1], p_mean = levene(mean)[2]
+))
 
 roc_data <- read.csv("cohort.csv")
 roc_data <- roc_data[!is.na(roc_data$icv), ]
