@@ -24,6 +24,13 @@ from nibabel.spatialimages import HeaderDataError, HeaderTypeError, ImageDataErr
 from nibabel.wrapstruct import WrapStructError
 
 from bids_app.dataset.annex import fetch_advice
+from bids_app.dataset.compression import (
+    GZIP,
+    is_compressed,
+    is_misnamed,
+    name_notes,
+    read_rest,
+)
 from bids_app.dataset.notes import Note, NoteKind
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.images.geometry import AffineArray, voxel_size
@@ -43,8 +50,6 @@ _MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 _NAMES = {"meter": "metres", "mm": "mm", "micron": "µm", "unknown": "no unit"}
 # Deflate reaches about 1032 : 1.
 _MOST_COMPRESSION = 1040
-_GZIP = b"\x1f\x8b"
-_CHUNK = 1 << 20
 # Holds every NIfTI header.
 _START = 1024
 
@@ -102,16 +107,16 @@ def opened(path: Path, notes: list[Note]) -> Iterator[SpatialImage]:
     """
     try:
         _check_file(path)
-        if _is_compressed(path):
+        if is_compressed(path):
             with gzip.open(path) as stream:
                 yield _from_stream(path, stream)
-                notes += _rest(path, stream)
-        elif _is_misnamed(path):
+                notes += read_rest(path, stream)
+        elif is_misnamed(path):
             with path.open("rb") as plain:
                 yield _from_stream(path, plain)
         else:
             with path.open("rb") as plain:
-                _check_scaling(path, plain.read(_START))
+                _check_start(path, plain.read(_START))
             yield _spatial(path, nib.load(path))
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         text = f"Cannot read {path}: {error.strerror or error}. {fetch_advice(path)}"
@@ -130,43 +135,6 @@ def opened(path: Path, notes: list[Note]) -> Iterator[SpatialImage]:
         raise BadDataError(f"{path} does not fit into memory.") from error
 
 
-def _rest(path: Path, stream: gzip.GzipFile) -> tuple[Note, ...]:
-    """Read a compressed file to its end, which verifies it.
-
-    Returns
-    -------
-    tuple of Note
-        If other bytes follow the compressed image, which is whole.
-    """
-    try:
-        while stream.read(_CHUNK):
-            pass
-    except gzip.BadGzipFile:
-        extra = _bytes_behind(path)
-        if not extra:
-            raise
-        text = f"{path.name} holds {extra:,} bytes behind its end, which are ignored."
-        return (Note(NoteKind.COMPRESSION, str(path), text),)
-    return ()
-
-
-def _bytes_behind(path: Path) -> int:
-    """Count the bytes that follow what is compressed with gzip; 0 if that is not whole."""
-    with path.open("rb") as file:
-        rest = file.read(_CHUNK)
-        while rest[:2] == _GZIP:
-            member = zlib.decompressobj(wbits=31)
-            while not member.eof:
-                chunk = rest or file.read(_CHUNK)
-                if not chunk:
-                    return 0
-                member.decompress(chunk)
-                rest = member.unused_data
-            if len(rest) < len(_GZIP):
-                rest += file.read(_CHUNK)
-        return path.stat().st_size - file.tell() + len(rest)
-
-
 def _check_file(path: Path) -> None:
     """Refuse what is no file with contents; opening a pipe would wait for ever."""
     status = path.stat()
@@ -178,30 +146,21 @@ def _check_file(path: Path) -> None:
         raise BadDataError(f"{path} is empty (0 bytes). Copy it again from its source.")
 
 
-def _is_compressed(path: Path) -> bool:
-    """Whether a file is compressed with gzip, whatever its name."""
-    with path.open("rb") as stream:
-        return stream.read(len(_GZIP)) == _GZIP
-
-
-def _is_misnamed(path: Path) -> bool:
-    """Whether a file is compressed but not named so, or the other way round."""
-    return _is_compressed(path) != (path.suffix in (".gz", ".mgz"))
-
-
 def _from_stream(path: Path, stream: gzip.GzipFile | io.BufferedReader) -> SpatialImage:
     """Read the header of an image, and leave the stream open for its data."""
     if path.suffix == ".mgz":
         return _spatial(path, nib.MGHImage.from_stream(stream))
     start = stream.read(_START)
-    _check_scaling(path, start)
+    _check_start(path, start)
     stream.seek(0)
     second = nib.Nifti2Header.may_contain_header(start)
     return _spatial(path, (nib.Nifti2Image if second else nib.Nifti1Image).from_stream(stream))
 
 
-def _check_scaling(path: Path, start: bytes) -> None:
-    """Refuse an infinite slope or intercept, which nibabel passes by."""
+def _check_start(path: Path, start: bytes) -> None:
+    """Refuse what nibabel passes by: infinite scaling, voxels of no size, a file packed twice."""
+    if start.startswith(GZIP):
+        raise BadDataError(f"{path} is compressed twice. Decompress it once.")
     second = nib.Nifti2Header.may_contain_header(start)
     kind: Any = nib.Nifti2Header if second else nib.Nifti1Header
     if not kind.may_contain_header(start):
@@ -209,6 +168,10 @@ def _check_scaling(path: Path, start: bytes) -> None:
     header = kind(start[: kind.template_dtype.itemsize], check=False)
     if np.isinf([header["scl_slope"], header["scl_inter"]]).any():
         raise BadDataError(f"{path}: scl_slope or scl_inter is infinite. Repair its header.")
+    if header["sform_code"] <= 0 and not header["pixdim"][1:4].all():
+        raise BadDataError(
+            f"{path} gives no voxel sizes (pixdim is 0, and there is no sform). Repair its header."
+        )
 
 
 def _spatial(path: Path, image: object) -> SpatialImage:
@@ -220,9 +183,9 @@ def _spatial(path: Path, image: object) -> SpatialImage:
 def load_header(path: Path) -> SpatialImage:
     """Open an image for its header only; raises one of `UNREADABLE` or a ThalbidsError."""
     _check_file(path)
-    if not _is_misnamed(path):
+    if not is_misnamed(path):
         return _spatial(path, nib.load(path))
-    with gzip.open(path) if _is_compressed(path) else path.open("rb") as stream:
+    with gzip.open(path) if is_compressed(path) else path.open("rb") as stream:
         return _from_stream(path, stream)
 
 
@@ -279,7 +242,7 @@ def check_header(path: Path, image: SpatialImage, volumes: int) -> Geometry:
     factor, unit = _unit(path, image, sizes, shape)
     matrix[:3] *= factor
     return Geometry(
-        matrix, (*_misnamed(path), *_axes(path, image), *stretched, *unit, *_sides(path, image))
+        matrix, (*name_notes(path), *_axes(path, image), *stretched, *unit, *_sides(path, image))
     )
 
 
@@ -302,7 +265,7 @@ def _check_size(path: Path, image: SpatialImage, shape: tuple[int, ...]) -> None
     """Refuse an image whose header claims more bytes than its file can hold."""
     claimed = int(np.prod(shape, dtype=np.int64)) * image.get_data_dtype().itemsize
     size = path.stat().st_size
-    if claimed > size * (_MOST_COMPRESSION if _is_compressed(path) else 1):
+    if claimed > size * (_MOST_COMPRESSION if is_compressed(path) else 1):
         raise BadDataError(
             f"{path} is damaged or incomplete: its header claims {_size(shape)} voxels "
             f"({claimed:,} bytes), which a file of {size:,} bytes cannot hold. "
@@ -352,15 +315,6 @@ def _plausible(extents: AffineArray, sizes: AffineArray) -> bool:
 
 def _fits_a_head(extents: AffineArray) -> bool:
     return _SMALLEST_EXTENT_MM <= float(extents.min()) <= float(extents.max()) <= _LARGEST_EXTENT_MM
-
-
-def _misnamed(path: Path) -> tuple[Note, ...]:
-    """Note that a file is compressed although its name does not imply it, or the reverse."""
-    if not _is_misnamed(path):
-        return ()
-    text = "is compressed" if _is_compressed(path) else "is not compressed"
-    text = f"{path.name} {text}, though its name ends in {path.suffix}; it is read as it is."
-    return (Note(NoteKind.COMPRESSION, str(path), text),)
 
 
 def _axes(path: Path, image: SpatialImage) -> tuple[Note, ...]:

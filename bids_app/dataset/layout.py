@@ -110,6 +110,8 @@ def _layout(
 
         def _index_dir(self, path: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
             reason = _reason_to_skip(str(path))
+            if Path(str(path)).name in _OTHER_FOLDERS and str(path) != str(folder):
+                reason = "a folder of other data within the raw data"
             if not reason:
                 return super()._index_dir(path, *args, **kwargs)
             account.pass_by(str(path), OfferKind.FOLDER, reason)

@@ -49,7 +49,7 @@ def skipped_sentence(
     text = f"No {', '.join(first)} or {last} image: searched {folder}/anat/*.nii[.gz]"
     if filters:
         text += f" with the filter {json.dumps(filters, default=str)}"
-    names = sorted(set(present))
+    names = sorted({name or "an image without suffix" for name in present})
     text += f"; found {', '.join(names) or 'no image at all'}."
     for name in names:
         weighting = CONTRASTS[name].series if name in CONTRASTS else None
