@@ -15,7 +15,7 @@ from bids_app.dataset.inputs import Offer, OfferKind
 from bids_app.dataset.listing import contrasts_in
 from bids_app.dataset.names import parse_name
 from bids_app.dataset.notes import Note
-from bids_app.dataset.tables import Column, Remarks, read_rows
+from bids_app.dataset.tables import Column, Remarks, listed, read_rows
 from bids_app.dataset.units import split_name
 from bids_app.derivatives.columns import COLUMNS, VOLUME_COLUMNS
 from bids_app.derivatives.names import volumes_tables
@@ -43,6 +43,7 @@ _SCANNER_TEXTS = ("scanner_device", "scanner_site", "scanner_software")
 # Clinical columns that the JSON files of the scans replace where the dataset has none.
 _BY_SIDECAR = {"scanner": "scanner_device", "site": "scanner_site"}
 _DURATIONS = ("age", "disease_duration")
+_MOST_YEARS = 125.0
 # Columns that analyses add to those of the clinical tables, which may not have the same names.
 DERIVED = (
     *("segmentation", "visit", "interval", "baseline_ml", "followup_ml", "change_ml", "percent"),
@@ -147,6 +148,7 @@ def read_cohort(
         if name in columns:
             table[name], columns[name] = in_years(table[name], columns[name])
             _name_text(table[name], columns[name], remarks)
+            table[name] = _plausible(table, name, columns[name], remarks)
     images = pd.DataFrame(sorted(contrasts_in(folders.bids_dir), key=str), columns=_IMAGE)
     table.insert(2, "segmentation", table["method"] + " " + table["contrast"])
     return Cohort(
@@ -355,6 +357,23 @@ def _with_scanners(table: pd.DataFrame, columns: dict[str, Column]) -> pd.DataFr
             columns[common] = Column("JSON files of the scans", name, text)
             table[common] = table[name]
     return table
+
+
+def _plausible(table: pd.DataFrame, name: str, column: Column, remarks: Remarks) -> pd.Series:
+    """Read durations that nobody has as missing, such as dates or codes, and report them."""
+    values = table[name]
+    if not pd.api.types.is_numeric_dtype(values):
+        return values
+    odd = (values < 0) | (values > _MOST_YEARS)
+    if odd.any():
+        entries = listed(sorted({f"{value:g}" for value in values[odd]}))
+        of = listed(sorted(table.loc[odd, "participant_id"].unique()))
+        text = (
+            f"{column.source}, column '{column.name}': {entries} ({of}) count as missing: expected "
+            f"0 to {_MOST_YEARS:g} years. Correct the entries, or declare Units in its JSON file."
+        )
+        remarks.problem(column.source, text)
+    return values.mask(odd)
 
 
 def _name_text(values: pd.Series, column: Column, remarks: Remarks) -> None:

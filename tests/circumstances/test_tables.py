@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from bids_app.cli import main
+from bids_app.dataset.inputs import OfferKind
 from bids_app.group.analysis_file import read_analysis_file
 from bids_app.group.cohort import Cohort, read_cohort
 from bids_app.group.study import Study
@@ -75,6 +76,75 @@ def test_odd_numbers(bids: Path, tidy: Folders) -> None:
     np.testing.assert_allclose(ages.to_numpy(), expected_ages)
     (problem,) = cohort.problems
     assert "column 'age': 'forty' (sub-005) counts as missing" in problem
+
+
+def test_ages_that_nobody_has(bids: Path, tidy: Folders) -> None:
+    """Codes, a date as spreadsheets store it, and months without their unit."""
+    odd = {0: "-5", 1: "45292", 2: "999", 3: "480", 4: "0", 5: "125"}
+    _participants(
+        bids, lambda t: t.assign(age=[odd.get(row, age) for row, age in enumerate(t["age"])])
+    )
+    cohort, plain = (_cohort(each, tidy.out) for each in (bids, tidy.bids))
+    ages, before = (each.table.groupby("participant_id")["age"].first() for each in (cohort, plain))
+    expected = {**dict.fromkeys(range(4), np.nan), 4: 0, 5: 125}
+    np.testing.assert_allclose(ages, [expected.get(row, age) for row, age in enumerate(before)])
+    (problem,) = cohort.problems
+    assert "column 'age': -5, 45292, 480 and 999 (sub-001, sub-002, sub-003 and sub-004)" in problem
+    assert "expected 0 to 125 years" in problem
+
+
+def _semicolons(bids: Path) -> None:
+    for path in bids.rglob("*_sessions.tsv"):
+        path.write_text(path.read_text().replace("\t", ";"))
+
+
+def _rewritten(change: Callable[[str], bytes]) -> Callable[[Path], object]:
+    """Change the text of participants.tsv."""
+
+    def rewrite(bids: Path) -> None:
+        path = bids / "participants.tsv"
+        path.write_bytes(change(path.read_text()))
+
+    return rewrite
+
+
+def _with_column(text: str, entries: Callable[[str], str]) -> str:
+    return "".join(f"{line}\t{entries(line)}\n" for line in text.splitlines())
+
+
+ALTERED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "UTF-16": (_rewritten(lambda text: text.encode("utf-16")), "read as UTF-16"),
+    "UTF-16 without mark": (_rewritten(lambda text: text.encode("utf-16-le")), "read as UTF-16"),
+    "semicolons": (_semicolons, "separated by semicolons"),
+    "a column twice": (
+        _rewritten(lambda text: _with_column(text, lambda line: line.split("\t")[1]).encode()),
+        "two identical columns 'age'",
+    ),
+    "quotes and CRLF": (
+        _rewritten(
+            lambda text: "\r\n".join(
+                "\t".join(f'"{entry}"' for entry in line.split("\t")) for line in text.splitlines()
+            ).encode()
+        ),
+        "",
+    ),
+    "blank lines": (_rewritten(lambda text: f"{text}\n\n".encode()), ""),
+    "a row of totals": (_rewritten(lambda text: f"{text}Total\t\t\t\t\n".encode()), "Total"),
+}
+
+
+@pytest.mark.parametrize("name", ALTERED)
+def test_altered_tables(bids: Path, tidy: Folders, name: str) -> None:
+    change, words = ALTERED[name]
+    change(bids)
+    cohort, plain = (_cohort(each, tidy.out) for each in (bids, tidy.bids))
+    pd.testing.assert_frame_equal(cohort.table, plain.table)
+    assert cohort.problems == ()
+    said = " ".join(note.text for note in cohort.notes)
+    assert words in said
+    assert bool(said) == bool(words)
+    rows = {offer.path for offer in cohort.offers if offer.kind is OfferKind.ROW}
+    assert {"participants.tsv: 12 rows", "sub-*_sessions.tsv: 24 rows"} <= rows
 
 
 @pytest.mark.parametrize(
