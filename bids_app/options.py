@@ -153,7 +153,7 @@ class Analysis:
     Attributes
     ----------
     file : Path or None
-        The analysis file; None is the one that is shipped.
+        The analysis file; None is the default one.
     calibrate : bool
         Whether volumes calibrated to the reference labels are added.
     calibration_file : Path or None

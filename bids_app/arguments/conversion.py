@@ -20,6 +20,7 @@ from bids_app.errors import (
     permission_denied,
     permissions_reported,
 )
+from bids_app.group.shipped_analyses import locate
 from bids_app.options import (
     Analysis,
     Folders,
@@ -57,7 +58,7 @@ def _options(values: argparse.Namespace) -> Options:
     bids_dir, output_dir = values.bids_dir.absolute(), values.output_dir.absolute()
     work_dir = _absolute(values.work_dir)
     _check_folders(bids_dir, output_dir, work_dir)
-    analysis_file = _absolute(values.analysis_file)
+    analysis_file = locate(values.analysis_file) if values.analysis_file else None
     return Options(
         folders=Folders(bids_dir, output_dir, _derivatives(values.derivatives), work_dir),
         levels=cast("tuple[Level, ...]", tuple(dict.fromkeys(values.level))),

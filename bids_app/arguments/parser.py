@@ -12,6 +12,7 @@ from typing import Any, NoReturn, get_args
 
 from bids_app import __version__
 from bids_app.errors import UsageError
+from bids_app.group.shipped_analyses import DEFAULT, shipped_names
 from bids_app.options import DecayFit, Level, Rule, SignalForm, SpoilingCorrection
 from bids_app.programs import arguments as program_arguments
 from bids_app.programs.registry import EXTERNAL_METHODS
@@ -201,9 +202,9 @@ def _add_group_stage(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--analysis-file",
         type=Path,
-        metavar="TOML",
-        help="analyses of the group stage (default: bids_app/assets/analysis.toml, those of "
-        "Ibrahim et al. 2026)",
+        metavar="TOML|NAME",
+        help="analyses of the group stage: a file, or the name of one in bids_app/assets/analyses: "
+        f"{', '.join(shipped_names())} (default: {DEFAULT})",
     )
     calibration = group.add_mutually_exclusive_group()
     calibration.add_argument(

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bids_app.dataset.checksums import Content, HashedFile
+from bids_app.dataset.tsv import tsv_text
 from bids_app.errors import CannotCreateError
 from bids_app.images.volume import Volume
 
@@ -127,8 +128,8 @@ class Staging:
         self.text(name, json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n")
 
     def table(self, name: str | PurePosixPath, table: pd.DataFrame) -> None:
-        """Write a BIDS TSV: tab separated, ``n/a`` for missing values."""
-        self.text(name, table.to_csv(sep="\t", index=False, na_rep="n/a", lineterminator="\n"))
+        """Write a BIDS TSV; see `tsv_text`."""
+        self.text(name, tsv_text(table))
 
     def text(self, name: str | PurePosixPath, text: str) -> None:
         """Write a UTF-8 text file."""

@@ -6,12 +6,12 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from bids_app.errors import BadDataError, MissingInputError
+from bids_app.group.shipped_analyses import DEFAULT, shipped_file, shipped_names
 from bids_app.statistics.choices import Direction, Rule, Step
 
 Schema = TypeVar("Schema")
@@ -225,12 +225,12 @@ class AnalysisPlan:
 
 
 def read_analysis_file(path: Path | None = None) -> AnalysisPlan:
-    """Read an analysis file; keys that it omits keep the values of the shipped one.
+    """Read an analysis file; keys that it omits keep the values of the default one.
 
     Parameters
     ----------
     path : Path, optional
-        Without one, the shipped file alone: the design of Ibrahim et al. 2026.
+        Without one, the default alone: the design of Ibrahim et al. 2026.
 
     Returns
     -------
@@ -244,15 +244,16 @@ def read_analysis_file(path: Path | None = None) -> AnalysisPlan:
         If it is not TOML, or a key is unknown, missing or of the wrong kind; the message names
         file, table and key, and what was expected.
     """
-    shipped = files("bids_app") / "assets" / "analysis.toml"
+    shipped = shipped_file(DEFAULT)
     content = tomllib.loads(shipped.read_text(encoding="utf-8"))
-    if path is None:
+    if path in (None, shipped):
         return _read(AnalysisPlan, content, "The shipped analysis file")
     try:
         changes = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise MissingInputError(
-            f"Cannot read the analysis file {path}: {error.strerror}."
+            f"Cannot read the analysis file {path}: {error.strerror}. Expected a TOML file, or the "
+            f"name of one that is shipped: {', '.join(shipped_names())}."
         ) from error
     except RecursionError as error:
         raise BadDataError(

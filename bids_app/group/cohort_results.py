@@ -50,11 +50,13 @@ class CohortResults:
     def overview(self) -> pd.DataFrame:
         """Table of the analyses: ``analysis``, ``status``, and ``reason`` if not possible.
 
-        Parts of an analysis that were not possible follow in rows of their own.
+        Parts of a completed analysis that were not possible follow in rows of their own.
         """
         rows = []
         for name, result in self.results.items():
             rows.append((name, "not possible" if result.reason else "done", result.reason))
+            if result.reason:
+                continue
             rows += [
                 (f"{name}: {part}", "not possible", reason)
                 for part, reason in result.impossible.items()

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bids_app.dataset.choice import Choice
+from bids_app.dataset.tsv import as_written
 from bids_app.derivatives.changes import (
     BrainChange,
     ThalamusChange,
@@ -311,14 +312,16 @@ class Study:
 
     @cached_property
     def calibration(self) -> pd.DataFrame:
-        """The calibration to the reference, see `calibration_table`.
+        """The calibration to the reference, see `calibration_table`, with the digits of its file.
+
+        So it is the same whether it was fitted here or stored by an earlier run.
 
         Raises
         ------
         NotApplicableError
             If no reference is given, or too few participants have one.
         """
-        table = calibration_table(self.labelled, self.plan.confidence)
+        table = as_written(calibration_table(self.labelled, self.plan.confidence))
         if table["mapping"].isna().all():
             raise NotApplicableError(table["reason"].iloc[0], self.labelled.problems)
         return table

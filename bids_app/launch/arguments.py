@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bids_app.arguments.conversion import parse
 from bids_app.arguments.parser import build_parser, normalized
+from bids_app.group.shipped_analyses import is_shipped
 from bids_app.options import Options
 
 # Options whose values are NAME=PATH.
@@ -79,6 +80,8 @@ def check_command(words: Sequence[str]) -> Command:
             label += joined
             # An image is either a file or a name in a registry.
             is_path = action.dest != "tool_image" or Path(value).exists()
+        if action is not None and action.dest == "analysis_file" and is_shipped(value):
+            is_path = False
         if is_path:
             path = Path(value).absolute()
             value = str(path)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from bids_app.dataset.tsv import significant
 from bids_app.segmentation.result import Thalami
 from bids_app.segmentation.sides import LEFT, RIGHT
 
@@ -55,7 +56,8 @@ def measure(segmentation: Thalami, voxel_volume: float) -> ThalamusVolumes:
     Returns
     -------
     ThalamusVolumes
-        In mL (1 mL = 1000 mm³), rounded to 0.1 µL, so that tables and pages hold the same number.
+        In mL (1 mL = 1000 mm³), rounded to 0.1 µL and as numbers in tables are, so that tables and
+        pages hold the same number.
     """
     counts = np.bincount(segmentation.dseg.ravel(), minlength=3)
     left, right = (float(counts[side]) * voxel_volume / 1000 for side in (LEFT, RIGHT))
@@ -74,4 +76,6 @@ def measure(segmentation: Thalami, voxel_volume: float) -> ThalamusVolumes:
         brain_ml=segmentation.brain_volume / 1000,
         icv_ml=segmentation.icv / 1000,
     )
-    return ThalamusVolumes(**{name: round(value, 4) for name, value in asdict(volumes).items()})
+    return ThalamusVolumes(
+        **{name: significant(round(value, 4)) for name, value in asdict(volumes).items()}
+    )

@@ -333,3 +333,30 @@ def test_an_image_is_compressed_by_its_runs(tmp_path: Path) -> None:
     content = (tmp_path / "a.nii.gz").read_bytes()
     assert len(content) < 1.02 * len(gzip.compress(gzip.decompress(content), 1))
     np.testing.assert_array_equal(nib.load(tmp_path / "a.nii.gz").get_fdata(), data)
+
+
+def test_tables_have_six_significant_digits_and_exact_whole_numbers(tmp_path: Path) -> None:
+    """Also in columns of mixed type and with repeated names; text and identifiers as they are."""
+    table = pd.DataFrame(
+        {
+            "fraction": [-0.47990000000000066, 1 / 3, 1475.6234, np.nan],
+            "small": [1.23456789e-8, np.inf, -0.0, 0.1],
+            "whole": [123456789.0, 12.0, np.nan, 2.0**40],
+            "count": [123456789, 1, 2, 3],
+            "mixed": [0.1 + 0.2, "0012", None, 7],
+            "flag": [True, False, True, False],
+        }
+    )
+    with staged(tmp_path, "x") as staging:
+        staging.table("a.tsv", table)
+        staging.table("b.tsv", pd.concat([table["fraction"]] * 2, axis="columns"))
+    rows = [line.split("\t") for line in (tmp_path / "a.tsv").read_text().splitlines()]
+    assert rows[1:] == [
+        ["-0.4799", "1.23457e-08", "123456789", "123456789", "0.3", "True"],
+        ["0.333333", "inf", "12", "1", "0012", "False"],
+        ["1475.62", "0", "n/a", "2", "n/a", "True"],
+        ["n/a", "0.1", "1099511627776", "3", "7", "False"],
+    ]
+    assert (tmp_path / "b.tsv").read_text().splitlines()[1] == "-0.4799\t-0.4799"
+    # The table itself is not changed.
+    assert table["fraction"][1] == 1 / 3

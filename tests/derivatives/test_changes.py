@@ -66,7 +66,7 @@ def test_changes_are_read_as_they_were_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        ("-1.0", "much"),
+        ("\t-1\t", "\tmuch\t"),
         ("check", "perhaps"),
         ("verdict", "v"),
         ("receive coil", "spool"),

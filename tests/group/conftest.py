@@ -58,7 +58,7 @@ def declare(study: Study, tmp_path: Path) -> Declare:
         path = tmp_path / "analysis.toml"
         path.write_text(f"resamples = 100\n{models}")
         table = change(study.cohort.table.copy())
-        declared = [*study.cohort.columns, "double", "scanner"]
+        declared = [*study.cohort.columns, "double", "scanner", "arm"]
         columns = {name: Column("a.tsv", name) for name in declared if name in table}
         cohort = replace(study.cohort, table=table, columns=columns)
         return replace(study, cohort=cohort, plan=read_analysis_file(path))

@@ -58,7 +58,7 @@ def test_every_analysis_gives_a_result_or_a_reason(results: Path) -> None:
     table = pd.read_csv(results / "analyses.tsv", sep="\t", keep_default_na=False)
     assert list(table["analysis"]) == list(ANALYSES)
     reasons = table.set_index("analysis")["reason"]
-    assert set(reasons[reasons != ""].index) == {"reliability", "normative"}
+    assert set(reasons[reasons != ""].index) == {"reliability", "normative", "scanners"}
     assert reasons["reliability"] == "no session has repeat scans"
     assert reasons["normative"].startswith("no participant has diagnosis in ['HC'")
 
@@ -73,6 +73,19 @@ def test_every_table_has_a_data_dictionary(results: Path) -> None:
     volumes = json.loads((results / "volumes.json").read_text())
     assert volumes["age"]["Units"] == "years"
     assert volumes["age"]["Description"].endswith("(column 'age' of participants.tsv)")
+
+
+def test_numbers_have_six_significant_digits(results: Path) -> None:
+    """All but whole numbers, in every table; scientific notation included."""
+    fractions = 0
+    for path in results.glob("*.tsv"):
+        for line in path.read_text().splitlines()[1:]:
+            for cell in line.split("\t"):
+                if re.fullmatch(r"-?\d*\.\d+(e[+-]\d+)?", cell):
+                    digits = cell.lstrip("-").partition("e")[0].replace(".", "").lstrip("0")
+                    assert len(digits) <= 6, (path.name, cell)
+                    fractions += 1
+    assert fractions > 1000
 
 
 def test_figures_are_there_as_svg_and_png(results: Path) -> None:
@@ -267,7 +280,14 @@ def test_results_without_any_table_or_reference(tmp_path: Path) -> None:
     assert models["reason"].str.contains("absent").all()
     done = read(folders.out / "group" / "analyses.tsv").set_index("analysis")
     assert done.loc["clinical", "status"] == "not possible"
-    assert "absent" in done.loc["clinical: cross-sectional", "reason"]
+    assert done.loc["clinical", "reason"].startswith(
+        "no model could be fitted: no table has the columns edss, t25fw, nhpt, sdmt"
+    )
+    # One row for each analysis, and nothing on the page.
+    assert list(done.index) == list(ANALYSES)
+    page = (folders.out / "group.html").read_text()
+    for heading in ("Clinical associations", "Progression", "Which method, for what"):
+        assert heading not in page
     text = (folders.out / "CITATION.md").read_text()
     assert "absent" not in text
     assert "no model could be fitted" not in text

@@ -63,14 +63,19 @@ def analyse(study: Study) -> Result:
         fitted = fit_set(prepared, models, study.plan.confidence)
         data, fits = fitted.table, fitted.linear
         fits_of[models.name] = fits
+        possible = data["p_adj"].notna().any()
         tables[name] = ResultTable(
-            _title(models), _caption(models, prepared), data, _settings(models, prepared, study)
+            _title(models),
+            _caption(models, prepared),
+            data,
+            _settings(models, prepared, study),
+            Display.PAGE if possible else Display.FILE,
         )
         if not fitted.terms.empty:
             tables[f"{name}_terms"] = _terms(models, fitted.terms)
         if data["beta"].notna().any():
             figures |= _figures(name, models, prepared, data, fits)
-        if data["p_adj"].isna().all():
+        if not possible:
             impossible[models.name] = "; ".join(dict.fromkeys(data["reason"]))
             continue
         methods.append(_methods(models, prepared))
@@ -91,7 +96,7 @@ def analyse(study: Study) -> Result:
             "brant1990",
         ),
         of_change=any(models.type != "cross-sectional" for models in study.plan.model),
-        reason="" if methods else "no model could be fitted",
+        reason="" if methods else _without_models(study),
         impossible=impossible,
     )
 
@@ -201,6 +206,22 @@ def _differences(study: Study, fits_of: Mapping[str, Sequence[LinearFit]]) -> Re
         "sets of models without subset and winsorising",
         table,
     )
+
+
+def _without_models(study: Study) -> str:
+    """Reason why no model at all could be fitted; names the columns that no table has."""
+    wanted = [
+        name
+        for models in study.plan.model
+        for name in (
+            *(outcome.column for outcome in models.outcomes),
+            *(*models.numeric, *models.categorical, *models.subset),
+        )
+        if name not in models.optional
+    ]
+    absent = [name for name in dict.fromkeys(wanted) if name not in study.sessions]
+    text = "no model could be fitted"
+    return f"{text}: no table has the columns {', '.join(absent)}" if absent else text
 
 
 def _without_result(study: Study, models: ModelSet, reason: str) -> pd.DataFrame:

@@ -63,6 +63,7 @@ def _significant(rows: pd.DataFrame) -> pd.Series:
 
 
 _NO_ASSOCIATION = f"no association with an adjusted p below {SIGNIFICANT:g}"
+_EQUAL = "all methods are equal"
 _CRITERIA = (
     Criterion(
         purpose="Share of participants measured",
@@ -167,6 +168,8 @@ def analyse(study: Study, results: Mapping[str, Result]) -> Result:
     if not rows:
         raise NotApplicableError("no analysis compares two methods")
     table = pd.DataFrame(rows, columns=_COLUMNS)
+    if (table["reason"] == _EQUAL).all():
+        raise NotApplicableError("methods do not differ in what the analyses compare")
     every = pd.concat(values, ignore_index=True)[
         ["purpose", "quantity", "method", "n", "value", "ci_low", "ci_high", "rank"]
     ]
@@ -288,7 +291,7 @@ def _conclusion(
     if served.empty:
         return row | {"reason": criterion.unsupported}
     if values["value"].nunique() == 1:
-        return row | {"value": values["value"].iloc[0], "reason": "all methods are equal"}
+        return row | {"value": values["value"].iloc[0], "reason": _EQUAL}
     best = served.sort_values("rank", kind="stable").iloc[0]
     row |= {name: best[name] for name in ("method", "n", "value", "ci_low", "ci_high")}
     of_best = tests[(tests["first"] == best["method"]) | (tests["second"] == best["method"])]
