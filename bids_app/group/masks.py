@@ -84,7 +84,10 @@ def overlap_with_reference(
     # Reading and surface distances release Python's global lock.
     with ThreadPoolExecutor(available_processors()) as pool:
         for rows, reference in _with_reference(on_scan_grid(volumes), reference_dir, problems):
-            compare = partial(_compare, output_dir=output_dir, reference=reference)
+            reference_ml = _volumes_ml(reference.data, reference.voxel_volume)
+            compare = partial(
+                _compare, output_dir=output_dir, reference=reference, reference_ml=reference_ml
+            )
             for sides, problem in pool.map(compare, rows.to_dict("records")):
                 compared += sides
                 problems += [problem] if problem else []
@@ -214,7 +217,10 @@ def _read_mask(output_dir: Path, row: Mapping[Hashable, Any]) -> Volume:
 
 
 def _compare(
-    row: Mapping[Hashable, Any], output_dir: Path, reference: Volume
+    row: Mapping[Hashable, Any],
+    output_dir: Path,
+    reference: Volume,
+    reference_ml: Mapping[str, float],
 ) -> tuple[list[dict[Hashable, Any]], str]:
     """Compare a mask with its reference, left, right and both; or report why it is not possible."""
     try:
@@ -228,15 +234,16 @@ def _compare(
     identity = {key: row[key] for key in [*SCAN, "segmentation"]}
     table = overlap_table(labels, measured, mask.voxel_size.tolist())
     sides = table["side"]
+    resampled = not same_grid(reference.grid, mask.grid)
     notes = {
-        RESAMPLED: not same_grid(reference.grid, mask.grid),
-        PARTLY_OUTSIDE: _share_inside(reference, mask) < 1,
+        RESAMPLED: resampled,
+        PARTLY_OUTSIDE: resampled and _share_inside(reference, mask) < 1,
         WITHOUT_SIDES: "left" not in set(sides),
     }
     table = table.assign(
         method_ml=sides.map(_volumes_ml(measured, mask.voxel_volume)),
         # Resampling changes volumes; the labels as they were drawn count.
-        reference_ml=sides.map(_volumes_ml(reference.data, reference.voxel_volume)),
+        reference_ml=sides.map(reference_ml),
         note="; ".join(note for note, applies in notes.items() if applies),
     )
     return [identity | side for side in table.to_dict("records")], ""
@@ -250,7 +257,12 @@ def _on_grid(labels: Volume, grid: Volume) -> npt.NDArray[Any]:
 
 def _crop(*images: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
     """Crop images to the box that holds all labels: a hundredth of a head."""
-    box = bounding_box(np.logical_or.reduce(images))
+    boxes = [bounding_box(image) for image in images if image.any()]
+    # The box of all labels holds that of each image, which is found without combining images.
+    box = tuple(
+        slice(min(side.start for side in sides), max(side.stop for side in sides))
+        for sides in zip(*boxes, strict=True)
+    )
     return [image[box] for image in images]
 
 

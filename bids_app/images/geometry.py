@@ -210,12 +210,13 @@ def about(centre: Points, linear: npt.NDArray[np.float64]) -> AffineArray:
     return matrix
 
 
-def bounding_box(mask: npt.NDArray[np.bool_], least: float = 0.0) -> Box:
+def bounding_box(mask: npt.NDArray[np.bool_ | np.integer], least: float = 0.0) -> Box:
     """Find the smallest box that holds a mask.
 
     Parameters
     ----------
-    mask : (X, Y, Z) bool
+    mask : (X, Y, Z) bool or integers
+        Labels are part of the mask where they are not zero.
     least : float
         Outer slices of which no larger share than this belongs to the mask are cut off.
 
@@ -231,11 +232,15 @@ def bounding_box(mask: npt.NDArray[np.bool_], least: float = 0.0) -> Box:
     >>> bounding_box(mask)
     (slice(1, 3, None), slice(2, 3, None), slice(2, 5, None))
     """
-    x, y, z = (_occupied(mask, axis, least) for axis in range(3))
+    box = [slice(None)] * 3
+    # Outermost in memory first: what it cuts off is not read again.
+    for axis in sorted(range(3), key=lambda axis: -abs(mask.strides[axis])):
+        box[axis] = _occupied(mask if least else mask[tuple(box)], axis, least)
+    x, y, z = box
     return x, y, z
 
 
-def _occupied(mask: npt.NDArray[np.bool_], axis: int, least: float) -> slice:
+def _occupied(mask: npt.NDArray[np.bool_ | np.integer], axis: int, least: float) -> slice:
     others = tuple(other for other in range(3) if other != axis)
     # Any voxel is enough in the usual case, which is faster than the share.
     filled = mask.mean(others) > least if least else mask.any(others)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -162,11 +162,11 @@ def cross_validate(
     for name, members in (("disabled", disabled), ("other", ~disabled)):
         if patients[members].nunique() < folds:
             raise ModelError(f"{patients[members].nunique()} {name} patients for {folds} folds")
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    fold, probability = _predict(design.terms.to_numpy(), disabled, patients, splitter)
+    codes = np.unique(patients.to_numpy(), return_inverse=True)[1]
+    fold = np.array(_folds(tuple(codes.tolist()), tuple(disabled.tolist()), folds, seed))
+    probability = _predict(design.terms.to_numpy(), disabled, fold)
     others = design.terms.drop(columns=model.predictor).to_numpy()
-    # Folds depend on classes and patients only, so that both models are trained on the same.
-    alone = _predict(others, disabled, patients, splitter)[1] if others.size else np.nan
+    alone = _predict(others, disabled, fold) if others.size else np.nan
     return pd.DataFrame(
         {
             "patient": patients,
@@ -178,24 +178,36 @@ def cross_validate(
     )
 
 
+@lru_cache(maxsize=8)
+def _folds(
+    patients: tuple[int, ...], disabled: tuple[bool, ...], folds: int, seed: int
+) -> tuple[int, ...]:
+    """Return the fold of each scan, which depends on classes and patients only.
+
+    The models of all predictors thus share the division, which takes longer than their fit.
+    """
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    fold = np.empty(len(patients), dtype=np.int64)
+    for number, (_, test) in enumerate(splitter.split(patients, disabled, patients)):
+        fold[test] = number
+    return tuple(fold.tolist())
+
+
 def _predict(
-    terms: FloatArray,
-    disabled: npt.NDArray[np.bool_],
-    patients: pd.Series,
-    splitter: StratifiedGroupKFold,
-) -> tuple[npt.NDArray[np.int64], FloatArray]:
-    """Return the fold of each scan, and its probability by the model trained on the others."""
-    probability, fold = np.empty(len(terms)), np.empty(len(terms), dtype=np.int64)
-    for number, (train, test) in enumerate(splitter.split(terms, disabled, patients)):
+    terms: FloatArray, disabled: npt.NDArray[np.bool_], fold: npt.NDArray[np.int64]
+) -> FloatArray:
+    """Return the probability of each scan by the model trained on the other folds."""
+    probability = np.empty(len(terms))
+    for number in np.unique(fold):
+        test = fold == number
         # Newton's method converges to rounding error, so that results are reproducible.
         regression = LogisticRegression(
             C=1.0, class_weight="balanced", solver="newton-cholesky", tol=1e-10
         )
         classifier = make_pipeline(StandardScaler(), regression)
-        classifier.fit(terms[train], disabled[train])
+        classifier.fit(terms[~test], disabled[~test])
         probability[test] = classifier.predict_proba(terms[test])[:, 1]
-        fold[test] = number
-    return fold, probability
+    return probability
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,9 @@ def test_the_box_of_a_mask() -> None:
     assert widened(box, (3, 1, 2), mask.shape) == (slice(0, 8), slice(2, 5), slice(2, 11))
     mask[9, 10, 11] = True
     assert bounding_box(mask, least=0.01) == box
+    # Labels as images store them, the first axis innermost.
+    labels = np.asfortranarray(mask.astype(np.uint8) * 2)
+    assert bounding_box(labels) == bounding_box(mask) == (slice(2, 10), slice(3, 11), slice(4, 12))
 
 
 def test_centre_and_extent_of_a_mask(oblique: np.ndarray) -> None:
