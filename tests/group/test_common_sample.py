@@ -57,11 +57,11 @@ def test_methods_have_the_same_participants(
 
 
 def test_the_other_tables_of_methods_have_the_same_participants(declare: Declare) -> None:
-    text = '[stratification]\nfolds = 3\n[normative]\ncontrols = ["PMS"]'
-    study = declare(f'sample = "common"\n{text}', incomplete)
-    trial = sample_size.analyse(study).tables["sample_size"].data
+    trial = sample_size.analyse(declare('sample = "common"', incomplete)).tables["sample_size"].data
     assert set(trial.loc[trial["diagnosis"] == "all", "n"]) == {34}
     assert trial.groupby("diagnosis")["n"].nunique().eq(1).all()
+    text = '[stratification]\nfolds = 3\n[normative]\ncontrols = ["PMS"]'
+    study = declare(f'sample = "common"\n{text}', incomplete)
     tests = groups.analyse(study).tables["groups"].data
     assert set(tests.loc[tests["by"] == "diagnosis", "n"]) == {34}
     summary = normative.analyse(study).tables["normative_summary"].data

@@ -64,7 +64,7 @@ def _write_ages(bids: Path, subjects: int, sessions: int) -> None:
     """Write ages that rise by a year a session, and a diagnosis of two kinds."""
     lines = ["participant_id\tdiagnosis\tage"]
     for number in range(subjects):
-        lines.append(f"sub-{number}\t{'MS' if number % 2 else 'HC'}\t{40 + number**2}")
+        lines.append(f"sub-{number}\t{'MS' if number % 2 else 'NMOSD'}\t{40 + number**2}")
         folder = bids / f"sub-{number}"
         folder.mkdir()
         visits = [f"ses-{visit + 1}\t{40 + number + visit}" for visit in range(sessions)]
