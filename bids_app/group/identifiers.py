@@ -100,7 +100,8 @@ def match(identifiers: Iterable[str], folders: Collection[str], prefix: str) -> 
     taken = set(exact.values())
     open_names = [name for name in given if name not in exact]
     targets: dict[str, list[str]] = {}
-    for name in folders:
+    # Tidy tables of thousands of participants are not compared with all of them.
+    for name in folders if open_names else ():
         targets.setdefault(_key(name, prefix), []).append(name)
     uses = Counter(_key(name, prefix) for name in open_names)
     corrected = {}

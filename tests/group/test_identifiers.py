@@ -37,3 +37,16 @@ def test_identifiers_as_in_the_dataset_are_not_reported() -> None:
     matches = match(["sub-1", "sub-01"], ["sub-1", "sub-01"], "sub-")
     assert not matches.corrected
     assert not matches.unmatched
+
+
+def test_exact_identifiers_are_not_compared_with_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each of many tables of sessions holds one participant."""
+
+    def compared(name: str, _: str) -> str:
+        raise AssertionError(name)
+
+    monkeypatch.setattr("bids_app.group.identifiers._key", compared)
+    folders = [f"sub-{number:03d}" for number in range(500)]
+    assert match(["sub-007"], folders, "sub-").matched == {"sub-007": "sub-007"}
