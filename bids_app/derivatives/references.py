@@ -18,6 +18,8 @@ REFERENCES = {
     "doi:10.1002/mrm.22497",
     "bautista2021": "Bautista T, O'Muircheartaigh J, Hajnal JV, Tournier JD. Removal of Gibbs "
     "ringing artefacts for 3D acquisitions using subvoxel shifts. Proc ISMRM 2021;29:3535.",
+    "beer2020": "Beer JC, Tustison NJ, Cook PA, et al. Longitudinal ComBat: a method for "
+    "harmonizing longitudinal multi-scanner imaging data. NeuroImage 2020;220:117129.",
     "benjamini1995": "Benjamini Y, Hochberg Y. Controlling the false discovery rate: a practical "
     "and powerful approach to multiple testing. J R Stat Soc B 1995;57:289-300.",
     "billot2023": "Billot B, Greve DN, Puonti O, et al. SynthSeg: segmentation of brain MRI scans "
@@ -41,6 +43,8 @@ REFERENCES = {
     "efron1993": "Efron B, Tibshirani RJ. An introduction to the bootstrap. Chapman & Hall, 1993.",
     "fischl2002": "Fischl B, Salat DH, Busa E, et al. Whole brain segmentation: automated labeling "
     "of neuroanatomical structures in the human brain. Neuron 2002;33:341-355.",
+    "fortin2018": "Fortin JP, Cullen N, Sheline YI, et al. Harmonization of cortical thickness "
+    "measurements across scanners and sites. NeuroImage 2018;167:104-120.",
     "fox2000": "Fox NC, Cousens S, Scahill R, Harvey RJ, Rossor MN. Using serial registered brain "
     "magnetic resonance imaging to measure disease progression in Alzheimer disease: power "
     "calculations and estimates of sample size to detect treatment effects. Arch Neurol "
@@ -67,6 +71,8 @@ REFERENCES = {
     "jenkinson2002": "Jenkinson M, Bannister P, Brady M, Smith S. Improved optimization for the "
     "robust and accurate linear registration and motion correction of brain images. NeuroImage "
     "2002;17:825-841.",
+    "johnson2007": "Johnson WE, Li C, Rabinovic A. Adjusting batch effects in microarray "
+    "expression data using empirical Bayes methods. Biostatistics 2007;8:118-127.",
     "kellner2016": "Kellner E, Dhital B, Kiselev VG, Reisert M. Gibbs-ringing artifact removal "
     "based on local subvoxel-shifts. Magn Reson Med 2016;76:1574-1581. doi:10.1002/mrm.26054",
     "lewis2004": "Lewis EB, Fox NC. Correction of differential intensity inhomogeneity in "

@@ -45,5 +45,27 @@ COLUMNS_OF_SCANNERS: Mapping[str, Column] = MappingProxyType(
             "Smallest detectable change", "The same in percent of the mean volume", "%"
         ),
         "test": Column("Test", "Statistical test"),
+        "total_harmonised_ml": Column(
+            "Both thalami, harmonised",
+            "total_ml harmonised between scanners or sites as the analysis file requests",
+            "mL",
+        ),
+        "state": Column("State", "Volumes as measured, or harmonised"),
+        "batch": Column("Batch", "Scanner or site between which volumes are compared"),
+        "cv_between": Column(
+            "CV between batches",
+            "Coefficient of variation of the means of the batches, adjusted for the covariates",
+            "%",
+        ),
+        "mean_measured": Column("Mean", "Mean volume as measured", "mL"),
+        "sd_measured": Column("SD", "Standard deviation of the volumes as measured", "mL"),
+        "mean_harmonised": Column("Mean, harmonised", "Mean of the harmonised volumes", "mL"),
+        "sd_harmonised": Column(
+            "SD, harmonised", "Standard deviation of the harmonised volumes", "mL"
+        ),
+        "batch_shift": Column("Shift", "Additive effect of the batch that was removed", "mL"),
+        "batch_scale": Column(
+            "Scale", "Residual SD of the batch relative to that of all, which was removed"
+        ),
     }
 )

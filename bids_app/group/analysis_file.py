@@ -11,6 +11,7 @@ from types import MappingProxyType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from bids_app.errors import BadDataError, MissingInputError
+from bids_app.group.harmonisation_plan import HarmonisationPlan
 from bids_app.group.shipped_analyses import DEFAULT, shipped_file, shipped_names
 from bids_app.statistics.choices import Direction, Rule, Step
 
@@ -215,6 +216,7 @@ class AnalysisPlan:
     containment: Containment
     agreement: Agreement
     change: Change
+    harmonisation: HarmonisationPlan
     scanners: Scanners
     sample_size: SampleSize
     groups: Groups
@@ -266,6 +268,8 @@ def read_analysis_file(path: Path | None = None) -> AnalysisPlan:
         content[key] = {**content[key], **value} if merge else value
     plan = _read(AnalysisPlan, content, f"The analysis file {path}")
     _check(plan, f"The analysis file {path}")
+    if plan.harmonisation.method != "none":
+        plan = replace(plan, model=tuple(_with_batch(each, plan) for each in plan.model))
     if plan.normative.norm:
         norm = str(path.parent / plan.normative.norm)
         plan = replace(plan, normative=replace(plan.normative, norm=norm))
@@ -303,6 +307,12 @@ def _check(plan: AnalysisPlan, file: str) -> None:
             raise BadDataError(
                 f"{file}: 'normative.scanner_sd.{name}' is {sd}. Expected mL, not negative."
             )
+    batch = plan.harmonisation.batch
+    if batch in (*plan.harmonisation.numeric, *plan.harmonisation.categorical):
+        raise BadDataError(
+            f"{file}: 'harmonisation' preserves the covariate '{batch}', which is its batch. "
+            "Remove it from 'numeric' or 'categorical'."
+        )
     names = [models.name for models in plan.model]
     for number, models in enumerate(plan.model, start=1):
         where = f"{file}: model {number} ('{models.name}')"
@@ -321,6 +331,18 @@ def _check_rule(rule: ProgressionRule, where: str) -> None:
     changes = [step.by for step in rule.steps] or [rule.percent or 0.0]
     if not min(changes) > 0:
         raise BadDataError(f"{where}: changes that count must be above 0.")
+
+
+def _with_batch(models: ModelSet, plan: AnalysisPlan) -> ModelSet:
+    """Add the batch of the harmonisation to the covariates of models.
+
+    Models of volumes that were harmonised in a step before underestimate standard errors without it
+    (Nygaard et al. 2016, Biostatistics 17:29-39).
+    """
+    batch = plan.harmonisation.batch
+    if batch in (*models.numeric, *models.categorical):
+        return models
+    return replace(models, categorical=(*models.categorical, batch))
 
 
 def _check_models(models: ModelSet, where: str) -> None:

@@ -49,6 +49,7 @@ DERIVED = (
     *("segmentation", "visit", "interval", "baseline_ml", "followup_ml", "change_ml", "percent"),
     *("annual_change_ml", "annual_percent", "change_low", "change_high", "verdict", "counted"),
     *("reason", "progression", "confirmation", "worse", "scanner_change"),
+    "total_harmonised_ml",
     *("total_calibrated_ml", "total_calibrated_low_ml", "total_calibrated_high_ml"),
 )
 

@@ -140,3 +140,11 @@ def count_verdicts(judged: pd.DataFrame, keys: Sequence[str] = ()) -> pd.DataFra
     columns = [*levels, "reason", "counted"]
     table = rows.groupby(columns, observed=True).size().reset_index(name="participants")
     return table.astype(dict.fromkeys(levels, "str"))
+
+
+def agents_of_visits(visits: pd.DataFrame, series: list[str]) -> pd.DataFrame:
+    """Describe the contrast agents of two visits of each series; missing where there is none."""
+    ordered = visits.sort_values("visit", kind="stable")
+    texts = ordered["contrast_agent"].fillna("none").groupby([ordered[key] for key in series])
+    agents = texts.agg(lambda pair: ", ".join(dict.fromkeys(pair))).reset_index()
+    return agents.assign(contrast_agent=agents["contrast_agent"].where(lambda t: t != "none"))

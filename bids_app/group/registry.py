@@ -28,6 +28,7 @@ _MODULES = (
     "sample_size",
     "reliability",
     "scanners",
+    "harmonisation",
     "ranking",
     "groups",
     "progression",

@@ -127,6 +127,13 @@ def read_study(options: Options, plan: AnalysisPlan, records: Sequence[Outcome])
         _ = study.table
     except NotApplicableError as error:
         raise BadDataError(f"Volumes cannot be calibrated: {error}.") from error
+    if plan.harmonisation.method != "none":
+        reasons = study.harmonisation.reasons
+        if len(reasons) == len(study.segmentations):
+            raise BadDataError(
+                f"Volumes cannot be harmonised: {next(iter(reasons.values()))}. Choose another "
+                "'method' or 'batch' in [harmonisation] of the analysis file."
+            )
     return study
 
 

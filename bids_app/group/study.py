@@ -20,7 +20,8 @@ from bids_app.derivatives.changes import (
 )
 from bids_app.group.analysis_file import AnalysisPlan
 from bids_app.group.cohort import SESSION, Cohort
-from bids_app.group.followed import JUDGED, between, judge_changes
+from bids_app.group.followed import JUDGED, agents_of_visits, between, judge_changes
+from bids_app.group.harmonised import Harmonised, harmonise
 from bids_app.group.intracranial import IntracranialVolumes, intracranial_volumes
 from bids_app.group.mapping import calibrated, calibration_table
 from bids_app.group.masks import LabelledScans, labelled_scans, overlap_with_reference
@@ -130,7 +131,7 @@ class Study:
         return rank_scans(self.scans, self.output_dir)
 
     @cached_property
-    def volumes(self) -> pd.DataFrame:
+    def measured(self) -> pd.DataFrame:
         """One row per session and segmentation: that of the scan that counts among repeats."""
         places = {name: place for each in self.ranked for place, name in enumerate(each.ranked)}
         ranked = self.scans.assign(place=self.scans["scan"].map(places))
@@ -138,6 +139,16 @@ class Study:
         return ranked.drop(columns="place").drop_duplicates(
             [*SESSION, "segmentation"], ignore_index=True
         )
+
+    @cached_property
+    def harmonisation(self) -> Harmonised:
+        """Effects of scanners or sites that are removed from volumes."""
+        return harmonise(self.measured, self.plan.harmonisation)
+
+    @cached_property
+    def volumes(self) -> pd.DataFrame:
+        """The rows of `measured`, with harmonised volumes if the plan requests them."""
+        return self.harmonisation.added_to(self.measured)
 
     @property
     def segmentations(self) -> list[str]:
@@ -147,10 +158,14 @@ class Study:
     @cached_property
     def sessions(self) -> pd.DataFrame:
         """One row per session: its clinical columns, and a column with the mL of each method."""
+        return self.sessions_by(self.plan.harmonisation.column)
+
+    def sessions_by(self, volume: str) -> pd.DataFrame:
+        """Return the rows of `sessions` with the volumes of a column of `volumes`."""
         clinical = [*SESSION, "visit", "interval", "icv_ml", *self.cohort.columns]
         rows = self.volumes[list(dict.fromkeys(clinical))].drop_duplicates(SESSION)
         wide = self.volumes.assign(key=self.volumes["session_id"].fillna("")).pivot(
-            index=["participant_id", "key"], columns="segmentation", values="total_ml"
+            index=["participant_id", "key"], columns="segmentation", values=volume
         )
         keys = pd.MultiIndex.from_arrays([rows["participant_id"], rows["session_id"].fillna("")])
         return rows.reset_index(drop=True).join(wide.reindex(keys).reset_index(drop=True))
@@ -219,7 +234,7 @@ class Study:
         visits = self.volumes.merge(pairs.drop(columns="interval"), on=["participant_id", "visit"])
         # A method that failed at the first session has no change, not one from a later session.
         visits = visits[visits.groupby(SERIES)["visit"].transform("min") == 0]
-        table = change_table(visits, "total_ml", keys=SERIES, time="years")
+        table = change_table(visits, self.plan.harmonisation.column, keys=SERIES, time="years")
         table = table.rename(
             columns={
                 "baseline": "baseline_ml",
@@ -229,20 +244,13 @@ class Study:
             }
         ).drop(columns=["followup", "interval"])
         table = table.merge(chosen[["participant_id", "interval"]], on="participant_id")
-        table = table.merge(_agents(visits), on=SERIES)
+        table = table.merge(agents_of_visits(visits, SERIES), on=SERIES)
         unknown = table["interval"].isna()
         table.loc[unknown, ["annual_change_ml", "annual_percent"]] = np.nan
         table = self._judge(table)
         clinical = self.baseline[["participant_id", *self.cohort.columns]]
-        ordered = [
-            *SERIES,
-            "contrast_agent",
-            "interval",
-            "baseline_ml",
-            "followup_ml",
-            *CHANGES,
-            *JUDGED,
-        ]
+        measures = ("contrast_agent", "interval", "baseline_ml", "followup_ml", *CHANGES)
+        ordered = [*SERIES, *measures, *JUDGED]
         order = {name: place for place, name in enumerate(self.segmentations)}
         table = table.sort_values(
             ["participant_id", "segmentation"],
@@ -431,14 +439,6 @@ class Study:
                 f"no reference was given (-d {self.plan.reference}=PATH names one)"
             )
         return self.reference_dir
-
-
-def _agents(visits: pd.DataFrame) -> pd.DataFrame:
-    """Describe the contrast agents of two visits of each series; missing where there is none."""
-    ordered = visits.sort_values("visit", kind="stable")
-    texts = ordered["contrast_agent"].fillna("none").groupby([ordered[key] for key in SERIES])
-    agents = texts.agg(lambda pair: ", ".join(dict.fromkeys(pair))).reset_index()
-    return agents.assign(contrast_agent=agents["contrast_agent"].where(lambda t: t != "none"))
 
 
 def level_name(value: object) -> str:

@@ -44,7 +44,7 @@ def repeated_scans(study: Study) -> pd.DataFrame:
             "method": scans["segmentation"],
             "subject": scans["participant_id"].str.cat(kinds, " "),
             "scanner": scans["scanner"],
-            "volume": scans["total_ml"],
+            "volume": study.harmonisation.added_to(scans)[study.plan.harmonisation.column],
         }
     )[years <= limit].dropna()
     again = table.groupby(["method", "subject"])["scan"].transform("size") > 1

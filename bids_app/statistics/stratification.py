@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -20,6 +20,8 @@ from bids_app.statistics.design import Model, ModelError, build_design
 from bids_app.statistics.paired import OfMethods
 from bids_app.statistics.samples import FloatArray, Interval
 
+# Gives the predictor of all scans, prepared in the scans of a training set alone (by position).
+Prepare = Callable[[pd.DataFrame, str, npt.NDArray[np.intp]], FloatArray]
 DECISION = 0.5
 METRICS = ("balanced_accuracy", "sensitivity", "specificity", "auc")
 _COLUMNS = [
@@ -105,6 +107,7 @@ def cross_validate(
     threshold: float = 3.0,
     folds: int = 7,
     seed: int = 0,
+    prepare: Prepare | None = None,
 ) -> pd.DataFrame:
     """Predict whether the outcome of each scan reaches a threshold, by cross-validation.
 
@@ -127,6 +130,9 @@ def cross_validate(
     folds : int
     seed : int
         Seed of the division into folds.
+    prepare : callable, optional
+        Given `data`, the name of the predictor and the positions of a training set, returns the
+        predictor of all scans. What it estimates, it estimates in the training set.
 
     Returns
     -------
@@ -148,13 +154,8 @@ def cross_validate(
     """
     if patient not in data.columns:
         raise ModelError(f"columns {[patient]} are absent")
-        # The pipeline standardises within each training set instead.
-    plain = Model(
-        outcome=model.outcome,
-        predictor=model.predictor,
-        numeric=model.numeric,
-        categorical=model.categorical,
-    )
+    # The pipeline standardises within each training set instead.
+    plain = replace(model, standardised=(), transform="identity", covariance="classical")
     scans = data.reset_index(drop=True)
     design = build_design(scans[scans[patient].notna()], plain)
     patients = scans.loc[design.terms.index, patient]
@@ -164,7 +165,9 @@ def cross_validate(
             raise ModelError(f"{patients[members].nunique()} {name} patients for {folds} folds")
     codes = np.unique(patients.to_numpy(), return_inverse=True)[1]
     fold = np.array(_folds(tuple(codes.tolist()), tuple(disabled.tolist()), folds, seed))
-    probability = _predict(design.terms.to_numpy(), disabled, fold)
+    places = design.terms.index.to_numpy()
+    refit = partial(_prepared, prepare, scans, model.predictor, places) if prepare else None
+    probability = _predict(design.terms.to_numpy(), disabled, fold, refit)
     others = design.terms.drop(columns=model.predictor).to_numpy()
     alone = _predict(others, disabled, fold) if others.size else np.nan
     return pd.DataFrame(
@@ -193,10 +196,27 @@ def _folds(
     return tuple(fold.tolist())
 
 
-def _predict(
-    terms: FloatArray, disabled: npt.NDArray[np.bool_], fold: npt.NDArray[np.int64]
+def _prepared(
+    prepare: Prepare,
+    scans: pd.DataFrame,
+    predictor: str,
+    places: npt.NDArray[np.intp],
+    train: npt.NDArray[np.bool_],
 ) -> FloatArray:
-    """Return the probability of each scan by the model trained on the other folds."""
+    """Prepare the predictor of the complete cases at some places in one training set of them."""
+    return prepare(scans, predictor, places[train])[places]
+
+
+def _predict(
+    terms: FloatArray,
+    disabled: npt.NDArray[np.bool_],
+    fold: npt.NDArray[np.int64],
+    refit: Callable[[npt.NDArray[np.bool_]], FloatArray] | None = None,
+) -> FloatArray:
+    """Return the probability of each scan by the model trained on the other folds.
+
+    ``refit`` gives the first term of all scans, prepared in a training set alone.
+    """
     probability = np.empty(len(terms))
     for number in np.unique(fold):
         test = fold == number
@@ -205,8 +225,9 @@ def _predict(
             C=1.0, class_weight="balanced", solver="newton-cholesky", tol=1e-10
         )
         classifier = make_pipeline(StandardScaler(), regression)
-        classifier.fit(terms[~test], disabled[~test])
-        probability[test] = classifier.predict_proba(terms[test])[:, 1]
+        used = np.column_stack([refit(~test), terms[:, 1:]]) if refit else terms
+        classifier.fit(used[~test], disabled[~test])
+        probability[test] = classifier.predict_proba(used[test])[:, 1]
     return probability
 
 
@@ -245,15 +266,23 @@ def predict_all(
     threshold: float = 3.0,
     folds: int = 7,
     seed: int = 0,
+    prepare: Prepare | None = None,
 ) -> list[tuple[Model, pd.DataFrame | str]]:
     """Cross-validate several models; one that cannot be fitted is paired with the reason.
 
     Parameters
     ----------
-    data, models, patient, threshold, folds, seed
+    data, models, patient, threshold, folds, seed, prepare
         As for `cross_validate`.
     """
-    divide = partial(cross_validate, patient=patient, threshold=threshold, folds=folds, seed=seed)
+    divide = partial(
+        cross_validate,
+        patient=patient,
+        threshold=threshold,
+        folds=folds,
+        seed=seed,
+        prepare=prepare,
+    )
     predictions: list[tuple[Model, pd.DataFrame | str]] = []
     for model in models:
         try:

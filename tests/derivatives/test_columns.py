@@ -34,7 +34,8 @@ def _rich(table: pd.DataFrame) -> pd.DataFrame:
     late = table[table["visit"] == 1].assign(session_id="ses-03", visit=2, interval=2.0)
     repeated = table[table["visit"] == 0].copy()
     repeated["scan"] = repeated["scan"].str.replace("_T1w", "_run-2_T1w")
-    table["scanner"] = late["scanner"] = repeated["scanner"] = "A"
+    for each in (table, late, repeated):
+        each["scanner"] = np.where(each["participant_id"] > "sub-020", "C", "A")
     away = repeated.assign(session_id="ses-04", visit=3, interval=0.1, scanner="B")
     away["scan"] = away["scan"].str.replace("ses-01_run-2", "ses-04")
     repeated["total_ml"] += np.random.default_rng(0).normal(0, 0.3, len(repeated))
@@ -47,7 +48,9 @@ def _plan() -> AnalysisPlan:
     """The shipped plan with every type of model and few bootstrap samples."""
     shipped = read_analysis_file()
     mixed = replace(shipped.model[0], name="mixed", type="mixed")
-    return replace(shipped, resamples=20, model=(*shipped.model, mixed))
+    harmonisation = replace(shipped.harmonisation, method="combat")
+    plan = replace(shipped, resamples=20, model=(*shipped.model, mixed))
+    return replace(plan, harmonisation=harmonisation)
 
 
 def _study(folder: Path) -> Study:

@@ -84,7 +84,10 @@ def analyse(study: Study) -> Result:
                 settings,
             ),
         },
-        documents={} if stored else {"norm": norm_document(norms)},
+        # Harmonised volumes are those of no other study.
+        documents={}
+        if stored or study.plan.harmonisation.changes_volumes
+        else {"norm": norm_document(norms)},
         methods="Volumes of individual participants were compared with a normative model, "
         f"quadratic in ICV and age, {origin}, by "
         + ("prediction intervals." if rule == "prediction" else "the rule of its authors."),
@@ -131,6 +134,8 @@ def _fitted(study: Study) -> tuple[Norms, dict[str, str]]:
 
 def _stored(study: Study, stored: Norms) -> tuple[Norms, dict[str, str]]:
     """Look up the stored norm of every segmentation; see `_fitted`."""
+    if study.plan.harmonisation.changes_volumes:
+        raise NotApplicableError(f"{stored.source} holds for volumes as measured, not harmonised")
     if stored.icv != study.icv.method:
         raise NotApplicableError(
             f"{stored.source} is based on intracranial volumes by {stored.icv or 'no method'}, "

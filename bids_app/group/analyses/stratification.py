@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -10,12 +11,15 @@ import pandas as pd
 from bids_app.group.analysis import Analysis
 from bids_app.group.common_sample import compared_cases
 from bids_app.group.differences import differences, differences_result
+from bids_app.group.harmonisation_plan import MEASURED
+from bids_app.group.harmonised import preserved, within_training
 from bids_app.group.result import NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
 from bids_app.statistics.design import Model
 from bids_app.statistics.samples import varies
 from bids_app.statistics.stratification import (
     Discrimination,
+    Prepare,
     predict_all,
     tabulate_predictions,
 )
@@ -25,13 +29,13 @@ _CLASSIFIER = (
     "balanced class weights; positive if the probability is at least 0.5"
 )
 
+_WITHIN = "ComBat, its effects estimated in each training set"
+
 
 def analyse(study: Study) -> Result:
     """Predict disability at the first session from volume, age, sex and ICV."""
     plan, target = study.plan, study.plan.stratification
-    data = compared_cases(study.baseline, study.segmentations, plan.sample)
-    if target.outcome not in data:
-        raise NotApplicableError(f"no table has a column '{target.outcome}'")
+    data, prepare = _data(study)
     numeric = tuple(name for name in ("age", "icv_ml") if name in data and varies(data[name]))
     categorical = tuple(name for name in ("sex",) if name in data and varies(data[name]))
     models = [
@@ -40,7 +44,7 @@ def analyse(study: Study) -> Result:
     ]
     divided: dict[str, Any] = {"threshold": target.threshold, "folds": target.folds}
     divided["seed"] = plan.seed
-    predictions = predict_all(data, models, patient="participant_id", **divided)
+    predictions = predict_all(data, models, patient="participant_id", **divided, prepare=prepare)
     table = tabulate_predictions(
         predictions, **divided, confidence=plan.confidence, resamples=plan.resamples
     ).rename(columns={"predictor": "segmentation"})
@@ -56,7 +60,12 @@ def analyse(study: Study) -> Result:
                 "cross-validation; bootstrap intervals of patients. What the volume adds is the "
                 "difference to the AUC of the covariates alone.",
                 table,
-                {"Classifier": _CLASSIFIER, **icv, **study.bootstrap},
+                {
+                    "Classifier": _CLASSIFIER,
+                    **icv,
+                    **study.bootstrap,
+                    **({"Harmonisation": _WITHIN} if prepare else {}),
+                },
             ),
             "stratification_differences": _differences(study, predictions),
         },
@@ -89,6 +98,28 @@ def _differences(
         "Difference of the AUC of volume and covariates",
         differences(study, probabilities, measures),
     )
+
+
+def _data(study: Study) -> tuple[pd.DataFrame, Prepare | None]:
+    """Collect the first sessions, and how their volumes are harmonised in each training set.
+
+    Volumes that were harmonised in all participants would contain information on the
+    participants of a test set.
+    """
+    plan, outcome = study.plan.harmonisation, study.plan.stratification.outcome
+    sessions = study.sessions_by(MEASURED)
+    first = sessions[sessions["visit"] == 0].reset_index(drop=True)
+    if outcome not in first:
+        raise NotApplicableError(f"no table has a column '{outcome}'")
+    data = compared_cases(first, study.segmentations, study.plan.sample)
+    if not plan.changes_volumes:
+        return data, None
+    columns = preserved(plan, data)
+    covariates = (*columns.numeric, *columns.categorical)
+    if outcome in covariates:
+        raise NotApplicableError(f"harmonisation preserves '{outcome}', which is to be predicted")
+    complete = data.dropna(subset=[plan.batch, *covariates]).reset_index(drop=True)
+    return complete, partial(within_training, plan)
 
 
 def _finding(row: Mapping[Hashable, Any]) -> str:

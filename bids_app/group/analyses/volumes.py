@@ -58,9 +58,10 @@ def analyse(study: Study) -> Result:
 def _counted(study: Study) -> pd.DataFrame:
     """Mark the rows that count for their session among those of repeat scans."""
     key = ["scan", "segmentation"]
-    rows = pd.MultiIndex.from_frame(study.table[key])
+    table = study.harmonisation.added_to(study.table)
+    rows = pd.MultiIndex.from_frame(table[key])
     counted = rows.isin(pd.MultiIndex.from_frame(study.volumes[key]))
-    return study.table.assign(counted=np.where(counted, "yes", "no"))
+    return table.assign(counted=np.where(counted, "yes", "no"))
 
 
 def _caption(study: Study, repeats: pd.DataFrame) -> str:
