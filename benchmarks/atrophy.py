@@ -1,9 +1,11 @@
 """Thalamic atrophy of a known amount, simulated in real scans, as it is measured.
 
 ``python -m benchmarks.atrophy BIDS_DIR LABELS_DIR [--hard] [--scans N] [--output TABLE.tsv]``
+``python -m benchmarks.atrophy --simulated CONTRAST [--hard] [--scans N] [--output TABLE.tsv]``
 
-LABELS_DIR is a BIDS derivatives dataset with a ``_dseg`` of the thalami for each T1w scan. Each
-scan becomes two visits. The second is deformed smoothly: its thalami shrink by 0.5 to 5 %, and the
+LABELS_DIR is a BIDS derivatives dataset with a ``_dseg`` of the thalami for each T1w scan. With
+``--simulated``, heads and thalami are simulated, with the contrast T1w, FLAIR or R1map. Each scan
+becomes two visits. The second is deformed smoothly: its thalami shrink by 0.5 to 5 %, and the
 adjacent CSF fills the space. Both are moved by a small rigid motion, interpolated in the same way,
 and given different bias fields and noise. The true change is that of the labels under the same
 deformation. The thalami are segmented in each visit separately, in the half-way space separately
@@ -18,7 +20,9 @@ with or without labels, the change between the two real scans is printed as well
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -35,14 +39,20 @@ from bids_app.images.geometry import Grid, apply_affine, same_grid
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Selection
+from bids_app.participant.follow_up.space import to_segment
 from bids_app.segmentation import thalnet
 from bids_app.segmentation.consistency import make_consistent
+from bids_app.segmentation.result import Segmentation
 from bids_app.segmentation.volumes import measure
-from examples.anatomy import Field, atrophy_field
+from examples.anatomy import Field, atrophy_field, load_anatomy
+from examples.contrast import flair_contrast, t1w_contrast, tissue_parameters
+from examples.simulation import Acquisition, draw_subject, scan
 
 # Intended true changes (%); the exact ones are computed.
 CHANGES = (-0.5, -1.0, -2.0, -3.5, -5.0)
 _CSF = 3
+# In a map of R1 the brain is found by the T1w of its session; here it is extracted.
+_AROUND_THE_BRAIN = ("soft tissue", "mucosa", "skin", "bone", "eye")
 # Gradient nonlinearity that is left after correction: relative displacement along each axis at
 # 80 mm from the isocentre, growing with the square of the distance.
 _NONLINEARITY, _NONLINEARITY_RADIUS = np.array([0.004, 0.003, -0.005]), 80.0
@@ -209,16 +219,23 @@ def _before(head: Head, points: npt.NDArray[np.float32], loss: float) -> npt.NDA
     return points - np.float32(loss) * head.atrophy.at(points)
 
 
-def measure_pair(first: Volume, second: Volume, threads: int) -> dict[str, float]:
+def segment_alone(image: Volume, contrast: str, threads: int) -> Segmentation:
+    """Segment an image of one contrast as ``--longitudinal`` does."""
+    head = thalnet.segment({contrast: image}, threads)
+    scaled = to_segment(contrast, image, head.brain_mask != 0)
+    return head if scaled is image else thalnet.segment({contrast: scaled}, threads)
+
+
+def measure_pair(first: Volume, second: Volume, contrast: str, threads: int) -> dict[str, float]:
     """Measure the change of both thalami in %, cross-sectionally and in the half-way space."""
     scans = [first, second]
-    separate = [thalnet.segment({"T1w": image}, threads) for image in scans]
+    separate = [segment_alone(image, contrast, threads) for image in scans]
     masks = [
         Volume(result.brain_mask, image.affine)
         for result, image in zip(separate, scans, strict=True)
     ]
     aligned = align_within_subject(scans, masks)
-    halfway = [thalnet.segment({"T1w": image}, threads) for image in aligned.images]
+    halfway = [segment_alone(image, contrast, threads) for image in aligned.images]
     together = make_consistent(halfway, [aligned.images])
     change = {}
     for name, images, results in (
@@ -236,17 +253,27 @@ def measure_pair(first: Volume, second: Volume, threads: int) -> dict[str, float
     return change
 
 
-def simulate(
-    bids_dir: Path, labels_dir: Path, scans: int | None, threads: int, visits: Visits = EASY
-) -> pd.DataFrame:
-    """Measure every amount of atrophy in every scan that has labels.
+def simulated_heads(contrast: str) -> Iterator[tuple[str, Head]]:
+    """Draw heads without end, each with the image of one contrast."""
+    anatomy = load_anatomy()
+    signals = {
+        "T1w": t1w_contrast,
+        "FLAIR": flair_contrast,
+        "R1map": lambda: tissue_parameters()["R1map"] | dict.fromkeys(_AROUND_THE_BRAIN, 0.0),
+    }[contrast]()
+    # The visits add noise and bias of their own.
+    still = Acquisition(rotation=0.0, translation=0.0, noise=0.0, bias=0.0)
+    number = 0
+    while True:
+        rng = np.random.default_rng((2027, number))
+        drawn = scan(anatomy, draw_subject(anatomy, rng), signals, rng, acquisition=still)
+        image = Volume(drawn.image.astype(np.float32), drawn.affine)
+        yield f"head {number}, {contrast}", prepare(image, Volume(drawn.thalamus, drawn.affine))
+        number += 1
 
-    Returns
-    -------
-    DataFrame
-        One row per scan and amount: ``true`` and measured changes in %.
-    """
-    rows = []
+
+def real_heads(bids_dir: Path, labels_dir: Path, threads: int) -> Iterator[tuple[str, Head]]:
+    """Read the T1w scans that have labels; print the changes between real sessions."""
     anchors = [
         (session, anchor)
         for session in index_sessions(bids_dir, Selection())
@@ -254,10 +281,10 @@ def simulate(
         if anchor.contrast == "T1w"
     ]
     earlier: dict[str, Volume] = {}
-    for number, (session, anchor) in enumerate(anchors[:scans]):
+    for session, anchor in anchors:
         image = to_ras(read_volume(anchor.path))
         if session.subject in earlier:
-            change = measure_pair(earlier[session.subject], image, threads)
+            change = measure_pair(earlier[session.subject], image, "T1w", threads)
             print(f"{anchor.name} since the previous session:", _formatted(change), flush=True)
         earlier[session.subject] = image
         path = find_reference(labels_dir, f"{anchor.name}_{anchor.contrast}")
@@ -266,7 +293,21 @@ def simulate(
         labels = read_reference(path, labels_dir)
         if not same_grid(image.grid, labels.grid):
             raise SystemExit(f"{path} and {anchor.path} lie on different grids.")
-        head = prepare(image, labels)
+        yield anchor.name, prepare(image, labels)
+
+
+def simulate(
+    heads: Iterator[tuple[str, Head]], contrast: str, threads: int, visits: Visits = EASY
+) -> pd.DataFrame:
+    """Measure every amount of atrophy in every head.
+
+    Returns
+    -------
+    DataFrame
+        One row per head and amount: ``true`` and measured changes in %.
+    """
+    rows = []
+    for number, (name, head) in enumerate(heads):
         before = true_volume(head, 0)
         for step, intended in enumerate(CHANGES):
             rng = np.random.default_rng([number, step])
@@ -275,9 +316,9 @@ def simulate(
             loss *= loss / (1 - true_volume(head, loss) / before)
             pair = visit(head, 0, rng, visits), visit(head, loss, rng, visits)
             true = 100 * (true_volume(head, loss) / before - 1)
-            change = measure_pair(*pair, threads)
-            print(f"{anchor.name} true {true:+.2f}:", _formatted(change), flush=True)
-            rows.append({"scan": anchor.name, "true": true} | change)
+            change = measure_pair(*pair, contrast, threads)
+            print(f"{name} true {true:+.2f}:", _formatted(change), flush=True)
+            rows.append({"scan": name, "true": true} | change)
     return pd.DataFrame(rows)
 
 
@@ -301,17 +342,24 @@ def summarise(changes: pd.DataFrame) -> str:
 def main() -> None:
     """Read the arguments, simulate, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("bids_dir", type=Path)
-    parser.add_argument("labels_dir", type=Path)
-    parser.add_argument("--scans", type=int, help="only the first so many")
+    parser.add_argument("bids_dir", type=Path, nargs="?")
+    parser.add_argument("labels_dir", type=Path, nargs="?")
+    parser.add_argument("--simulated", choices=["T1w", "FLAIR", "R1map"], help="contrast of heads")
+    parser.add_argument("--scans", type=int, help="only the first so many; 4 simulated heads")
     parser.add_argument("--hard", action="store_true", help="visits differ as real ones do")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, help="also write the table here")
     arguments = parser.parse_args()
+    if bool(arguments.simulated) == bool(arguments.labels_dir):
+        parser.error("give either BIDS_DIR and LABELS_DIR, or --simulated.")
+    if arguments.simulated:
+        heads = islice(simulated_heads(arguments.simulated), arguments.scans or 4)
+    else:
+        real = real_heads(arguments.bids_dir.absolute(), arguments.labels_dir, arguments.threads)
+        heads = islice(real, arguments.scans)
     changes = simulate(
-        arguments.bids_dir.absolute(),
-        arguments.labels_dir,
-        arguments.scans,
+        heads,
+        arguments.simulated or "T1w",
         arguments.threads,
         HARD if arguments.hard else EASY,
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from benchmarks.accuracy import compare
-from benchmarks.atrophy import simulate
+from benchmarks.atrophy import real_heads, simulate
 from benchmarks.contrasts import real
 from bids_app.cli import main
 
@@ -39,7 +40,8 @@ def test_contrasts_of_a_patient_agree(shared_data: SharedData) -> None:
 def test_atrophy_of_two_percent(shared_data: SharedData, monkeypatch: pytest.MonkeyPatch) -> None:
     bids = shared_data("manual-t1w")
     monkeypatch.setattr("benchmarks.atrophy.CHANGES", (-2.0,))
-    changes = simulate(bids, bids / "derivatives" / "manual", scans=1, threads=2)
+    heads = islice(real_heads(bids, bids / "derivatives" / "manual", 2), 1)
+    changes = simulate(heads, "T1w", 2)
     measured = changes["longitudinal, summed probabilities"]
     assert measured.item() == pytest.approx(changes["true"].item(), abs=0.3)
 

@@ -30,7 +30,7 @@ _MARGIN = 10.0
 
 
 def parenchyma_volumes(
-    images: Sequence[Volume], brain_masks: Sequence[Volume]
+    images: Sequence[Volume], brain_masks: Sequence[Volume], *, threads: int = 1
 ) -> npt.NDArray[np.float64]:
     """Measure the volume that the same parenchyma has in each of several scans of one subject.
 
@@ -41,6 +41,8 @@ def parenchyma_volumes(
         in which fluid is the darkest (T1w, FLAIR, R1).
     brain_masks : sequence of Volume
         Non-zero in the brain with ventricles and sulci, on the same grid.
+    threads : int
+        Visits that are computed at a time; their number does not change the result.
 
     Returns
     -------
@@ -59,7 +61,7 @@ def parenchyma_volumes(
     if not inside.any():
         raise BadDataError("the brain masks do not overlap: there is no brain to measure.")
     low, high = extent(inside, mask.affine)
-    deformed = deform_to_mean([images], mask, low - _MARGIN, high + _MARGIN)
+    deformed = deform_to_mean([images], mask, low - _MARGIN, high + _MARGIN, threads=threads)
     mean = np.asarray(deformed.mean.data, dtype=np.float32)
     brain = resample(mask, deformed.mean.grid)
     parenchyma = _tissue_share(mean, brain > 0.5) * brain

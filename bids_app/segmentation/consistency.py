@@ -27,7 +27,10 @@ _INVERSION_STEPS = 8
 
 
 def make_consistent(
-    results: Sequence[Segmentation], contrasts: Sequence[Sequence[Volume]]
+    results: Sequence[Segmentation],
+    contrasts: Sequence[Sequence[Volume]],
+    *,
+    threads: int = 1,
 ) -> list[Segmentation]:
     """Give every visit of a subject the mean segmentation of all, deformed as its tissue is.
 
@@ -38,6 +41,8 @@ def make_consistent(
     contrasts : sequence of sequence of Volume
         For each contrast that the segmentations were made on, one image a visit, (X, Y, Z). All are
         rigidly aligned and lie on one grid along the world axes.
+    threads : int
+        Visits that are computed at a time; their number does not change the result.
 
     Returns
     -------
@@ -55,7 +60,7 @@ def make_consistent(
     brain = shared_mask([Volume(result.brain_mask, affine) for result in results])
     # The deformation is computed around the thalami only.
     low, high = extent(np.any([result.dseg for result in results], axis=0), affine)
-    deformed = deform_to_mean(contrasts, brain, low - _AROUND, high + _AROUND)
+    deformed = deform_to_mean(contrasts, brain, low - _AROUND, high + _AROUND, threads=threads)
     # Probabilities are interpolated where any visit has some.
     box = bounding_box(np.any([result.probseg.any(-1) for result in results], axis=0))
     grid = first.grid.crop(box)

@@ -52,7 +52,8 @@ def _mask() -> Volume:
 def test_a_known_loss_is_found(scale: float) -> None:
     before, after = parenchyma_volumes([_scan(1.0, 1), _scan(scale, 2, gain=1.4)], [_mask()] * 2)
     true = 100 * (scale**3 - 1)
-    assert percentage_change(before, after) == pytest.approx(true, abs=0.1)
+    # Linear interpolation of the images overestimated it by 7 %.
+    assert percentage_change(before, after) == pytest.approx(true, abs=0.04)
 
 
 def test_the_volume_itself_is_about_right() -> None:
@@ -69,6 +70,18 @@ def test_a_receive_field_is_hardly_a_change() -> None:
     shaded = Volume((_scan(1.0, 2).data * field).astype(np.float32), AFFINE)
     volumes = parenchyma_volumes([_scan(1.0, 1), shaded], [_mask()] * 2)
     assert percentage_change(*volumes) == pytest.approx(0, abs=0.3)
+
+
+def test_an_extraction_that_differs_is_no_change() -> None:
+    """The second brain is cut 1.5 mm further inside, through tissue in places."""
+    scans, depth = [_scan(1.0, 1), _scan(1.0, 2)], (27.5, 26.5)
+    cut, masks = [], []
+    for scan, size in zip(scans, depth, strict=True):
+        x, y, z = np.indices(SHAPE) - _MIDDLE
+        inside = (x / size) ** 2 + (y / (size + 5)) ** 2 + (z / (size - 2)) ** 2 < 1
+        cut.append(Volume(np.where(inside, scan.data, 0).astype(np.float32), AFFINE))
+        masks.append(Volume(inside.astype(np.uint8), AFFINE))
+    assert percentage_change(*parenchyma_volumes(cut, masks)) == pytest.approx(0, abs=0.3)
 
 
 def test_the_order_of_the_scans_makes_no_difference() -> None:

@@ -323,7 +323,7 @@ def _preferred(scans: Sequence[VisitScan]) -> VisitScan:
 
 
 def brain_changes(
-    space: CommonSpace, images: Placed, comparison: Comparison
+    space: CommonSpace, images: Placed, comparison: Comparison, *, threads: int
 ) -> dict[tuple[str, str], BrainChange]:
     """Measure the brain volume change between every two visits where that is possible.
 
@@ -334,6 +334,7 @@ def brain_changes(
     space : CommonSpace
     images : mapping of str to mapping of VisitScan to Volume
     comparison : Comparison
+    threads : int
 
     Returns
     -------
@@ -355,7 +356,9 @@ def brain_changes(
     if any(each.is_measurable for each in judgements.values()):
         scans = list(images[contrast])
         measured = parenchyma_volumes(
-            list(images[contrast].values()), [space.brains[scan] for scan in scans]
+            list(images[contrast].values()),
+            [space.brains[scan] for scan in scans],
+            threads=threads,
         )
         of_scan = dict(zip(scans, measured.tolist(), strict=True))
         volumes = {

@@ -141,7 +141,9 @@ def _followed(
         return None
     context.progress(Stage.PROPAGATE, f"the segmentation by {method} on {name} to all scans")
     channels_of_visits = [[images[each][scan] for scan in segmented] for each in contrasts]
-    consistent = make_consistent(list(segmented.values()), channels_of_visits)
+    consistent = make_consistent(
+        list(segmented.values()), channels_of_visits, threads=context.threads
+    )
     thalami: dict[VisitScan, Thalami] = dict(zip(segmented, consistent, strict=True))
     if "mean" not in context.options.methods.ensembles:
         thalami = {scan: _without_probabilities(each) for scan, each in thalami.items()}

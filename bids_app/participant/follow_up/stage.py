@@ -281,7 +281,7 @@ def follow_in_space(plan: SpacePlan, context: SessionContext) -> SpaceResults:
     brain = refused.brain
     if space.name == names.WITHIN_SUBJECT:
         context.progress(Stage.BRAIN_CHANGE, "")
-        brain = {**brain, **brain_changes(space, images, comparison)}
+        brain = {**brain, **brain_changes(space, images, comparison, threads=context.threads)}
     return SpaceResults(volumes, [*changes, *refused.thalamus], brain, figures)
 
 
