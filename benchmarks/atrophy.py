@@ -257,10 +257,10 @@ def simulated_heads(contrast: str) -> Iterator[tuple[str, Head]]:
     """Draw heads without end, each with the image of one contrast."""
     anatomy = load_anatomy()
     signals = {
-        "T1w": t1w_contrast,
-        "FLAIR": flair_contrast,
-        "R1map": lambda: tissue_parameters()["R1map"] | dict.fromkeys(_AROUND_THE_BRAIN, 0.0),
-    }[contrast]()
+        "T1w": t1w_contrast(),
+        "FLAIR": flair_contrast(),
+        "R1map": tissue_parameters()["R1map"] | dict.fromkeys(_AROUND_THE_BRAIN, 0.0),
+    }[contrast]
     # The visits add noise and bias of their own.
     still = Acquisition(rotation=0.0, translation=0.0, noise=0.0, bias=0.0)
     number = 0

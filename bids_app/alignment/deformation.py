@@ -35,7 +35,7 @@ import functools
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,8 @@ from bids_app.images.geometry import Grid
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume
 
-T, U = TypeVar("T"), TypeVar("U")
+T = TypeVar("T")
+U = TypeVar("U")
 
 # Voxel size in multiples of the finest, coarse to fine, and iterations on each.
 _PYRAMID = ((4, 5), (2, 5), (1, 3))
@@ -58,7 +59,7 @@ _BLUR = 0.7
 # Order of the splines by which images are interpolated. Between the samples of an edge, linear
 # interpolation changes by less than the edge does: a shift of a tenth of a voxel would be
 # overestimated by a tenth.
-_ORDER = 3
+_ORDER: Final = 3
 # Margin around the brain (mm), in which skull or background delimit it.
 _RIM = 3.0
 # Least share of the weights of a blurred voxel that is not empty, where images are compared.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# SD (%) of the change between two T1w scans of 1 mm of a head that has not changed: two scans
-# within weeks of each of three healthy adults give 0.5, the simulated visits of
-# ``benchmarks.atrophy --hard`` as much. Scale, distortion and coil are part of it.
-_SD = 0.5
+# Variance that two aligned scans of 1 mm do not share within the brain, up to which the error is
+# that of their contrast: the most in three pairs of real T1w scans.
+_USUAL_MISFIT = 0.015
 _NORMAL_95 = 1.96
 
 
@@ -35,8 +34,38 @@ class Change:
     high: float
 
 
+@dataclass(frozen=True)
+class Precision:
+    """What limits the precision of a change between two scans.
+
+    Attributes
+    ----------
+    error : float
+        SD (%) of the change of an unchanged head, for two scans of 1 mm.
+    longest_side : float
+        Longest side (mm) of a voxel or thickness of a slice of either scan.
+    correlation : float
+        Of the aligned images, within the brain.
+    """
+
+    error: float
+    longest_side: float
+    correlation: float
+
+    @property
+    def standard_deviation(self) -> float:
+        """The SD (%) of the change.
+
+        The uncertainty of a border is proportional to the SD of the residual and to the distance
+        over which intensities change, hence to the side of the voxel from 1 mm on. Coarse voxels
+        misfit as well: only the larger of both factors applies.
+        """
+        misfit = (1 - self.correlation) / _USUAL_MISFIT
+        return self.error * max(1.0, self.longest_side, misfit**0.5)
+
+
 def change_between(
-    raw: float, scale: float, *, is_scale_of_skull: bool, longest_side: float
+    raw: float, scale: float, *, is_scale_of_skull: bool, precision: Precision
 ) -> Change:
     """Complete a change by its correction for scale and its interval.
 
@@ -48,9 +77,7 @@ def change_between(
         Change of the scale of all volumes in percent (`bids_app.alignment.scale`).
     is_scale_of_skull : bool
         Whether the scale was found from the skull.
-    longest_side : float
-        Longest side (mm) of a voxel or thickness of a slice of either visit. The uncertainty is
-        proportional to it from 1 mm on: that of a border is, at the same noise.
+    precision : Precision
 
     Returns
     -------
@@ -58,5 +85,5 @@ def change_between(
     """
     scaled = 100 * ((1 + raw / 100) / (1 + scale / 100) - 1)
     percent = scaled if is_scale_of_skull else raw
-    margin = _NORMAL_95 * _SD * max(1.0, longest_side)
+    margin = _NORMAL_95 * precision.standard_deviation
     return Change(raw, scaled, percent, percent - margin, percent + margin)

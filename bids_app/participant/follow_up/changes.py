@@ -32,7 +32,7 @@ from bids_app.participant.follow_up.differences import Judgement, Pair, judge
 from bids_app.participant.follow_up.segmentations import Followed, Placed
 from bids_app.participant.follow_up.space import CommonSpace, SpacePlan, are_comparable
 from bids_app.participant.follow_up.visits import VisitScan
-from bids_app.segmentation.change import Change, change_between
+from bids_app.segmentation.change import Change, Precision, change_between
 from bids_app.segmentation.volumes import ThalamusVolumes
 
 # Voxel size (mm) at which aligned images are compared; noise of finer ones would hide the fit.
@@ -82,6 +82,11 @@ class Comparison:
         """How all images were acquired, contrast by contrast."""
         return [each for scans in self.acquisitions.values() for each in scans.values()]
 
+    @property
+    def corrects_scale(self) -> bool:
+        """Whether changes are corrected for scale: it was found from the skull."""
+        return bool(self.scales) and all(each.of_skull for each in self.scales.values())
+
     def scale(self, scans: Scans) -> Scale:
         """Return the scale of the later scan relative to the earlier one, less 1, in percent.
 
@@ -105,8 +110,11 @@ class Comparison:
             change,
             scale.volume,
             is_scale_of_skull=scale.of_skull,
-            longest_side=max(
-                each.slice_thickness for pair in pairs for each in (pair.first, pair.later)
+            # The worst of what the change is measured on.
+            precision=Precision(
+                max(CONTRASTS[pair.contrast].change_error for pair in pairs),
+                max(each.slice_thickness for pair in pairs for each in (pair.first, pair.later)),
+                min(pair.correlation for pair in pairs),
             ),
         )
 
@@ -360,7 +368,10 @@ def brain_changes(
             [space.brains[scan] for scan in scans],
             threads=threads,
         )
-        of_scan = dict(zip(scans, measured.tolist(), strict=True))
+        of_scan = {
+            scan: volume / (comparison.scales[scan].volume if comparison.corrects_scale else 1)
+            for scan, volume in zip(scans, measured.tolist(), strict=True)
+        }
         volumes = {
             session: sum(of_scan[scan] for scan in of_session) / len(of_session)
             for session, of_session in visits.items()
