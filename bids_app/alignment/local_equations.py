@@ -69,7 +69,7 @@ def equations_of(
     spacing : float
         Voxel size in mm.
     weight : float
-        Of the image among those of other contrasts.
+        Weight of the image among those of other contrasts.
 
     Returns
     -------
@@ -107,11 +107,11 @@ def _windows(
     -------
     weights : (X / 2, Y / 2, Z / 2) float32
     averages : (5, ...) float32
-        Of the gradient, the mean and the residual.
+        Averages of the gradient, the mean and the residual.
     with_residual : (4, ...) float32
         Of gradient and mean, times the residual.
     products : (10, ...) float32
-        Of the `_PAIRS`.
+        Averages of the products of `_PAIRS`.
     """
     from scipy.ndimage import gaussian_filter
 

@@ -27,7 +27,7 @@ COLUMNS_OF_CHANGE: Mapping[str, Column] = MappingProxyType(
             "PBVC",
             "Percentage brain volume change from baseline_session_id to session_id: Jacobian "
             "integration over the parenchyma in the space half-way between the sessions; n/a where "
-            "it is not measurable",
+            "it is not measurable; corrected for scale where the skull is in view",
             "%",
         ),
         "from_session": Column("From", "Earlier session, by the order of labels"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 
 # Variance that two aligned scans of 1 mm do not share within the brain, up to which the error is
 # that of their contrast: the most in three pairs of real T1w scans.
@@ -45,7 +46,7 @@ class Precision:
     longest_side : float
         Longest side (mm) of a voxel or thickness of a slice of either scan.
     correlation : float
-        Of the aligned images, within the brain.
+        Correlation of the aligned images within the brain.
     """
 
     error: float
@@ -60,8 +61,8 @@ class Precision:
         over which intensities change, hence to the side of the voxel from 1 mm on. Coarse voxels
         misfit as well: only the larger of both factors applies.
         """
-        misfit = (1 - self.correlation) / _USUAL_MISFIT
-        return self.error * max(1.0, self.longest_side, misfit**0.5)
+        misfit = sqrt((1 - self.correlation) / _USUAL_MISFIT)
+        return self.error * max(1.0, self.longest_side, misfit)
 
 
 def change_between(

@@ -114,7 +114,7 @@ class Comparison:
             precision=Precision(
                 max(CONTRASTS[pair.contrast].change_error for pair in pairs),
                 max(each.slice_thickness for pair in pairs for each in (pair.first, pair.later)),
-                min(pair.correlation for pair in pairs),
+                min(pair.correlation for pair in pairs if pair.correlation is not None),
             ),
         )
 
