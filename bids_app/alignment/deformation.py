@@ -133,7 +133,7 @@ def deform_to_mean(
     Raises
     ------
     BadDataError
-        If fewer than two visits are given.
+        If fewer than two visits are given, or have nothing in common.
     """
     visits = min(len(images) for images in contrasts)
     if visits < 2:
@@ -144,7 +144,11 @@ def deform_to_mean(
     finest = max(_FINEST, float(brain_mask.voxel_size.mean()))
     for factor, iterations in _PYRAMID:
         level = _Level(contrasts, brain_mask, low, high, factor * finest, threads=threads)
-        fields = level.deform(fields, iterations)
+        # Of a small brain, coarse voxels may all reach beyond an edge.
+        if level.is_comparable:
+            fields = level.deform(fields, iterations)
+    if not level.is_comparable:
+        raise BadDataError("the visits share no part of the brain in which they can be compared.")
     return Deformations(tuple(fields), level.mean(fields))
 
 
@@ -193,6 +197,11 @@ class _Level:
             share for each in read for _, share in each
         )
         self._contrasts = [[_coefficients(image) for image, _ in images] for images in read]
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether there is anything to compare."""
+        return bool(self._compared.any())
 
     def deform(self, fields: Sequence[Volume], iterations: int) -> list[Volume]:
         """Move every visit towards the mean of all.
