@@ -144,7 +144,7 @@ def deform_to_mean(
     finest = max(_FINEST, float(brain_mask.voxel_size.mean()))
     for factor, iterations in _PYRAMID:
         level = _Level(contrasts, brain_mask, low, high, factor * finest, threads=threads)
-        # Of a small brain, coarse voxels may all reach beyond an edge.
+        # In a small brain all coarse voxels may reach beyond an edge.
         if level.is_comparable:
             fields = level.deform(fields, iterations)
     if not level.is_comparable:
