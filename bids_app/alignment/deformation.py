@@ -320,10 +320,14 @@ class _Level:
         """Deform an image by a field on the nodes."""
         from scipy.ndimage import map_coordinates
 
-        shift = unblocked(field)
         index = np.empty((3, np.count_nonzero(self._warps)), dtype=np.float32)
-        for axis, places in enumerate(np.nonzero(self._warps)):
-            index[axis] = shift[axis][self._warps] / np.float32(self._spacing) + places
+        for axis, length in enumerate(self._grid.shape):
+            places = np.arange(length, dtype=np.float32)
+            places = places.reshape([-1 if axis == other else 1 for other in range(3)])
+            shifted = unblocked(field[axis])
+            shifted /= np.float32(self._spacing)
+            shifted += places
+            index[axis] = shifted[self._warps]
         moved: FloatArray = np.zeros(self._grid.shape, dtype=np.float32)
         moved[self._warps] = map_coordinates(
             image, index, order=_ORDER, mode="nearest", prefilter=False
