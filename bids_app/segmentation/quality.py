@@ -13,7 +13,7 @@ from bids_app.segmentation.sides import LEFT, RIGHT
 
 # Above this the shape between slices is mostly interpolated: two visits of a patient with 3 mm
 # slices differed by up to 3 % (model card of thalnet).
-THICK_SLICE_MM = 2.0
+_THICK_SLICE_MM = 2.0
 # Just below thalnet's expected Dice in 40 real scans (T1w, FLAIR and T2w of 1 to 3 mm: 0.890 and
 # more) and in simulated heads (`benchmarks.uncertainty`: 0.902). Below 0.85 it refuses images.
 LOW_CONFIDENCE = 0.89
@@ -43,6 +43,12 @@ class Quality:
         return "check" if self.reasons else "ok"
 
 
+def has_thick_slices(thickness: float) -> bool:
+    """Whether the shape between slices of a thickness (mm) is mostly interpolated."""
+    # Headers hold 2.0000002 for 2.
+    return round(thickness, 2) > _THICK_SLICE_MM
+
+
 def assess(segmentation: Thalami, slice_thickness: float, of_image: Iterable[str] = ()) -> Quality:
     """Check one segmentation.
 
@@ -59,7 +65,7 @@ def assess(segmentation: Thalami, slice_thickness: float, of_image: Iterable[str
     Quality
     """
     reasons = list(of_image)
-    if slice_thickness > THICK_SLICE_MM:
+    if has_thick_slices(slice_thickness):
         reasons.append(f"slices of {slice_thickness:.1f} mm")
     if segmentation.confidence < LOW_CONFIDENCE:
         reasons.append(

@@ -17,6 +17,11 @@ def test_a_good_one_is_ok(good: Segmentation) -> None:
     assert (quality.verdict, quality.reasons, quality.confidence) == ("ok", (), 0.92)
 
 
+def test_slices_of_two_millimetres_by_a_rounded_header_are_not_thick(good: Segmentation) -> None:
+    assert assess(good, 2.0000002).verdict == "ok"
+    assert assess(good, 2.1).reasons == ("slices of 2.1 mm",)
+
+
 def test_what_a_method_does_not_report_is_no_reason(good: Segmentation) -> None:
     assert assess(replace(good, confidence=np.nan), THIN).verdict == "ok"
 

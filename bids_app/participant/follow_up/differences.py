@@ -15,7 +15,7 @@ from bids_app.contrasts import CONTRASTS
 from bids_app.dataset.notes import NoteKind
 from bids_app.derivatives.verdicts import Fact, Reason, Verdict
 from bids_app.participant.follow_up.acquisition import Acquisition
-from bids_app.segmentation.quality import THICK_SLICE_MM
+from bids_app.segmentation.quality import has_thick_slices
 
 Structure = Literal["thalamus", "brain"]
 
@@ -224,9 +224,8 @@ def _if_different(first: str, later: str) -> str | None:
 
 
 def _thick_slices(pair: Pair) -> str | None:
-    # Headers hold 2.0000002 for 2.
-    thickest = round(max(pair.first.slice_thickness, pair.later.slice_thickness), 2)
-    return f"{thickest:.1f} mm" if thickest > THICK_SLICE_MM else None
+    thickest = max(pair.first.slice_thickness, pair.later.slice_thickness)
+    return f"{thickest:.1f} mm" if has_thick_slices(thickest) else None
 
 
 def _fits_badly(pair: Pair) -> str | None:
