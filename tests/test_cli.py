@@ -8,13 +8,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bids_app import __version__
 from bids_app.cli import main
 from bids_app.errors import ExitCode
 from bids_app.options import Options
-from tests.conftest import describe
+from tests.conftest import describe, save_image
 
 
 @pytest.fixture
@@ -90,16 +91,39 @@ def test_version_and_help_import_nothing_heavy() -> None:
         assert text in result.stdout
 
 
-def test_arguments_are_read_without_statistics(bids: Path, tmp_path: Path) -> None:
-    """Every process of a run reads them; statistics take longer to import than pybids."""
-    program = (
-        "import sys\n"
-        "from bids_app.arguments.conversion import parse\n"
-        "parse(sys.argv[1:])\n"
-        "heavy = {'numpy', 'pandas', 'scipy', 'statsmodels', 'nibabel', 'matplotlib'}\n"
-        "sys.exit(' '.join(sorted(heavy & sys.modules.keys())) or 0)\n"
+_ARRAYS = {"numpy", "pandas", "scipy", "statsmodels", "nibabel", "matplotlib"}
+_MEASURING = {
+    f"bids_app.participant.{name}" for name in ("measure", "quantify", "align", "follow_up.stage")
+}
+
+
+@pytest.mark.parametrize(
+    ("program", "heavy"),
+    [
+        ("from bids_app.arguments.conversion import parse; parse(words)", _ARRAYS),
+        (
+            "from bids_app.arguments.conversion import parse\n"
+            "from bids_app.dataset.index import index_sessions\n"
+            "options = parse(words)\n"
+            "assert index_sessions(options.folders.bids_dir, options.selection)",
+            _ARRAYS,
+        ),
+        (
+            "from bids_app.cli import main; main([*words, '--dry-run'])",
+            {"pandas", "scipy.ndimage", "statsmodels", "matplotlib"} | _MEASURING,
+        ),
+    ],
+    ids=["arguments", "index", "plan"],
+)
+def test_what_starts_every_run_imports_little(
+    bids: Path, tmp_path: Path, program: str, heavy: set[str]
+) -> None:
+    """Libraries of arrays and statistics, and our code that measures, take long to import."""
+    save_image(bids / "sub-1" / "anat" / "sub-1_T1w.nii", np.ones((9, 9, 9), np.uint8))
+    text = f"import sys; words = sys.argv[1:]\n{program}\n" + (
+        f"sys.exit(' '.join(sorted({heavy} & sys.modules.keys())) or 0)\n"
     )
-    words = [sys.executable, "-c", program, str(bids), str(tmp_path / "out"), "participant"]
+    words = [sys.executable, "-c", text, str(bids), str(tmp_path / "out"), "participant"]
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
 

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 
 from bids_app.dataset.bidsignore import NAME, Ignored, read_ignored
-from bids_app.dataset.staging import write_if_different
 
 _MOST_NAMES = 5
 # What each column holds, by its name.
@@ -166,6 +165,9 @@ def write_inputs(output_dir: Path, offers: Iterable[Offer]) -> None:
     CannotCreateError
         If they cannot be written.
     """
+    # Whoever only indexes a dataset writes nothing.
+    from bids_app.dataset.staging import write_if_different
+
     rows = [tuple(_COLUMNS)]
     for offer in sorted(dict.fromkeys(offers), key=lambda offer: (offer.path, offer.kind)):
         entries = (offer.path, offer.kind, offer.status, offer.reason or "n/a")

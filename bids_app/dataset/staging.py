@@ -26,15 +26,14 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bids_app.dataset.checksums import Content, HashedFile
 from bids_app.dataset.tsv import tsv_text
 from bids_app.errors import CannotCreateError
-from bids_app.images.volume import Volume
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bids_app.images.volume import Volume
 
 PARTIAL = ".partial"
 # Voxels repeat as background or not at all. Encoding runs alone takes half the time of a search for
@@ -104,6 +103,7 @@ class Staging:
             Fields of the JSON file.
         """
         import nibabel as nib
+        import numpy as np
 
         # NIfTI stores the first axis fastest; data in this order are written three times as fast.
         image = nib.Nifti1Image(np.asfortranarray(volume.data), volume.affine)
@@ -443,8 +443,4 @@ def write_if_different(path: Path, text: str) -> None:
 
 def _plain(value: object) -> object:
     """Convert numpy arrays and scalars, and others as text, for JSON."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return str(value)
+    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -19,7 +19,6 @@ from bids_app.images.volume import Volume
 from bids_app.options import Folders, Options
 from bids_app.participant.acquisition_types import Acquisition, RelaxationMap
 from bids_app.participant.acquisitions import acquisitions_of
-from bids_app.participant.quantify import quantify
 from bids_app.segmentation.labels import filled
 
 (_CONTRAST,) = suffixes(Role.MAP)
@@ -84,6 +83,9 @@ def read_map_anchor(scan: Scan, session: Session, options: Options) -> ReadImage
     BadDataError
         If no acquisition gives R1.
     """
+    # Only this function computes maps; whoever asks which sessions have one does not wait for it.
+    from bids_app.participant.quantify import quantify
+
     sources = find_sources(session, options.folders)
     head = _head(acquisitions_of(sources).usable[0])
     quantified = quantify(sources, head, options.maps)

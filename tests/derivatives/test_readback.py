@@ -94,7 +94,7 @@ def _with_entry(path: Path, column: str, entry: str) -> None:
         (_TABLE, lambda path: _with_entry(path, "confidence", "high"), "'confidence' holds the"),
         (_TABLE, lambda path: _with_entry(path, "method", "a\0b"), "damaged or not a NIfTI"),
         (_MASK, lambda path: path.write_bytes(b""), "dseg.nii.gz is empty"),
-        (_MASK, lambda path: path.write_bytes(path.read_bytes()[:60]), "dseg.nii.gz is damaged"),
+        (_MASK, lambda path: path.write_bytes(path.read_bytes()[:60]), "dseg.nii.gz is incomplete"),
         (_MASK, lambda path: _save(path, np.eye(9, dtype=np.uint8)), "not three-dimensional"),
         (_MASK, lambda path: _save(path, np.ones((9, 9, 8), np.uint8)), r"has \(9, 9, 8\) voxels"),
         (_MASK, lambda path: _save(path, np.full((9, 9, 9), 49, np.uint8)), "other values than"),

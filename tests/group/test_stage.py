@@ -58,8 +58,10 @@ def test_every_analysis_gives_a_result_or_a_reason(results: Path) -> None:
     table = pd.read_csv(results / "analyses.tsv", sep="\t", keep_default_na=False)
     assert list(table["analysis"]) == list(ANALYSES)
     reasons = table.set_index("analysis")["reason"]
-    assert set(reasons[reasons != ""].index) == {"reliability", "normative", "scanners"}
+    without = {"reliability", "normative", "scanners", "harmonisation"}
+    assert set(reasons[reasons != ""].index) == without
     assert reasons["reliability"] == "no session has repeat scans"
+    assert reasons["harmonisation"] == "the dataset does not have several values of 'scanner'"
     assert reasons["normative"].startswith("no participant has diagnosis in ['HC'")
 
 

@@ -15,7 +15,7 @@ from bids_app.dataset.index import Session, index_sessions
 from bids_app.dataset.inputs import Account, Offer, lines, read_inputs, write_inputs
 from bids_app.errors import ExitCode
 from bids_app.options import Options, Selection
-from bids_app.participant import stage
+from bids_app.participant import measure, stage
 from bids_app.participant.offers import offers_of
 from bids_app.run.outcome import Outcome
 from bids_app.run.workers import Event
@@ -186,7 +186,7 @@ def test_every_image_is_used_or_not_whichever_runs_measured_its_session(
 ) -> None:
     replace_thalnet(monkeypatch, lambda images, threads: by_intensity(dict(images), threads))
     monkeypatch.setattr(stage, "run_sessions", _in_this_process)
-    monkeypatch.setattr(stage, "write_session_page", lambda *_: None)
+    monkeypatch.setattr(measure, "write_session_page", lambda *_: None)
     unaligned = SimpleNamespace(chosen=None, reason="no overlap")
     monkeypatch.setattr("bids_app.participant.align.align", lambda *_: unaligned)
     bids, out = describe(tmp_path / "bids"), tmp_path / "out"

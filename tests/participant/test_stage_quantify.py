@@ -17,7 +17,7 @@ from bids_app.dataset.index import index_sessions
 from bids_app.dataset.staging import prepare_output
 from bids_app.errors import BadDataError
 from bids_app.images.volume import Volume
-from bids_app.participant.stage import measure_session, redraw_session
+from bids_app.participant.measure import measure_session, redraw_session
 from bids_app.participant.stamp import stamp_of
 from bids_app.run.records import read_record, write_record
 from bids_app.run.workers import Task

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bids_app import cli
 from bids_app.dataset.staging import staged
-from bids_app.participant import stage
+from bids_app.participant import measure
 from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.records import reason_to_run
 from bids_app.run.stamps import Stamp
@@ -34,5 +34,5 @@ def work(task: Task) -> Outcome:
 
 if __name__ == "__main__":
     # By its importable name, for the sessions' processes.
-    stage.measure_session = importlib.import_module("tests.run.endless").work
+    measure.measure_session = importlib.import_module("tests.run.endless").work
     sys.exit(cli.main())

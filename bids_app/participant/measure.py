@@ -1,0 +1,144 @@
+"""One session, from its images to its results."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bids_app.dataset.index import Session
+from bids_app.dataset.inputs import Offer
+from bids_app.dataset.notes import Note
+from bids_app.dataset.sources import find_sources, unprocessed_field_maps
+from bids_app.dataset.staging import staged
+from bids_app.derivatives.norm_results import read_norm_results
+from bids_app.derivatives.outputs import write_maps, write_volumes
+from bids_app.derivatives.readback import measured_anchors, read_measured_scan, read_steps
+from bids_app.derivatives.results import QuantitativeMap
+from bids_app.images.volume import Volume
+from bids_app.options import Options
+from bids_app.participant.align import align_contrasts, read_other_contrasts
+from bids_app.participant.context import SessionContext
+from bids_app.participant.offers import REASONS, kind_of_source
+from bids_app.participant.page import write_session_page
+from bids_app.participant.programs import measure_programs
+from bids_app.participant.quantify import quantify
+from bids_app.participant.segment import images_to_segment, measure_contrasts, segment_anchors
+from bids_app.participant.siena import measure_brain_change
+from bids_app.participant.stamp import stamp_of, without
+from bids_app.run.outcome import Outcome, Stage
+from bids_app.run.records import (
+    measured_record,
+    reason_to_run,
+    write_record,
+)
+from bids_app.run.workers import Task
+
+
+def measure_session(task: Task) -> Outcome:
+    """Measure one session and write its results.
+
+    Parameters
+    ----------
+    task : Task
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    ThalbidsError
+        If an image cannot be used or a result not be written; nothing is written then.
+    """
+    session, options = task.session, task.options
+    if options.run.reports_only:
+        return redraw_session(session, options)
+    task.progress(Stage.COMPARE, "with earlier results")
+    stamp = stamp_of(session, options)
+    reason = reason_to_run(options.folders.output_dir, session.name, stamp)
+    if not reason:
+        return Outcome(name=session.name, status="unchanged", stamp=stamp)
+
+    with staged(options.folders.output_dir, session.name) as staging:
+        context = SessionContext.of(task, staging)
+        anchors = segment_anchors(context)
+        maps = quantify_session(anchors[0].measured.brain_mask, context)
+        others = read_other_contrasts(maps, context)
+        scans = []
+        for anchor in anchors:
+            aligned = align_contrasts(anchor.measured, others, context)
+            scan = replace(anchor.measured, aligned=aligned)
+            images = images_to_segment(scan, context)
+            measurements = (
+                *scan.measurements,
+                *measure_contrasts(replace(anchor, measured=scan), images, context),
+                *measure_programs(scan, images, context),
+            )
+            scans.append(replace(scan, measurements=measurements))
+        measure_brain_change([scan.scan for scan in scans], context)
+        stamp = without(stamp, context.failed)
+        context.progress(Stage.REPORT, "")
+        write_volumes(staging, session, scans)
+        map_steps = [step for item in maps for step in item.steps]
+        write_session_page(staging, session, scans, map_steps, stamp, tuple(context.notes))
+    return Outcome(
+        name=session.name,
+        status="done",
+        reason=reason,
+        stamp=stamp,
+        outputs=staging.outputs,
+        warnings=tuple(context.notes),
+        inputs=tuple(context.inputs),
+    )
+
+
+def quantify_session(brain_mask: Volume, context: SessionContext) -> tuple[QuantitativeMap, ...]:
+    """Compute and write R1 and the accompanying maps; note what could not be used.
+
+    Parameters
+    ----------
+    brain_mask : Volume
+        Brain mask of the first anchor.
+    context : SessionContext
+    """
+    context.progress(Stage.QUANTIFY, "")
+    session, options = context.session, context.options
+    copies: dict[str, Note] = {}
+    quantified = quantify(
+        find_sources(session, options.folders, copies),
+        brain_mask,
+        options.maps,
+        unprocessed_field_maps(session, options.folders.bids_dir),
+    )
+    texts = (*(note.text for note in copies.values()), *quantified.warnings)
+    # The index has reported copies of images that it lists itself.
+    context.notes.extend(text for text in texts if text not in context.notes)
+    context.inputs.extend(quantified.inputs)
+    context.inputs.extend(
+        Offer(place, kind_of_source(place), REASONS[note.kind]) for place, note in copies.items()
+    )
+    write_maps(context.staging, quantified.maps)
+    return quantified.maps
+
+
+def redraw_session(session: Session, options: Options) -> Outcome:
+    """Draw a session's page again from its finished results.
+
+    Raises
+    ------
+    MissingInputError
+        If it has not been measured yet.
+    BadDataError
+        If a result is damaged.
+    """
+    output_dir = options.folders.output_dir
+    record, stamp = measured_record(output_dir, session.name)
+    scans = [
+        read_measured_scan(output_dir, session, scan) for scan in measured_anchors(session, record)
+    ]
+    steps = read_steps(output_dir, session.folder)
+    with staged(output_dir, session.name) as staging:
+        norm = read_norm_results(output_dir, session.subject, session.session)
+        write_session_page(staging, session, scans, steps, stamp, record.warnings, norm=norm)
+    # Otherwise the next run would find a page other than the one recorded.
+    write_record(output_dir, replace(record, outputs={**record.outputs, **staging.outputs}))
+    return replace(record, reason="page redrawn")
