@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
+from math import isinf
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from bids_app.dataset.inputs import Offer, OfferKind
@@ -39,6 +39,8 @@ _IMAGE = [*SESSION, "contrast"]
 _ML = [name for name in VOLUME_COLUMNS if name.endswith("_ml")]
 # Both thalami of the largest brain have well below 40 mL, and no skull holds 10 litres.
 _MOST_THALAMUS_ML, _MOST_HEAD_ML = 100.0, 10_000.0
+# Text in other columns is a problem of the table; in these it is a missing value.
+_NUMBERS = ("confidence", "scanner_field_strength")
 _SCANNER_TEXTS = ("scanner_device", "scanner_site", "scanner_software")
 # Clinical columns that the JSON files of the scans replace where the dataset has none.
 _BY_SIDECAR = {"scanner": "scanner_device", "site": "scanner_site"}
@@ -202,6 +204,8 @@ def read_volumes(output_dir: Path) -> tuple[pd.DataFrame, list[str]]:
     if not rows:
         raise BadDataError(problems[0] if problems else f"{paths[0]} and all others are empty.")
     volumes = pd.DataFrame(rows, columns=list(VOLUME_COLUMNS)).astype({"session_id": "str"})
+    for name in _NUMBERS:
+        volumes[name] = pd.to_numeric(volumes[name], errors="coerce")
     repeated = volumes.duplicated(_KEYS)
     if repeated.any():
         twice = " ".join(volumes.loc[repeated, _KEYS].iloc[0].dropna())
@@ -228,14 +232,13 @@ def _checked(row: Mapping[str, str], path: Path) -> dict[str, object]:
     for name in _ML:
         values[name] = _volume(row.get(name, "n/a"), name, path)
     # Results of an earlier version have no such columns.
-    values["confidence"] = pd.to_numeric(row.get("confidence", "n/a"), errors="coerce")
+    for name in _NUMBERS:
+        values[name] = row.get(name, "n/a")
     agent = parse_name(row["scan"]).entities.get("ce", "n/a")
     texts = {"contrast_agent": agent, "qc": "n/a", "qc_reason": "n/a"} | dict(row)
     for name in ("contrast_agent", "qc", "qc_reason", *_SCANNER_TEXTS):
         text = texts.get(name, "n/a")
         values[name] = None if text == "n/a" else text
-    strength = row.get("scanner_field_strength", "n/a")
-    values["scanner_field_strength"] = pd.to_numeric(strength, errors="coerce")
     return values
 
 
@@ -247,8 +250,8 @@ def _volume(text: str, column: str, path: Path) -> float:
         raise BadDataError(
             f"{path}: column '{column}' holds the text '{text}'. Expected a volume in mL."
         ) from error
-    if np.isinf(value) or value < 0:
-        kind = "an infinite" if np.isinf(value) else "a negative"
+    if isinf(value) or value < 0:
+        kind = "an infinite" if isinf(value) else "a negative"
         raise BadDataError(f"{path}: column '{column}' holds {kind} volume ({text}).")
     most = _MOST_HEAD_ML if column in ("icv_ml", "brain_ml") else _MOST_THALAMUS_ML
     if value > most:
