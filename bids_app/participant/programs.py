@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -23,12 +23,12 @@ from bids_app.images.geometry import Grid, same_grid
 from bids_app.images.volume import Volume
 from bids_app.participant.context import SessionContext
 from bids_app.participant.segment import fuse_and_measure
-from bids_app.programs.finished import datasets, find_finished, read_finished
-from bids_app.programs.freesurfer import find_licence, read_statistics
+from bids_app.programs.finished import datasets, find_finished, read_finished, why_none
+from bids_app.programs.freesurfer import find_licence
 from bids_app.programs.job import ProgramLabels, kept_log, provenance, run_program
 from bids_app.programs.layouts import Finished
 from bids_app.programs.method import ExternalMethod
-from bids_app.programs.placement import Labels, check_place, placed, within_envelope
+from bids_app.programs.placement import Labels, check_place, placed, recoded, within_envelope
 from bids_app.programs.registry import EXTERNAL_METHODS
 from bids_app.programs.selection import limits_of, methods_to_run
 from bids_app.run.outcome import Stage
@@ -174,7 +174,8 @@ def _finished_sources(anchor: MeasuredScan, context: SessionContext) -> _Sources
         sources.setdefault(result.method, {})[result.contrast] = _Source(labels, is_run=False)
     used = {result.dataset for result in results} | problems.keys()
     context.notes.extend(
-        f"{dataset}: nothing in {root} belongs to {name}."
+        f"{dataset}: nothing in {root} belongs to {name}: "
+        f"{why_none(context.session, anchor.scan, dataset, options)}."
         for dataset, root in datasets(options).items()
         if dataset not in used
     )
@@ -190,13 +191,11 @@ def _read(
     """Read a finished result."""
     envelope = _envelope(result.method, masks, context)
     transforms = {item.contrast: item.transform for item in anchor.aligned}
-    dseg = read_finished(result, anchor.image.grid, transforms.get(result.contrast))
+    thalami, problem = read_finished(result, anchor.image.grid, transforms.get(result.contrast))
+    if problem is not None:
+        context.notes.append(problem)
     if envelope is not None:
-        dseg = within_envelope(dseg, envelope)
-    thalami = Thalami(dseg=dseg)
-    if result.statistics is not None:
-        soft_volumes, icv = read_statistics(result.statistics)
-        thalami = Thalami(dseg=dseg, soft_volumes=soft_volumes, icv=icv)
+        thalami = replace(thalami, dseg=within_envelope(thalami.dseg, envelope))
     files = [
         f"bids:{result.dataset}:{path.relative_to(result.root).as_posix()}" for path in result.files
     ]
@@ -226,7 +225,7 @@ def _run(
         return earlier
     log = f"logs/{anchor.scan.name}_{method.name}{contrast}.log"
     result = _logged_run(method, image, log, context)
-    dseg = placed(result.labels, method.labels, anchor.image.grid)
+    dseg = placed(recoded(result.labels, method.labels), anchor.image.grid)
     fields: dict[str, object] = {}
     if envelope is not None:
         dseg = within_envelope(dseg, envelope)

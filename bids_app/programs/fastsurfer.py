@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_app.programs.freesurfer import SUBJECT, read_statistics
-from bids_app.programs.method import FREESURFER_LABELS, ExternalMethod, Job, SubjectsDirectory
+from bids_app.programs.method import (
+    FREESURFER_LABELS,
+    ExternalMethod,
+    Job,
+    SubjectLabels,
+    SubjectsDirectory,
+)
 from bids_app.tools.call import Bind, Call
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_LAYOUT = SubjectsDirectory("mri/aparc.DKTatlas+aseg.deep.mgz", "stats/aseg+DKT.stats")
+_LABELS, _STATISTICS = "mri/aparc.DKTatlas+aseg.deep.mgz", "stats/aseg+DKT.stats"
 
 
 def _call(job: Job) -> Call:
@@ -37,11 +43,12 @@ def _call(job: Job) -> Call:
 
 
 def _output(job: Job) -> Path:
-    return job.folder / SUBJECT / _LAYOUT.image
+    return job.folder / SUBJECT / _LABELS
 
 
 def _measures(folder: Path) -> tuple[npt.NDArray[np.float64], float]:
-    return read_statistics(folder / SUBJECT / _LAYOUT.statistics)
+    statistics = read_statistics(folder / SUBJECT / _STATISTICS)
+    return statistics.volumes, statistics.icv
 
 
 FASTSURFER = ExternalMethod(
@@ -51,7 +58,7 @@ FASTSURFER = ExternalMethod(
     labels=FREESURFER_LABELS,
     executable="run_fastsurfer.sh",
     image="deepmi/fastsurfer:cpu-v2.4.2",
-    layout=_LAYOUT,
+    layout=SubjectsDirectory((SubjectLabels((_LABELS,), _STATISTICS),)),
     call=_call,
     output=_output,
     seconds=1800,

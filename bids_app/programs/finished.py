@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from bids_app.dataset.images import read_labels, read_volume
 from bids_app.dataset.index import Scan, Session
@@ -20,9 +22,17 @@ from bids_app.images.lta import read_lta
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
 from bids_app.programs import precomputed
-from bids_app.programs.layouts import Finished, Place, is_image, results_of
-from bids_app.programs.placement import Labels, placed
+from bids_app.programs.freesurfer import Statistics, read_statistics
+from bids_app.programs.layouts import Finished, Place, is_image, results_of, unmatched
+from bids_app.programs.placement import placed, recoded
 from bids_app.programs.registry import AUXILIARY_PROGRAMS, EXTERNAL_METHODS
+from bids_app.segmentation.result import Thalami
+from bids_app.segmentation.sides import LEFT, RIGHT
+
+IntArray = npt.NDArray[np.int64]
+# Parcellations take a few voxels from the aseg that the table counts; tables of other heads differ
+# by more.
+_MOST_CHANGED = 0.01
 
 
 def datasets(options: Options) -> dict[str, Path]:
@@ -72,6 +82,13 @@ def find_finished(
     return results, problems
 
 
+def why_none(session: Session, scan: Scan, name: str, options: Options) -> str:
+    """State why a dataset has no result of an anchor: what there is, and what was expected."""
+    place = Place(session, scan, _only_session(session, options))
+    root = options.folders.derivatives[name]
+    return unmatched(EXTERNAL_METHODS.get(name), root, place)
+
+
 def finished_files(session: Session, options: Options) -> list[tuple[str, Path, Path]]:
     """List the files of finished results of a session: dataset, its folder, file."""
     files = [
@@ -83,8 +100,10 @@ def finished_files(session: Session, options: Options) -> list[tuple[str, Path, 
     return list(dict.fromkeys(files))
 
 
-def read_finished(result: Finished, grid: Grid, to_contrast: AffineArray | None) -> Labels:
-    """Read labels and resample them on the grid of the anchor.
+def read_finished(
+    result: Finished, grid: Grid, to_contrast: AffineArray | None
+) -> tuple[Thalami, str | None]:
+    """Read labels, resample them on the grid of the anchor, and read the volumes next to them.
 
     Parameters
     ----------
@@ -97,17 +116,20 @@ def read_finished(result: Finished, grid: Grid, to_contrast: AffineArray | None)
 
     Returns
     -------
-    (X, Y, Z) uint8
-        On the grid of the anchor; values as in `bids_app.programs.placement.placed`.
+    thalami : Thalami
+        On the grid of the anchor; labels as in `bids_app.programs.placement.placed`.
+    problem : str or None
+        Why the table of volumes is not used.
 
     Raises
     ------
     MissingInputError, BadDataError
-        If a file cannot be read or used.
+        If a label image cannot be read or used.
     """
     program = EXTERNAL_METHODS.get(result.dataset)
     tables = result.labels or ((program.labels,) if program else ())
     dseg = np.zeros(grid.shape, dtype=np.uint8)
+    voxels = np.zeros(2, dtype=np.int64)
     for path, table in zip(result.paths, tables, strict=True):
         if path.name.partition(".")[0].endswith("_mask"):
             # Masks are stored as 1, 255 or probabilities.
@@ -115,6 +137,8 @@ def read_finished(result: Finished, grid: Grid, to_contrast: AffineArray | None)
             labels = Volume((mask.data != 0).astype(np.uint8), mask.affine)
         else:
             labels = to_ras(read_labels(path))
+        sides = recoded(labels, table)
+        voxels += [np.count_nonzero(sides.data == side) for side in (LEFT, RIGHT)]
         # Labels lie in the space of the contrast that was segmented, unless name or grid show that
         # they were moved to the anchor.
         transform = to_contrast
@@ -123,8 +147,38 @@ def read_finished(result: Finished, grid: Grid, to_contrast: AffineArray | None)
         if result.transform is not None:
             transform = _longitudinal(result.transform)
         # The first mask takes precedence where two overlap.
-        np.copyto(dseg, placed(labels, table, grid, transform), where=dseg == 0)
-    return dseg
+        np.copyto(dseg, placed(sides, grid, transform), where=dseg == 0)
+    if voxels.any() and not dseg.any():
+        raise BadDataError(
+            f"{result.paths[0]} has {voxels.sum()} voxels of the thalami, but none inside the "
+            "scan: it is of another head, or was moved to another space. Give the result of this "
+            "scan."
+        )
+    thalami = Thalami(dseg=dseg)
+    if result.statistics is None:
+        return thalami, None
+    try:
+        statistics = read_statistics(result.statistics)
+        _check_statistics(statistics, voxels, result)
+    except BadDataError as error:
+        return thalami, f"{error} The masks are used without it; make it again with mri_segstats."
+    return replace(thalami, soft_volumes=statistics.volumes, icv=statistics.icv), None
+
+
+def _check_statistics(statistics: Statistics, voxels: IntArray, result: Finished) -> None:
+    """Reject a table of volumes that has none of the thalami, or was made from other labels."""
+    path, image = result.statistics, result.paths[0].name
+    if not np.isfinite(statistics.volumes).any():
+        raise BadDataError(f"{path} has no volume of a thalamus (labels 10 and 49).")
+    if (np.abs(statistics.voxels - voxels) > _MOST_CHANGED * voxels).any():
+        listed, counted = (
+            " and ".join(f"{value:.0f}" for value in pair) for pair in (statistics.voxels, voxels)
+        )
+        raise BadDataError(
+            f"{path} is not of {image}: it lists {listed} voxels of the left and right thalamus, "
+            f"and {image} has {counted}. The labels were changed after it was made, or it is of "
+            "another head."
+        )
 
 
 def _longitudinal(path: Path) -> AffineArray:
@@ -195,7 +249,11 @@ def match_table(sessions: Iterable[Session], options: Options) -> list[Match]:
             problems |= problems_of_scan
         rows += [_match(session, item) for item in results]
         rows += [
-            Match(name, session.name, problem=problems.get(name, "no results"))
+            Match(
+                name,
+                session.name,
+                problem=problems.get(name) or why_none(session, session.anchors[0], name, options),
+            )
             for name in datasets(options)
             if all(item.dataset != name for item in results)
         ]
@@ -204,14 +262,33 @@ def match_table(sessions: Iterable[Session], options: Options) -> list[Match]:
             for item in results
             for path in item.paths
         }
-    subjects = {session.subject for session in selected}
+    subjects: dict[str, list[str]] = {}
+    for session in selected:
+        subjects.setdefault(session.subject, []).extend(
+            [f"ses-{session.session}"] if session.session else []
+        )
     for name, root in datasets(options).items():
         rows += [
-            Match(name, file=entry, problem="belongs to no session")
+            Match(name, file=entry, problem=_why_unused(root / entry, subjects))
             for entry in _subject_entries(root, subjects, options)
             if (name, entry) not in used
         ]
     return sorted(rows)
+
+
+def _why_unused(path: Path, subjects: Mapping[str, Sequence[str]]) -> str:
+    """State why a folder or image of a subject is the result of no session."""
+    entities = entities_of(path, path.parent)
+    subject, label = entities.get("sub", ""), entities.get("ses")
+    sessions = subjects.get(subject)
+    if sessions is None:
+        return f"the BIDS dataset has no scan of sub-{subject}"
+    listed = " ".join(sessions) or "no sessions"
+    if label is not None and f"ses-{label}" not in sessions:
+        return f"the BIDS dataset has no scan of ses-{label} of sub-{subject}, which has {listed}"
+    if label is None and len(sessions) > 1:
+        return f"the name gives no session of sub-{subject}, which has {listed}"
+    return "no label image in it was expected or chosen"
 
 
 def _match(session: Session, result: Finished) -> Match:
@@ -237,7 +314,7 @@ def write_match_table(sessions: Iterable[Session], options: Options) -> None:
     write_if_different(options.folders.output_dir / "logs" / "derivatives.tsv", "".join(lines))
 
 
-def _subject_entries(root: Path, subjects: set[str], options: Options) -> Iterator[str]:
+def _subject_entries(root: Path, subjects: Container[str], options: Options) -> Iterator[str]:
     """List the folders and images of subjects in a dataset.
 
     Those of subjects that the BIDS dataset holds but that were not requested are excluded.

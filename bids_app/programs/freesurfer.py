@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_app.errors import BadDataError, MissingInputError
-from bids_app.programs.method import FREESURFER_LABELS, ExternalMethod, Job, SubjectsDirectory
+from bids_app.programs.method import (
+    FREESURFER_LABELS,
+    ExternalMethod,
+    Job,
+    SubjectLabels,
+    SubjectsDirectory,
+)
+from bids_app.segmentation.sides import LEFT, RIGHT
 from bids_app.tools.call import Bind, Call
 
 if TYPE_CHECKING:
@@ -16,11 +24,56 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 SUBJECT = "thalbids"
-_LAYOUT = SubjectsDirectory("mri/aseg.mgz", "stats/aseg.stats")
-_ETIV = re.compile(r"^# Measure EstimatedTotalIntraCranialVol,.*", re.MULTILINE)
+_ASEG, _STATISTICS = "mri/aseg.mgz", "stats/aseg.stats"
+# FreeSurfer's thalamic nuclei (Iglesias et al. 2018): the hundreds give the side, as in its table
+# of colours (8103 Left-AV, 8203 Right-AV).
+_NUCLEI = {
+    first + place: side for first, side in ((8100, LEFT), (8200, RIGHT)) for place in range(100)
+}
+_LAYOUT = SubjectsDirectory(
+    (
+        # Parcellations of the cortex keep the subcortical labels of the aseg.
+        SubjectLabels((_ASEG, "mri/aparc+aseg.mgz", "mri/aparc.*+aseg.mgz"), _STATISTICS),
+        # Nuclei on the grid of the aseg, else on their finer one. Names: ThalamicNuclei.v12.T1,
+        # .v13.T1 (5 to 7), ThalamicNuclei (8), and .long in the longitudinal stream.
+        SubjectLabels(
+            ("mri/ThalamicNuclei*.FSvoxelSpace.mgz", "mri/ThalamicNuclei*.mgz"),
+            labels=_NUCLEI,
+            suffix="Nuclei",
+        ),
+        # recon-all 8 writes the first.
+        SubjectLabels(
+            ("mri/synthseg.rca.mgz", "mri/synthseg.mgz", "mri/synthseg/*seg*.mgz"),
+            suffix="Synthseg",
+        ),
+        SubjectLabels(("mri/samseg/seg.mgz", "samseg/seg.mgz"), suffix="Samseg"),
+    )
+)
+# FreeSurfer 5.1 and earlier omit the first word.
+_ETIV = re.compile(r"^# Measure (?:EstimatedTotal)?IntraCranialVol,.*", re.MULTILINE)
 
 
-def read_statistics(path: Path) -> tuple[npt.NDArray[np.float64], float]:
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Volumes of the thalami as FreeSurfer reports them.
+
+    Attributes
+    ----------
+    volumes : (2,) float64
+        Left and right thalamus in mm³, corrected for partial volumes by ``mri_segstats``; NaN
+        where the table has no row for it.
+    voxels : (2,) float64
+        Number of voxels that had the label; NaN likewise.
+    icv : float
+        Estimated total intracranial volume (Buckner et al. 2004) in mm³, NaN if absent.
+    """
+
+    volumes: npt.NDArray[np.float64]
+    voxels: npt.NDArray[np.float64]
+    icv: float
+
+
+def read_statistics(path: Path) -> Statistics:
     """Read FreeSurfer's own volumes (``aseg.stats`` and files of the same format).
 
     Parameters
@@ -29,11 +82,7 @@ def read_statistics(path: Path) -> tuple[npt.NDArray[np.float64], float]:
 
     Returns
     -------
-    soft_volumes : (2,) float64
-        Left and right thalamus in mm³, corrected for partial volumes by ``mri_segstats``; NaN
-        where the table has no row for it.
-    icv : float
-        Estimated total intracranial volume (Buckner et al. 2004) in mm³, NaN if absent.
+    Statistics
 
     Raises
     ------
@@ -42,18 +91,19 @@ def read_statistics(path: Path) -> tuple[npt.NDArray[np.float64], float]:
     """
     import numpy as np
 
-    volumes = dict.fromkeys(FREESURFER_LABELS, float("nan"))
+    rows = dict.fromkeys(FREESURFER_LABELS, (float("nan"), float("nan")))
     try:
         text = path.read_text(encoding="utf-8")
         for line in text.splitlines():
             fields = line.split()
-            if not line.startswith("#") and len(fields) > 3 and int(fields[1]) in volumes:
-                volumes[int(fields[1])] = float(fields[3])
+            if not line.startswith("#") and len(fields) > 3 and int(fields[1]) in rows:
+                rows[int(fields[1])] = (float(fields[2]), float(fields[3]))
         etiv = _ETIV.search(text)
         icv = float(etiv[0].split(",")[3]) if etiv else float("nan")
     except (OSError, ValueError, IndexError) as error:
         raise BadDataError(f"{path} is not a FreeSurfer table of volumes ({error}).") from error
-    return np.array(list(volumes.values())), icv
+    voxels, volumes = np.array(list(rows.values())).T
+    return Statistics(volumes, voxels, icv)
 
 
 def find_licence(given: Path | None) -> Path:
@@ -130,11 +180,12 @@ def _licence(job: Job) -> dict[str, str]:
 
 
 def _output(job: Job) -> Path:
-    return job.folder / SUBJECT / _LAYOUT.image
+    return job.folder / SUBJECT / _ASEG
 
 
 def _measures(folder: Path) -> tuple[npt.NDArray[np.float64], float]:
-    return read_statistics(folder / SUBJECT / _LAYOUT.statistics)
+    statistics = read_statistics(folder / SUBJECT / _STATISTICS)
+    return statistics.volumes, statistics.icv
 
 
 FREESURFER = ExternalMethod(

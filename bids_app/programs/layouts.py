@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,13 +11,22 @@ from pathlib import Path
 
 from bids_app.contrasts import CONTRASTS
 from bids_app.dataset.index import Scan, Session
-from bids_app.dataset.names import SCAN_ENTITIES, agreement, closest, entities_of
+from bids_app.dataset.names import SCAN_ENTITIES, agreement, closest, entities_of, natural
 from bids_app.errors import BadDataError
-from bids_app.programs.method import ExternalMethod, LabelFiles, SubjectsDirectory
+from bids_app.programs.method import (
+    ExternalMethod,
+    LabelFiles,
+    SubjectLabels,
+    SubjectsDirectory,
+)
 
 _IMAGE = re.compile(r"\.(?:nii(?:\.gz)?|mgz)$")
 # Contrast of results whose names give none.
 _DEFAULT_CONTRAST = "T1w"
+# What precedes the label of a subject in the name of its folder.
+_SUBJECT_PREFIXES = ("sub-", "")
+# Names that a sentence lists.
+_MOST_NAMES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,19 +131,19 @@ def method_name(dataset: str) -> str:
     return re.sub("[^0-9a-zA-Z]", "", dataset)
 
 
-def entries(root: Path, session: Session) -> Iterator[Path]:
+def entries(root: Path, session: Session, prefixes: Sequence[str] = ("sub-",)) -> Iterator[Path]:
     """List files and folders of a session, directly below a dataset or in a folder of the session.
 
-    Only folders with the label of the subject or session are searched.
+    Only folders with the label of the subject, after one of the prefixes, or session are searched.
     """
-    subject = f"sub-{session.subject}"
+    starts = tuple(prefix + session.subject for prefix in prefixes)
     folders = [root, root / f"ses-{session.session}"] if session.session else [root]
     for folder in folders:
         if not folder.is_dir():
             continue
         # Without a Path for each of ten thousand other subjects.
         with os.scandir(folder) as listed:
-            names = [entry.name for entry in listed if entry.name.startswith(subject)]
+            names = [entry.name for entry in listed if entry.name.startswith(starts)]
         yield from (folder / name for name in sorted(names))
 
 
@@ -205,32 +215,105 @@ def results_of(program: ExternalMethod, root: Path, place: Place) -> list[Finish
 def _in_subjects_directory(
     name: str, layout: SubjectsDirectory, root: Path, place: Place
 ) -> Iterator[tuple[int, Finished]]:
-    """Search folders named ``sub-01``, ``sub-01_ses-01`` or ``….long.sub-01``."""
-    for folder in entries(root, place.session):
+    """Search folders named ``sub-01``, ``01``, ``sub-01_ses-01`` or ``….long.sub-01``."""
+    if place.scan.contrast != _DEFAULT_CONTRAST:
+        return
+    for folder in entries(root, place.session, _SUBJECT_PREFIXES):
         subfolders = (folder, *sorted(folder.glob("ses-*"))) if folder.is_dir() else ()
         for subject in subfolders:
             timepoint, is_long, base = subject.name.partition(".long.")
             # The template of a longitudinal stream is not a scan.
-            if not (subject / layout.image).is_file() or (subject / "base-tps").exists():
+            if (subject / "base-tps").exists():
                 continue
             entities = entities_of(subject.with_name(timepoint), root)
+            # Without a prefix the name begins with the label of the subject.
+            entities.setdefault("sub", re.split("[_.]", folder.name)[0])
             count = place.agreement(entities, _DEFAULT_CONTRAST)
-            if count is None or place.scan.contrast != _DEFAULT_CONTRAST:
+            if count is None:
                 continue
-            statistics = subject / layout.statistics
             transforms = subject.parent / base / "mri" / "transforms"
-            yield (
-                count,
-                Finished(
-                    dataset=name,
-                    root=root,
-                    method=f"{name}Long" if is_long else name,
-                    contrast=_DEFAULT_CONTRAST,
-                    paths=(subject / layout.image,),
-                    statistics=statistics if statistics.is_file() else None,
-                    transform=transforms / f"{timepoint}_to_{base}.lta" if is_long else None,
-                ),
-            )
+            for segmentation in layout.segmentations:
+                image = _image(subject, segmentation)
+                if image is None:
+                    continue
+                statistics = subject / segmentation.statistics
+                yield (
+                    count,
+                    Finished(
+                        dataset=name,
+                        root=root,
+                        method=name + segmentation.suffix + ("Long" if is_long else ""),
+                        contrast=_DEFAULT_CONTRAST,
+                        paths=(image,),
+                        statistics=statistics if statistics.is_file() else None,
+                        transform=transforms / f"{timepoint}_to_{base}.lta" if is_long else None,
+                        labels=(segmentation.labels,),
+                    ),
+                )
+
+
+def _image(subject: Path, segmentation: SubjectLabels) -> Path | None:
+    """Return the label image of a segmentation in a subject's folder; None if there is none."""
+    for pattern in segmentation.images:
+        folder, name = (subject / pattern).parent, Path(pattern).name
+        # Unlike glob, this does not pass over a folder that may not be read.
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        images = sorted(fnmatch.filter(names, name), key=natural)
+        if images:
+            return folder / images[-1]
+    return None
+
+
+def unmatched(program: ExternalMethod | None, root: Path, place: Place) -> str:
+    """State why a dataset has no result of an anchor: what there is, and what was expected.
+
+    Parameters
+    ----------
+    program : ExternalMethod or None
+        None for a BIDS derivative.
+    root : Path
+        Folder given with ``-d``.
+    place : Place
+
+    Returns
+    -------
+    str
+        Part of a sentence.
+    """
+    name, contrast = place.scan.name, place.scan.contrast
+    if program is not None and not program.segments(contrast):
+        return f"{program.title} does not segment {contrast}"
+    if program is None:
+        expected = f"{name}_seg-thalamus_dseg.nii.gz, or a _dseg with a table that names thalami"
+        present = [path.name for path in entries(root, place.session)]
+    elif isinstance(program.layout, SubjectsDirectory):
+        segmentation = program.layout.segmentations[0]
+        expected = f"{name}/{segmentation.images[0]}"
+        present = [
+            _contents(path, segmentation)
+            for path in entries(root, place.session, _SUBJECT_PREFIXES)
+        ]
+    else:
+        folder, ending = program.layout.folders[0], program.layout.endings[0]
+        expected = str(Path(folder, f"{name}_{contrast}{ending}.nii.gz"))
+        present = [path.name for path in entries(root / folder, place.session)]
+    if not present and root.is_dir():
+        present = sorted(path.name for path in root.iterdir())
+    more = f" and {len(present) - _MOST_NAMES} more" if len(present) > _MOST_NAMES else ""
+    listed = (", ".join(present[:_MOST_NAMES]) + more) or "nothing"
+    return f"expected {expected}; found {listed}"
+
+
+def _contents(folder: Path, segmentation: SubjectLabels) -> str:
+    """Name a subject's folder with what it holds of a segmentation."""
+    if (folder / "base-tps").exists():
+        return f"{folder.name} (the template of a longitudinal stream)"
+    image = _image(folder, segmentation)
+    if image is not None:
+        return f"{folder.name}/{image.relative_to(folder).as_posix()}"
+    if (folder / segmentation.statistics).is_file():
+        return f"{folder.name}/{segmentation.statistics} (volumes without masks cannot be used)"
+    return f"{folder.name} (without {segmentation.images[0]})"
 
 
 def _among_files(name: str, layout: LabelFiles, root: Path, place: Place) -> list[Finished]:

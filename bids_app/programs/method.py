@@ -8,7 +8,7 @@ heavy: functions import what they need.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,17 +161,39 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class SubjectLabels:
+    """One segmentation in the folder of a subject.
+
+    Attributes
+    ----------
+    images : tuple of str
+        Patterns of the label image below that folder. The first that any file fits counts, and of
+        several files the last by name, which is of the latest version.
+    statistics : str
+        Table of volumes below that folder; an empty text if there is none in FreeSurfer's format.
+    labels : mapping of int to int
+        Labels to 1 (left) and 2 (right).
+    suffix : str
+        What follows the name of the program in that of the method.
+    """
+
+    images: tuple[str, ...]
+    statistics: str = ""
+    labels: Mapping[int, int] = field(default_factory=lambda: FREESURFER_LABELS)
+    suffix: str = ""
+
+
+@dataclass(frozen=True)
 class SubjectsDirectory:
     """Finished results in a folder for each subject, as FreeSurfer arranges them.
 
     Attributes
     ----------
-    image, statistics : str
-        Label image and table of volumes below the folder of a subject.
+    segmentations : tuple of SubjectLabels
+        What the folder of a subject can hold, the program's own segmentation first.
     """
 
-    image: str
-    statistics: str
+    segmentations: tuple[SubjectLabels, ...]
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,35 @@ Labels = npt.NDArray[np.uint8]
 _MIN_DICE = 0.1
 
 
-def placed(
-    labels: Volume, table: Mapping[int, int], grid: Grid, transform: AffineArray | None = None
-) -> Labels:
-    """Bring the labels of a program onto the grid of an image, by their headers alone.
+def recoded(labels: Volume, table: Mapping[int, int]) -> Volume:
+    """Keep those labels of a program that are of the thalami.
 
     Parameters
     ----------
     labels : Volume
-        (X, Y, Z), any integer labels, any grid.
+        (X, Y, Z), any integer labels.
     table : mapping of int to int
         Labels to keep, and the values that they become.
+
+    Returns
+    -------
+    Volume
+        (X, Y, Z) uint8 on the same grid.
+    """
+    kept = np.zeros(labels.data.shape, dtype=np.uint8)
+    for becomes in set(table.values()):
+        values = [value for value, side in table.items() if side == becomes]
+        kept[np.isin(labels.data, values)] = becomes
+    return Volume(kept, labels.affine)
+
+
+def placed(labels: Volume, grid: Grid, transform: AffineArray | None = None) -> Labels:
+    """Bring labels onto the grid of an image, by their headers alone.
+
+    Parameters
+    ----------
+    labels : Volume
+        (X, Y, Z) uint8, any grid.
     grid : Grid
         Grid of the image.
     transform : (4, 4) float64 or None
@@ -41,15 +59,11 @@ def placed(
     (X', Y', Z') uint8
         Nearest neighbour; voxel for voxel where the grids are the same.
     """
-    kept = np.zeros(labels.data.shape, dtype=np.uint8)
-    for value, becomes in table.items():
-        kept[labels.data == value] = becomes
-    source = Volume(kept, labels.affine)
     if transform is not None:
-        source = Volume(kept, np.linalg.inv(transform) @ labels.affine)
-    if same_grid(source.grid, grid):
-        return kept
-    return resample(source, grid, order=0).astype(np.uint8)
+        labels = Volume(labels.data, np.linalg.inv(transform) @ labels.affine)
+    if same_grid(labels.grid, grid):
+        return labels.data.astype(np.uint8, copy=False)
+    return resample(labels, grid, order=0).astype(np.uint8)
 
 
 def within_envelope(labels: Labels, envelope: Labels) -> Labels:

@@ -9,7 +9,7 @@ import pytest
 
 from bids_app.images.volume import Volume
 from bids_app.programs.job import _make_places, run_program
-from bids_app.programs.placement import placed
+from bids_app.programs.placement import placed, recoded
 from bids_app.programs.registry import EXTERNAL_METHODS
 from bids_app.tools.call import Bind, Limits, ToolError
 from bids_app.tools.local import Local
@@ -44,7 +44,7 @@ def test_each_program_with_a_script_in_its_place(
         weights=weights if method.weights and method.weights.required else None,
         licence=licence if method.needs_licence else None,
     )
-    dseg = placed(made.labels, method.labels, image.grid)
+    dseg = placed(recoded(made.labels, method.labels), image.grid)
     whole = expected(image)
     if method.needs_envelope:
         assert np.array_equal(dseg != 0, (whole != 0) | (image.data == DEEP))

@@ -131,3 +131,50 @@ def test_two_that_fit_equally_well_are_named(bids: Path) -> None:
     results, problems = find_finished(visit, visit.anchors[0], options)
     assert results == []
     assert "a_firstseg.nii.gz, sub-01_ses-1_b_firstseg.nii.gz" in problems["first"]
+
+
+@pytest.mark.parametrize("folder", ["01_ses-1", "sub-01_ses-1", "ses-1/01", "01/ses-1"])
+def test_freesurfer_subjects_with_and_without_prefix(bids: Path, folder: str) -> None:
+    options = given(bids, "freesurfer", f"{folder}/{ASEG}", f"010_ses-1/{ASEG}")
+    matched = names(options, session("sub-01_ses-1_T1w"))
+    assert matched == {("freesurfer", "T1w"): f"{folder}/{ASEG}"}
+
+
+def test_the_longitudinal_stream_without_prefix(bids: Path) -> None:
+    options = given(bids, "freesurfer", f"01_ses-1.long.01/{ASEG}", f"01/{ASEG}", "01/base-tps")
+    matched = names(options, session("sub-01_ses-1_T1w"))
+    assert matched == {("freesurferLong", "T1w"): f"01_ses-1.long.01/{ASEG}"}
+
+
+@pytest.mark.parametrize(
+    ("method", "chosen", "other"),
+    [
+        ("freesurfer", "mri/aseg.mgz", "mri/aparc+aseg.mgz"),
+        ("freesurfer", "mri/aparc+aseg.mgz", "mri/aparc.a2009s+aseg.mgz"),
+        ("freesurfer", "mri/aparc.DKTatlas+aseg.mgz", "mri/wmparc.mgz"),
+        (
+            "freesurferNuclei",
+            "mri/ThalamicNuclei.v12.T1.FSvoxelSpace.mgz",
+            "mri/ThalamicNuclei.v12.T1.mgz",
+        ),
+        (
+            "freesurferNuclei",
+            "mri/ThalamicNuclei.v13.T1.FSvoxelSpace.mgz",
+            "mri/ThalamicNuclei.v9.T1.FSvoxelSpace.mgz",
+        ),
+        ("freesurferNuclei", "mri/ThalamicNuclei.FSvoxelSpace.mgz", "mri/ThalamicNuclei.mgz"),
+        ("freesurferNuclei", "mri/ThalamicNuclei.mgz", "mri/ThalamicNuclei.volumes.txt"),
+        ("freesurferSynthseg", "mri/synthseg.rca.mgz", "stats/synthseg.vol.csv"),
+        ("freesurferSynthseg", "mri/synthseg/seg.mgz", "mri/synthseg/qc.csv"),
+        ("freesurferSamseg", "mri/samseg/seg.mgz", "mri/samseg/samseg.stats"),
+    ],
+)
+@pytest.mark.parametrize("stream", ["", ".long.sub-01"])
+def test_what_a_subjects_folder_holds(
+    bids: Path, method: str, chosen: str, other: str, stream: str
+) -> None:
+    folder = f"sub-01_ses-1{stream}"
+    options = given(bids, "freesurfer", f"{folder}/{chosen}", f"{folder}/{other}")
+    name = method + ("Long" if stream else "")
+    matched = names(options, session("sub-01_ses-1_T1w"))
+    assert matched == {(name, "T1w"): f"{folder}/{chosen}"}

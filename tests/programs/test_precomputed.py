@@ -47,5 +47,5 @@ def test_masks_of_each_side(bids: Path, pair: str) -> None:
         data[2 + 3 * side] = 255
         save_image(bids.parent / "finished results" / file, data)
     result = find_finished(visit, visit.anchors[0], options)[0][0]
-    dseg = read_finished(result, Grid((8, 8, 8), np.eye(4)), None)
+    dseg = read_finished(result, Grid((8, 8, 8), np.eye(4)), None)[0].dseg
     assert [int(dseg[2, 0, 0]), int(dseg[5, 0, 0]), int(dseg[4, 0, 0])] == [1, 2, 0]

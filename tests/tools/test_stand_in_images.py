@@ -15,7 +15,7 @@ from bids_app.dataset.staging import Staging
 from bids_app.images.volume import Volume
 from bids_app.programs.flirt import FlirtRuns, flirt_strategies
 from bids_app.programs.job import run_program
-from bids_app.programs.placement import placed
+from bids_app.programs.placement import placed, recoded
 from bids_app.programs.registry import EXTERNAL_METHODS
 from bids_app.programs.siena import final_pbvc, run_siena
 from bids_app.tools.call import Limits, Runner, ToolError
@@ -146,7 +146,7 @@ def test_every_program_in_an_image(
         weights=weights if method.weights and method.weights.required else None,
         licence=licence if method.needs_licence else None,
     )
-    dseg = placed(made.labels, method.labels, image.grid)
+    dseg = placed(recoded(made.labels, method.labels), image.grid)
     whole = expected(image)
     if method.needs_envelope:
         assert np.array_equal(dseg != 0, (whole != 0) | (image.data == DEEP))
