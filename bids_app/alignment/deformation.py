@@ -200,8 +200,8 @@ class _Level:
 
     @property
     def is_comparable(self) -> bool:
-        """Whether there is anything to compare."""
-        return bool(self._compared.any())
+        """Whether there is anything to compare around any node."""
+        return bool((blocked(self._compared) > 0.5).any())
 
     def deform(self, fields: Sequence[Volume], iterations: int) -> list[Volume]:
         """Move every visit towards the mean of all.
