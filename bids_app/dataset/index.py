@@ -134,10 +134,12 @@ class Session:
     @property
     def name(self) -> str:
         """``sub-01_ses-01`` or ``sub-01``; ``sub-01_visits`` for visits, one without session."""
-        if self.session:
-            return f"sub-{self.subject}_ses-{self.session}"
-        visits = {scan.session for scan in self.anchors}
-        return f"sub-{self.subject}" + ("_visits" if {None} < visits else "")
+        return "_".join(self.folder.parts) + ("_visits" if {None} < self.visits else "")
+
+    @property
+    def visits(self) -> set[str | None]:
+        """Sessions of the anchors: several in the longitudinal series of a subject."""
+        return {scan.session for scan in self.anchors}
 
     @property
     def folder(self) -> Path:

@@ -124,7 +124,8 @@ def read_table(path: Path, remarks: Remarks) -> list[dict[str, str]]:
     """Read a table as people and their programs write it.
 
     Tabs, semicolons, commas or blanks separate the fields, which may be quoted; lines end in any
-    of the three ways; the text is UTF-8, UTF-16 or Latin-1.
+    of the three ways; the text is UTF-8, UTF-16 or Latin-1; comments and a title may precede the
+    header.
 
     Parameters
     ----------
@@ -146,13 +147,22 @@ def read_table(path: Path, remarks: Remarks) -> list[dict[str, str]]:
     """
     text, encoding = _text(path)
     if encoding != _UTF_8:
-        remarks.note(path, f"{path} is read as {encoding}. Save it as UTF-8, as BIDS requires.")
+        remarks.note(path, f"read as {encoding}. Save as UTF-8, as BIDS requires.", NoteKind.FORMAT)
+    above, text = _above_header(text)
+    if above:
+        remarks.note(
+            path,
+            f"{above} {'line' if above == 1 else 'lines'} above the header skipped; BIDS expects "
+            "the header first.",
+            NoteKind.FORMAT,
+        )
     separator, lines = _split(text)
     if not lines:
         raise BadDataError(f"{path} is empty. Expected a header and one row per entry.")
     if separator in _SEPARATOR_NAMES:
         name = _SEPARATOR_NAMES[separator]
-        remarks.note(path, f"{path}: the fields are separated by {name}; BIDS requires tabs.")
+        text = f"the fields are separated by {name}; BIDS requires tabs."
+        remarks.note(path, text, NoteKind.FORMAT)
     header, rows = _without_row_names(lines[0], lines[1:])
     fitting = [cut for cut in (_cut(row, len(header)) for row in rows) if len(cut) == len(header)]
     if len(fitting) < len(rows):
@@ -253,6 +263,43 @@ def _encodings(raw: bytes) -> dict[str, str]:
     return {"utf-8-sig": _UTF_8, "cp1252": "Latin-1", "latin-1": "Latin-1"}
 
 
+def _above_header(text: str) -> tuple[int, str]:
+    r"""Count comments and titles above the header of a table, and drop them.
+
+    A title is a line without a tab above lines most of which have one. A header may be commented
+    out itself: then it has as many fields as the line below.
+
+    Returns
+    -------
+    above : int
+        Number of lines.
+    text : str
+        The header and what follows, with newlines as ends of lines.
+
+    Examples
+    --------
+    >>> _above_header("# made in 2024\nid\tage\n1\t40")
+    (1, 'id\tage\n1\t40')
+    >>> _above_header("#id\tage\n1\t40")
+    (0, 'id\tage\n1\t40')
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = [line for line in text.split("\n") if line.strip()]
+    tabs = [line.strip().count("\t") for line in lines]
+    above = 0
+    while above < len(lines) - 1:
+        comment = lines[above].lstrip(' "').startswith("#")
+        if comment and tabs[above] == tabs[above + 1] > 0:
+            return above, "\n".join([lines[above].replace("#", "", 1), *lines[above + 1 :]])
+        below = tabs[above + 1 :]
+        is_title = not tabs[above] and 2 * sum(map(bool, below)) > len(below)
+        # Excel's own first line is read below.
+        if not (comment or is_title) or lines[above].lower().startswith("sep="):
+            break
+        above += 1
+    return above, "\n".join(lines[above:]) if above else text
+
+
 def _split(text: str) -> tuple[str, list[list[str]]]:
     """Split a text into lines of fields; empty lines are dropped.
 
@@ -262,7 +309,7 @@ def _split(text: str) -> tuple[str, list[list[str]]]:
     lines : list of list of str
         The header and the rows.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\n")
+    text = text.lstrip("\n")
     first, _, later = text.partition("\n")
     if first.lower().startswith("sep=") and len(first.strip()) <= len("sep=;"):
         # Excel writes and reads such a line.

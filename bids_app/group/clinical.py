@@ -205,7 +205,7 @@ class _Reader:
             return []
         self._offer_table(path)
         if not rows:
-            self.remarks.note(path, f"{path} has no rows that can be used.")
+            self.remarks.note(path, "no rows that can be used.", NoteKind.FORMAT)
         keys = [key for key in IDENTITY if rows and key in rows[0]]
         complete = [row for row in rows if not any(is_missing(row[key]) for key in keys)]
         if len(complete) < len(rows):

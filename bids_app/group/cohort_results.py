@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bids_app.dataset.notes import sentences
 from bids_app.derivatives.methods_section import other_programs
 from bids_app.derivatives.steps import Step
 from bids_app.group.analysis import Analysis
@@ -88,7 +89,7 @@ class CohortResults:
     @property
     def notes(self) -> list[str]:
         """How tables were read that are not as BIDS has them, each once."""
-        return list(dict.fromkeys(note.text for note in self.study.cohort.notes))
+        return sentences(self.study.cohort.notes)
 
     @property
     def software(self) -> list[str]:

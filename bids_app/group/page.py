@@ -65,11 +65,12 @@ def session_status(record: Outcome) -> SessionStatus:
     pages = (f"{record.name}.html", str(names.visits_page(subject)))
     page = next((name for name in pages if name in record.outputs), "")
     return SessionStatus(
-        subject,
-        session,
+        subject=subject,
+        session=session,
         status="done" if done else "failed" if record.status == "failed" else "skipped",
         reason=record.reason,
         page=page if done else "",
+        visits=record.visits,
     )
 
 

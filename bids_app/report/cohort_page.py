@@ -23,7 +23,7 @@ Status = Literal["done", "failed", "skipped"]
 _COLUMN_WIDTH = 600.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionStatus:
     """How a session ended.
 
@@ -36,6 +36,8 @@ class SessionStatus:
         Why the session failed or was skipped.
     page : str
         Path of the session page relative to the cohort page; empty if there is none.
+    visits : bool
+        Whether it is the comparison of a subject's sessions, and not a session itself.
     """
 
     subject: str
@@ -43,6 +45,7 @@ class SessionStatus:
     status: Status
     reason: str = ""
     page: str = ""
+    visits: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,10 +173,11 @@ def cohort_page(report: CohortReport) -> str:
 
 def _cards(sessions: tuple[SessionStatus, ...]) -> dict[str, int]:
     """Count subjects and sessions, the latter in all and by status."""
-    counts = Counter(session.status for session in sessions)
+    measured = [session for session in sessions if not session.visits]
+    counts = Counter(session.status for session in measured)
     return {
-        "subjects": len({session.subject for session in sessions}),
-        "sessions": len(sessions),
+        "subjects": len({session.subject for session in measured}),
+        "sessions": len(measured),
         **{status: counts[status] for status in ("done", "failed", "skipped")},
     }
 
@@ -214,7 +218,8 @@ def _pages(subjects: list[str], sessions: list[str], report: CohortReport) -> li
     # Without the leading dot, a path could be parsed as a host or a scheme.
     addresses = {
         (session.subject, session.session): "./" + quote(session.page)
-        for session in report.sessions
+        # Where images of a subject are in no session, a session precedes its visits.
+        for session in sorted(report.sessions, key=lambda session: not session.visits)
         if session.page
     }
     return [addresses.get(key, "") for key in zip(subjects, sessions, strict=True)]

@@ -84,6 +84,8 @@ class Outcome:
         In the order in which they began.
     inputs : tuple of Offer
         What became of its images. Its process gives what only it can decide, a record all of them.
+    visits : bool
+        Whether it is the longitudinal series of a participant, which compares sessions and is none.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     stages: tuple[StageCost, ...] = ()
     inputs: tuple[Offer, ...] = ()
+    visits: bool = False
 
     @property
     def entities(self) -> Mapping[str, str]:

@@ -190,6 +190,7 @@ def _outcome(record: Mapping[str, Any]) -> Outcome:
         warnings=tuple(_text(warning) for warning in _list(record.get("warnings", []))),
         stages=_stages(_list(record.get("stages", []))),
         inputs=_inputs(_list(record.get("inputs", []))),
+        visits=record.get("visits") is True,
     )
 
 

@@ -143,7 +143,10 @@ def run_sessions(
                     process.join()
                     del running[connection]
                     seconds = time.monotonic() - began
-                    event = replace(event, outcome=replace(event.outcome, seconds=seconds))
+                    outcome = replace(
+                        event.outcome, seconds=seconds, visits=len(session.visits) > 1
+                    )
+                    event = replace(event, outcome=outcome)
                 yield event
                 if event.outcome is not None:
                     # Not before the record is written, lest another run does it all again.

@@ -13,6 +13,7 @@ import pytest
 
 from bids_app.cli import main
 from bids_app.dataset.inputs import OfferKind
+from bids_app.dataset.notes import sentences
 from bids_app.group.analysis_file import read_analysis_file
 from bids_app.group.cohort import Cohort, read_cohort
 from bids_app.group.study import Study
@@ -116,6 +117,12 @@ ALTERED: dict[str, tuple[Callable[[Path], object], str]] = {
     "UTF-16": (_rewritten(lambda text: text.encode("utf-16")), "read as UTF-16"),
     "UTF-16 without mark": (_rewritten(lambda text: text.encode("utf-16-le")), "read as UTF-16"),
     "semicolons": (_semicolons, "separated by semicolons"),
+    "a comment above": (_rewritten(lambda text: f"# exported 2024, v2\n{text}".encode()), "header"),
+    "a title and comments above": (
+        _rewritten(lambda text: f"Demographics of our study\n\n#a\tb\n#c\n{text}".encode()),
+        "3 lines above the header skipped",
+    ),
+    "a header commented out": (_rewritten(lambda text: f"# {text}".encode()), ""),
     "a column twice": (
         _rewritten(lambda text: _with_column(text, lambda line: line.split("\t")[1]).encode()),
         "two identical columns 'age'",
@@ -131,6 +138,12 @@ ALTERED: dict[str, tuple[Callable[[Path], object], str]] = {
     "blank lines": (_rewritten(lambda text: f"{text}\n\n".encode()), ""),
     "a row of totals": (_rewritten(lambda text: f"{text}Total\t\t\t\t\n".encode()), "Total"),
 }
+
+
+def test_files_with_the_same_fault_share_a_sentence(bids: Path, tidy: Folders) -> None:
+    _semicolons(bids)
+    (text,) = sentences(_cohort(bids, tidy.out).notes)
+    assert "sub-001_sessions.tsv and 11 further files: the fields are separated by" in text
 
 
 @pytest.mark.parametrize("name", ALTERED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -63,5 +65,7 @@ def test_only_sessions_with_a_page_are_linked() -> None:
     assert page.session_status(Outcome(name="sub-01", status="done")).page == ""
     followed = Outcome(name="sub-01", status="done", outputs={"sub-01_visits.html": None})
     assert page.session_status(followed).page == "sub-01_visits.html"
+    assert not status.visits
+    assert page.session_status(replace(followed, visits=True)).visits
     failed = Outcome(name="sub-01", status="failed", reason="damaged")
     assert page.session_status(failed).reason == "damaged"

@@ -125,10 +125,12 @@ def cohort_report(text: str = "01") -> CohortReport:
     return CohortReport(
         dataset=f"Cohort {text}",
         sessions=(
-            SessionStatus(text, "01", "done", page=f"sub-{text}_ses-01.html"),
-            SessionStatus("02", "", "done", page="a b#c?d:e.html"),
-            SessionStatus("03", "", "failed", f"truncated {text}"),
-            SessionStatus("04", "", "skipped", "no T1w"),
+            SessionStatus(
+                subject=text, session="01", status="done", page=f"sub-{text}_ses-01.html"
+            ),
+            SessionStatus(subject="02", session="", status="done", page="a b#c?d:e.html"),
+            SessionStatus(subject="03", session="", status="failed", reason=f"truncated {text}"),
+            SessionStatus(subject="04", session="", status="skipped", reason="no T1w"),
         ),
         volumes=volumes,
         software={"thalbids": "0.1.0"},

@@ -29,6 +29,28 @@ def test_cohort_page_tells_all() -> None:
     assert cards == ["Subjects4", "Sessions4", "Done2", "Failed1", "Skipped1"]
 
 
+def test_visits_are_no_session() -> None:
+    """A session in no session folder keeps its row's link, since visits have pages of their own."""
+    common = {"subject": "1", "status": "done"}
+    sessions = (
+        SessionStatus(session="", page="sub-1.html", **common),
+        SessionStatus(session="2", page="sub-1_ses-2.html", **common),
+        SessionStatus(session="", page="sub-1_visits.html", visits=True, **common),
+    )
+    report = CohortReport(
+        dataset="x",
+        sessions=sessions,
+        volumes=pd.DataFrame({"subject": ["1", "1"], "session": ["", "2"]}),
+        software={},
+        methods="",
+        citation="",
+    )
+    page = Page(cohort_page(report))
+    cards = page.text[page.text.index("Subjects") :].split()[:3]
+    assert cards == ["Subjects1", "Sessions2", "Done2"]
+    assert outward(page) == ["./sub-1.html", "./sub-1_ses-2.html"]
+
+
 def test_contents_lead_to_every_part_and_section() -> None:
     page = Page(html_of("cohort full"))
     ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
@@ -53,8 +75,8 @@ def test_rows_are_linked_to_their_pages() -> None:
 def test_link_cannot_leave_the_folder_by_scheme_or_host() -> None:
     volumes = pd.DataFrame({"subject": ["1", "2"], "session": ["", ""]})
     sessions = (
-        SessionStatus("1", "", "done", page="javascript:alert(1)"),
-        SessionStatus("2", "", "done", page="//example.org/x"),
+        SessionStatus(subject="1", session="", status="done", page="javascript:alert(1)"),
+        SessionStatus(subject="2", session="", status="done", page="//example.org/x"),
     )
     report = CohortReport(
         dataset="x", sessions=sessions, volumes=volumes, software={}, methods="", citation=""

@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bids_app.dataset.index import Session
+from bids_app.dataset.index import Scan, Session
 from bids_app.errors import BadDataError, Cause, ExitCode, Problem
 from bids_app.run.outcome import Outcome, Stage
+from bids_app.run.records import read_record, write_record
 from bids_app.run.resources import Allocation
 from bids_app.run.workers import Task, run_sessions
 from tests.conftest import options_of
@@ -57,6 +58,23 @@ def test_one_bad_session_takes_no_other_with_it(tmp_path: Path) -> None:
     assert all(o.exit_code != ExitCode.DONE for o in outcomes.values() if o.status == "failed")
     assert "Traceback" in (tmp_path / "logs" / "sub-bug.log").read_text()
     assert "memory" in outcomes["sub-killed"].reason
+
+
+def test_a_series_is_recorded_as_such(tmp_path: Path) -> None:
+    first, second = (
+        Scan(tmp_path / f"{name}.nii", "T1w", (("sub", "1"), ("ses", name))) for name in ("1", "2")
+    )
+    sessions = [
+        Session(subject="1", session="1", anchors=(first,)),
+        Session(subject="1", anchors=(first, second)),
+    ]
+    outcomes = _run(tmp_path, sessions)
+    assert {name: each.visits for name, each in outcomes.items()} == {
+        "sub-1_ses-1": False,
+        "sub-1": True,
+    }
+    write_record(tmp_path, outcomes["sub-1"])
+    assert read_record(tmp_path, "sub-1") == outcomes["sub-1"]
 
 
 def test_sessions_that_cannot_run_are_told_without_a_process(tmp_path: Path) -> None:

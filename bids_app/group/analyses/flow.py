@@ -222,7 +222,10 @@ def _complete(samples: Sequence[OutcomeSample], kind: str) -> list[str]:
 
 
 def _outcome_samples(study: Study) -> Iterator[OutcomeSample]:
-    """Yield the participants whom each outcome keeps, and the columns that the others lack."""
+    """Yield the participants whom each outcome keeps, and the columns that the others lack.
+
+    Outcomes that the dataset does not have are not counted: none of its participants lacks them.
+    """
     for models in study.plan.model:
         try:
             prepared = prepare(study, models)
@@ -230,9 +233,11 @@ def _outcome_samples(study: Study) -> Iterator[OutcomeSample]:
             continue
         for outcome in models.outcomes:
             rows, excluded = prepared.data, []
+            name = outcome_column(models, outcome)
+            if name not in rows:
+                continue
             if prepared.not_common:
                 excluded.append(Excluded(Exclusion.NOT_COMMON, prepared.not_common))
-            name = outcome_column(models, outcome)
             for column in (name, *prepared.covariates(name)):
                 valid = rows[column].notna() if column in rows else pd.Series(False, rows.index)
                 if not valid.all():

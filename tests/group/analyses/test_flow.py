@@ -31,3 +31,13 @@ def test_every_exclusion_is_counted(declare: Declare) -> None:
     assert reasons["no session 0.5 to 2 years after the first"] == 1
     steps = table[table["reason"] == ""].set_index("step")["participants"]
     assert list(steps.iloc[:3]) == [43, 40, 38]
+
+
+def test_outcomes_that_the_dataset_lacks_are_not_counted(declare: Declare) -> None:
+    clinical = ["edss", "sdmt", "t25fw", "nhpt", "disease_duration"]
+    study = declare("", lambda table: table.drop(columns=clinical))
+    assert len(flow.analyse(study).tables["flow"].data["step"].unique()) == 3
+    study = declare("", lambda table: table.drop(columns=["edss"]))
+    steps = " ".join(flow.analyse(study).tables["flow"].data["step"])
+    assert "edss" not in steps
+    assert "sdmt" in steps
