@@ -158,11 +158,14 @@ class Analysis:
         Whether volumes calibrated to the reference labels are added.
     calibration_file : Path or None
         A stored calibration to apply instead of one fitted in this run.
+    qc_files : tuple of Path
+        Tables of ratings by eye, as the page ``qc.html`` exports them.
     """
 
     file: Path | None = None
     calibrate: bool = False
     calibration_file: Path | None = None
+    qc_files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

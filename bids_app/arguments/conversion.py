@@ -82,6 +82,7 @@ def _options(values: argparse.Namespace) -> Options:
             file=analysis_file,
             calibrate=values.calibrate or values.calibration is not None,
             calibration_file=_absolute(values.calibration),
+            qc_files=tuple(path.absolute() for path in values.qc_file),
         ),
         resources=Resources(
             nprocs=values.nprocs, omp_nthreads=values.omp_nthreads, memory_gib=values.mem

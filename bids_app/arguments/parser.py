@@ -218,6 +218,15 @@ def _add_group_stage(parser: argparse.ArgumentParser) -> None:
         metavar="TSV",
         help="add volumes calibrated by group/calibration.tsv of an earlier run",
     )
+    group.add_argument(
+        "--qc-file",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="TSV",
+        help="ratings exported from qc.html, one file per rater: scans that a rater failed are "
+        "excluded from all analyses",
+    )
 
 
 def _add_resources(parser: argparse.ArgumentParser) -> None:

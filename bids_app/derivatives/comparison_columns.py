@@ -9,6 +9,13 @@ from bids_app.derivatives.column import Column
 
 COLUMNS_OF_COMPARISON: Mapping[str, Column] = MappingProxyType(
     {
+        # Ratings by eye
+        "rater": Column("Rater", "Rater of the scans, or the first of a pair"),
+        "other_rater": Column("Other rater", "Second rater of a pair"),
+        "rated_scans": Column("Scans rated by both", "Number of scans that both raters rated"),
+        "same_rating": Column("Same rating", "Share of these scans to which both gave one rating"),
+        "kappa": Column("Cohen's κ", "Cohen's kappa of pass, fail and artifact, unweighted"),
+        # Comparisons
         "purpose": Column("Purpose", "What a method is wanted for"),
         "quantity": Column("Quantity", "Quantity by which methods are compared"),
         "value": Column("Value", "Quantity of the method"),

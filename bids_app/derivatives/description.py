@@ -48,6 +48,7 @@ _README = """\
 |---|---|
 | `sub-*.html` | one page per session: segmentations, volumes, provenance |
 | `sub-*_visits.html` | one page per participant: change between visits (`--longitudinal`) |
+| `qc.html` | all scans, to be rated by eye |
 | `group.html`, `group/` | the cohort: tables and figures (after `thalbids ... group`) |
 | `*_desc-preproc_T1w` | the scan with its axes in RAS order; voxels are not interpolated |
 | `*_space-*_desc-preproc_*` | another contrast on the grid of the anchor; JSON: selected strategy |

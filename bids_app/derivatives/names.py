@@ -198,6 +198,17 @@ def session_page(session: Session) -> PurePosixPath:
     return PurePosixPath(f"{session.name}.html")
 
 
+def thumbnail(scan: str) -> PurePosixPath:
+    """Name the thumbnail of a scan, given as in the column ``scan`` of tables of volumes.
+
+    Examples
+    --------
+    >>> str(thumbnail("sub-01_ses-1_T1w"))
+    'sub-01/ses-1/figures/sub-01_ses-1_T1w_thumbnail.webp'
+    """
+    return _folder(scan).parent / "figures" / f"{scan}_thumbnail.webp"
+
+
 def visits_page(subject: str) -> PurePosixPath:
     """Name the page of the visits of a participant, given without ``sub-``."""
     return PurePosixPath(f"sub-{subject}_visits.html")

@@ -35,6 +35,8 @@ REFERENCES = {
     "chang2008": "Chang LC, Koay CG, Basser PJ, Pierpaoli C. Linear least-squares method for "
     "unbiased estimation of T1 from SPGR signals. Magn Reson Med 2008;60:496-501. "
     "doi:10.1002/mrm.21669",
+    "cohen1960": "Cohen J. A coefficient of agreement for nominal scales. Educ Psychol Meas "
+    "1960;20:37-46.",
     "coll2024": "Coll L, Pareto D, Carbonell-Mirabent P, et al. Global and regional deep learning "
     "models for multiple sclerosis stratification from MRI. J Magn Reson Imaging 2024;60:258-267.",
     "deoni2003": "Deoni SCL, Rutt BK, Peters TM. Rapid combined T1 and T2 mapping using gradient "

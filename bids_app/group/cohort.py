@@ -29,6 +29,7 @@ from bids_app.group.clinical import (
 )
 from bids_app.group.exclusion import Exclusion, Reason
 from bids_app.group.identifiers import members_of
+from bids_app.group.ratings import RATING, failed_scans, read_ratings
 from bids_app.group.visits import acquisition_times, order_visits
 from bids_app.options import Folders, Selection
 
@@ -81,6 +82,10 @@ class Cohort:
         Clinical tables, their rows and columns, and whether they are used.
     images : DataFrame
         ``participant_id``, ``session_id`` and ``contrast`` of the images of the dataset.
+    ratings : DataFrame
+        Ratings of scans by eye, as `read_ratings` returns them.
+    failed_scans : int
+        Number of selected scans that are excluded because a rater failed them.
     """
 
     table: pd.DataFrame
@@ -91,6 +96,8 @@ class Cohort:
     notes: tuple[Note, ...] = ()
     offers: tuple[Offer, ...] = ()
     images: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_IMAGE))
+    ratings: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=RATING))
+    failed_scans: int = 0
 
 
 def read_cohort(
@@ -99,6 +106,7 @@ def read_cohort(
     aliases: Mapping[str, Sequence[str]],
     time: str = "auto",
     reasons: Mapping[str, Reason] | None = None,
+    qc_files: Sequence[Path] = (),
 ) -> Cohort:
     """Read volumes and clinical tables and join them.
 
@@ -115,6 +123,8 @@ def read_cohort(
         where it changes between sessions, else the order of the session labels.
     reasons : mapping of str to Exclusion or Cause, optional
         Why participants (``sub-01``) have no volumes.
+    qc_files : sequence of Path
+        Ratings by eye; a scan that a rater failed is excluded as if it had not been measured.
 
     Returns
     -------
@@ -128,7 +138,7 @@ def read_cohort(
         If no volume can be used, a measurement is duplicated, or no participant of a clinical
         table is one of the dataset.
     NothingSelectedError
-        If the selected labels match no volume.
+        If the selected labels match no volume, or raters failed all that they match.
     """
     reasons = reasons or {}
     volumes, problems = read_volumes(folders.output_dir)
@@ -139,11 +149,13 @@ def read_cohort(
     )
     tables = read_clinical_tables(folders.bids_dir, members, remarks)
     measured, selected = set(volumes["participant_id"]), _select(volumes, selection)
+    ratings = read_ratings(qc_files, volumes["scan"].unique(), remarks)
+    reviewed, failed = set(selected["participant_id"]), selected["scan"].isin(failed_scans(ratings))
+    failed_count = int(selected.loc[failed, "scan"].nunique())
+    selected = _passed(selected, failed)
     participants = measured.union(*(table.values["participant_id"] for table in tables), reasons)
-    excluded = Counter(
-        Exclusion.NOT_SELECTED if name in measured else reasons.get(name, Exclusion.NOT_MEASURED)
-        for name in sorted(participants - set(selected["participant_id"]))
-    )
+    names = sorted(participants - set(selected["participant_id"]))
+    excluded = Counter(_reason(name, reviewed, measured, reasons) for name in names)
     _account_for_rows(tables, selected, members.subjects, remarks)
     table, columns = _join(selected, tables, aliases, remarks)
     table = _with_scanners(table, columns)
@@ -163,6 +175,8 @@ def read_cohort(
         notes=tuple(remarks.notes),
         offers=tuple(remarks.offers),
         images=images[_selected(images, selection)].reset_index(drop=True),
+        ratings=ratings,
+        failed_scans=failed_count,
     )
 
 
@@ -270,6 +284,25 @@ def _select(volumes: pd.DataFrame, selection: Selection) -> pd.DataFrame:
             f"The selected labels match none of the {len(volumes)} volumes of the results."
         )
     return volumes[keep].reset_index(drop=True)
+
+
+def _reason(
+    name: str, reviewed: Collection[str], measured: Collection[str], reasons: Mapping[str, Reason]
+) -> Reason:
+    """Give the reason why a participant without a row in the cohort has none."""
+    if name in reviewed:
+        return Exclusion.FAILED_REVIEW
+    return Exclusion.NOT_SELECTED if name in measured else reasons.get(name, Exclusion.NOT_MEASURED)
+
+
+def _passed(selected: pd.DataFrame, failed: pd.Series) -> pd.DataFrame:
+    """Remove the scans that raters failed."""
+    if failed.all():
+        raise NothingSelectedError(
+            "The raters failed every scan that is selected: nothing is left to analyse. Review "
+            "the files of --qc-file."
+        )
+    return selected[~failed].reset_index(drop=True)
 
 
 def _selected(rows: pd.DataFrame, selection: Selection) -> pd.Series:

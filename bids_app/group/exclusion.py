@@ -17,6 +17,7 @@ class Exclusion(StrEnum):
     NOT_SELECTED = "not selected"
     NOT_MEASURED = "not measured"
     RESULTS_MISSING = "results missing"
+    FAILED_REVIEW = "failed visual quality control"
     FLAGGED = "first session excluded by quality control"
     SINGLE_SESSION = "a single session"
     OUTSIDE_RANGE = "no session {} years after the first"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bids_app.dataset.inputs import TABLE_PARTS
 from bids_app.dataset.staging import prepare_output
+from bids_app.derivatives.board import write_board
 from bids_app.errors import BadDataError, ExitCode
 from bids_app.group.analysis import Analysis, attempt_all
 from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
@@ -78,6 +79,7 @@ def run(options: Options) -> ExitCode:
             unreadable=tuple(unreadable),
         )
         write_outputs(cohort_results, figures, options.folders.bids_dir)
+    write_board(options.folders)
     _report([*cohort_results.problems, *cohort_results.notes], options)
     return ExitCode.SOME_SESSIONS_FAILED if cohort_results.problems else ExitCode.DONE
 
@@ -107,7 +109,12 @@ def read_study(options: Options, plan: AnalysisPlan, records: Sequence[Outcome])
     stored = options.analysis.calibration_file
     calibration = read_calibration(stored, weights_label()) if stored else None
     cohort = read_cohort(
-        folders, options.selection, plan.columns, plan.sessions.time, exclusions(records)
+        folders,
+        options.selection,
+        plan.columns,
+        plan.sessions.time,
+        exclusions(records),
+        options.analysis.qc_files,
     )
     study = Study(
         cohort=cohort,

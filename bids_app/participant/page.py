@@ -39,7 +39,13 @@ def write_session_page(
     ``norm`` compares the volumes with the normative model of the group stage.
     """
     from bids_app.report.session_page import InputFile, SessionReport, session_page
+    from bids_app.report.thumbnail import thalamus_thumbnail
 
+    for measured in scans:
+        if measured.measurements:
+            dseg, size = measured.measurements[0].dseg.data, measured.image.voxel_size
+            picture = thalamus_thumbnail(measured.image.data, dseg, size)
+            staging.binary(names.thumbnail(names.row_name(measured.scan)), picture)
     visits = names.visits_page(session.subject)
     used = [item.method for measured in scans for item in measured.measurements]
     used += other_programs(stamp)

@@ -11,6 +11,7 @@ from bids_app.dataset.index import Session, index_sessions
 from bids_app.dataset.inputs import Account, Offer, lines
 from bids_app.dataset.staging import prepare_output
 from bids_app.dataset.validity import check_dataset
+from bids_app.derivatives.board import write_board
 from bids_app.derivatives.description import describe_dataset, write_configuration
 from bids_app.errors import ExitCode
 from bids_app.options import Options
@@ -27,7 +28,7 @@ from bids_app.run.records import (
     write_record,
 )
 from bids_app.run.resources import Allocation, allocate
-from bids_app.run.tables import settled, update_tables
+from bids_app.run.tables import is_array_task, settled, update_tables
 from bids_app.run.workers import run_sessions
 from bids_app.segmentation import thalnet
 
@@ -71,6 +72,8 @@ def run(options: Options) -> ExitCode:
             outcomes += follow_subjects(sessions, outcomes, options)
     finally:
         update_tables(options.folders.output_dir, offers, known_kinds(options.selection))
+    if not is_array_task():
+        write_board(options.folders)
     return exit_code_of(outcomes)
 
 

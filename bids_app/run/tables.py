@@ -52,6 +52,11 @@ def _settled(offer: Offer, decided: dict[str, Offer], status: str) -> Offer:
     return replace(offer, reason=reason, expected=expected, pending=False)
 
 
+def is_array_task() -> bool:
+    """Whether this run is one task of a SLURM array, which measures one of many sessions."""
+    return bool(os.environ.get("SLURM_ARRAY_TASK_ID"))
+
+
 def update_tables(
     output_dir: Path, offers: Iterable[Offer], replaces: Collection[OfferKind]
 ) -> None:
@@ -60,7 +65,7 @@ def update_tables(
     Each of many tasks would read the records of all others; the group stage writes them instead.
     Parameters as of `write_tables`.
     """
-    if not os.environ.get("SLURM_ARRAY_TASK_ID"):
+    if not is_array_task():
         write_tables(output_dir, read_records(output_dir), offers, replaces)
 
 

@@ -75,6 +75,12 @@ def test_filters_and_derivatives(bids: Path, tmp_path: Path) -> None:
     assert options.folders.derivatives == {"manual": tmp_path, "bids": bids}
 
 
+def test_ratings_of_several_raters(bids: Path, tmp_path: Path) -> None:
+    assert _parse(bids).analysis.qc_files == ()
+    paths = (tmp_path / "a.tsv", tmp_path / "b.tsv")
+    assert _parse(bids, "--qc-file", *map(str, paths)).analysis.qc_files == paths
+
+
 def test_calibration(bids: Path, tmp_path: Path) -> None:
     assert not _parse(bids).analysis.calibrate
     assert _parse(bids, "--calibrate").analysis.calibrate

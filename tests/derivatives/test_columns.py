@@ -21,6 +21,7 @@ from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
 from bids_app.group.cohort import read_cohort
 from bids_app.group.cohort_results import CohortResults
 from bids_app.group.outputs import write_outputs
+from bids_app.group.ratings import RATING
 from bids_app.group.registry import ANALYSES
 from bids_app.group.study import Study
 from tests.conftest import options_of
@@ -60,8 +61,14 @@ def _study(folder: Path) -> Study:
     options = options_of(folders.bids, folders.out, "group")
     cohort = read_cohort(options.folders, options.selection, plan.columns, plan.sessions.time)
     columns = {**cohort.columns, "scanner": Column("participants.tsv", "scanner")}
+    ratings = [(scan, rater, "pass") for scan in cohort.table["scan"].unique() for rater in "AB"]
     return Study(
-        cohort=replace(cohort, table=_rich(cohort.table), columns=columns),
+        cohort=replace(
+            cohort,
+            table=_rich(cohort.table),
+            columns=columns,
+            ratings=pd.DataFrame(ratings, columns=RATING),
+        ),
         plan=plan,
         output_dir=folders.out,
         reference_dir=folders.manual,

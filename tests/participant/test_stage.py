@@ -83,6 +83,11 @@ def test_every_session_has_its_results(results: Path) -> None:
                 f"{stem}_desc-thalamus_volumes.json",
             }
             assert (results / f"{stem}.html").is_file()
+            thumbnail = results / subject / session / "figures" / f"{stem}_T1w_thumbnail.webp"
+            # A few kB, since there may be thousands on one page.
+            assert 1000 < thumbnail.stat().st_size < 6000
+            assert f'data-scan="{stem}_T1w"' in (results / "qc.html").read_text()
+    assert (results / "qc.html").read_text().count("data:image/webp;base64,") == 4
     assert not (results / ".partial").exists()
 
 

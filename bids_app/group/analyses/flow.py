@@ -115,6 +115,8 @@ def _measured(study: Study, samples: Sequence[OutcomeSample]) -> Step:
     cohort = study.cohort
     details = [f"{len(study.sessions)} sessions", f"{len(study.segmentations)} segmentations"]
     excluded = [Excluded(reason, count) for reason, count in cohort.excluded.items()]
+    if cohort.failed_scans:
+        details.append(f"{cohort.failed_scans} scans failed visual quality control")
     if study.plan.flagged == "exclude":
         flagged = int((cohort.table["qc"] == "check").sum())
         details.append(f"{flagged} volumes excluded by quality control")

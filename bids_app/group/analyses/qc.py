@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from bids_app.group.analysis import Analysis
 from bids_app.group.cohort import SCAN
+from bids_app.group.ratings import agreement_of_raters
 from bids_app.group.result import NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
 
 _COLUMNS = [*SCAN, "segmentation", "qc_reason", "confidence", "total_ml"]
 _COLUMNS += ["total_low_ml", "total_high_ml"]
+_REVIEWED = (
+    "Segmentations were rated by eye; scans that a rater failed were excluded from all analyses."
+)
+_AGREEMENT = (
+    "Cohen's κ of every two raters on the scans that both rated as pass, fail or artifact. A scan "
+    "is excluded if one of them failed it."
+)
 
 
 def analyse(study: Study) -> Result:
@@ -27,6 +35,7 @@ def analyse(study: Study) -> Result:
     scans, all_scans = (len(rows.drop_duplicates(SCAN)) for rows in (flagged, checked))
     excluded = study.plan.flagged == "exclude"
     consequence = "are excluded" if excluded else "are kept in all analyses"
+    agreement = _agreement(study)
     return Result(
         tables={
             "qc": ResultTable(
@@ -35,9 +44,33 @@ def analyse(study: Study) -> Result:
                 f"its volume is used; they {consequence}. Expected Dice: self-estimated by the "
                 "method.",
                 order[_COLUMNS],
-            )
+            ),
+            **agreement,
         },
-        findings=f"Quality control flagged {scans} of {all_scans} scans, which {consequence}.",
+        findings=f"Quality control flagged {scans} of {all_scans} scans, which {consequence}."
+        + _review(study),
+        methods=_REVIEWED if len(study.cohort.ratings) else "",
+        references=("cohen1960",) if agreement else (),
+    )
+
+
+def _agreement(study: Study) -> dict[str, ResultTable]:
+    """Compare raters, if there are several."""
+    if study.cohort.ratings["rater"].nunique() < 2:
+        return {}
+    table = agreement_of_raters(study.cohort.ratings, study.plan.confidence)
+    return {"qc_agreement": ResultTable("Agreement of raters", _AGREEMENT, table)}
+
+
+def _review(study: Study) -> str:
+    """Summarise the ratings by eye; empty without any."""
+    ratings = study.cohort.ratings
+    if ratings.empty:
+        return ""
+    raters = ratings["rater"].nunique()
+    return (
+        f" By eye, {raters} rater{'' if raters == 1 else 's'} rated {ratings['scan'].nunique()} "
+        f"scans; {study.cohort.failed_scans} failed and were excluded."
     )
 
 
