@@ -18,6 +18,7 @@ from bids_app.options import Options
 from bids_app.participant.map_anchor import with_map_anchors
 from bids_app.participant.offers import known_kinds, offers_of
 from bids_app.participant.plan import print_plan
+from bids_app.participant.summary import summary
 from bids_app.programs.finished import write_match_table
 from bids_app.programs.selection import all_programs, check_programs
 from bids_app.programs.siena import SIENA
@@ -74,6 +75,7 @@ def run(options: Options) -> ExitCode:
         update_tables(options.folders.output_dir, offers, known_kinds(options.selection))
     if not is_array_task():
         write_board(options.folders)
+    sys.stderr.write(summary(sessions, outcomes, options))
     return exit_code_of(outcomes)
 
 

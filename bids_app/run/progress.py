@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections import Counter
@@ -33,7 +34,7 @@ class Progress:
         self._live = self._stream.isatty()
         self._total = total
         self._verbosity = verbosity
-        self._ended = 0
+        self._ended: Counter[Status] = Counter()
         self._running: dict[str, str] = {}
         self._began = time.monotonic()
 
@@ -46,8 +47,9 @@ class Progress:
                 self._line(f"{event.name}: {doing}")
         else:
             self._running.pop(event.name, None)
-            self._ended += 1
-            self._line(f"[{self._ended}/{self._total}] {_sentence(event.outcome)}")
+            self._ended[event.outcome.status] += 1
+            ended = self._ended.total()
+            self._line(f"[{ended}/{self._total}] {_sentence(event.outcome)}")
         self._draw()
 
     def conclude(self, outcomes: Sequence[Outcome], output_dir: Path) -> None:
@@ -65,13 +67,24 @@ class Progress:
     def _draw(self) -> None:
         if not self._live or not self._running:
             return
+        ended = self._ended.total()
+        failed = f", {self._ended['failed']} failed" if self._ended["failed"] else ""
         shown = ", ".join(f"{name} ({doing})" for name, doing in list(self._running.items())[:3])
-        left = ""
-        if self._ended:
-            per_session = (time.monotonic() - self._began) / self._ended
-            left = f", about {_duration(per_session * (self._total - self._ended))} left"
-        self._stream.write(f"\r\x1b[K{self._ended} of {self._total} ended{left}: {shown}")
+        text = f"{ended} of {self._total} ended{failed}{self._left()}: {shown}"
+        # A line that wraps could not be erased.
+        width = shutil.get_terminal_size().columns - 1
+        self._stream.write(f"\r\x1b[K{text[:width]}")
         self._stream.flush()
+
+    def _left(self) -> str:
+        """Estimate the time left from the sessions that were run; empty before the first."""
+        ended = self._ended.total()
+        # Results that were up to date took no time.
+        run = ended - self._ended["unchanged"]
+        if not run:
+            return ""
+        per_session = (time.monotonic() - self._began) / run
+        return f", about {_duration(per_session * (self._total - ended))} left"
 
 
 def _sentence(outcome: Outcome) -> str:
