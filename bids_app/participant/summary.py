@@ -56,9 +56,9 @@ def summary(sessions: Sequence[Session], outcomes: Sequence[Outcome], options: O
 
 
 def _rows(session: Session, outcome: Outcome, folder: Path) -> Iterator[_Row]:
-    """Yield the cells of each segmentation of a session, or why it has none."""
+    """Yield the cells of each segmentation of a session, or that it has none."""
     if outcome.status not in ("done", "unchanged"):
-        yield (session.name, "", "", "", "", f"{outcome.status}: {outcome.reason}")
+        yield (session.name, "", "", "", "", outcome.status)
         return
     try:
         table = read_rows(folder / names.volumes_table(session))

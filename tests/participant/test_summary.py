@@ -43,7 +43,7 @@ def test_a_run_ends_with_its_volumes_its_pages_and_the_next_step(tmp_path: Path)
         "              first on T1w           5.00         n/a        n/a  ok",
         "sub-01_ses-b  thalnet on FLAIR       3.00        9.10      12.10  "
         "check: left and right differ",
-        "sub-01_ses-c                                                      failed: truncated",
+        "sub-01_ses-c                                                      failed",
         "",
         "Review before use (1 of the sessions):",
         f"  {tmp_path}/sub-01_ses-b.html",
