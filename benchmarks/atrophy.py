@@ -151,15 +151,25 @@ def prepare(image: Volume, labels: Volume) -> Head:
     )
 
 
-def visit(head: Head, loss: float, rng: np.random.Generator, visits: Visits = EASY) -> Volume:
-    """Scan a head whose thalami have lost a share of their volume."""
+def visit(
+    head: Head, loss: float, rng: np.random.Generator, visits: Visits = EASY
+) -> tuple[Volume, float]:
+    """Scan a head whose thalami have lost a share of their volume.
+
+    Returns
+    -------
+    image : Volume
+    scale : float
+        Volume of anything in the image relative to the true one, by the drawn linear scale.
+    """
     shape = head.image.data.shape
     middle = (np.array(shape, dtype=np.float32)[:, None] - 1) / 2
     turn = Rotation.from_rotvec(np.deg2rad(rng.normal(0, visits.rotation, 3))).as_matrix()
     shift = rng.normal(0, visits.shift, (3, 1))
     # Positions in the scanner, from its isocentre.
     position = (np.indices(shape).reshape(3, -1) - middle).astype(np.float32)
-    true = _distorted(position, visits, rng)
+    scale = 1 + rng.normal(0, visits.scale)
+    true = _distorted(position, scale, visits)
     moved = turn @ true + middle + shift
     source = _before(head, moved.astype(np.float32), loss)
     data = map_coordinates(head.image.data.astype(np.float32), source, order=3).reshape(shape)
@@ -173,16 +183,17 @@ def visit(head: Head, loss: float, rng: np.random.Generator, visits: Visits = EA
     data = data * np.exp(visits.bias * field / field.std())
     data = data + rng.normal(0, rng.uniform(*visits.noise) * brain, shape)
     data[outside] = 0
-    return Volume(np.clip(data, 0, None).astype(np.float32), head.image.affine)
+    image = Volume(np.clip(data, 0, None).astype(np.float32), head.image.affine)
+    return image, scale**-3
 
 
 def _distorted(
-    position: npt.NDArray[np.float32], visits: Visits, rng: np.random.Generator
+    position: npt.NDArray[np.float32], scale: float, visits: Visits
 ) -> npt.NDArray[np.float32]:
     """Map positions in an image to those in the scanner."""
     distance = (position**2).sum(0) / _NONLINEARITY_RADIUS**2
     factor = 1 + visits.nonlinearity * _NONLINEARITY[:, None] * distance
-    distorted = position * factor * (1 + rng.normal(0, visits.scale))
+    distorted = position * factor * scale
     return np.asarray(distorted, dtype=np.float32)
 
 
@@ -304,7 +315,8 @@ def simulate(
     Returns
     -------
     DataFrame
-        One row per head and amount: ``true`` and measured changes in %.
+        One row per head and amount, in %: the ``true`` change, what the drawn ``scale`` adds to
+        it, and measured changes.
     """
     rows = []
     for number, (name, head) in enumerate(heads):
@@ -314,11 +326,14 @@ def simulate(
             # Blurring the field weakens it; the volume lost is nearly proportional to it.
             loss = -intended / 100
             loss *= loss / (1 - true_volume(head, loss) / before)
-            pair = visit(head, 0, rng, visits), visit(head, loss, rng, visits)
+            (first, of_first), (second, of_second) = (
+                visit(head, share, rng, visits) for share in (0.0, loss)
+            )
             true = 100 * (true_volume(head, loss) / before - 1)
-            change = measure_pair(*pair, contrast, threads)
+            change = measure_pair(first, second, contrast, threads)
             print(f"{name} true {true:+.2f}:", _formatted(change), flush=True)
-            rows.append({"scan": name, "true": true} | change)
+            scale = (100 + true) * (of_second / of_first - 1)
+            rows.append({"scan": name, "true": true, "scale": scale} | change)
     return pd.DataFrame(rows)
 
 
@@ -327,15 +342,24 @@ def _formatted(change: dict[str, float]) -> str:
 
 
 def summarise(changes: pd.DataFrame) -> str:
-    """Summarise slope, mean and SD of the error of every measurement in lines."""
+    """Summarise slope, mean and SD of the error of every measurement in lines.
+
+    Without a skull nothing tells scale from a change. Where scales were drawn, errors are given
+    with and without them.
+    """
     lines = []
-    for name in changes.columns.drop(["scan", "true"]):
-        error = changes[name] - changes["true"]
-        slope = np.polyfit(changes["true"], changes[name], 1)[0]
-        lines.append(
-            f"{name}: slope {slope:.2f}, error {error.mean():+.2f} ± {error.std():.2f} % "
-            f"(n = {len(changes)})"
-        )
+    drawn = {"": 0.0 * changes["scale"]}
+    if changes["scale"].any():
+        drawn[", apart from scale"] = changes["scale"]
+    for name in changes.columns.drop(["scan", "true", "scale"]):
+        for kind, scale in drawn.items():
+            found = changes[name] - scale
+            error = found - changes["true"]
+            slope = np.polyfit(changes["true"], found, 1)[0]
+            lines.append(
+                f"{name}{kind}: slope {slope:.2f}, error {error.mean():+.2f} ± {error.std():.2f} % "
+                f"(n = {len(changes)})"
+            )
     return "\n".join(lines)
 
 

@@ -113,7 +113,7 @@ def simulate(
             if loss:
                 loss *= loss / (1 - true_volume(head, loss) / before)
             true = 100 * (true_volume(head, loss) / before - 1)
-            measured = measure(visit(head, 0, rng), visit(head, loss, rng), threads)
+            measured = measure(visit(head, 0, rng)[0], visit(head, loss, rng)[0], threads)
             rows.append({"scan": anchor.name, "true": true, "measured": measured})
             print(f"{anchor.name}: true {true:+.3f}, measured {measured:+.3f} %", flush=True)
     return pd.DataFrame(rows), pd.DataFrame(pairs)

@@ -140,7 +140,7 @@ def replace_thalnet(
         alone: Segmentation | None = None,
     ) -> Segmentation:
         assert flip_averaging
-        assert alone is None or len(images) > 1
+        assert alone is None or alone.dseg.shape == next(iter(images.values())).data.shape
         return segment(images, threads)
 
     method = dataclasses.replace(thalnet.METHOD, segment=instead)

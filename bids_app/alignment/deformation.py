@@ -90,16 +90,32 @@ class Deformations:
 
     def jacobian(self, visit: int) -> FloatArray:
         """Compute the volume in one visit relative to that in the mean, (X, Y, Z)."""
-        spacing = float(self.mean.voxel_size[0])
         displacement = unblocked(np.asarray(self.displacements[visit].data, dtype=np.float32))
-        jacobian = np.empty(displacement.shape[1:], dtype=np.float32)
-        # The nine derivatives of all voxels would fill the memory.
-        for planes, padded, inner in slabs(len(jacobian)):
-            rows = [np.gradient(part[padded], spacing) for part in displacement]
-            for axis, row in enumerate(rows):
-                np.add(row[axis], 1, out=row[axis])
-            jacobian[planes] = _determinant(rows)[inner]
-        return jacobian
+        return relative_volume(displacement, float(self.mean.voxel_size[0]))
+
+
+def relative_volume(displacement: FloatArray, spacing: float = 1.0) -> FloatArray:
+    """Compute the Jacobian determinant of a deformation, by central differences.
+
+    Parameters
+    ----------
+    displacement : (3, X, Y, Z) float32
+    spacing : float
+        Side of a voxel, in the unit of the displacement.
+
+    Returns
+    -------
+    (X, Y, Z) float32
+        Volume after the deformation relative to that before.
+    """
+    jacobian = np.empty(displacement.shape[1:], dtype=np.float32)
+    # The nine derivatives of all voxels would fill the memory.
+    for planes, padded, inner in slabs(len(jacobian)):
+        rows = [np.gradient(part[padded], spacing) for part in displacement]
+        for axis, row in enumerate(rows):
+            np.add(row[axis], 1, out=row[axis])
+        jacobian[planes] = _determinant(rows)[inner]
+    return jacobian
 
 
 def deform_to_mean(

@@ -20,6 +20,7 @@ NeuroImage 2004;23:75-83. doi:10.1016/j.neuroimage.2004.04.030
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +73,9 @@ class WithinSubject:
     correlations: tuple[float, ...]
 
 
-def align_within_subject(images: Sequence[Volume], brain_masks: Sequence[Volume]) -> WithinSubject:
+def align_within_subject(
+    images: Sequence[Volume], brain_masks: Sequence[Volume], *, threads: int = 1
+) -> WithinSubject:
     """Align scans of one subject in the space half-way between them.
 
     Parameters
@@ -82,6 +85,8 @@ def align_within_subject(images: Sequence[Volume], brain_masks: Sequence[Volume]
     brain_masks : sequence of Volume
         Non-zero in the brain, each on the grid of its scan. Parts that move against the brain
         (scalp, neck, jaw) have no influence.
+    threads : int
+        Scans that are interpolated at a time; their number does not change the result.
 
     Returns
     -------
@@ -103,7 +108,7 @@ def align_within_subject(images: Sequence[Volume], brain_masks: Sequence[Volume]
     fields = [_field(image, mask) for image, mask in zip(images, brain_masks, strict=True)]
     motions = [np.zeros(6) for _ in images]
     for spacing, iterations in _PYRAMID:
-        level = _Level(images, brain_masks, fields, centres, spacing)
+        level = _Level(images, brain_masks, fields, centres, spacing, threads=threads)
         motions, correlations = _align_level(level, motions, iterations)
     worst = int(np.argmin(correlations))
     if correlations[worst] < _LEAST_CORRELATION:
@@ -118,7 +123,8 @@ def align_within_subject(images: Sequence[Volume], brain_masks: Sequence[Volume]
         translation(centre) @ _matrix(motion) @ translation(-middle)
         for centre, motion in zip(centres, motions, strict=True)
     )
-    return WithinSubject(transforms, _on_common_grid(images, fields, transforms), correlations)
+    aligned = _on_common_grid(images, fields, transforms, threads)
+    return WithinSubject(transforms, aligned, correlations)
 
 
 class _Level:
@@ -131,6 +137,7 @@ class _Level:
         World coordinates of the middle of each brain.
     spacing : float
         Voxel size in mm.
+    threads : int
     """
 
     def __init__(
@@ -140,9 +147,12 @@ class _Level:
         fields: Sequence[Volume],
         centres: Sequence[npt.NDArray[np.float64]],
         spacing: float,
+        *,
+        threads: int,
     ) -> None:
         from scipy.ndimage import gaussian_filter
 
+        self._threads = threads
         self._centres = centres
         self._masks = brain_masks
         half = max(_reach(mask, centre) for mask, centre in zip(brain_masks, centres, strict=True))
@@ -158,16 +168,23 @@ class _Level:
             thinned = smooth[tuple(slice(None, None, step) for step in steps)]
             self._images.append(Volume(thinned, image.affine @ np.diag([*steps, 1.0])))
 
-    def image(self, index: int, motion: npt.NDArray[np.float64]) -> FloatArray:
-        """Resample one scan after its motion."""
-        return resample(self._images[index], self._moved_grid(index, motion))
+    def images(self, motions: Sequence[npt.NDArray[np.float64]]) -> list[FloatArray]:
+        """Resample every scan after its motion."""
+        return self._resampled(self._images, motions)
 
-    def mask(self, index: int, motion: npt.NDArray[np.float64]) -> FloatArray:
-        """Resample the brain mask of one scan after its motion."""
-        return resample(self._masks[index], self._moved_grid(index, motion))
+    def masks(self, motions: Sequence[npt.NDArray[np.float64]]) -> list[FloatArray]:
+        """Resample the brain mask of every scan after its motion."""
+        return self._resampled(self._masks, motions)
 
-    def _moved_grid(self, index: int, motion: npt.NDArray[np.float64]) -> Grid:
-        return self.grid.transformed(translation(self._centres[index]) @ _matrix(motion))
+    def _resampled(
+        self, volumes: Sequence[Volume], motions: Sequence[npt.NDArray[np.float64]]
+    ) -> list[FloatArray]:
+        grids = [
+            self.grid.transformed(translation(centre) @ _matrix(motion))
+            for centre, motion in zip(self._centres, motions, strict=True)
+        ]
+        with ThreadPoolExecutor(self._threads) as pool:
+            return list(pool.map(resample, volumes, grids))
 
 
 def _align_level(
@@ -180,11 +197,10 @@ def _align_level(
     motion does not explain, such as atrophy, are downweighted (Tukey's biweight), as in Reuter et
     al. 2010 (NeuroImage 53:1181-1196).
     """
-    scans = range(len(motions))
-    inside = np.mean([level.mask(i, motions[i]) for i in scans], axis=0) > 0.5
+    inside = np.mean(level.masks(motions), axis=0) > 0.5
     points = apply_affine(level.grid.affine, np.argwhere(inside).T)
     for _ in range(iterations):
-        images = [level.image(i, motions[i]) for i in scans]
+        images = level.images(motions)
         mean = np.mean(images, axis=0)
         mean_gradient = _gradient(mean, inside, level.spacing)
         residuals = [(image - mean)[inside] for image in images]
@@ -210,7 +226,7 @@ def _align_level(
         motions = moved
         if change < _CONVERGED:
             break
-    return motions, _correlations([level.image(i, motions[i])[inside] for i in scans])
+    return motions, _correlations([image[inside] for image in level.images(motions)])
 
 
 def _centred(motions: list[npt.NDArray[np.float64]]) -> list[npt.NDArray[np.float64]]:
@@ -306,6 +322,8 @@ def place_on_common_grid(
     brain_masks: Sequence[Volume],
     transforms: Sequence[AffineArray],
     grid: Grid,
+    *,
+    threads: int = 1,
 ) -> tuple[Volume, ...]:
     """Interpolate scans of another contrast on the grid of scans that have been aligned.
 
@@ -318,6 +336,8 @@ def place_on_common_grid(
     transforms : sequence of (4, 4) float64
         As in `WithinSubject`.
     grid : Grid
+    threads : int
+        Scans that are interpolated at a time; their number does not change the result.
 
     Returns
     -------
@@ -325,11 +345,14 @@ def place_on_common_grid(
         float32, with equalised intensities.
     """
     fields = [_field(image, mask) for image, mask in zip(images, brain_masks, strict=True)]
-    return _interpolated(images, fields, transforms, grid)
+    return _interpolated(images, fields, transforms, grid, threads)
 
 
 def _on_common_grid(
-    images: Sequence[Volume], fields: Sequence[Volume], transforms: Sequence[AffineArray]
+    images: Sequence[Volume],
+    fields: Sequence[Volume],
+    transforms: Sequence[AffineArray],
+    threads: int,
 ) -> tuple[Volume, ...]:
     """Interpolate every scan on a grid that covers them all."""
     corners = np.concatenate(
@@ -342,7 +365,7 @@ def _on_common_grid(
     # Side of a cube with the volume of the smallest voxel.
     spacing = min(image.voxel_volume ** (1 / 3) for image in images)
     grid = Grid.covering(corners.min(1), corners.max(1), spacing)
-    return _interpolated(images, fields, transforms, grid)
+    return _interpolated(images, fields, transforms, grid, threads)
 
 
 def _interpolated(
@@ -350,24 +373,27 @@ def _interpolated(
     fields: Sequence[Volume],
     transforms: Sequence[AffineArray],
     grid: Grid,
+    threads: int,
 ) -> tuple[Volume, ...]:
     """Interpolate every scan once (cubic spline) and equalise their bias fields."""
     from scipy.ndimage import affine_transform
 
-    local = [
-        _sampled(field, grid.transformed(transform))
-        for field, transform in zip(fields, transforms, strict=True)
-    ]
-    # Geometric mean: gains of the scans are ratios.
-    mean = np.exp(np.mean(np.log(local), axis=0))
-    resampled = []
-    for image, transform, field in zip(images, transforms, local, strict=True):
+    def interpolated(image: Volume, transform: AffineArray) -> FloatArray:
         matrix = np.linalg.inv(image.affine) @ transform @ grid.affine
         data = np.asarray(image.data, dtype=np.float32)
         on_grid = affine_transform(
             data, matrix[:3, :3], matrix[:3, 3].tolist(), output_shape=grid.shape, order=3
         )
         # Splines overshoot at sharp edges; intensities stay within the range of the image.
-        on_grid = np.clip(on_grid, data.min(), data.max())
-        resampled.append(Volume((on_grid * mean / field).astype(np.float32), grid.affine))
-    return tuple(resampled)
+        return np.clip(on_grid, data.min(), data.max(), out=on_grid)
+
+    with ThreadPoolExecutor(threads) as pool:
+        grids = [grid.transformed(transform) for transform in transforms]
+        local = list(pool.map(_sampled, fields, grids))
+        resampled = list(pool.map(interpolated, images, transforms))
+    # Geometric mean: gains of the scans are ratios.
+    mean = np.exp(np.mean(np.log(local), axis=0))
+    return tuple(
+        Volume((on_grid * mean / field).astype(np.float32), grid.affine)
+        for on_grid, field in zip(resampled, local, strict=True)
+    )

@@ -237,8 +237,7 @@ def _segment_contrasts(
         context.progress(Stage.SEGMENT, f"{', '.join(contrasts)}{how} with {method}")
         try:
             chosen = {contrast: images[contrast] for contrast in contrasts}
-            first = alone if contrasts[0] == anchor else None
-            segmentations[contrasts] = segment(chosen, context.threads, first)
+            segmentations[contrasts] = segment(chosen, context.threads, alone)
         except BadDataError as error:
             context.notes.append(f"{', '.join(contrasts)} {verb} no mask by {method}: {error}")
 

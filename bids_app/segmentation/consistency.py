@@ -2,8 +2,12 @@
 
 Independent segmentations of several scans differ where the border of the thalamus is not visible.
 The mean of all, propagated to every scan by a deformation that follows the visible edges, changes
-only as the tissue does: the volume of the thalamus in a scan is the integral of the Jacobian
-determinant over the mean segmentation.
+only as the tissue does.
+
+The volume of the thalamus in a scan is that of the mean segmentation times the mean of the
+Jacobian determinant over its labels, which is the flow through the border at a probability of one
+half. Probabilities spread the border over all places where it may lie, but tissue moves most where
+it does lie: averaged over them all, the flow would be too small, by 5 % of a simulated loss.
 """
 
 from __future__ import annotations
@@ -12,13 +16,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
-from bids_app.alignment.deformation import deform_to_mean, shared_mask
+from bids_app.alignment.deformation import deform_to_mean, relative_volume, shared_mask
 from bids_app.images.geometry import Box, Grid, bounding_box, extent
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume
 from bids_app.segmentation.labels import labels_of
 from bids_app.segmentation.result import Segmentation
+from bids_app.segmentation.sides import LEFT, RIGHT
 
 # Tissue around the thalami (mm) whose edges show how they have moved.
 _AROUND = 20.0
@@ -69,22 +75,33 @@ def make_consistent(
     mean: FloatArray = np.mean(
         [_moved(each, shift) for each, shift in zip(probabilities, shifts, strict=True)], axis=0
     )
+    volumes = mean.sum((1, 2, 3), dtype=np.float64) * first.voxel_volume
+    labels = labels_of(np.moveaxis(mean, 0, -1))
     return [
-        _with_thalami(result, box, _moved(mean, _inverted(shift)), first.voxel_volume)
+        _with_thalami(result, box, _moved(mean, _inverted(shift)), volumes * _growth(labels, shift))
         for result, shift in zip(results, shifts, strict=True)
     ]
 
 
+def _growth(labels: npt.NDArray[np.uint8], shift: FloatArray) -> npt.NDArray[np.float64]:
+    """Average the Jacobian determinant over each thalamus, (2,); 1 where there is none."""
+    jacobian = relative_volume(shift)
+    inside = [jacobian[labels == side] for side in (LEFT, RIGHT)]
+    return np.array([each.mean(dtype=np.float64) if each.size else 1.0 for each in inside])
+
+
 def _with_thalami(
-    result: Segmentation, box: Box, probabilities: FloatArray, voxel_volume: float
+    result: Segmentation,
+    box: Box,
+    probabilities: FloatArray,
+    volumes: npt.NDArray[np.float64],
 ) -> Segmentation:
-    """Replace the thalami by the probabilities (2, X, Y, Z) within a box."""
+    """Replace the thalami by the probabilities (2, X, Y, Z) within a box, of volumes (2,)."""
     probseg = np.zeros_like(result.probseg)
     # Three digits are more precise than any method, and compress well.
     probseg[box] = np.moveaxis(np.round(probabilities, 3), 0, -1)
     dseg = np.zeros_like(result.dseg)
     dseg[box] = labels_of(probseg[box])
-    volumes = probabilities.sum((1, 2, 3), dtype=np.float64) * voxel_volume
     return replace(result, dseg=dseg, probseg=probseg, soft_volumes=volumes)
 
 

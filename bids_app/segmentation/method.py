@@ -14,7 +14,7 @@ class Segment(Protocol):
     """Segments images by contrast, the anchor first, with a number of threads.
 
     ``alone`` is the segmentation of the anchor alone if there is one: what was found in the whole
-    image then is the same for all images at once.
+    image then is the same for all images that are aligned with it.
     """
 
     def __call__(

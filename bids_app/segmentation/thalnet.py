@@ -86,7 +86,8 @@ def segment(
     flip_averaging : bool
         Average the probabilities with those of the mirrored images (test-time augmentation).
     alone : Segmentation, optional
-        That of the first image alone, to which the head network is not applied again then.
+        That of an image on the grid of the first one, of the same head: its brain and the place of
+        its thalami are taken over, and the head network is not applied again.
 
     Returns
     -------

@@ -132,7 +132,7 @@ def _followed(
                 continue
             brain = space.brains[scan].data != 0
             scaled = {each: to_segment(each, image, brain) for each, image in channels.items()}
-            segmented[scan] = segment(scaled, context.threads)
+            segmented[scan] = segment(scaled, context.threads, heads[scan])
         except BadDataError as error:
             context.notes.append(
                 f"{name} of {scan.session} gives no longitudinal mask by {method}: {error}"

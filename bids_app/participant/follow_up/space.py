@@ -194,7 +194,7 @@ def _aligned(
         images.append(image)
         masks.append(mask)
     try:
-        aligned = align_within_subject(images, masks)
+        aligned = align_within_subject(images, masks, threads=context.threads)
     except BadImageError as error:
         files = ", ".join(scan.anchor.path.name for scan in scans)
         raise MisfitError(f"{error} Scans in order: {files}.", error.index) from error
@@ -282,6 +282,7 @@ def _placed(space: CommonSpace, contrast: str, context: SessionContext) -> dict[
         [space.masks[index] for index in kept],
         [space.transforms[index] for index in kept],
         space.images[0].grid,
+        threads=context.threads,
     )
     return dict(zip(images, placed, strict=True))
 
