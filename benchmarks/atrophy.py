@@ -344,8 +344,8 @@ def _formatted(change: dict[str, float]) -> str:
 def summarise(changes: pd.DataFrame) -> str:
     """Summarise slope, mean and SD of the error of every measurement in lines.
 
-    Without a skull nothing tells scale from a change. Where scales were drawn, errors are given
-    with and without them.
+    Without a skull scale cannot be distinguished from a change. Where scales were drawn, errors are
+    given with and without them.
     """
     lines = []
     drawn = {"": 0.0 * changes["scale"]}
@@ -353,9 +353,9 @@ def summarise(changes: pd.DataFrame) -> str:
         drawn[", apart from scale"] = changes["scale"]
     for name in changes.columns.drop(["scan", "true", "scale"]):
         for kind, scale in drawn.items():
-            found = changes[name] - scale
-            error = found - changes["true"]
-            slope = np.polyfit(changes["true"], found, 1)[0]
+            measured = changes[name] - scale
+            error = measured - changes["true"]
+            slope = np.polyfit(changes["true"], measured, 1)[0]
             lines.append(
                 f"{name}{kind}: slope {slope:.2f}, error {error.mean():+.2f} ± {error.std():.2f} % "
                 f"(n = {len(changes)})"
