@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bids_app.group.levels import level_name
 from bids_app.group.result import ResultTable
-from bids_app.group.study import level_name
 from bids_app.statistics.anova import analyse_covariance
 from bids_app.statistics.design import ModelError
 from bids_app.statistics.multiplicity import adjust

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,18 +19,18 @@ from bids_app.derivatives import names
 from bids_app.derivatives.readback import on_scan_grid
 from bids_app.errors import BadDataError, ThalbidsError
 from bids_app.group.cohort import SCAN
-from bids_app.group.reference import find_reference, read_reference
-from bids_app.images.geometry import apply_affine, bounding_box, same_grid
+from bids_app.group.reference import Reference, References, pasted, volumes_ml
+from bids_app.images.geometry import Box, Grid, apply_affine, bounding_box, same_grid
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 from bids_app.run.resources import available_processors
-from bids_app.segmentation.sides import LEFT, RIGHT
 from bids_app.statistics.calibration import boundary_curve
 from bids_app.statistics.overlap import containment_matrix, overlap_table
 
 RESAMPLED = "reference resampled (nearest neighbour)"
 WITHOUT_SIDES = "reference without sides: compared for both thalami only"
 PARTLY_OUTSIDE = "reference partly outside of the scan"
+_NOTES = (RESAMPLED, PARTLY_OUTSIDE, WITHOUT_SIDES)
 # Reference labels with less than this share inside of the scan are not those of its head.
 _LEAST_INSIDE = 0.5
 # Probability thresholds that the calibration compares.
@@ -57,10 +58,41 @@ class LabelledScans:
     problems: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class ComparedMasks:
+    """Masks of scans that have a reference, compared with it and with one another.
+
+    Attributes
+    ----------
+    overlap : DataFrame
+        One row per scan, segmentation and side (left, right, bilateral): overlap, surface
+        distances in mm and both volumes in mL.
+    problems : list of str
+        Masks and references that could not be used, and why.
+    containment : mapping of str to DataFrame
+        Containment of the masks in one another, by scan of which all lie on one grid; see
+        `bids_app.statistics.overlap.containment_matrix`.
+    """
+
+    overlap: pd.DataFrame
+    problems: list[str]
+    containment: Mapping[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class _ComparedScan:
+    """As `ComparedMasks`, of one scan."""
+
+    scan: str
+    sides: list[dict[Hashable, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    containment: pd.DataFrame | None = None
+
+
 def overlap_with_reference(
-    volumes: pd.DataFrame, output_dir: Path, reference_dir: Path
-) -> tuple[pd.DataFrame, list[str]]:
-    """Compare every mask with the reference labels of its scan, one scan in memory at a time.
+    volumes: pd.DataFrame, output_dir: Path, references: References
+) -> ComparedMasks:
+    """Compare every mask with the reference labels of its scan and the other masks of the scan.
 
     Parameters
     ----------
@@ -68,35 +100,32 @@ def overlap_with_reference(
         One row per scan, method and contrast.
     output_dir : Path
         Holds the masks.
-    reference_dir : Path
-        Derivatives dataset with the reference labels.
+    references : References
+        Reference labels.
 
     Returns
     -------
-    overlap : DataFrame
-        One row per scan, segmentation and side (left, right, bilateral): overlap, surface
-        distances in mm and both volumes in mL.
-    problems : list of str
-        Masks and references that could not be used, and why.
+    ComparedMasks
     """
-    compared: list[dict[Hashable, Any]] = []
-    problems: list[str] = []
+    scans = [
+        rows.to_dict("records")
+        for _, rows in on_scan_grid(volumes).groupby(SCAN, sort=False, dropna=False)
+    ]
+    compare = partial(_compare_scan, output_dir=output_dir, references=references)
     # Reading and surface distances release Python's global lock.
     with ThreadPoolExecutor(available_processors()) as pool:
-        for rows, reference in _with_reference(on_scan_grid(volumes), reference_dir, problems):
-            reference_ml = _volumes_ml(reference.data, reference.voxel_volume)
-            compare = partial(
-                _compare, output_dir=output_dir, reference=reference, reference_ml=reference_ml
-            )
-            for sides, problem in pool.map(compare, rows.to_dict("records")):
-                compared += sides
-                problems += [problem] if problem else []
-    if not compared and not problems:
-        problems.append(_no_reference(reference_dir))
-    return pd.DataFrame(compared), problems
+        compared = list(pool.map(compare, scans))
+    sides = [side for each in compared for side in each.sides]
+    problems = [problem for each in compared for problem in each.problems]
+    if not sides and not problems:
+        problems.append(_no_reference(references.folder))
+    matrices = {each.scan: each.containment for each in compared if each.containment is not None}
+    return ComparedMasks(pd.DataFrame(sides), problems, matrices)
 
 
-def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path) -> LabelledScans:
+def labelled_scans(
+    volumes: pd.DataFrame, output_dir: Path, references: References
+) -> LabelledScans:
     """Pair measured volumes with those of the reference, also at other probability thresholds.
 
     Parameters
@@ -105,8 +134,8 @@ def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path)
         One row per scan, method and contrast.
     output_dir : Path
         Holds the probabilities.
-    reference_dir : Path
-        Derivatives dataset with the reference labels.
+    references : References
+        Reference labels.
 
     Returns
     -------
@@ -116,9 +145,8 @@ def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path)
     inside: dict[Hashable, npt.NDArray[np.float64]] = {}
     dice: dict[Hashable, npt.NDArray[np.float64]] = {}
     problems: list[str] = []
-    for rows, reference in _with_reference(volumes, reference_dir, problems):
-        reference_ml = _volumes_ml(reference.data, reference.voxel_volume)["bilateral"]
-        tables.append(rows.assign(reference_ml=reference_ml))
+    for rows, reference in _with_reference(volumes, references, problems):
+        tables.append(rows.assign(reference_ml=reference.ml["bilateral"]))
         for index, row in on_scan_grid(rows).to_dict("index").items():
             path = output_dir / names.probabilities(names.segmentation_of_row(row))
             if not path.is_file():
@@ -130,7 +158,7 @@ def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path)
                 continue
             both = Volume(sides.data.sum(-1), sides.affine)
             try:
-                labels, probabilities = _together(reference, both)
+                labels, probabilities = _together(reference.image, both)
             except ThalbidsError as error:
                 problems.append(f"{row['scan']}: {error}")
                 tables.pop()
@@ -138,7 +166,7 @@ def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path)
             voxels, dice[index] = boundary_curve(probabilities, labels, THRESHOLDS)
             inside[index] = voxels * both.voxel_volume / 1000
     if not tables and not problems:
-        problems.append(_no_reference(reference_dir))
+        problems.append(_no_reference(references.folder))
     pairs = pd.concat(tables) if tables else pd.DataFrame()
     within, overlaps = (
         pd.DataFrame.from_dict(each, orient="index", columns=list(THRESHOLDS)).reindex(pairs.index)
@@ -148,7 +176,11 @@ def labelled_scans(volumes: pd.DataFrame, output_dir: Path, reference_dir: Path)
 
 
 def containment_matrices(
-    volumes: pd.DataFrame, output_dir: Path, problems: list[str], resampled: list[str]
+    volumes: pd.DataFrame,
+    output_dir: Path,
+    problems: list[str],
+    resampled: list[str],
+    computed: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> Iterator[pd.DataFrame]:
     """Yield the containment of the masks of each scan in one another.
 
@@ -165,13 +197,21 @@ def containment_matrices(
         Masks that cannot be read are added here.
     resampled : list of str
         Scan and segmentation of resampled masks are added here.
+    computed : mapping of str to DataFrame
+        Containment of masks that have been compared already, by scan.
 
     Yields
     ------
     DataFrame
         See `bids_app.statistics.overlap.containment_matrix`.
     """
-    for _, rows in volumes.groupby(SCAN, sort=False, dropna=False):
+    for keys, rows in volumes.groupby(SCAN, sort=False, dropna=False):
+        names_of_scan = rows["segmentation"].tolist()
+        matrix = computed.get(str(keys[2]))
+        if matrix is not None and set(names_of_scan) <= set(matrix.index):
+            if len(names_of_scan) > 1:
+                yield matrix.loc[names_of_scan, names_of_scan]
+            continue
         masks: dict[str, npt.NDArray[Any]] = {}
         grid: Volume | None = None
         for row in rows.to_dict("records"):
@@ -192,17 +232,18 @@ def containment_matrices(
 
 
 def _with_reference(
-    volumes: pd.DataFrame, reference_dir: Path, problems: list[str]
-) -> Iterator[tuple[pd.DataFrame, Volume]]:
+    volumes: pd.DataFrame, references: References, problems: list[str]
+) -> Iterator[tuple[pd.DataFrame, Reference]]:
     """Yield the rows of each scan that has a reference, with its labels."""
     for keys, rows in volumes.groupby(SCAN, sort=False, dropna=False):
         scan = str(keys[2])
         try:
-            path = find_reference(reference_dir, scan)
-            if path is not None:
-                yield rows, read_reference(path, reference_dir)
+            reference = references.of(scan)
         except ThalbidsError as error:
             problems.append(f"{scan}: {error}")
+            continue
+        if reference is not None:
+            yield rows, reference
 
 
 def _no_reference(reference_dir: Path) -> str:
@@ -216,37 +257,72 @@ def _read_mask(output_dir: Path, row: Mapping[Hashable, Any]) -> Volume:
     return read_labels(output_dir / names.segmentation_of_row(row))
 
 
+def _compare_scan(
+    rows: Sequence[Mapping[Hashable, Any]], output_dir: Path, references: References
+) -> _ComparedScan:
+    """Compare the masks of a scan, if it has a reference."""
+    compared = _ComparedScan(str(rows[0]["scan"]))
+    masks: dict[str, tuple[npt.NDArray[Any], Box]] = {}
+    grids: list[Grid] = []
+    try:
+        reference = references.of(compared.scan)
+        if reference is None:
+            return compared
+    except ThalbidsError as error:
+        compared.problems.append(f"{compared.scan}: {error}")
+        return compared
+    for row in rows:
+        try:
+            mask = _read_mask(output_dir, row)
+            labels: npt.NDArray[Any] = mask.data
+            box = _occupied(labels)
+            compared.sides.extend(_compare(row, mask, box, reference))
+        except ThalbidsError as error:
+            compared.problems.append(f"{compared.scan}: {error}")
+        else:
+            grids.append(mask.grid)
+            if box is not None:
+                masks[str(row["segmentation"])] = labels[box] > 0, box
+    if len(masks) < max(len(rows), 2) or not all(same_grid(grids[0], grid) for grid in grids):
+        return compared
+    whole = _joined([box for _, box in masks.values()])
+    return replace(
+        compared,
+        containment=containment_matrix(
+            {name: pasted(part, box, whole) for name, (part, box) in masks.items()}
+        ),
+    )
+
+
 def _compare(
-    row: Mapping[Hashable, Any],
-    output_dir: Path,
-    reference: Volume,
-    reference_ml: Mapping[str, float],
-) -> tuple[list[dict[Hashable, Any]], str]:
-    """Compare a mask with its reference, left, right and both; or report why it is not possible."""
-    try:
-        mask = _read_mask(output_dir, row)
-    except ThalbidsError as error:
-        return [], f"{row['scan']}: {error}"
-    try:
-        labels, measured = _crop(*_together(reference, mask))
-    except ThalbidsError as error:
-        return [], f"{row['scan']}: {error}"
+    row: Mapping[Hashable, Any], mask: Volume, box: Box | None, reference: Reference
+) -> list[dict[Hashable, Any]]:
+    """Compare a mask with its reference, left, right and both.
+
+    Raises
+    ------
+    BadDataError
+        If the reference lies elsewhere.
+    """
+    notes = dict.fromkeys(_NOTES, False)
+    if same_grid(reference.grid, mask.grid):
+        whole = _joined([reference.box, *([] if box is None else [box])])
+        labels, measured = pasted(reference.labels, reference.box, whole), mask.data[whole]
+    else:
+        image = reference.image
+        labels, measured = _crop(*_together(image, mask))
+        notes |= {RESAMPLED: True, PARTLY_OUTSIDE: _share_inside(image, mask) < 1}
     identity = {key: row[key] for key in [*SCAN, "segmentation"]}
     table = overlap_table(labels, measured, mask.voxel_size.tolist())
     sides = table["side"]
-    resampled = not same_grid(reference.grid, mask.grid)
-    notes = {
-        RESAMPLED: resampled,
-        PARTLY_OUTSIDE: resampled and _share_inside(reference, mask) < 1,
-        WITHOUT_SIDES: "left" not in set(sides),
-    }
+    notes[WITHOUT_SIDES] = "left" not in set(sides)
     table = table.assign(
-        method_ml=sides.map(_volumes_ml(measured, mask.voxel_volume)),
+        method_ml=sides.map(volumes_ml(measured, mask.voxel_volume)),
         # Resampling changes volumes; the labels as they were drawn count.
-        reference_ml=sides.map(reference_ml),
-        note="; ".join(note for note, applies in notes.items() if applies),
+        reference_ml=sides.map(reference.ml),
+        note="; ".join(note for note in _NOTES if notes[note]),
     )
-    return [identity | side for side in table.to_dict("records")], ""
+    return [identity | side for side in table.to_dict("records")]
 
 
 def _on_grid(labels: Volume, grid: Volume) -> npt.NDArray[Any]:
@@ -255,22 +331,27 @@ def _on_grid(labels: Volume, grid: Volume) -> npt.NDArray[Any]:
     return resample(labels, grid.grid, order=0).astype(np.uint8)
 
 
-def _crop(*images: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    """Crop images to the box that holds all labels: a hundredth of a head."""
-    boxes = [bounding_box(image) for image in images if image.any()]
-    # The box of all labels holds that of each image, which is found without combining images.
-    box = tuple(
+def _occupied(labels: npt.NDArray[Any]) -> Box | None:
+    """Return the box of the labels; None if there is none."""
+    box = bounding_box(labels)
+    return box if labels[box].any() else None
+
+
+def _joined(boxes: Sequence[Box]) -> Box:
+    """Return the box that holds several."""
+    x, y, z = (
         slice(min(side.start for side in sides), max(side.stop for side in sides))
         for sides in zip(*boxes, strict=True)
     )
-    return [image[box] for image in images]
+    return x, y, z
 
 
-def _volumes_ml(labels: npt.NDArray[Any], voxel_volume: float) -> dict[str, float]:
-    masks = {"left": labels == LEFT, "right": labels == RIGHT, "bilateral": labels > 0}
-    return {
-        side: float(np.count_nonzero(mask)) * voxel_volume / 1000 for side, mask in masks.items()
-    }
+def _crop(*images: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """Crop images to the box that holds all labels: a hundredth of a head."""
+    boxes = [box for box in map(_occupied, images) if box is not None]
+    # The box of all labels holds that of each image, which is found without combining images.
+    whole = _joined(boxes) if boxes else (slice(None),) * 3
+    return [image[whole] for image in images]
 
 
 def _together(reference: Volume, image: Volume) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:

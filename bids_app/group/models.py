@@ -10,6 +10,7 @@ import pandas as pd
 
 from bids_app.group.analysis_file import ModelSet, Outcome
 from bids_app.group.common_sample import compared_cases
+from bids_app.group.levels import select
 from bids_app.group.study import Study
 from bids_app.statistics.design import Model, without_constant
 from bids_app.statistics.ordinal import change_category
@@ -58,7 +59,7 @@ def prepare(study: Study, models: ModelSet) -> PreparedSet:
     NotApplicableError
         If there is no follow-up session, or the subset or the common sample is empty.
     """
-    selected = study.select(_data(study, models), models.subset)
+    selected = select(_data(study, models), models.subset, study.cohort.columns)
     segmentations = study.compared(models.without)
     data = compared_cases(selected, segmentations, study.plan.sample)
     omitted = tuple(name for name in models.optional if name not in data or not varies(data[name]))

@@ -23,8 +23,15 @@ from bids_app.group.cohort import SESSION, Cohort
 from bids_app.group.followed import JUDGED, agents_of_visits, between, judge_changes
 from bids_app.group.harmonised import Harmonised, harmonise
 from bids_app.group.intracranial import IntracranialVolumes, intracranial_volumes
+from bids_app.group.levels import level_name, select
 from bids_app.group.mapping import calibrated, calibration_table
-from bids_app.group.masks import LabelledScans, labelled_scans, overlap_with_reference
+from bids_app.group.masks import (
+    ComparedMasks,
+    LabelledScans,
+    labelled_scans,
+    overlap_with_reference,
+)
+from bids_app.group.reference import References
 from bids_app.group.repeats import rank_scans
 from bids_app.group.result import NotApplicableError
 from bids_app.group.stored_norm import Norms
@@ -292,15 +299,15 @@ class Study:
         return {str(name): str(text) for name, text in agents.items()}
 
     @cached_property
-    def overlap(self) -> tuple[pd.DataFrame, list[str]]:
-        """Overlap of every mask with the reference, and the problems met.
+    def compared_masks(self) -> ComparedMasks:
+        """Masks compared with the reference.
 
         Raises
         ------
         NotApplicableError
             If no reference is given.
         """
-        return overlap_with_reference(self.scans, self.output_dir, self._require_reference())
+        return overlap_with_reference(self.scans, self.output_dir, self.references)
 
     @cached_property
     def labelled(self) -> LabelledScans:
@@ -311,9 +318,7 @@ class Study:
         NotApplicableError
             If no reference is given, it matches no scan, or no row is analysed.
         """
-        scans = labelled_scans(
-            self._analysed(self.cohort.table), self.output_dir, self._require_reference()
-        )
+        scans = labelled_scans(self._analysed(self.cohort.table), self.output_dir, self.references)
         if scans.pairs.empty:
             raise NotApplicableError(scans.problems[0], scans.problems)
         return scans
@@ -344,48 +349,21 @@ class Study:
         NotApplicableError
             If no scan has a reference.
         """
-        table, problems = self.overlap
+        table = self.compared_masks.overlap
         if table.empty:
+            problems = self.compared_masks.problems
             raise NotApplicableError(problems[0], problems)
         first = table.groupby("participant_id")["scan"].transform("first")
         return table[table["scan"] == first].reset_index(drop=True)
-
-    def select(self, rows: pd.DataFrame, subset: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-        """Return the rows with given levels by column, irrespective of upper and lower case.
-
-        Raises
-        ------
-        NotApplicableError
-            If the column is absent or no row remains.
-        """
-        for column, levels in subset.items():
-            if column not in rows:
-                raise NotApplicableError(f"the subset's column '{column}' is absent")
-            selected = {level.casefold() for level in levels}
-            texts = rows[column].map(level_name, na_action="ignore")
-            meanings = self.level_meanings(rows[column])
-            rows = rows[
-                texts.str.casefold().isin(selected) | meanings.str.casefold().isin(selected)
-            ]
-            if rows.empty:
-                raise NotApplicableError(f"no participant has {column} in {list(levels)}")
-        return rows
 
     def without_controls(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of participants who are not known to be healthy."""
         norm = self.plan.normative
         try:
-            healthy = self.select(rows, {norm.column: norm.controls})
+            healthy = select(rows, {norm.column: norm.controls}, self.cohort.columns)
         except NotApplicableError:
             return rows
         return rows.drop(index=healthy.index)
-
-    def level_meanings(self, values: pd.Series) -> pd.Series:
-        """Replace each level of a clinical column by the meaning that its JSON declares."""
-        column = self.cohort.columns.get(str(values.name))
-        meanings = column.levels if column else {}
-        texts = values.map(level_name, na_action="ignore")
-        return texts.map(lambda text: meanings.get(text, text), na_action="ignore")
 
     def compared(self, without: Sequence[str]) -> list[str]:
         """Return the segmentations except those that `without` names, or whose method it names."""
@@ -433,14 +411,17 @@ class Study:
         named = rows[rows["diagnosis"].notna()]
         return named.assign(diagnosis=named["diagnosis"].map(level_name))
 
-    def _require_reference(self) -> Path:
+    @cached_property
+    def references(self) -> References:
+        """Reference labels of the scans.
+
+        Raises
+        ------
+        NotApplicableError
+            If no reference is given.
+        """
         if self.reference_dir is None:
             raise NotApplicableError(
                 f"no reference was given (-d {self.plan.reference}=PATH names one)"
             )
-        return self.reference_dir
-
-
-def level_name(value: object) -> str:
-    """Write a level as in its table: a number without needless decimals."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return References(self.reference_dir)

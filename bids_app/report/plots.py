@@ -235,7 +235,9 @@ def figure_files(figure: Figure) -> tuple[str, bytes]:
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure.draw_without_rendering()
+        engine = figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(figure)
         # The value "none" would keep a placeholder engine, with which files are drawn twice.
         figure.set_layout_engine(None)
     return figure_svg(figure), figure_png(figure)

@@ -287,8 +287,8 @@ def test_labels_of_raters(tidy: Folders, tmp_path: Path, name: str) -> None:
     plan, cohort = read_analysis_file(), _cohort(tidy.bids, tidy.out)
     study = Study(cohort=cohort, plan=plan, output_dir=tidy.out, reference_dir=folder)
     plain = Study(cohort=cohort, plan=plan, output_dir=tidy.out, reference_dir=tidy.manual)
-    (rows, problems), (expected, _) = study.overlap, plain.overlap
-    assert problems == []
+    rows, expected = (each.compared_masks.overlap for each in (study, plain))
+    assert study.compared_masks.problems == []
     assert set(rows["side"]) >= {"left", "right"}
     pd.testing.assert_frame_equal(rows, expected)
     assert (rows.query("segmentation == 'thalnet T1w'")["dice"] == 1).all()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from bids_app.dataset.images import read_labels
+from bids_app.group import masks, reference
+from bids_app.group.analyses import containment
 from bids_app.group.masks import containment_matrices, labelled_scans, overlap_with_reference
+from bids_app.group.reference import References
 from bids_app.group.study import Study
+from bids_app.images.volume import Volume
 from tests.conftest import save_image
 from tests.group.simulation import AFFINE, boxes
 
@@ -32,7 +38,6 @@ def test_masks_on_another_grid_are_resampled_and_named(tmp_path: Path) -> None:
 
 def test_labels_and_probabilities_are_read(study: Study, tmp_path: Path) -> None:
     """A probability of 0.3 around the reference, on the first scan of thalnet only."""
-    assert study.reference_dir is not None
     rows = study.cohort.table[study.cohort.table["participant_id"] == "sub-001"]
     first = rows[rows["session_id"] == "ses-01"]
     sides = np.zeros((40, 24, 24, 2), dtype=np.float32)
@@ -40,7 +45,7 @@ def test_labels_and_probabilities_are_read(study: Study, tmp_path: Path) -> None
     sides[4:10, 15:17, 5:15, 0] = 0.3
     name = "sub-001_ses-01_space-T1w_seg-thalamus_desc-thalnetT1w_probseg.nii.gz"
     save_image(tmp_path / "sub-001" / "ses-01" / "anat" / name, sides, AFFINE)
-    labelled = labelled_scans(rows, tmp_path, study.reference_dir)
+    labelled = labelled_scans(rows, tmp_path, study.references)
     assert labelled.problems == ()
     assert list(labelled.pairs.index) == list(first.index)
     np.testing.assert_allclose(labelled.pairs["reference_ml"], 2 * 600 * 8 / 1000)
@@ -63,7 +68,8 @@ def _compared(
     save_image(folder / "manual" / "sub-1" / "anat" / "sub-1_dseg.nii.gz", reference, affine)
     row = {"participant_id": "sub-1", "session_id": None, "scan": "sub-1_T1w"}
     row |= {"method": "thalnet", "contrast": "T1w", "segmentation": "thalnet T1w"}
-    return overlap_with_reference(pd.DataFrame([row]), folder, folder / "manual")
+    made = overlap_with_reference(pd.DataFrame([row]), folder, References(folder / "manual"))
+    return made.overlap, made.problems
 
 
 def test_a_reference_without_sides_is_compared_for_both(tmp_path: Path) -> None:
@@ -111,3 +117,23 @@ def test_a_reference_that_lies_elsewhere_is_refused(tmp_path: Path) -> None:
         "sub-1_T1w: 100 % of the reference labels lie outside of the scan. Expected labels that "
         "were drawn on it; check their affine."
     ]
+
+
+def test_masks_and_references_are_read_once(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containment, overlap and calibration share them, and give what each gives on its own."""
+    read: list[Path] = []
+
+    def counted(path: Path) -> Volume:
+        read.append(path)
+        return read_labels(path)
+
+    for module in (masks, reference):
+        monkeypatch.setattr(module, "read_labels", counted)
+    eight = study.cohort.table[study.cohort.table["participant_id"] <= "sub-008"]
+    shared = replace(study, cohort=replace(study.cohort, table=eight))
+    made = containment.analyse(shared).tables["containment"].data
+    assert not shared.compared_masks.overlap.empty
+    assert len(shared.labelled.pairs) == 8 * 2
+    assert len(read) == len(set(read)) == 8 * 3
+    alone = containment.analyse(replace(shared, reference_dir=None)).tables["containment"].data
+    pd.testing.assert_frame_equal(made, alone)

@@ -94,12 +94,14 @@ def test_segmentations_of_the_plan(declare: Callable[..., Study]) -> None:
 
 
 def test_only_the_first_scan_with_a_reference_counts(study: Study) -> None:
-    overlap, problems = study.overlap
-    assert problems == []
+    compared = study.compared_masks
+    overlap = compared.overlap
+    assert compared.problems == []
     assert len(overlap) == 8 * 2 * 3
     later = overlap.assign(scan="later")
     twice = replace(study)
-    object.__setattr__(twice, "overlap", (pd.concat([overlap, later]), []))
+    several = replace(compared, overlap=pd.concat([overlap, later]))
+    object.__setattr__(twice, "compared_masks", several)
     assert len(twice.reference_overlap()) == len(overlap)
 
 

@@ -25,6 +25,7 @@ from bids_app.dataset.notes import NoteKind
 from bids_app.derivatives.changes import read_brain_changes
 from bids_app.group.cohort import read_volumes
 from bids_app.group.masks import overlap_with_reference
+from bids_app.group.reference import References
 from bids_app.images.volume import Volume
 from bids_app.options import Folders, Options
 from bids_app.participant.follow_up.visits import expected_visits, longitudinal_series
@@ -191,8 +192,9 @@ def test_masks_in_the_common_space_are_not_laid_over_labels_of_the_scan(
     shutil.copy(output / labels.format("_space-T1w_", "_desc-thalnetT1w"), drawn)
     volumes, _ = read_volumes(output)
     volumes["segmentation"] = volumes["method"] + " " + volumes["contrast"]
-    table, problems = overlap_with_reference(volumes, output, tmp_path)
-    assert problems == []
+    compared = overlap_with_reference(volumes, output, References(tmp_path))
+    table = compared.overlap
+    assert compared.problems == []
     assert list(table["segmentation"]) == ["thalnet T1w"] * 3
     assert list(table["dice"]) == [1.0] * 3
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bids_app.derivatives.columns import COLUMNS
 from bids_app.group.analysis import Analysis
+from bids_app.group.levels import level_meanings
 from bids_app.group.result import NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
 from bids_app.statistics.description import describe_sample
@@ -51,7 +52,7 @@ def _describe(study: Study, population: str, people: pd.DataFrame) -> Iterator[p
     present = [name for name in columns if name in people and people[name].notna().any()]
     categorical = [name for name in present if _is_category(study, people, name)]
     numeric = [name for name in present if name not in categorical]
-    meanings = {name: study.level_meanings(people[name]) for name in categorical}
+    meanings = {name: level_meanings(people[name], study.cohort.columns) for name in categorical}
     named = people.assign(**meanings)
     groups = [("all", named)]
     by_diagnosis = study.by_diagnosis(people.assign(key=people.index))
@@ -71,7 +72,7 @@ def _populations(study: Study) -> Iterator[tuple[str, pd.DataFrame]]:
     if not study.followup.empty:
         interval = study.followup[["participant_id", "interval"]]
         yield "with follow-up", first.merge(interval, on="participant_id")
-    overlap = pd.DataFrame() if study.reference_dir is None else study.overlap[0]
+    overlap = pd.DataFrame() if study.reference_dir is None else study.compared_masks.overlap
     if not overlap.empty:
         labelled = first["participant_id"].isin(overlap["participant_id"])
         yield "with reference", first[labelled].reset_index(drop=True)

@@ -35,7 +35,8 @@ def analyse(study: Study) -> Result:
     first = compared_rows(first, "total_ml", study.plan.sample)
     problems: list[str] = []
     resampled: list[str] = []
-    matrices = containment_matrices(first, study.output_dir, problems, resampled)
+    computed = {} if study.reference_dir is None else study.compared_masks.containment
+    matrices = containment_matrices(first, study.output_dir, problems, resampled, computed)
     table = mean_containment(matrices)
     if table.empty:
         raise NotApplicableError(problems[0], problems)

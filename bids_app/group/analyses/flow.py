@@ -126,7 +126,7 @@ def _measured(study: Study, samples: Sequence[OutcomeSample]) -> Step:
     if repeats:
         details.append(f"{repeats} volumes of repeat scans not used")
     if study.reference_dir is not None:
-        table, _ = study.overlap
+        table = study.compared_masks.overlap
         labelled = 0 if table.empty else table["participant_id"].nunique()
         details.append(f"{labelled} with reference labels")
     return Step(

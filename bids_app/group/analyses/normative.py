@@ -11,6 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from bids_app.group.analysis import Analysis
 from bids_app.group.common_sample import compared_cases
+from bids_app.group.levels import select
 from bids_app.group.result import Display, NotApplicableError, Result, ResultTable
 from bids_app.group.stored_norm import Norm, Norms, norm_document, weights_of
 from bids_app.group.study import Study
@@ -116,7 +117,9 @@ def _fitted(study: Study) -> tuple[Norms, dict[str, str]]:
         If a column is missing or no model can be fitted.
     """
     plan, first = study.plan.normative, _first_sessions(study, study.plan.normative.column)
-    healthy = _columns_of(study.select(first, {plan.column: plan.controls}), study.segmentations)
+    healthy = _columns_of(
+        select(first, {plan.column: plan.controls}, study.cohort.columns), study.segmentations
+    )
     deviations = _scanner_sd(study, {})
     norms: dict[str, Norm] = {}
     reasons: dict[str, str] = {}
@@ -179,7 +182,7 @@ def _others(study: Study, stored: bool) -> pd.DataFrame:
     if stored:
         return _first_sessions(study)
     first = _first_sessions(study, plan.column)
-    healthy = study.select(first, {plan.column: plan.controls})
+    healthy = select(first, {plan.column: plan.controls}, study.cohort.columns)
     # Who has no diagnosis may be healthy, and would change the share of patients.
     return first.drop(index=healthy.index).dropna(subset=[plan.column])
 

@@ -33,7 +33,7 @@ def analyse(study: Study) -> Result:
     plan = study.plan
     overlap = compared_rows(study.reference_overlap(), "dice", plan.sample, _SCAN_SIDE)
     overlap = overlap.rename(columns={"segmentation": "method"})
-    all_scans = study.overlap[0].rename(columns={"segmentation": "method"})
+    all_scans = study.compared_masks.overlap.rename(columns={"segmentation": "method"})
     summary = study.summarise(overlap, MEASURES, ["method", "side"])
     bilateral = overlap[overlap["side"] == "bilateral"]
     tests = pairwise_signed_rank(
@@ -89,7 +89,7 @@ def analyse(study: Study) -> Result:
         "tests; mean Dice coefficients were compared by paired bootstrap of participants.",
         findings=_findings(summary),
         references=("ibrahim2026", "heimann2009", "wilcoxon1945", "benjamini1995", "efron1993"),
-        problems=tuple(study.overlap[1]),
+        problems=tuple(study.compared_masks.problems),
     )
 
 

@@ -21,7 +21,7 @@ def test_overlap_is_summarised_and_tested(study: Study) -> None:
     row = summary.query("method == 'thalnet T1w' and side == 'left' and measure == 'dice'").iloc[0]
     assert row["median"] == 1
     tests = result.tables["overlap_tests"].data.set_index("measure")
-    wide = study.overlap[0].query("side == 'bilateral'")
+    wide = study.compared_masks.overlap.query("side == 'bilateral'")
     wide = wide.pivot(index="scan", columns="segmentation", values="dice")
     assert tests.loc["dice", "p"] == signed_rank(wide["first T1w"], wide["thalnet T1w"]).p
 
@@ -32,7 +32,7 @@ def test_a_resampled_reference_is_named_in_its_row(study: Study, tmp_path: Path)
     describe(tmp_path, DatasetType="derivative")
     path = tmp_path / "sub-001" / "ses-01" / "anat" / "sub-001_ses-01_dseg.nii.gz"
     save_image(path, boxes(6), shifted)
-    rows, problems = replace(study, reference_dir=tmp_path).overlap
-    assert problems == []
-    assert set(rows["note"]) == {"reference resampled (nearest neighbour)"}
-    assert set(study.overlap[0]["note"]) == {""}
+    compared = replace(study, reference_dir=tmp_path).compared_masks
+    assert compared.problems == []
+    assert set(compared.overlap["note"]) == {"reference resampled (nearest neighbour)"}
+    assert set(study.compared_masks.overlap["note"]) == {""}
