@@ -68,19 +68,24 @@ def _averaged(
     if (factors == 1).all():
         return data, affine
     for axis, factor in enumerate(factors):
-        if factor == 1:
-            continue
-        # The last block is completed by its last slice, so that none is lost.
-        missing = -data.shape[axis] % factor
-        if missing:
-            widths = [(0, missing if other == axis else 0) for other in range(3)]
-            data = np.pad(data, widths, mode="edge")
-        blocks = (*data.shape[:axis], -1, factor, *data.shape[axis + 1 :])
-        data = data.reshape(blocks).mean(axis + 1, dtype=np.float32)
+        if factor > 1:
+            data = _mean_of_blocks(data, axis, int(factor))
     # The first block's centre lies between its voxels.
     scale = np.diag([*factors, 1.0])
     scale[:3, 3] = (factors - 1) / 2
     return data, affine @ scale
+
+
+def _mean_of_blocks(data: FloatArray, axis: int, factor: int) -> FloatArray:
+    """Average every so many slices along an axis; the last block is completed by its last slice."""
+    along = np.moveaxis(data, axis, 0)
+    total = along[::factor].copy()
+    for place in range(1, factor):
+        slices = along[place::factor]
+        total[: len(slices)] += slices
+        total[len(slices) :] += along[-1]
+    total /= factor
+    return np.moveaxis(total, 0, axis)
 
 
 def _along_axes(data: FloatArray, matrix: AffineArray, shape: Shape, fill: float) -> FloatArray:
