@@ -14,6 +14,7 @@ from bids_app.derivatives.column import Column
 from bids_app.derivatives.comparison_columns import COLUMNS_OF_COMPARISON
 from bids_app.derivatives.scanner_columns import COLUMNS_OF_SCANNERS, SCANNER_COLUMNS
 from bids_app.derivatives.statistics_columns import COLUMNS_OF_STATISTICS
+from bids_app.derivatives.value_columns import COLUMNS_OF_VALUES
 from bids_app.segmentation.volumes import ThalamusVolumes
 
 # Of the volumes of a session, in this order.
@@ -112,6 +113,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         **COLUMNS_OF_COMPARISON,
         **COLUMNS_OF_SCANNERS,
         **COLUMNS_OF_STATISTICS,
+        **COLUMNS_OF_VALUES,
         # Comparison with a reference
         "dice": Column("Dice", "Dice coefficient with the reference"),
         "precision": Column("Precision", "Share of the method's voxels that lie in the reference"),

@@ -27,6 +27,8 @@ CITATION.md
 *.html
 *_volumes.tsv
 *_volumes.json
+*_values.tsv
+*_values.json
 *_xfm.txt
 *_xfm.json
 *_pbvc.tsv
@@ -64,6 +66,7 @@ _README = """\
 | `siena/` | SIENA reports from the first session to each follow-up (`--siena`) |
 | `*_desc-brain_mask` | brain mask, with ventricles and sulci |
 | `*_desc-thalamus_volumes.tsv` | volumes in mL; data dictionary in the JSON file |
+| `*_desc-thalamus_values.tsv` | values of all contrasts and maps within the thalami |
 | `logs/sessions.tsv` | outcome of every session, with time and memory |
 | `logs/inputs.tsv` | what the dataset offers: used, or why not |
 

@@ -161,6 +161,11 @@ def volumes_table(session: Session) -> PurePosixPath:
     return _anat(session.name, "desc-thalamus_volumes.tsv")
 
 
+def values_table(session: Session) -> PurePosixPath:
+    """Name the table of the values of a session's images within the thalami."""
+    return _anat(session.name, "desc-thalamus_values.tsv")
+
+
 def within_subject_volumes_table(session: Session) -> PurePosixPath:
     """Name the table of the longitudinal volumes of a session."""
     return _anat(session.name, f"space-{WITHIN_SUBJECT}_desc-thalamus_volumes.tsv")
@@ -168,7 +173,16 @@ def within_subject_volumes_table(session: Session) -> PurePosixPath:
 
 def volumes_tables(output_dir: Path) -> list[Path]:
     """Find all tables of volumes."""
-    pattern = "anat/sub-*_desc-thalamus_volumes.tsv"
+    return _tables_of_sessions(output_dir, "volumes")
+
+
+def values_tables(output_dir: Path) -> list[Path]:
+    """Find all tables of values within the thalami."""
+    return _tables_of_sessions(output_dir, "values")
+
+
+def _tables_of_sessions(output_dir: Path, suffix: str) -> list[Path]:
+    pattern = f"anat/sub-*_desc-thalamus_{suffix}.tsv"
     return sorted([*output_dir.glob(f"sub-*/{pattern}"), *output_dir.glob(f"sub-*/*/{pattern}")])
 
 

@@ -30,6 +30,7 @@ from bids_app.group.clinical import (
 from bids_app.group.exclusion import Exclusion, Reason
 from bids_app.group.identifiers import members_of
 from bids_app.group.ratings import RATING, failed_scans, read_ratings
+from bids_app.group.tissue_values import with_values
 from bids_app.group.visits import acquisition_times, order_visits
 from bids_app.options import Folders, Selection
 
@@ -158,7 +159,7 @@ def read_cohort(
     excluded = Counter(_reason(name, reviewed, measured, reasons) for name in names)
     _account_for_rows(tables, selected, members.subjects, remarks)
     table, columns = _join(selected, tables, aliases, remarks)
-    table = _with_scanners(table, columns)
+    table = with_values(_with_scanners(table, columns), columns, folders.output_dir, remarks)
     for name in _DURATIONS:
         if name in columns:
             table[name], columns[name] = in_years(table[name], columns[name])

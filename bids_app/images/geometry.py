@@ -109,6 +109,21 @@ class Grid:
         affine[:3, 3] += affine[:3, :3] @ np.array([part.start for part in ranges])
         return Grid((x, y, z), affine)
 
+    def part_near(self, other: Grid) -> Box:
+        """Find the box of voxels that another grid in the same world space covers.
+
+        Examples
+        --------
+        >>> Grid((9, 9, 9), np.eye(4)).part_near(Grid((2, 3, 20), np.eye(4)))
+        (slice(0, 2, None), slice(0, 3, None), slice(0, 9, None))
+        """
+        limits = np.array(self.shape)
+        voxels = other.transformed(np.linalg.inv(self.affine)).corners()
+        low = np.clip(np.floor(voxels.min(1)).astype(int), 0, limits)
+        high = np.clip(np.ceil(voxels.max(1)).astype(int) + 1, low, limits)
+        x, y, z = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        return x, y, z
+
     def transformed(self, transform: npt.NDArray[np.floating]) -> Grid:
         """Move the grid by an affine (4, 4) between world coordinates.
 

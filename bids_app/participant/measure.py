@@ -9,10 +9,12 @@ from bids_app.dataset.inputs import Offer
 from bids_app.dataset.notes import Note
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.staging import staged
+from bids_app.derivatives import names
 from bids_app.derivatives.norm_results import read_norm_results
-from bids_app.derivatives.outputs import write_maps, write_volumes
+from bids_app.derivatives.outputs import write_maps, write_table, write_volumes
 from bids_app.derivatives.readback import measured_anchors, read_measured_scan, read_steps
 from bids_app.derivatives.results import QuantitativeMap
+from bids_app.derivatives.value_columns import VALUE_COLUMNS
 from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.participant.align import align_contrasts, read_other_contrasts
@@ -24,6 +26,7 @@ from bids_app.participant.quantify import quantify
 from bids_app.participant.segment import images_to_segment, measure_contrasts, segment_anchors
 from bids_app.participant.siena import measure_brain_change
 from bids_app.participant.stamp import stamp_of, without
+from bids_app.participant.values import values_of
 from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.records import (
     measured_record,
@@ -63,7 +66,7 @@ def measure_session(task: Task) -> Outcome:
         anchors = segment_anchors(context)
         maps = quantify_session(anchors[0].measured.brain_mask, context)
         others = read_other_contrasts(maps, context)
-        scans = []
+        scans, values = [], []
         for anchor in anchors:
             aligned = align_contrasts(anchor.measured, others, context)
             scan = replace(anchor.measured, aligned=aligned)
@@ -74,10 +77,12 @@ def measure_session(task: Task) -> Outcome:
                 *measure_programs(scan, images, context),
             )
             scans.append(replace(scan, measurements=measurements))
+            values += values_of(scan, anchor.segmentations["thalnet"], maps)
         measure_brain_change([scan.scan for scan in scans], context)
         stamp = without(stamp, context.failed)
         context.progress(Stage.REPORT, "")
         write_volumes(staging, session, scans)
+        write_table(staging, names.values_table(session), values, VALUE_COLUMNS)
         map_steps = [step for item in maps for step in item.steps]
         write_session_page(staging, session, scans, map_steps, stamp, tuple(context.notes))
     return Outcome(

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bids_app.errors import BadDataError
-from bids_app.images.geometry import Box, Grid, Points, apply_affine, bounding_box, removed_shear
+from bids_app.images.geometry import Grid, Points, apply_affine, bounding_box, removed_shear
 from bids_app.images.masks import largest_piece
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume
@@ -391,7 +391,7 @@ def _network(name: str, threads: int) -> InferenceSession:
 
 def _thalami(region: Inference, image: Volume) -> tuple[npt.NDArray[np.uint8], FloatArray]:
     """Resample labels (X, Y, Z) and probabilities (X, Y, Z, 2) on the image's grid."""
-    box = _covered(region.grid, image)
+    box = image.grid.part_near(region.grid)
     part = image.grid.crop(box)
     sides = [
         resample(Volume(region.probabilities[channel], region.grid.affine), part)
@@ -409,7 +409,7 @@ def _brain_mask(head: Inference, image: Volume) -> npt.NDArray[np.uint8]:
     """Segment the brain with its sulci (X, Y, Z) on the image's grid, within non-zero voxels."""
     from scipy.ndimage import generate_binary_structure, grey_closing
 
-    box = _covered(head.grid, image)
+    box = image.grid.part_near(head.grid)
     brain_probability = head.probabilities[_BRAIN].sum(0)
     # Sulci narrower than a voxel of the network belong to the brain.
     closed = grey_closing(brain_probability, footprint=generate_binary_structure(3, 2))
@@ -418,16 +418,6 @@ def _brain_mask(head: Inference, image: Volume) -> npt.NDArray[np.uint8]:
     mask = np.zeros(image.data.shape, dtype=np.uint8)
     mask[box] = filled(brain)
     return mask
-
-
-def _covered(grid: Grid, image: Volume) -> Box:
-    """Find the part of an image that a grid covers."""
-    limits = np.array(image.data.shape)
-    voxels = grid.transformed(np.linalg.inv(image.affine)).corners()
-    low = np.clip(np.floor(voxels.min(1)).astype(int), 0, limits)
-    high = np.clip(np.ceil(voxels.max(1)).astype(int) + 1, low, limits)
-    x, y, z = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    return x, y, z
 
 
 METHOD = BuiltInMethod(name="thalnet", title="thalnet", segment=segment, joint=True, flips=True)

@@ -16,6 +16,7 @@ from bids_app.dataset.tables import Column
 from bids_app.derivatives.change_columns import CHANGE_COLUMNS, PBVC_COLUMNS
 from bids_app.derivatives.columns import COLUMNS, VOLUME_COLUMNS
 from bids_app.derivatives.data_dictionary import describe_columns
+from bids_app.derivatives.value_columns import VALUE_COLUMNS
 from bids_app.group.analysis import attempt_all
 from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
 from bids_app.group.cohort import read_cohort
@@ -101,7 +102,7 @@ def written(report: CohortResults) -> dict[str, str]:
         described |= {name: entries[name] for name in header}
     for name in report.study.cohort.columns:
         described.pop(name, None)
-    described |= describe_columns([*VOLUME_COLUMNS, *PBVC_COLUMNS, *CHANGE_COLUMNS])
+    described |= describe_columns([*VOLUME_COLUMNS, *VALUE_COLUMNS, *PBVC_COLUMNS, *CHANGE_COLUMNS])
     return {name: str(entry["Description"]) for name, entry in described.items()}
 
 

@@ -1,0 +1,140 @@
+"""Values of all contrasts and maps of a session within the thalami."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bids_app.contrasts import CONTRASTS, Role
+from bids_app.derivatives import names
+from bids_app.derivatives.results import MeasuredScan, QuantitativeMap
+from bids_app.derivatives.steps import Step
+from bids_app.images.geometry import bounding_box
+from bids_app.images.resampling import resample
+from bids_app.images.values import values_within
+from bids_app.images.volume import Volume
+from bids_app.segmentation.regions import regions
+from bids_app.segmentation.result import Segmentation
+from bids_app.segmentation.sides import LEFT
+
+# Of weighted images: their values have a meaning relative to those of the brain only.
+_RELATIVE = "brain"
+_FIELDS = {Step.MEASURED_FIELD: "measured", Step.ESTIMATED_FIELD: "estimated"}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class _Image:
+    """An image whose values are described, on its own grid.
+
+    Attributes
+    ----------
+    name : str
+        BIDS suffix.
+    units : str
+    volume : Volume
+        (X, Y, Z) float32 in the world space of the scan; NaN where there is no value.
+    field : str
+        How it was corrected for the transmit field.
+    """
+
+    name: str
+    units: str
+    volume: Volume
+    field: str = "n/a"
+
+
+def values_of(
+    scan: MeasuredScan, segmentation: Segmentation, maps: Sequence[QuantitativeMap]
+) -> list[dict[str, object]]:
+    """Describe the values of every image of a scan's session in every region of the thalami.
+
+    Maps are described on their own grid: their values are not interpolated, the regions are.
+
+    Parameters
+    ----------
+    scan : MeasuredScan
+        With its aligned contrasts.
+    segmentation : Segmentation
+        By thalnet on the scan.
+    maps : sequence of QuantitativeMap
+
+    Returns
+    -------
+    list of dict
+        Rows by the columns of ``VALUE_COLUMNS``.
+    """
+    session = names.session_of(scan.scan)
+    of_scan = {
+        "participant_id": f"sub-{session.subject}",
+        "session_id": f"ses-{session.session}" if session.session else "n/a",
+        "scan": names.row_name(scan.scan),
+        "method": "thalnet",
+    }
+    box = bounding_box(np.any(segmentation.probseg, axis=-1))
+    around = scan.image.grid.crop(box)
+    divided = list(regions(segmentation.dseg[box], segmentation.probseg[box], around.affine))
+    rows: list[dict[str, object]] = []
+    for image in (*_weighted(scan), *_maps(scan, maps)):
+        grid = image.volume.grid
+        part = grid.part_near(around)
+        data = np.asarray(image.volume.data[part], dtype=np.float32)
+        for side, region, share in divided:
+            on_grid = resample(Volume(share, around.affine), grid.crop(part))
+            values = values_within(data, on_grid, image.volume.voxel_volume)
+            rows.append(
+                {
+                    **of_scan,
+                    "image": image.name,
+                    "image_units": image.units,
+                    "transmit_field": image.field,
+                    "side": "left" if side == LEFT else "right",
+                    "region": region.value,
+                    "region_ml": values.volume / 1000,
+                    "value_mean": values.mean,
+                    "value_median": values.median,
+                    "value_sd": values.sd,
+                    "value_p5": values.low,
+                    "value_p95": values.high,
+                }
+            )
+    return rows
+
+
+def _weighted(scan: MeasuredScan) -> Iterator[_Image]:
+    """Scale the scan and its aligned contrasts that are no maps to the brain's median of 1."""
+    brain = scan.brain_mask.data != 0
+    images = {} if scan.scan.is_map else {scan.scan.contrast: scan.image}
+    images |= {
+        item.contrast: item.image
+        for item in scan.aligned
+        if CONTRASTS[item.contrast].role is not Role.MAP
+    }
+    for name, image in images.items():
+        data = np.asarray(image.data, dtype=np.float32)
+        # Beyond the field of view of an aligned image there is none.
+        inside = data[brain & (data != 0)]
+        median = float(np.median(inside)) if inside.size else 0.0
+        if median > 0:
+            relative = Volume(np.where(data != 0, data / median, np.nan), image.affine)
+            yield _Image(name=name, units=_RELATIVE, volume=relative)
+
+
+def _maps(scan: MeasuredScan, maps: Iterable[QuantitativeMap]) -> Iterator[_Image]:
+    """Place the maps of an acquisition by the transform that aligned R1 of it."""
+    transforms = {item.contrast: item.transform for item in scan.aligned}
+    transform = np.eye(4) if scan.scan.is_map else transforms.get("R1map")
+    if transform is None:
+        return
+    maps = list(maps)
+    fields = [_FIELDS[step] for item in maps for step in item.steps if step in _FIELDS]
+    for item in maps:
+        data = np.asarray(item.volume.data, dtype=np.float32)
+        volume = Volume(np.where(data != 0, data, np.nan), item.volume.affine)
+        yield _Image(
+            name=item.quantity,
+            units=str(item.sidecar.get("Units", "arbitrary")),
+            volume=volume.moved(np.linalg.inv(transform).astype(np.float64)),
+            field=fields[0] if fields else "n/a",
+        )
