@@ -56,7 +56,7 @@ def write_outputs(
                 _write_table(staging, name, table, report.study, agents)
             for name, document in result.documents.items():
                 staging.json(f"group/{name}.json", document)
-            for name in result.figures:
+            for name in (name for name in result.figures if name in figures):
                 svgs[name], png = figures[name].result()
                 staging.text(f"group/figures/{name}.svg", svgs[name])
                 staging.binary(f"group/figures/{name}.png", png)

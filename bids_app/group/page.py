@@ -8,18 +8,25 @@ import pandas as pd
 
 from bids_app import __version__
 from bids_app.derivatives import names
+from bids_app.derivatives.clinical_labels import LABELS, clinical_label
 from bids_app.derivatives.columns import COLUMNS
 from bids_app.group.analysis import Analysis
 from bids_app.group.cohort_results import CohortResults
 from bids_app.group.common_sample import sample_note
+from bids_app.group.findings import findings, limits
 from bids_app.group.mapping import CALIBRATED
 from bids_app.group.methods import methods_section, references
 from bids_app.group.result import Display
 from bids_app.group.study import Study
-from bids_app.report.cohort_page import CohortReport, Section, SessionStatus
+from bids_app.report.cohort_page import CohortReport, Finding, Section, SessionStatus
 from bids_app.report.tables import ColumnTexts
 from bids_app.run.outcome import Outcome
 
+_OF_VOLUMES = (
+    *("visit", "interval", "scan", "method", "contrast", "contrast_agent"),
+    *("left_ml", "right_ml", "total_ml", "total_low_ml", "total_high_ml", *CALIBRATED),
+    *("icv_ml", "confidence", "qc", "qc_reason", "counted"),
+)
 # Browsers become slow with longer tables; the files hold all rows.
 MOST_ROWS = 2000
 
@@ -43,7 +50,9 @@ def page_of(report: CohortResults, dataset: str, svgs: Mapping[str, str]) -> Coh
         title="Analyses",
         caption="Completed analyses, and analyses that were not possible.",
         table=report.overview,
+        part="Analyses",
     )
+    headings = {analysis.name: analysis.heading for analysis in report.analyses}
     return CohortReport(
         dataset=dataset,
         sessions=tuple(session_status(record) for record in report.records),
@@ -54,6 +63,8 @@ def page_of(report: CohortResults, dataset: str, svgs: Mapping[str, str]) -> Coh
         sections=(*sections, overview),
         columns=_column_texts(report.study),
         note=_note(table),
+        findings=tuple(Finding(each.text, headings[each.analysis]) for each in findings(report)),
+        limits=tuple(limits(report)),
     )
 
 
@@ -81,8 +92,16 @@ def _sections(
     result, heading = report.results[analysis.name], analysis.heading
     agents = report.agent_note if result.of_change else ""
     for name, drawn in result.figures.items():
-        caption = _joined(drawn.caption, agents)
-        yield Section(title=drawn.title, caption=caption, svg=svgs[name], part=heading)
+        if drawn.display is not Display.FILE:
+            yield Section(
+                title=drawn.title,
+                caption=_joined(drawn.caption, agents),
+                chart=drawn.chart,
+                svg="" if drawn.chart else svgs[name],
+                file=f"group/figures/{name}" if name in svgs else "",
+                part=heading,
+                folded=drawn.display is Display.FOLDED,
+            )
     for name, table in result.tables.items():
         if table.display is not Display.FILE:
             yield Section(
@@ -95,7 +114,6 @@ def _sections(
                 ),
                 table=table.data.head(MOST_ROWS),
                 part=heading,
-                folded=table.display is Display.FOLDED,
             )
 
 
@@ -107,14 +125,17 @@ def _column_texts(study: Study) -> ColumnTexts:
     """Collect the headings and descriptions of all columns, clinical ones included."""
     texts = ColumnTexts()
     clinical = study.cohort.columns
+    labels = {
+        name: clinical_label(name) for name in [*LABELS, *(f"{name}_change" for name in LABELS)]
+    }
     headings = {
-        name: f"{texts.heading(name)} ({column.units})"
+        name: f"{labels.get(name) or texts.heading(name)} ({column.units})"
         for name, column in clinical.items()
         if column.units
     }
     descriptions = {name: column.description for name, column in clinical.items()}
     return ColumnTexts(
-        headings=headings | {name: column.heading for name, column in COLUMNS.items()},
+        headings=labels | headings | {name: column.heading for name, column in COLUMNS.items()},
         descriptions=descriptions | {name: column.description for name, column in COLUMNS.items()},
         confidence=study.plan.confidence,
     )
@@ -122,7 +143,8 @@ def _column_texts(study: Study) -> ColumnTexts:
 
 def _labelled(rows: pd.DataFrame) -> pd.DataFrame:
     """Replace the identifiers by the labels of subject and session, in the first columns."""
-    labelled = rows.drop(columns=["participant_id", "session_id", "segmentation"])
+    # The file has the clinical columns and those of the scanner as well.
+    labelled = rows[[name for name in _OF_VOLUMES if name in rows]].copy()
     labelled.insert(0, "session", rows["session_id"].fillna("").str.removeprefix("ses-"))
     labelled.insert(0, "subject", rows["participant_id"].str.removeprefix("sub-"))
     return labelled

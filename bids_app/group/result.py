@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from bids_app.report.charts import Chart
+
 
 class Display(Enum):
-    """Where a table is shown: on the page, there on request only, or in its file alone."""
+    """Where a table or figure is shown: on the page, there on request, or in its file alone."""
 
     PAGE = "page"
     FOLDED = "folded"
@@ -44,11 +46,22 @@ class ResultTable:
 
 @dataclass(frozen=True)
 class ResultFigure:
-    """A figure with its title and caption."""
+    """A figure: a chart for the page, a drawing for its files, or both.
+
+    Attributes
+    ----------
+    title, caption : str
+    figure : matplotlib Figure or None
+        Written as SVG and PNG; the page shows it where there is no chart.
+    chart : Chart or None
+    display : Display
+    """
 
     title: str
     caption: str
-    figure: Figure
+    figure: Figure | None = None
+    chart: Chart | None = None
+    display: Display = Display.PAGE
 
 
 @dataclass(frozen=True, kw_only=True)

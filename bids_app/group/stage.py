@@ -183,7 +183,8 @@ def analyse(
     for analysis, result in attempt_all(analyses, study):
         results[analysis.name] = result
         for name, drawn in result.figures.items():
-            figures[name] = renderer.submit(figure_files, drawn.figure)
+            if drawn.figure is not None:
+                figures[name] = renderer.submit(figure_files, drawn.figure)
     return {analysis.name: results[analysis.name] for analysis in analyses}, figures
 
 

@@ -13,14 +13,13 @@ from urllib.parse import quote
 import pandas as pd
 from markupsafe import Markup
 
+from bids_app.report.chart_markup import PageIndex, draw_chart
+from bids_app.report.charts import Chart
 from bids_app.report.tables import ColumnTexts, Table, columns_with_values, format_table
 from bids_app.report.template import session_title, template
 from bids_app.statistics.samples import require_columns
 
 Status = Literal["done", "failed", "skipped"]
-
-# A figure wider than this (points) is legible only across both columns of the page.
-_COLUMN_WIDTH = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,20 +55,35 @@ class Section:
     ----------
     title, caption : str
     table : DataFrame or None
+    chart : Chart or None
     svg : str
-        From `bids_app.report.plots.figure_svg`, which escapes its text; inserted unescaped.
+        Figure where there is no chart: from `bids_app.report.plots.figure_svg`, which escapes its
+        text; inserted unescaped.
+    file : str
+        Path of the figure as SVG and PNG for papers, relative to the page and without extension;
+        empty if there are none.
     part : str
-        Heading shared by consecutive sections of the same part; empty for none.
+        Heading shared by consecutive sections of the same part.
     folded : bool
-        Whether the table is shown on request only.
+        Whether the figure is shown on request only, as all tables are.
     """
 
     title: str
     caption: str = ""
     table: pd.DataFrame | None = None
+    chart: Chart | None = None
     svg: str = ""
+    file: str = ""
     part: str = ""
     folded: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Sentence on what the cohort shows, and the part of the page with its numbers."""
+
+    text: str
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,13 +93,22 @@ class _Drawn:
     anchor: str
     section: Section
     grid: Table | None
-    svg: Markup | str
+    figure: Markup | str
 
     @property
-    def wide(self) -> bool:
-        """Whether the section needs both columns of the page."""
-        view = re.search(r'viewBox="\S+ \S+ (\S+) ', self.svg)
-        return self.grid is not None or (view is not None and float(view[1]) > _COLUMN_WIDTH)
+    def file(self) -> str:
+        """Address of the files of the figure, without extension."""
+        return "./" + quote(self.section.file)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Consecutive sections under one heading."""
+
+    anchor: str
+    name: str
+    reading: str
+    sections: list[_Drawn]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +135,10 @@ class CohortReport:
         Headings and descriptions of the columns of all tables.
     note : str
         Shown below the table of volumes.
+    findings : tuple of Finding
+        What the cohort shows, on top of the page and of their parts.
+    limits : tuple of str
+        What limits the results.
     """
 
     dataset: str
@@ -123,6 +150,8 @@ class CohortReport:
     sections: tuple[Section, ...] = ()
     columns: ColumnTexts = field(default_factory=ColumnTexts)
     note: str = ""
+    findings: tuple[Finding, ...] = ()
+    limits: tuple[str, ...] = ()
 
 
 def cohort_page(report: CohortReport) -> str:
@@ -145,17 +174,23 @@ def cohort_page(report: CohortReport) -> str:
     ValueError
         If the figure of a section is not SVG.
     """
+    index = PageIndex()
     sections = [
         _Drawn(
             f"section-{number}",
             section,
             None if section.table is None else _section_table(section.table, report),
-            _inline_svg(section, f"figure{number}-") if section.svg else "",
+            _figure(section, f"figure{number}-", index),
         )
         for number, section in enumerate(report.sections, start=1)
     ]
     parts = [
-        (f"part-{number}", name, list(members))
+        _Part(
+            f"part-{number}",
+            name,
+            " ".join(finding.text for finding in report.findings if finding.part == name),
+            list(members),
+        )
         for number, (name, members) in enumerate(
             groupby(sections, key=lambda drawn: drawn.section.part), start=1
         )
@@ -167,6 +202,9 @@ def cohort_page(report: CohortReport) -> str:
         incomplete=_incomplete(report.sessions),
         volumes=_linked_volumes(report),
         parts=parts,
+        anchors={part.name: part.anchor for part in parts},
+        methods=index.legend(),
+        index={"methods": list(index.methods), "sessions": _index_of_sessions(index, report)},
         dictionary=list(_dictionary(report)),
     )
 
@@ -232,6 +270,26 @@ def _dictionary(report: CohortReport) -> Iterator[tuple[str, str, str]]:
     for name in dict.fromkeys(shown):
         if name in report.columns.descriptions:
             yield report.columns.heading(name), name, report.columns.descriptions[name]
+
+
+def _index_of_sessions(index: PageIndex, report: CohortReport) -> list[tuple[str, str, str]]:
+    """Return subject, session and address of the page of every session in the charts."""
+    if not index.sessions:
+        return []
+    subjects, sessions = zip(*index.sessions, strict=True)
+    pages = _pages(list(subjects), list(sessions), report)
+    return list(zip(subjects, sessions, pages, strict=True))
+
+
+def _figure(section: Section, prefix: str, index: PageIndex) -> Markup | str:
+    """Draw the chart of a section, or insert its figure; empty without."""
+    if section.chart is not None:
+        return Markup('<figure class="chart" data-label="{}">{}</figure>').format(
+            section.chart.label, draw_chart(section.chart, index)
+        )
+    if not section.svg:
+        return ""
+    return Markup('<figure class="plot">{}</figure>').format(_inline_svg(section, prefix))
 
 
 def _inline_svg(section: Section, prefix: str) -> Markup:

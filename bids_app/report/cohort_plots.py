@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from bids_app.report.charts import FlowStep
 from bids_app.report.drawing import (
     BLUE,
     GREY,
@@ -27,27 +26,6 @@ if TYPE_CHECKING:
 
 
 _MOST_COLUMNS = 4
-
-
-@dataclass(frozen=True)
-class FlowStep:
-    """Box of a flow diagram.
-
-    Attributes
-    ----------
-    name : str
-    participants : int
-        Participants who reached the step.
-    excluded : mapping of str to int
-        Participants excluded before the step, by reason.
-    lines : tuple of str
-        Further lines of the box.
-    """
-
-    name: str
-    participants: int
-    excluded: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    lines: tuple[str, ...] = ()
 
 
 @styled

@@ -104,22 +104,21 @@ def diagnostics_plot(fits: Sequence[LinearFit]) -> Figure:
     return figure
 
 
-def _scale_axis(axes: Axes, rows: pd.DataFrame, none: float | None, *, log: bool) -> None:
-    """Set scale and range of the axis of the estimates, and draw the value of no effect."""
-    if log:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("")
-    if none is not None:
-        axes.axvline(none, color=GREY, linewidth=0.8)
-    if len(rows):
-        axes.set_xlim(_limits(rows, none, log=log))
-
-
-def _limits(rows: pd.DataFrame, none: float | None, *, log: bool) -> tuple[float, float]:
+def interval_limits(
+    rows: pd.DataFrame, none: float | None, *, log: bool = False
+) -> tuple[float, float]:
     """Return the ends of an axis with all estimates, and intervals up to a few median widths.
 
     The interval of a poorly determined model would otherwise make all others illegible.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``estimate``, which is finite, ``low`` and ``high``; at least one row.
+    none : float or None
+        A value that is on the axis.
+    log : bool
+        Whether the axis is logarithmic.
     """
     ends = rows[["estimate", "low", "high"]].to_numpy(dtype=np.float64)
     if log:
@@ -139,6 +138,18 @@ def _limits(rows: pd.DataFrame, none: float | None, *, log: bool) -> tuple[float
     margin = 0.05 * (max(shown) - min(shown)) or 0.5
     first, last = min(shown) - margin, max(shown) + margin
     return (10**first, 10**last) if log else (first, last)
+
+
+def _scale_axis(axes: Axes, rows: pd.DataFrame, none: float | None, *, log: bool) -> None:
+    """Set scale and range of the axis of the estimates, and draw the value of no effect."""
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
+    if none is not None:
+        axes.axvline(none, color=GREY, linewidth=0.8)
+    if len(rows):
+        axes.set_xlim(interval_limits(rows, none, log=log))
 
 
 def _draw_estimate(axes: Axes, place: int, row: dict[str, float]) -> None:

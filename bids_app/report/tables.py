@@ -15,7 +15,7 @@ MISSING = "n/a"
 # Estimates of models, whose interval is in the columns ci_low and ci_high.
 _ESTIMATES = ("beta", "mean", "difference")
 # Columns whose values are names of columns.
-_OF_NAMES = ("measure", "variable")
+_OF_NAMES = ("measure", "variable", "outcome")
 
 _UNITS = {"ml": "mL", "mm": "mm", "percent": "%", "years": "years", "s": "s"}
 _P_VALUE = re.compile(r"(^|_)p(_|$)")

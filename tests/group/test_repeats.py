@@ -196,14 +196,15 @@ def test_the_page_tells_which_repeat_scan_counts_and_why(tmp_path: Path) -> None
         ["sub-0", "ses-1", first.format(2), "passes quality control", first.format(1)],
         ["sub-0", "ses-2", second.format(1), "is the first run", others],
     ]
-    (section,) = (each for each in page_of(report, "", {"volumes": ""}).sections if each.folded)
+    sections = page_of(report, "", {"volumes": ""}).sections
+    (section,) = (each for each in sections if each.title == "Repeat scans")
     assert section.caption.startswith(
         "In 4 of 6 sessions several scans were measured, of which one counts: the one that passes "
         "quality control (2), is the first run (2)."
     )
     text = cohort_page(page_of(report, "", {"volumes": "<svg "}))
-    assert "<details><summary>Show 4 rows</summary>" in text
-    assert "<details>" not in cohort_page(
+    assert "<summary>Repeat scans (4 rows)</summary>" in text
+    assert "Repeat scans (" not in cohort_page(
         page_of(_results(_study(tmp_path / "b", visits[2:]), "volumes"), "", {"volumes": "<svg "})
     )
 

@@ -8,8 +8,25 @@ from html.parser import HTMLParser
 
 import pandas as pd
 
-from bids_app.report.cohort_page import CohortReport, Section, SessionStatus, cohort_page
+from bids_app.report.charts import (
+    Chart,
+    Flow,
+    FlowStep,
+    Intervals,
+    Line,
+    Matrix,
+    Scatters,
+    Strips,
+)
+from bids_app.report.cohort_page import (
+    CohortReport,
+    Finding,
+    Section,
+    SessionStatus,
+    cohort_page,
+)
 from bids_app.report.plots import figure_svg, volume_stripplot
+from bids_app.report.qc_board import Board, Row, qc_board
 from bids_app.report.session_page import (
     AlignmentReport,
     Anchor,
@@ -42,7 +59,8 @@ class Page(HTMLParser):
         self.tags: list[tuple[str, dict[str, str]]] = []
         self.text = ""
         self._open: list[str] = []
-        self.feed(html)
+        # Of Markup, the parser would escape what it has unescaped.
+        self.feed("".join((html,)))
         self.close()
         assert self._open == []
 
@@ -111,6 +129,49 @@ MINIMAL_SESSION = SessionReport(
 )
 
 
+def charts(text: str = "01", scans: int = 12, methods: tuple[str, ...] = ()) -> dict[str, Chart]:
+    """One chart of each kind, by name, with a text as subject and in names."""
+    names = methods or (f"thalnet {text}", f"first {text}", "reference")
+    values = pd.DataFrame(
+        [
+            {
+                "method": name,
+                "value": 10 + number % 7 + place,
+                "subject": text if number == 0 else f"{number + 1:02}",
+                "session": "01" if number < 2 else "",
+            }
+            for place, name in enumerate(names)
+            for number in range(scans)
+        ]
+    )
+    estimates = pd.DataFrame(
+        {"panel": text, "method": names, "estimate": 0.5, "low": 0.1, "high": 0.9, "p": 0.001}
+    )
+    return {
+        "strips": Strips(values=values.assign(panel=f"panel {text}"), label=f"mL {text}"),
+        "intervals": Intervals(estimates=estimates, label=f"beta {text}"),
+        "scatters": Scatters(
+            points=values.assign(x=values["value"], y=values["value"] - 11),
+            x_label=f"x {text}",
+            y_label=f"y {text}",
+            lines={names[0]: (Line(-11, 1), Line(0, dashed=True))},
+            notes={names[0]: f"r = 1 {text}"},
+            zero=True,
+        ),
+        "matrix": Matrix(
+            values=pd.DataFrame([[1, 0.9], [None, 1]], [text, "b"], [text, "b"], dtype="float64"),
+            rows=f"mask {text}",
+            columns="container",
+        ),
+        "flow": Flow(
+            (
+                FlowStep(f"all {text}", 9, lines=(f"line {text}",)),
+                FlowStep("measured", 7, {f"no scan {text}": 2}),
+            )
+        ),
+    }
+
+
 def cohort_report(text: str = "01") -> CohortReport:
     volumes = pd.DataFrame(
         {
@@ -137,13 +198,24 @@ def cohort_report(text: str = "01") -> CohortReport:
         methods=f"Methods {text}.",
         citation=f"Someone 2026 {text}",
         sections=(
-            Section(title=f"Volumes {text}", caption=f"Every scan {text}", svg=figure_svg(plot)),
-            Section(title="Again", svg=figure_svg(plot), part=f"Agreement {text}"),
+            Section(
+                title=f"Volumes {text}",
+                caption=f"Every scan {text}",
+                svg=figure_svg(plot),
+                part=f"All volumes {text}",
+            ),
+            Section(title="Again", svg=figure_svg(plot), part=f"Agreement {text}", folded=True),
             Section(
                 title="Agreement",
                 caption="Intervals are 95 %.",
                 table=table,
                 part=f"Agreement {text}",
+            ),
+            *(
+                Section(
+                    title=f"{name} {text}", chart=chart, file=f"group/figures/{name}", part=name
+                )
+                for name, chart in charts(text).items()
             ),
         ),
         columns=ColumnTexts(
@@ -151,6 +223,8 @@ def cohort_report(text: str = "01") -> CohortReport:
             descriptions={"total_ml": f"voxel count {text}", "absent": "of no table"},
             confidence=0.9,
         ),
+        findings=(Finding(f"Volumes were measured {text}.", f"Agreement {text}"),),
+        limits=(f"One scanner {text}.",),
     )
 
 
@@ -209,18 +283,36 @@ MINIMAL_VISITS = VisitsReport(
 )
 
 
+def board(text: str = "T1w") -> Board:
+    rows = [
+        Row(
+            participant_id=f"sub-{number}",
+            session_id="n/a",
+            scan=f"sub-{number}_{text}",
+            method=text,
+            page=f"sub-{number}.html",
+            thumbnail=b"",
+            left_ml=6.0,
+            right_ml=6.1,
+            total_ml=12.1,
+            confidence=0.9,
+            flags=(f"thick slices {text}",) if number == 1 else (),
+        )
+        for number in range(3)
+    ]
+    return Board(f"Cohort {text}", tuple(rows), ((f"sub-9 {text}", f"no T1w {text}"),))
+
+
 @cache
 def html_of(name: str) -> str:
-    match name.split():
-        case ["session", "minimal"]:
-            return session_page(MINIMAL_SESSION)
-        case ["cohort", "minimal"]:
-            return cohort_page(MINIMAL_COHORT)
-        case ["visits", "minimal"]:
-            return visits_page(MINIMAL_VISITS)
-        case ["visits", kind]:
-            return visits_page(visits_report(ATTACK if kind == "attacked" else "T1w"))
-        case ["session", kind]:
-            return session_page(session_report(ATTACK if kind == "attacked" else "T1w"))
-        case _:
-            return cohort_page(cohort_report(ATTACK if "attacked" in name else "01"))
+    page, kind = name.split()
+    text = ATTACK if kind == "attacked" else "01" if page == "cohort" else "T1w"
+    minimal = kind == "minimal"
+    match page:
+        case "session":
+            return session_page(MINIMAL_SESSION if minimal else session_report(text))
+        case "visits":
+            return visits_page(MINIMAL_VISITS if minimal else visits_report(text))
+        case "board":
+            return qc_board(board(text))
+    return cohort_page(MINIMAL_COHORT if minimal else cohort_report(text))

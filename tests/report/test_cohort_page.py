@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 
 from bids_app.report.cohort_page import CohortReport, Section, SessionStatus, cohort_page
-from bids_app.report.plots import figure_svg, volume_stripplot
 from bids_app.report.tables import ColumnTexts
-from tests.report.examples import ATTACK, MINIMAL_COHORT, Page, cohort_report, html_of
+from tests.report.examples import ATTACK, Page, cohort_report, html_of
 
 
 def test_cohort_page_tells_all() -> None:
@@ -25,7 +24,7 @@ def test_cohort_page_tells_all() -> None:
         "Both thalami 01 (mL)",
     ):
         assert text in page.text
-    cards = page.text[page.text.index("Subjects") : page.text.index("Not measured")].split()
+    cards = page.text[page.text.index("Subjects") : page.text.index("What this cohort")].split()
     assert cards == ["Subjects4", "Sessions4", "Done2", "Failed1", "Skipped1"]
 
 
@@ -55,16 +54,40 @@ def test_contents_lead_to_every_part_and_section() -> None:
     page = Page(html_of("cohort full"))
     ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
     inward = [link["href"] for link in page.all("a") if link["href"].startswith("#")]
-    assert len(inward) == len(set(inward)) == 8
+    # Findings, limits, what was not measured, seven parts, scans, dictionary and methods, and the
+    # part of the finding.
+    assert len(inward) == 14
+    assert len(set(inward)) == 13
     assert {href.removeprefix("#") for href in inward} <= ids
     # Two sections of one part have a common heading.
     assert [tag for tag, attributes in page.tags if attributes.get("id") == "part-2"] == ["h2"]
-    assert len([a for a in page.all("h3") if a.get("id", "").startswith("section-")]) == 2
+
+
+def test_findings_and_limits_come_first_and_findings_again_in_their_part() -> None:
+    text = Page(html_of("cohort full")).text
+    assert text.count("Volumes were measured 01.") == 2
+    assert text.count("One scanner 01.") == 1
+    body = text[text.index("What this cohort shows") :]
+    assert body.index("Volumes were measured 01.") < body.index("One scanner 01.")
+    assert body.index("One scanner 01.") < body.index("truncated 01")
+
+
+def test_tables_and_diagnostics_are_folded_and_figures_have_files() -> None:
+    page = Page(html_of("cohort full"))
+    # A figure of diagnostics, the table of its part, volumes and dictionary.
+    assert len(page.all("details")) == 4
+    files = [link["href"] for link in page.all("a") if "group/figures" in link["href"]]
+    assert files == [
+        f"./group/figures/{name}.{kind}"
+        for name in ("strips", "intervals", "scatters", "matrix", "flow")
+        for kind in ("svg", "png")
+    ]
 
 
 def outward(page: Page) -> list[str]:
     """Links that leave the page."""
-    return [link["href"] for link in page.all("a") if not link["href"].startswith("#")]
+    links = [link["href"] for link in page.all("a")]
+    return [link for link in links if not link.startswith(("#", "./group/"))]
 
 
 def test_rows_are_linked_to_their_pages() -> None:
@@ -89,15 +112,6 @@ def test_rows_and_plots_share_the_subject() -> None:
     page = Page(html_of("cohort attacked"))
     marked = {name for name, attributes in page.tags if attributes.get("data-subject") == ATTACK}
     assert marked == {"tr", "g"}
-
-
-@pytest.mark.parametrize(("methods", "wide"), [(1, False), (8, True)])
-def test_a_wide_figure_spans_both_columns(methods: int, *, wide: bool) -> None:
-    names = [f"thalnet {number}" for number in range(methods)]
-    table = pd.DataFrame({"subject": "01", "method": names, "total_ml": 12.0})
-    figure = Section(title="Figure", svg=figure_svg(volume_stripplot(table, "total_ml")))
-    page = Page(cohort_page(replace(MINIMAL_COHORT, sections=(figure,))))
-    assert [each.get("class") == "wide" for each in page.all("section")].count(True) == wide
 
 
 def test_section_without_svg_markup_is_refused() -> None:
@@ -140,7 +154,7 @@ def test_results_of_a_session_are_linked_to_its_page() -> None:
         cohort_report(), sections=(Section(title="Segmentations to review", table=table),)
     )
     anchors = Page(cohort_page(report)).all("a")
-    links = [each["href"] for each in anchors if each["href"].startswith("./")]
+    links = [each["href"] for each in anchors if each["href"].startswith(("./sub", "./a"))]
     # Two of the volumes, two of the section: the third subject has no page.
     assert links == ["./sub-01_ses-01.html", "./a%20b%23c%3Fd%3Ae.html"] * 2
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_app.report.charts import FlowStep
 from bids_app.report.cohort_plots import (
-    FlowStep,
     containment_heatmap,
     correlation_plot,
     flow_diagram,

@@ -42,19 +42,4 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
     output.textContent = shown + " of " + rows.length + " rows";
   });
-
-  const marks = new Map();
-  for (const mark of document.querySelectorAll("svg [data-subject]")) {
-    const subject = mark.dataset.subject;
-    if (!marks.has(subject)) marks.set(subject, []);
-    marks.get(subject).push(mark);
-  }
-  let highlighted = [];
-  function highlight(event) {
-    const row = event.target.closest("tr");
-    for (const mark of highlighted) mark.classList.remove("highlighted");
-    highlighted = (row && marks.get(row.dataset.subject)) || [];
-    for (const mark of highlighted) mark.classList.add("highlighted");
-  }
-  for (const kind of ["pointerover", "focusin", "click"]) body.addEventListener(kind, highlight);
 }

@@ -7,10 +7,12 @@ import re
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
+from bids_app.group.charts import chart_values
 from bids_app.group.common_sample import compared_rows
 from bids_app.group.differences import differences, differences_result
-from bids_app.group.result import Result, ResultFigure, ResultTable
+from bids_app.group.result import Display, Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
+from bids_app.report.charts import Line, Scatters, Strips
 from bids_app.report.cohort_plots import grouped_boxplot
 from bids_app.report.plots import bland_altman_plot, scatter_plot
 from bids_app.statistics.agreement import (
@@ -28,6 +30,7 @@ CAPTION = (
     "reference. p of slopes: of a slope of 0; adjusted: Benjamini-Hochberg over the methods."
 )
 
+_LABEL = "Thalamus volume (mL)"
 _SETTINGS = {
     "Scans": "first scan with a reference of each participant",
     "ICC": "two-way, single rater; F intervals after McGraw and Wong 1996",
@@ -48,12 +51,26 @@ def analyse(study: Study) -> Result:
         volumes, "reference", ["participant_id"], plan.confidence, plan.agreement.ddof
     )
     figures = {
+        "scatter": ResultFigure(
+            "Volumes vs. the reference",
+            "Volume of both thalami by each method over that of the reference, with the line of "
+            "identity and the regression. Points along a flatter line: the method compresses "
+            "volumes, however well its masks overlap.",
+            chart=_scatters(bilateral, table),
+        ),
+        "bland-altman": ResultFigure(
+            "Bland-Altman plots",
+            "Method minus reference over their mean, with the bias (solid) and the limits of "
+            "agreement, bias ± 1.96 SD (dashed).",
+            chart=_bland_altman(bilateral, table),
+        ),
         "volumes_reference": ResultFigure(
             "Method and reference volumes",
             "Volume of both thalami of the participants with a reference. Boxes span the "
             "quartiles, whiskers 1.5 interquartile ranges.",
-            grouped_boxplot(volumes, "volume", "Thalamus volume (mL)"),
-        )
+            grouped_boxplot(volumes, "volume", _LABEL),
+            Strips(values=chart_values(volumes, "volume"), label=_LABEL),
+        ),
     }
     for name, rows in bilateral.groupby("segmentation", sort=False):
         figures |= _plots(str(name), rows, plan.confidence, plan.agreement.ddof)
@@ -116,6 +133,42 @@ def _long(bilateral: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([measured[columns], reference[columns]], ignore_index=True)
 
 
+def _scatters(bilateral: pd.DataFrame, table: pd.DataFrame) -> Scatters:
+    """Draw volumes over those of the reference, with the regression where there is one."""
+    points = chart_values(bilateral.assign(method=bilateral["segmentation"]), "method_ml")
+    fitted = table[table["slope"].notna()].to_dict("records")
+    return Scatters(
+        points=points.assign(x=bilateral["reference_ml"], y=points["value"]),
+        x_label="reference (mL)",
+        y_label="method (mL)",
+        lines={row["method"]: (Line(row["intercept"], row["slope"]),) for row in fitted},
+        notes={row["method"]: f"CCC {row['ccc']:.2f}, slope {row['slope']:.2f}" for row in fitted},
+        identity=True,
+    )
+
+
+def _bland_altman(bilateral: pd.DataFrame, table: pd.DataFrame) -> Scatters:
+    """Draw differences over means, with bias and limits of agreement where there are any."""
+    points = chart_values(bilateral.assign(method=bilateral["segmentation"]), "method_ml")
+    measured, reference = bilateral["method_ml"], bilateral["reference_ml"]
+    fitted = table[table["bias"].notna()].to_dict("records")
+    return Scatters(
+        points=points.assign(x=(measured + reference) / 2, y=measured - reference),
+        x_label="mean of method and reference (mL)",
+        y_label="method minus reference (mL)",
+        lines={
+            row["method"]: (
+                Line(row["bias"]),
+                Line(row["lower_limit"], dashed=True),
+                Line(row["upper_limit"], dashed=True),
+            )
+            for row in fitted
+        },
+        notes={row["method"]: f"bias {row['bias']:.2f} ± {row['sd']:.2f} mL" for row in fitted},
+        zero=True,
+    )
+
+
 def _plots(name: str, rows: pd.DataFrame, confidence: float, ddof: int) -> dict[str, ResultFigure]:
     reference, measured = rows["reference_ml"], rows["method_ml"]
     subjects = rows["participant_id"].str.removeprefix("sub-").tolist()
@@ -139,10 +192,16 @@ def _plots(name: str, rows: pd.DataFrame, confidence: float, ddof: int) -> dict[
     stem = re.sub(r"[^A-Za-z0-9]+", "", name)
     return {
         f"scatter_{stem}": ResultFigure(
-            f"Scatter plot: {name}", "Volume of both thalami vs. that of the reference.", scatter
+            f"Scatter plot: {name}",
+            "Volume of both thalami vs. that of the reference.",
+            scatter,
+            display=Display.FILE,
         ),
         f"bland-altman_{stem}": ResultFigure(
-            f"Bland-Altman plot: {name}", "Method minus reference over their mean.", differences
+            f"Bland-Altman plot: {name}",
+            "Method minus reference over their mean.",
+            differences,
+            display=Display.FILE,
         ),
     }
 

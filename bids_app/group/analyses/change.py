@@ -5,11 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
+from bids_app.group.charts import chart_values
 from bids_app.group.common_sample import compared_rows
 from bids_app.group.conventions import SIGNED_RANK
 from bids_app.group.followed import ACCEPTED, count_verdicts
 from bids_app.group.result import Display, Result, ResultFigure, ResultTable
 from bids_app.group.study import CHANGES, Study
+from bids_app.report.charts import Strips
 from bids_app.report.cohort_plots import grouped_boxplot
 from bids_app.statistics.comparison import pairwise_signed_rank
 
@@ -32,7 +34,10 @@ def analyse(study: Study) -> Result:
     tables = _tables(study, changes, summary) | _verdicts(study)
     figures = {
         "change": ResultFigure(
-            "Volume change", _BOXES, grouped_boxplot(changes, "percent", _LABEL, zero=True)
+            "Volume change",
+            _BOXES,
+            grouped_boxplot(changes, "percent", _LABEL, zero=True),
+            Strips(values=chart_values(changes, "percent"), label=_LABEL, zero=True),
         )
     }
     if by_diagnosis is not None:
@@ -46,6 +51,9 @@ def analyse(study: Study) -> Result:
             "Volume change by diagnosis",
             _BOXES,
             grouped_boxplot(by_diagnosis, "percent", _LABEL, by="diagnosis", zero=True),
+            Strips(
+                values=chart_values(by_diagnosis, "percent", "diagnosis"), label=_LABEL, zero=True
+            ),
         )
     return Result(
         tables=tables,

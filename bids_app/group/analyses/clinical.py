@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bids_app.derivatives.clinical_labels import clinical_label
 from bids_app.group.analysis import Analysis
 from bids_app.group.analysis_file import ModelSet
 from bids_app.group.differences import differences, differences_result
@@ -20,6 +21,7 @@ from bids_app.group.result import (
     ResultTable,
 )
 from bids_app.group.study import Study
+from bids_app.report.charts import Intervals
 from bids_app.report.model_plots import diagnostics_plot, interval_plot
 from bids_app.statistics.design import Model
 from bids_app.statistics.mixed import mixed_table
@@ -344,7 +346,7 @@ def _figures(
     estimates = pd.DataFrame(
         {
             "panel": [
-                f"{'log ' if outcome in logs else ''}{outcome} {term}".rstrip()
+                f"{'log ' if outcome in logs else ''}{clinical_label(outcome)} {term}".rstrip()
                 + f"\nn = {sizes[outcome]:.0f}"
                 for outcome, term in zip(fitted["outcome"], terms, strict=True)
             ],
@@ -358,7 +360,10 @@ def _figures(
     label = "log odds per mL" if models.type == "ordinal" else "beta per mL"
     figures = {
         name: ResultFigure(
-            _title(models), _caption(models, prepared), interval_plot(estimates, label)
+            _title(models),
+            _caption(models, prepared),
+            interval_plot(estimates, label),
+            Intervals(estimates=estimates, label=label),
         )
     }
     if fits:
@@ -367,6 +372,7 @@ def _figures(
             "Q-Q plot of studentised residuals, and residuals over fitted values; the models of "
             "all methods for an outcome in one plot. Tests are listed in the table.",
             diagnostics_plot(fits),
+            display=Display.FOLDED,
         )
     return figures
 

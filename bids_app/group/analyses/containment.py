@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from bids_app.derivatives.readback import on_scan_grid
 from bids_app.group.analysis import Analysis
 from bids_app.group.common_sample import compared_rows
@@ -13,6 +15,7 @@ from bids_app.group.result import (
     ResultTable,
 )
 from bids_app.group.study import Study
+from bids_app.report.charts import Matrix
 from bids_app.report.cohort_plots import containment_heatmap
 from bids_app.statistics.overlap import mean_containment
 
@@ -56,7 +59,14 @@ def analyse(study: Study) -> Result:
                 },
             )
         },
-        figures={"containment": ResultFigure("Containment", CAPTION, containment_heatmap(table))},
+        figures={
+            "containment": ResultFigure(
+                "Containment",
+                CAPTION,
+                containment_heatmap(table),
+                Matrix(values=_square(table), rows="mask", columns="is contained in"),
+            )
+        },
         methods="Directed containment was computed for every ordered pair of masks of a scan "
         f"({named}) and averaged over participants.",
         findings=f"Containment was highest for {most['contained']} in {most['container']} "
@@ -64,6 +74,12 @@ def analyse(study: Study) -> Result:
         references=("ibrahim2026",),
         problems=tuple(problems),
     )
+
+
+def _square(table: pd.DataFrame) -> pd.DataFrame:
+    names = list(dict.fromkeys(table["contained"]))
+    wide = table.pivot(index="contained", columns="container", values="containment")
+    return wide.reindex(index=names, columns=names)
 
 
 ANALYSIS = Analysis("containment", "Containment of masks", analyse)

@@ -15,7 +15,8 @@ from bids_app.group.exclusion import Excluded, Exclusion
 from bids_app.group.models import outcome_column, prepare
 from bids_app.group.result import NotApplicableError, Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
-from bids_app.report.cohort_plots import FlowStep, flow_diagram
+from bids_app.report.charts import Flow, FlowStep
+from bids_app.report.cohort_plots import flow_diagram
 
 CAPTION = (
     "Participants at each step, and those excluded before it, by reason. Outcomes: participants "
@@ -91,7 +92,9 @@ def analyse(study: Study) -> Result:
     years = study.plan.sessions.followup_years
     return Result(
         tables={"flow": ResultTable("Participants", CAPTION, table)},
-        figures={"flow": ResultFigure("Participants", CAPTION, flow_diagram(drawn))},
+        figures={
+            "flow": ResultFigure("Participants", CAPTION, flow_diagram(drawn), Flow(tuple(drawn)))
+        },
         methods="The follow-up was the session closest in time to "
         f"{years:g} year{'' if years == 1 else 's'} after the first."
         + (_METHODS_COMMON if study.plan.sample == "common" else ""),

@@ -7,10 +7,12 @@ from typing import Any
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
+from bids_app.group.charts import chart_values
 from bids_app.group.harmonisation_plan import HARMONISED, MEASURED
 from bids_app.group.harmonised import preserved
 from bids_app.group.result import NotApplicableError, Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
+from bids_app.report.charts import Strips
 from bids_app.report.cohort_plots import grouped_boxplot
 from bids_app.statistics.harmonisation import HarmonisationError, batch_effect
 from bids_app.statistics.multiplicity import adjust
@@ -104,6 +106,9 @@ def _batches(study: Study, first: pd.DataFrame, states: list[str]) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
+_LABEL = "Thalamus volume (mL)"
+
+
 def _figure(first: pd.DataFrame, states: list[str], batch: str) -> ResultFigure:
     """Draw the volumes of the batches side by side, as measured and harmonised."""
     names = list(dict.fromkeys(first["segmentation"]))[:_MOST_SEGMENTATIONS]
@@ -112,15 +117,15 @@ def _figure(first: pd.DataFrame, states: list[str], batch: str) -> ResultFigure:
         shown.assign(method=shown["segmentation"] + f" {_STATES[state]}", volume=shown[state])
         for state in states
     ]
-    figure = grouped_boxplot(
-        pd.concat(parts, ignore_index=True), "volume", "Thalamus volume (mL)", by=batch
-    )
+    every = pd.concat(parts, ignore_index=True)
+    figure = grouped_boxplot(every, "volume", _LABEL, by=batch)
     return ResultFigure(
         f"Volumes by {batch}",
         "Volume of both thalami at the first session by batch"
         + (", as measured and harmonised" if len(states) > 1 else "")
         + f"; Tukey box plots of the first {len(names)} segmentations.",
         figure,
+        Strips(values=chart_values(every, "volume", batch), label=_LABEL),
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
+from bids_app.group.charts import chart_panels
 from bids_app.group.common_sample import compared_rows
 from bids_app.group.conventions import SIGNED_RANK
 from bids_app.group.differences import differences, differences_result
 from bids_app.group.result import Display, Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
-from bids_app.report.drawing import DISTANCE_NAMES
+from bids_app.report.charts import Strips
+from bids_app.report.drawing import DISTANCE_NAMES, OVERLAP_NAMES
 from bids_app.report.plots import overlap_boxplot
 from bids_app.statistics.anova import analyse_repeated_measures
 from bids_app.statistics.comparison import pairwise_signed_rank
@@ -110,12 +112,21 @@ def _figures(bilateral: pd.DataFrame) -> dict[str, ResultFigure]:
             "Overlap with the reference",
             "Both thalami. Boxes span the quartiles, whiskers 1.5 interquartile ranges.",
             overlap_boxplot(bilateral),
+            Strips(
+                values=chart_panels(bilateral, OVERLAP_NAMES),
+                label="Overlap with the reference (0 to 1)",
+            ),
         ),
         "overlap_distances": ResultFigure(
             "Surface distance to the reference",
             "Both thalami. Hausdorff distance (HD), its 95th percentile (HD95), average "
             "symmetric surface distance (ASSD). Boxes as above.",
             overlap_boxplot(bilateral, DISTANCE_NAMES, "Surface distance (mm)"),
+            Strips(
+                values=chart_panels(bilateral, DISTANCE_NAMES),
+                label="Surface distance (mm)",
+                common=False,
+            ),
         ),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,10 +21,12 @@ from bids_app.group.result import (
 )
 from bids_app.group.study import Study
 from bids_app.programs.siena import read_siena
+from bids_app.report.charts import Intervals, Line, Scatters
 from bids_app.report.cohort_plots import correlation_plot
 from bids_app.report.model_plots import interval_plot
+from bids_app.statistics.agreement import fit_line
 from bids_app.statistics.correlation import correlation_difference_table, correlation_table
-from bids_app.statistics.samples import numeric_column, varies
+from bids_app.statistics.samples import MINIMUM_PAIRS, numeric_column, varies
 
 
 @dataclass(frozen=True)
@@ -157,13 +160,44 @@ def _figures(
         y_label=f"Change of thalamus volume ({unit})",
     )
     return {
-        "pbvc": ResultFigure("Brain volume change", caption, interval_plot(estimates, "r")),
+        "pbvc": ResultFigure(
+            "Brain volume change",
+            caption,
+            interval_plot(estimates, "r"),
+            Intervals(estimates=estimates, label="r"),
+        ),
         "pbvc_scatter": ResultFigure(
             "Change of thalamus and brain",
             f"{caption} With the least-squares line.",
             scatter,
+            _chart(changes, texts, unit),
         ),
     }
+
+
+def _chart(changes: pd.DataFrame, texts: Mapping[str, str], unit: str) -> Scatters:
+    """Draw the change of the thalamus over that of the brain, by method, with its line."""
+    long = changes.rename_axis("subject").reset_index()
+    long["subject"] = long["subject"].str.removeprefix("sub-")
+    points = long.melt(["subject", "pbvc"], list(texts), "method", "y").rename(
+        columns={"pbvc": "x"}
+    )
+    complete = points.dropna(subset=["x", "y"])
+    fits = {
+        str(name): fit_line(rows["x"], rows["y"])
+        for name, rows in complete.groupby("method")
+        if len(rows) >= MINIMUM_PAIRS and varies(rows["x"])
+    }
+    return Scatters(
+        points=points,
+        x_label=f"brain volume change ({unit})",
+        y_label=f"change of thalamus volume ({unit})",
+        lines={
+            name: (Line(fit.intercept.estimate, fit.slope.estimate),) for name, fit in fits.items()
+        },
+        notes=texts,
+        zero=True,
+    )
 
 
 def _per_year(changes: pd.DataFrame, followup: pd.DataFrame) -> tuple[pd.DataFrame, bool]:

@@ -14,6 +14,7 @@ from bids_app.group.result import (
     ResultTable,
 )
 from bids_app.group.study import Study
+from bids_app.report.charts import Intervals
 from bids_app.report.model_plots import interval_plot
 from bids_app.statistics.change import sample_size_table
 
@@ -92,7 +93,8 @@ def _figures(sizes: pd.DataFrame, caption: str) -> dict[str, ResultFigure]:
         p=np.nan,
     )
     plot = interval_plot(estimates, "n per arm", none=None, log=True)
-    return {"sample_size": ResultFigure("Sample size", caption, plot)}
+    chart = Intervals(estimates=estimates, label="n per arm", none=None, log=True)
+    return {"sample_size": ResultFigure("Sample size", caption, plot, chart)}
 
 
 ANALYSIS = Analysis("sample_size", "Sample size", analyse)

@@ -9,6 +9,7 @@ from bids_app.group.analysis import Analysis
 from bids_app.group.result import NotApplicableError, Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
 from bids_app.group.travellers import repeated_scans
+from bids_app.report.charts import Strips
 from bids_app.report.cohort_plots import grouped_boxplot
 from bids_app.statistics.scanners import (
     KINDS,
@@ -121,6 +122,11 @@ def _figures(scans: pd.DataFrame) -> dict[str, ResultFigure]:
             "Residuals of volumes of the same participants on one scanner and on several; Tukey "
             "box plots.",
             figure,
+            Strips(
+                values=every.rename(columns={"residual": "value", "kind": "panel"}),
+                label="Residual (mL)",
+                zero=True,
+            ),
         )
     }
 

@@ -6,16 +6,19 @@ import numpy as np
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
+from bids_app.group.charts import chart_values
 from bids_app.group.common_sample import compared_rows
 from bids_app.group.mapping import CALIBRATED
 from bids_app.group.repeats import repeats_table
 from bids_app.group.result import Display, Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
+from bids_app.report.charts import Strips
 from bids_app.report.cohort_plots import grouped_boxplot
 from bids_app.report.plots import volume_stripplot
 
 # More points cannot be distinguished from one another, and the page would take minutes to load.
 MOST_POINTS = 4000
+_LABEL = "Thalamus volume (mL)"
 
 
 def analyse(study: Study) -> Result:
@@ -80,7 +83,8 @@ def _figure(study: Study, first: pd.DataFrame) -> ResultFigure:
         return ResultFigure(
             "Volumes at the first session",
             "Volume of both thalami at the first session; Tukey box plots.",
-            grouped_boxplot(first, "total_ml", "Thalamus volume (mL)"),
+            grouped_boxplot(first, "total_ml", _LABEL),
+            chart=Strips(values=chart_values(first, "total_ml"), label=_LABEL),
         )
     scans = study.scans.assign(
         subject=study.scans["participant_id"], method=study.scans["segmentation"]
@@ -89,6 +93,7 @@ def _figure(study: Study, first: pd.DataFrame) -> ResultFigure:
         "Volumes of every scan",
         "Volume of both thalami, every scan; lines connect the scans of a participant.",
         volume_stripplot(scans, "total_ml"),
+        chart=Strips(values=chart_values(scans, "total_ml"), label=_LABEL),
     )
 
 
