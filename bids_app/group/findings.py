@@ -371,11 +371,11 @@ def _of_reference(report: CohortResults) -> Iterator[str]:
 
 def _of_scanners(report: CohortResults) -> Iterator[str]:
     volumes = report.study.volumes
-    known = volumes["scanner_device"].replace("n/a", None).dropna().nunique()
-    if known == 0:
+    devices = volumes["scanner_device"].replace("n/a", None).dropna().nunique()
+    if devices == 0:
         yield "The scanner is unknown: differences between scanners cannot be assessed."
-    elif known > 1 and report.study.plan.harmonisation.method == "none":
-        yield f"The scans are from {known} scanners, and volumes were not harmonised."
+    elif devices > 1 and report.study.plan.harmonisation.method == "none":
+        yield f"The scans are from {devices} scanners, and volumes were not harmonised."
 
 
 def _of_contrast_agent(report: CohortResults) -> Iterator[str]:

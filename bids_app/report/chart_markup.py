@@ -149,8 +149,8 @@ def _sessions(rows: pd.DataFrame, index: PageIndex) -> list[int | None]:
 
 
 def _circle(x: float, y: float, session: int | None, value: str) -> str:
-    known = "" if session is None else f' data-s="{session}" data-v="{value}"'
-    return f'<circle cx="{x:.2f}%" cy="{y:.1f}%"{known}/>'
+    of_session = "" if session is None else f' data-s="{session}" data-v="{value}"'
+    return f'<circle cx="{x:.2f}%" cy="{y:.1f}%"{of_session}/>'
 
 
 def _strips(chart: Strips, index: PageIndex) -> Iterator[Markup]:
@@ -309,8 +309,8 @@ def _line(line: Line, across: Scale, up: Scale, name: str) -> str:
 def _matrix(chart: Matrix) -> Markup:
     heads = _joined(Markup('<th scope="col">{}</th>').format(name) for name in chart.values)
     values = chart.values.to_numpy(dtype=np.float64)
-    known = values[np.isfinite(values)]
-    lowest = min(float(known.min()), 0.9) if known.size else 0.0
+    finite = values[np.isfinite(values)]
+    lowest = min(float(finite.min()), 0.9) if finite.size else 0.0
     rows = _joined(
         Markup('<tr><th scope="row">{}</th>{}</tr>').format(
             name, _joined(_share(value, lowest) for value in row)

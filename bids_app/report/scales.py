@@ -59,7 +59,7 @@ def scale_of(values: npt.ArrayLike, *, zero: bool = False) -> Scale:
     Parameters
     ----------
     values : array_like
-        Of any shape.
+        An array with any number of axes.
     zero : bool
     """
     x = np.asarray(values, dtype=np.float64).ravel()
