@@ -51,7 +51,7 @@ from examples.simulation import Acquisition, draw_subject, scan
 # Intended true changes (%); the exact ones are computed.
 CHANGES = (-0.5, -1.0, -2.0, -3.5, -5.0)
 _CSF = 3
-# In a map of R1 the brain is found by the T1w of its session; here it is extracted.
+# Set to nothing in maps of R1.
 _AROUND_THE_BRAIN = ("soft tissue", "mucosa", "skin", "bone", "eye")
 # Gradient nonlinearity that is left after correction: relative displacement along each axis at
 # 80 mm from the isocentre, growing with the square of the distance.
@@ -231,10 +231,11 @@ def _before(head: Head, points: npt.NDArray[np.float32], loss: float) -> npt.NDA
 
 
 def segment_alone(image: Volume, contrast: str, threads: int) -> Segmentation:
-    """Segment an image of one contrast as ``--longitudinal`` does."""
-    head = thalnet.segment({contrast: image}, threads)
-    scaled = to_segment(contrast, image, head.brain_mask != 0)
-    return head if scaled is image else thalnet.segment({contrast: scaled}, threads)
+    """Segment an image of one contrast as ``--longitudinal`` does.
+
+    The brain of a map is that of the T1w scan of its session; here it was extracted.
+    """
+    return thalnet.segment({contrast: to_segment(contrast, image, image.data != 0)}, threads)
 
 
 def measure_pair(first: Volume, second: Volume, contrast: str, threads: int) -> dict[str, float]:

@@ -34,7 +34,9 @@ class _Image:
         BIDS suffix.
     units : str
     volume : Volume
-        (X, Y, Z) float32 in the world space of the scan; NaN where there is no value.
+        (X, Y, Z) in the world space of the scan; 0 where there is no value.
+    unit : float
+        Intensity that counts as 1.
     field : str
         How it was corrected for the transmit field.
     """
@@ -42,6 +44,7 @@ class _Image:
     name: str
     units: str
     volume: Volume
+    unit: float = 1.0
     field: str = "n/a"
 
 
@@ -72,14 +75,16 @@ def values_of(
         "scan": names.row_name(scan.scan),
         "method": "thalnet",
     }
-    box = bounding_box(np.any(segmentation.probseg, axis=-1))
+    left, right = np.moveaxis(segmentation.probseg, -1, 0)
+    box = bounding_box((left > 0) | (right > 0))
     around = scan.image.grid.crop(box)
     divided = list(regions(segmentation.dseg[box], segmentation.probseg[box], around.affine))
     rows: list[dict[str, object]] = []
     for image in (*_weighted(scan), *_maps(scan, maps)):
         grid = image.volume.grid
         part = grid.part_near(around)
-        data = np.asarray(image.volume.data[part], dtype=np.float32)
+        data = np.asarray(image.volume.data[part], dtype=np.float32) / np.float32(image.unit)
+        data[data == 0] = np.nan
         for side, region, share in divided:
             on_grid = resample(Volume(share, around.affine), grid.crop(part))
             values = values_within(data, on_grid, image.volume.voxel_volume)
@@ -112,13 +117,12 @@ def _weighted(scan: MeasuredScan) -> Iterator[_Image]:
         if CONTRASTS[item.contrast].role is not Role.MAP
     }
     for name, image in images.items():
-        data = np.asarray(image.data, dtype=np.float32)
+        inside = np.asarray(image.data[brain], dtype=np.float32)
         # Beyond the field of view of an aligned image there is none.
-        inside = data[brain & (data != 0)]
+        inside = inside[inside != 0]
         median = float(np.median(inside)) if inside.size else 0.0
         if median > 0:
-            relative = Volume(np.where(data != 0, data / median, np.nan), image.affine)
-            yield _Image(name=name, units=_RELATIVE, volume=relative)
+            yield _Image(name=name, units=_RELATIVE, volume=image, unit=median)
 
 
 def _maps(scan: MeasuredScan, maps: Iterable[QuantitativeMap]) -> Iterator[_Image]:
@@ -130,11 +134,9 @@ def _maps(scan: MeasuredScan, maps: Iterable[QuantitativeMap]) -> Iterator[_Imag
     maps = list(maps)
     fields = [_FIELDS[step] for item in maps for step in item.steps if step in _FIELDS]
     for item in maps:
-        data = np.asarray(item.volume.data, dtype=np.float32)
-        volume = Volume(np.where(data != 0, data, np.nan), item.volume.affine)
         yield _Image(
             name=item.quantity,
             units=str(item.sidecar.get("Units", "arbitrary")),
-            volume=volume.moved(np.linalg.inv(transform).astype(np.float64)),
+            volume=item.volume.moved(np.linalg.inv(transform).astype(np.float64)),
             field=fields[0] if fields else "n/a",
         )
