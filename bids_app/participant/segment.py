@@ -29,7 +29,7 @@ from bids_app.run.outcome import Stage
 from bids_app.segmentation.fusion import ensembles, fuse
 from bids_app.segmentation.method import Segment
 from bids_app.segmentation.methods import built_in, segmenters
-from bids_app.segmentation.result import Segmentation, Thalami
+from bids_app.segmentation.result import Segmentation, Thalami, labels_alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,16 +197,8 @@ def measure_contrasts(
     measurements: list[Measurement] = []
     for method, segmentation in anchor.segmentations.items():
         segmentations = {(measured.scan.contrast,): segmentation}
-        others = _segment_contrasts(method, segmenter[method], images, segmentation, context)
+        others = _segment_contrasts(method, segmenter[method], images, anchor, context)
         for contrasts, thalami in others.items():
-            write_segmentation(
-                context.staging,
-                measured.scan,
-                method,
-                contrasts,
-                thalami,
-                measured.image.affine,
-            )
             thickness = measured.slice_thickness(contrasts)
             name = names.joint_contrast(contrasts)
             measurements.append(
@@ -226,25 +218,38 @@ def _segment_contrasts(
     method: str,
     segment: Segment,
     images: Mapping[str, Volume],
-    alone: Segmentation,
+    anchor: SegmentedAnchor,
     context: SessionContext,
-) -> dict[tuple[str, ...], Segmentation]:
-    """Segment each contrast but the anchor, then all that gave a mask at once if possible."""
-    anchor, *others = images
-    segmentations: dict[tuple[str, ...], Segmentation] = {}
+) -> dict[tuple[str, ...], Thalami]:
+    """Segment each contrast but the anchor, then all that gave a mask at once; write the masks.
+
+    Returns
+    -------
+    dict of tuple of str to Thalami
+        By contrasts; with probabilities only where an ensemble needs them.
+    """
+    measured = anchor.measured
+    first, *others = images
+    segmentations: dict[tuple[str, ...], Thalami] = {}
 
     def attempt(contrasts: tuple[str, ...], how: str, verb: str) -> None:
         context.progress(Stage.SEGMENT, f"{', '.join(contrasts)}{how} with {method}")
         try:
             chosen = {contrast: images[contrast] for contrast in contrasts}
-            segmentations[contrasts] = segment(chosen, context.threads, alone)
+            segmented = segment(chosen, context.threads, anchor.segmentations[method])
         except BadDataError as error:
             context.notes.append(f"{', '.join(contrasts)} {verb} no mask by {method}: {error}")
+            return
+        write_segmentation(
+            context.staging, measured.scan, method, contrasts, segmented, measured.image.affine
+        )
+        kept = "mean" in context.options.methods.ensembles
+        segmentations[contrasts] = segmented if kept else labels_alone(segmented)
 
     for contrast in others:
         attempt((contrast,), "", "gives")
     if built_in(method).joint and segmentations:
-        attempt((anchor, *(name for (name,) in segmentations)), " at once", "give")
+        attempt((first, *(name for (name,) in segmentations)), " at once", "give")
     return segmentations
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -88,3 +88,8 @@ class Segmentation(Thalami):
     probseg: npt.NDArray[np.float32]
     brain_mask: npt.NDArray[np.uint8]
     head: Head | None = None
+
+
+def labels_alone(segmentation: Thalami) -> Thalami:
+    """Leave out probabilities and brain mask: those of many images would fill the memory."""
+    return Thalami(**{each.name: getattr(segmentation, each.name) for each in fields(Thalami)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from bids_app.contrasts import suffixes
 from bids_app.derivatives import names
@@ -22,7 +22,7 @@ from bids_app.run.outcome import Stage
 from bids_app.segmentation.consistency import make_consistent
 from bids_app.segmentation.fusion import ensembles, fuse
 from bids_app.segmentation.methods import built_in, segmenters
-from bids_app.segmentation.result import Segmentation, Thalami
+from bids_app.segmentation.result import Segmentation, Thalami, labels_alone
 
 # Images on the common grid, by contrast and scan.
 Placed = Mapping[str, Mapping[VisitScan, Volume]]
@@ -146,13 +146,8 @@ def _followed(
     )
     thalami: dict[VisitScan, Thalami] = dict(zip(segmented, consistent, strict=True))
     if "mean" not in context.options.methods.ensembles:
-        thalami = {scan: _without_probabilities(each) for scan, each in thalami.items()}
+        thalami = {scan: labels_alone(each) for scan, each in thalami.items()}
     return Followed(method, name, contrasts, thalami)
-
-
-def _without_probabilities(thalami: Thalami) -> Thalami:
-    """Reduce a segmentation to its labels: probabilities of all visits would fill the memory."""
-    return Thalami(**{field.name: getattr(thalami, field.name) for field in fields(Thalami)})
 
 
 def _fused(method: str, followed: Mapping[str, Followed], rules: Sequence[Rule]) -> list[Followed]:
