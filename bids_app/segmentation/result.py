@@ -91,5 +91,5 @@ class Segmentation(Thalami):
 
 
 def labels_alone(segmentation: Thalami) -> Thalami:
-    """Leave out probabilities and brain mask: those of many images would fill the memory."""
+    """Omit probabilities and brain mask: those of many images would fill the memory."""
     return Thalami(**{each.name: getattr(segmentation, each.name) for each in fields(Thalami)})

@@ -81,6 +81,8 @@ def test_every_session_has_its_results(results: Path) -> None:
                 f"{segmentation}_probseg.json",
                 f"{stem}_desc-thalamus_volumes.tsv",
                 f"{stem}_desc-thalamus_volumes.json",
+                f"{stem}_desc-thalamus_values.tsv",
+                f"{stem}_desc-thalamus_values.json",
             }
             assert (results / f"{stem}.html").is_file()
             thumbnail = results / subject / session / "figures" / f"{stem}_T1w_thumbnail.webp"
