@@ -32,15 +32,16 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial.transform import Rotation
 
 from bids_app.alignment.within_subject import align_within_subject
+from bids_app.contrasts import CONTRASTS
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import index_sessions
 from bids_app.group.reference import find_reference, read_reference
-from bids_app.images.geometry import Grid, apply_affine, same_grid
+from bids_app.images.geometry import Grid, apply_affine, centroid, same_grid
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Selection
 from bids_app.participant.follow_up.space import to_segment
-from bids_app.segmentation import thalnet
+from bids_app.segmentation import result, thalnet
 from bids_app.segmentation.consistency import make_consistent
 from bids_app.segmentation.result import Segmentation
 from bids_app.segmentation.volumes import measure
@@ -233,9 +234,23 @@ def _before(head: Head, points: npt.NDArray[np.float32], loss: float) -> npt.NDA
 def segment_alone(image: Volume, contrast: str, threads: int) -> Segmentation:
     """Segment an image of one contrast as ``--longitudinal`` does.
 
-    The brain of a map is that of the T1w scan of its session; here it was extracted.
+    The head around a map is that of the T1w scan of its session; here the brain was extracted.
     """
-    return thalnet.segment({contrast: to_segment(contrast, image, image.data != 0)}, threads)
+    if not CONTRASTS[contrast].scaled:
+        return thalnet.segment({contrast: image}, threads)
+    brain = (image.data != 0).astype(np.uint8)
+    head = result.Head(
+        brain_mask=brain,
+        thalami=centroid(brain, image.affine),
+        explained=1.0,
+        brain_volume=float("nan"),
+        icv=float("nan"),
+        truncated=False,
+    )
+    nothing = np.zeros((*brain.shape, 2), dtype=np.float32)
+    alone = Segmentation(dseg=brain, probseg=nothing, brain_mask=brain, head=head)
+    scaled = to_segment(contrast, image, brain != 0)
+    return thalnet.segment({contrast: scaled}, threads, alone=alone)
 
 
 def measure_pair(first: Volume, second: Volume, contrast: str, threads: int) -> dict[str, float]:
