@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bids_app.derivatives.clinical_labels import clinical_label
 from bids_app.derivatives.verdicts import Verdict
 from bids_app.group.analysis import Analysis
 from bids_app.group.analysis_file import ModelSet
@@ -220,7 +221,7 @@ def _complete(samples: Sequence[OutcomeSample], kind: str) -> list[str]:
     """Numbers of complete participants of the first set of a type, outcome by outcome."""
     of_kind = [sample for sample in samples if sample.models.type == kind]
     return [
-        f"complete for {sample.column}: {sample.participants}"
+        f"complete for {clinical_label(sample.column)}: {sample.participants}"
         for sample in of_kind
         if sample.models is of_kind[0].models
     ]
