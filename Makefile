@@ -43,19 +43,25 @@ test: $(VENV)/test
 	$(BIN)/python -m tests.language.check
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
-# Train the region network further, from START (training/README.md). Interrupted, it resumes.
-START ?= bids_app/assets/thalnet/thalnet-region.onnx
+# Train both networks from nothing (training/README.md). Interrupted, it resumes. TEACHER labels the
+# real scans. Outcome: weights/*.onnx and what training.judge finds.
+TEACHER ?= bids_app/assets/thalnet/thalnet-region.onnx
 STEPS ?= 7000
+HEAD_STEPS ?= 2000
 weights: $(VENV)/app
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training]'
 	mkdir -p weights
-	cp -n $(START) weights/start.onnx || true
+	test -e weights/teacher.onnx || cp $(TEACHER) weights/teacher.onnx
 	$(BIN)/python -m training.shapes $(SHAPES) $(MAPS) weights/anatomies
-	$(BIN)/python -m training.scans weights/start.onnx weights/scans $(SCANS)
+	$(BIN)/python -m training.scans weights/crops $(SCANS)
+	$(BIN)/python -m training.train head $(MAPS) weights/head.pt \
+		--pairs 12 --steps $(HEAD_STEPS) --seed 7
 	$(BIN)/python -m training.train region weights/anatomies weights/region.pt \
-		--start weights/start.onnx --scans weights/scans --pairs 16 --steps $(STEPS)
-	$(BIN)/python -m training.export region weights/region.pt \
-		bids_app/assets/thalnet/thalnet-region.onnx --start weights/start.onnx --scans weights/scans
+		--scans weights/crops --teacher weights/teacher.onnx --pairs 12 --steps $(STEPS)
+	$(BIN)/python -m training.export head weights/head.pt weights/thalnet-head.onnx
+	$(BIN)/python -m training.export region weights/region.pt weights/thalnet-region.onnx
+	$(BIN)/python -m training.judge weights/teacher.onnx weights/thalnet-region.onnx \
+		--anatomies weights/anatomies --scans weights/region.scans
 
 clean:
 	rm -rf $(VENV) $(DEMO)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +89,8 @@ class Anatomies:
         measured = pattern()
         self._pattern = torch.from_numpy(measured.brightness)[None, None].to(device)
         self._middle = torch.tensor(measured.mean, dtype=torch.float32, device=device)
-        both = [frames(item) for item in maps]
+        with ThreadPoolExecutor() as pool:
+            both = list(pool.map(frames, maps))
         self._matrix, self._shift = (
             torch.tensor(
                 np.array([[side[part] for side in sides] for sides in both]),
@@ -187,6 +189,15 @@ def codes_of(label_map: LabelMap) -> npt.NDArray[np.uint8]:
     return codes
 
 
+def map_of(
+    codes: npt.NDArray[np.uint8], thalamus: npt.NDArray[np.float64], spacing: float
+) -> LabelMap:
+    """Make the label map that has these codes (X, Y, Z)."""
+    tissues = np.where(codes == RIGHT_CODE, LEFT_CODE, codes).astype(np.uint8)
+    classes = CLASS_OF_CODE.numpy()[codes].astype(np.uint8)
+    return LabelMap(tissues, classes, thalamus, spacing)
+
+
 def _placement(
     heads: Sequence[tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64], float]],
     device: torch.device | str,
@@ -205,10 +216,9 @@ def _placement(
     )
     sides = np.ceil(2 * far / _PULL_SPACING).astype(int)
     reach = torch.tensor(sides * _PULL_SPACING / 2, dtype=torch.float32, device=device)
-    pulls = torch.stack(
-        [_pulls(classes, middle, side, sides).to(device) for classes, middle, side in heads]
-    )
-    return Placement(spacing, centre, pulls, reach)
+    with ThreadPoolExecutor() as pool:
+        pulls = list(pool.map(lambda head: _pulls(head[0], head[1], head[2], sides), heads))
+    return Placement(spacing, centre, torch.stack(pulls).to(device), reach)
 
 
 def _pulls(

@@ -33,7 +33,6 @@ def load_network(path: Path, view: str) -> ResidualUNet:
         ``.onnx`` written by `export`, else a checkpoint of ``training.train``.
     view : {'region', 'head'}
     """
-    network = ResidualUNet(len(VIEWS[view].channels), len(CLASSES))
     if path.suffix == ".onnx":
         weights = {
             item.name.removesuffix(".half"): torch.from_numpy(
@@ -41,11 +40,13 @@ def load_network(path: Path, view: str) -> ResidualUNet:
             )
             for item in onnx.load(path).graph.initializer
         }
-        expected = network.state_dict()
-        network.load_state_dict({name: weights[name] for name in expected})
-        return network
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    network.load_state_dict(state["average"])
+    else:
+        weights = torch.load(path, map_location="cpu", weights_only=True)["average"]
+    # Earlier networks had fewer filters.
+    levels = sum(name.endswith("first.weight") for name in weights if "encoder" in name)
+    filters = tuple(len(weights[f"encoder.{level}.first.weight"]) for level in range(levels))
+    network = ResidualUNet(len(VIEWS[view].channels), len(CLASSES), filters)
+    network.load_state_dict({name: weights[name] for name in network.state_dict()})
     return network
 
 

@@ -46,6 +46,13 @@ def smooth_noise(
     return functional.interpolate(control, size=list(shape), mode="trilinear", align_corners=True)
 
 
+def paired(values: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
+    """Give the second of a pair the first one's values (2 P, ...) where ``same`` (P,)."""
+    first = values[0::2]
+    chosen = same.view(-1, *[1] * (values.dim() - 1))
+    return torch.stack([first, torch.where(chosen, first, values[1::2])], 1).flatten(0, 1)
+
+
 def column(values: torch.Tensor) -> torch.Tensor:
     """Shape parameters (N,) to act on volumes (N, X, Y, Z)."""
     return values[:, None, None, None]

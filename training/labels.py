@@ -76,6 +76,7 @@ CLASS_OF_TISSUE = np.array(
     [_CLASS_OF_TISSUE.get(tissue, _PARENCHYMA) for tissue in TISSUES], dtype=np.uint8
 )
 _LEFT_THALAMUS, _RIGHT_THALAMUS = 10, 49
+BRIGHTEST = 127
 _HIGHEST_LABEL = 600
 
 
@@ -126,6 +127,19 @@ class Scan:
     def classes(self) -> npt.NDArray[np.uint8]:
         """Most probable class (X, Y, Z)."""
         return np.asarray(self.shares.argmax(0), dtype=np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """One scan around the thalami, RAS, without labels.
+
+    Attributes
+    ----------
+    image : (X, Y, Z) uint8
+        From 0 to ``BRIGHTEST``; noise leaves no more levels to distinguish.
+    """
+
+    image: npt.NDArray[np.uint8]
 
 
 def _lookup_tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:

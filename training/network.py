@@ -44,9 +44,7 @@ class ResidualUNet(nn.Module):
         Channels of each level; the image sides must be divisible by ``2 ** (levels - 1)``.
     """
 
-    def __init__(
-        self, contrasts: int, classes: int, filters: tuple[int, ...] = (16, 32, 64, 96)
-    ) -> None:
+    def __init__(self, contrasts: int, classes: int, filters: tuple[int, ...]) -> None:
         super().__init__()
         levels = list(pairwise(filters))
         self.encoder = nn.ModuleList([ResidualBlock(contrasts, filters[0])])

@@ -10,10 +10,9 @@ from training.draws import Draws
 from training.fields import column
 from training.geometry import draw_geometry
 from training.labels import CLASSES
-from training.synthesis import MIRRORED, veins
+from training.synthesis import BENDING, MIRRORED, veins
 from training.views import CONTRASTS, FieldOfView
 
-_BENDING = 1.5
 # Share of images that stay T1w; the others get the tissue order of FLAIR or T2w.
 _T1W = 0.6
 # Intensities of nothing, CSF, deep grey matter, white matter and anything brighter, as changed.
@@ -22,11 +21,15 @@ _ORDER_SD = 0.04
 # Contrast of white with grey matter in half of the T1w images, relative to the scan's.
 _CONTRAST = (0.3, 1.2)
 # Share of T1w images to which contrast agent is given, and brightness of blood then.
-_ENHANCED, _BLOOD = 0.3, (0.8, 1.7)
+_ENHANCED, _BLOOD = 0.2, (0.8, 1.7)
+# Share of images whose thalami are darkened or brightened, and by how much of the contrast of white
+# with grey matter: iron, age and illness change them.
+_ALTERED, _ALTERATION = 0.5, (-0.4, 0.3)
 # Noise that is added, relative to that of synthetic images: scans contain some already.
 _NOISE = 0.7
 _GREY, _VENTRICLES = CLASSES.index("other deep grey matter"), CLASSES.index("ventricles")
 _PARENCHYMA = CLASSES.index("other parenchyma")
+_THALAMI = [CLASSES.index("left thalamus"), CLASSES.index("right thalamus")]
 
 
 def deform_scans(
@@ -50,11 +53,12 @@ def deform_scans(
         Share of each class in each voxel; all are 0 where the scan's labels do not reach.
     """
     heads = torch.from_numpy(draws.host.integers(len(scans), size=pairs)).to(draws.device)
-    geometry = draw_geometry(scans.placement, heads, view, draws, _BENDING)
+    geometry = draw_geometry(scans.placement, heads, view, draws, BENDING)
     values = scans.at(geometry.heads, geometry.positions(view, 1))
     image, truth = values[:, 0], values[:, 1:]
     truth = torch.where(geometry.mirrored.view(-1, 1, 1, 1, 1), truth[:, MIRRORED], truth)
     count = len(image)
+    image = _altered(image, truth, draws)
     image = image.clamp(min=0.0) ** column(draws.normal(0.15, count).exp())
     others = draws.host.choice([1, 2], size=count)
     chosen = [0 if draws.host.random() < _T1W else int(k) for k in others]
@@ -68,6 +72,18 @@ def deform_scans(
     images = torch.zeros(count, len(view.channels), *view.shape, device=draws.device)
     images[torch.arange(count, device=draws.device), contrast] = image
     return images, truth
+
+
+def _altered(image: torch.Tensor, truth: torch.Tensor, draws: Draws) -> torch.Tensor:
+    """Change the brightness of the thalami relative to all else."""
+    count = len(image)
+
+    def mean(share: torch.Tensor) -> torch.Tensor:
+        return (share * image).sum((1, 2, 3)) / share.sum((1, 2, 3)).clamp(min=1.0)
+
+    contrast = (mean(truth[:, _PARENCHYMA]) - mean(truth[:, _GREY])).clamp(min=0.0)
+    amount = draws.uniform(*_ALTERATION, count) * draws.chance(_ALTERED, count)
+    return image + column(amount * contrast) * truth[:, _THALAMI].sum(1)
 
 
 def _reordered(

@@ -1,15 +1,16 @@
-"""Training examples from real T1w scans: ``python -m training.scans NETWORK OUTPUT IMAGES...``.
+"""Training examples from real T1w scans: ``python -m training.scans OUTPUT IMAGES...``.
 
-No hand has labelled these scans. Their labels are the segmentations of an earlier network, averaged
-over many placements of its field of view and over mirror images. Deformed by the same
-amount, scan and labels teach what synthetic images cannot: the appearance of real tissue when a
-thalamus is larger or smaller than its surroundings suggest.
+Writes the surroundings of the thalami. No hand has labelled these scans: the training labels them
+with an earlier network, averaged over many placements of its field of view and over mirror images.
+Deformed by the same amount, scan and labels teach what synthetic images cannot: the appearance of
+real tissue when a thalamus is larger or smaller than its surroundings suggest.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,10 @@ from torch.nn import functional
 
 from training.acquisition import normalise
 from training.draws import Draws
-from training.export import load_network
 from training.geometry import rotations
-from training.labels import CLASSES, Scan
+from training.labels import BRIGHTEST, CLASSES, Crop, Scan
 from training.network import ResidualUNet
-from training.storage import save
+from training.storage import read_all, save
 from training.synthesis import MIRRORED
 from training.views import REGION
 
@@ -35,8 +35,8 @@ _SPACING = 0.8
 _PLACEMENTS, _TURN, _SHIFT = 16, math.radians(6.0), 3.0
 
 
-def crop(path: Path) -> npt.NDArray[np.float32]:
-    """Read a T1w scan around the thalami that the released networks find, from 0 to 1."""
+def crop(path: Path) -> Crop:
+    """Read a T1w scan around the thalami that the released networks find."""
     from bids_app.dataset.images import read_volume
     from bids_app.images.geometry import Grid
     from bids_app.images.volume import to_ras
@@ -53,23 +53,35 @@ def crop(path: Path) -> npt.NDArray[np.float32]:
         scan.data.astype(np.float32), matrix[:3, :3], matrix[:3, 3], (nx, ny, nz)
     )
     low, high = np.percentile(image, [0.5, 99.5])
-    return np.clip((image - low) / (high - low), 0, 1).astype(np.float32)
+    share = np.clip((image - low) / (high - low), 0, 1)
+    return Crop(np.round(BRIGHTEST * share).astype(np.uint8))
 
 
-def label(
-    image: npt.NDArray[np.float32], network: ResidualUNet, seed: int, device: str = "cpu"
-) -> Scan:
+def label_all(
+    crops: Sequence[Crop], network: ResidualUNet, folder: Path, device: str
+) -> list[Scan]:
+    """Label scans; those that have a file in the folder already are read from it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed, item in enumerate(crops):
+        path = folder / f"{seed:03}.npz"
+        if not path.exists():
+            save(label(item, network, seed, device), path)
+    return read_all(Scan, folder)
+
+
+def label(item: Crop, network: ResidualUNet, seed: int, device: str = "cpu") -> Scan:
     """Segment the surroundings of the thalami in a cropped T1w scan.
 
     Parameters
     ----------
-    image : (X, Y, Z) float32
+    item : Crop
         Made by `crop`, with the thalami in the middle.
     network : ResidualUNet
         On ``device``.
     seed : int
     device : str
     """
+    image = (item.image / BRIGHTEST).astype(np.float32)
     with torch.no_grad():
         shares = _averaged(image, network, Draws((seed,), device))
     return Scan(image, shares, (np.array(image.shape) - 1) / 2, _SPACING)
@@ -120,25 +132,22 @@ def _unit_grid(matrix: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def main() -> None:
-    """Read the arguments, label every scan that has no file yet."""
+    """Read the arguments, cut out what has no file yet."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("network", type=Path, help="ONNX or checkpoint of an earlier training")
     parser.add_argument("output", type=Path)
     parser.add_argument("images", type=Path, nargs="+", help="BIDS folders with T1w scans")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
-    network = load_network(arguments.network, "region").to(arguments.device).eval()
     paths = [
         path
         for folder in arguments.images
         for path in sorted(folder.glob("sub-*/anat/*_T1w.nii.gz"))
     ]
-    for seed, path in enumerate(paths):
+    for number, path in enumerate(paths):
         # Datasets number their subjects alike.
-        output = arguments.output / f"{seed:03}_{path.name.split('_')[0]}.npz"
+        output = arguments.output / f"{number:03}_{path.name.split('_')[0]}.npz"
         if not output.exists():
-            save(label(crop(path), network, seed, arguments.device), output)
+            save(crop(path), output)
             print(path.name, flush=True)
 
 

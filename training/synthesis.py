@@ -20,7 +20,7 @@ from torch.nn import functional
 from training.acquisition import acquire, normalise
 from training.anatomies import CLASS_OF_CODE, CODES, Anatomies
 from training.draws import Draws
-from training.fields import blur, column, smooth_noise
+from training.fields import blur, column, paired, smooth_noise
 from training.geometry import Geometry, draw_geometry
 from training.labels import CLASSES, TISSUE_NAMES
 from training.tissues import LESION_FRACTION, Brightness, draw_brightness
@@ -39,8 +39,10 @@ _SAME = 0.5
 # whose white matter is little brighter than the striatum.
 _PATTERN_AMOUNT = (0.1, 1.1)
 _LESIONS, _LESIONED = 8, 0.35
-_VEIN_WIDTH = 0.15
-_BENDING = 1.5
+# Width of veins in units of the random field whose zero level they follow: 0.9 to 2.1 mm at half
+# height, as internal cerebral and thalamostriate veins are.
+_VEIN_WIDTH = (0.05, 0.12)
+BENDING = 1.5
 # Misalignment of the second and later contrasts of a session, in voxels.
 _MISALIGNED = 0.5
 
@@ -134,19 +136,34 @@ def synthesise(
         Share of each class in each voxel, summing to 1.
     """
     heads = torch.from_numpy(draws.host.integers(len(anatomies), size=pairs)).to(draws.device)
-    bending = 2.5 if early else _BENDING
+    bending = 2.5 if early else BENDING
     geometry = draw_geometry(anatomies.placement, heads, view, draws, bending)
     session = choose_images(pairs, view, draws)
+    images, truth, _ = render(anatomies, geometry, session, view, draws, early=early)
+    return images, truth
+
+
+def render(
+    anatomies: Anatomies,
+    geometry: Geometry,
+    session: Session,
+    view: FieldOfView,
+    draws: Draws,
+    *,
+    early: bool = False,
+) -> tuple[torch.Tensor, torch.Tensor, Brightness]:
+    """Draw the images of given shapes and sessions: as `synthesise`, with the signals."""
     scene = _scene(anatomies, geometry, session, view, draws, early=early)
-    brightness = _shared_brightness(geometry.old, session.same, draws)
+    brightness = draw_brightness(geometry.old, session.same, draws)
     images = _tissue_images(scene, brightness, session, view, draws)
     if view.whole_head:
         images = images * _skull_strip(scene.truth, draws)[session.of]
     shifts = draws.uniform(-_MISALIGNED, _MISALIGNED, len(images), 3) * session.later[:, None]
     images = normalise(acquire(images, session.contrast, shifts, view, draws))
-    channels = torch.zeros(2 * pairs, len(view.channels), *view.shape, device=draws.device)
+    shape = len(scene.truth), len(view.channels), *view.shape
+    channels = torch.zeros(shape, device=draws.device)
     channels[session.of, session.channel] = images
-    return channels, scene.truth
+    return channels, scene.truth, brightness
 
 
 def choose_images(pairs: int, view: FieldOfView, draws: Draws) -> Session:
@@ -179,18 +196,6 @@ def _present(view: FieldOfView, host: np.random.Generator) -> list[tuple[int, in
             return [(channel, channel)]
     count = int(host.integers(2, len(CONTRASTS) + 1))
     return [(int(k), int(k)) for k in host.choice(len(CONTRASTS), size=count, replace=False)]
-
-
-def paired(values: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
-    """Give the second of a pair the first one's values (2 P, ...) where ``same`` (P,)."""
-    first = values[0::2]
-    chosen = same.view(-1, *[1] * (values.dim() - 1))
-    return torch.stack([first, torch.where(chosen, first, values[1::2])], 1).flatten(0, 1)
-
-
-def _shared_brightness(old: torch.Tensor, same: torch.Tensor, draws: Draws) -> Brightness:
-    drawn = draw_brightness(old, draws)
-    return Brightness(paired(drawn.means, same), paired(drawn.enhanced, same))
 
 
 def _scene(
@@ -340,13 +345,14 @@ def veins(truth: torch.Tensor, view: FieldOfView, draws: Draws) -> torch.Tensor:
     """
     count = len(truth)
     fluid = truth[:, _VENTRICLES] + truth[:, _SULCI]
-    width = torch.full((count,), 1 / view.spacing, device=truth.device)
+    voxel = torch.full((count,), 1 / view.spacing, device=truth.device)
     thalamus = truth[:, _LEFT] + truth[:, _RIGHT]
-    surface = (8 * blur(thalamus, 1.5 * width) * blur(fluid, 0.6 * width)).clamp(max=1.0)
+    surface = (8 * blur(thalamus, 1.2 * voxel) * blur(fluid, 0.6 * voxel)).clamp(max=1.0)
     level = smooth_noise(draws, count, 1, view.extent, 10.0, view.shape)[:, 0]
-    curves = surface * (1 - thalamus) * torch.exp(-(level / _VEIN_WIDTH).square())
+    width = column(draws.uniform(*_VEIN_WIDTH, count))
+    curves = surface * (1 - thalamus) * torch.exp(-(level / width).square())
     level = smooth_noise(draws, count, 1, view.extent, 7.0, view.shape)[:, 0]
-    near = (8 * blur(thalamus, 5.0 * width)).clamp(max=1.0)
+    near = (8 * blur(thalamus, 5.0 * voxel)).clamp(max=1.0)
     filled = column(draws.uniform(0.5, 1.5, count))
     bodies = fluid * near * torch.sigmoid((level - filled) / 0.1)
     return curves.maximum(bodies)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from training.draws import Draws
+from training.fields import paired
 from training.labels import TISSUE_NAMES
 from training.views import CONTRASTS
 
@@ -104,13 +105,18 @@ _THALAMUS_FRACTION, _THALAMUS_FRACTION_OLD = (0.15, 0.75), (0.1, 0.9)
 # away from them. In the order of CONTRASTS.
 LESION_FRACTION = ((0.1, 0.8), (-1.2, -0.3), (0.2, 0.8), (0.1, 0.7))
 # Share of images after contrast agent, in the order of CONTRASTS.
-_ENHANCED = (0.25, 0.1, 0.0, 0.1)
+_ENHANCED = (0.22, 0.1, 0.0, 0.1)
+# Share of the pairs taken by one protocol in which one image alone may be after contrast agent.
+_BEFORE_AND_AFTER = 0.5
 # Share of images whose tissues are of random brightness.
 _RANDOM = 0.12
 # SD of the mean of a tissue, in the old, and outside the skull.
 _SD, _SD_OLD, _SD_OUTSIDE = 0.035, 0.05, 0.2
-# Loss of contrast between white and grey matter in the old, in general, after contrast agent.
-_PALER_OLD, _PALER, _PALER_ENHANCED = 0.35, 0.1, 0.4
+# Loss of contrast between white and grey matter in the old, in general, after contrast agent: grey
+# matter holds more blood, and sequences for contrast agent weigh T1 less.
+_PALER_OLD, _PALER, _PALER_ENHANCED = 0.35, 0.1, 0.25
+# Most by which blood within it brightens grey matter.
+_PERFUSED = 0.06
 
 _OUTSIDE = [TISSUE_NAMES.index(name) for name in ("bone", "soft tissue", "skin", "eye", "mucosa")]
 _GREY = [
@@ -147,13 +153,15 @@ class Brightness:
         return self.means[:, :, _STRIATUM].mean(2)
 
 
-def draw_brightness(old: torch.Tensor, draws: Draws) -> Brightness:
+def draw_brightness(old: torch.Tensor, same: torch.Tensor, draws: Draws) -> Brightness:
     """Draw the signals of sessions, in each of which every contrast could be taken.
 
     Parameters
     ----------
-    old : (N,) bool
+    old : (2 P,) bool
         Whether the head is drawn old or ill.
+    same : (P,) bool
+        Pairs taken by one protocol: tissues are alike, but for contrast agent in some.
     draws : Draws
     """
     count, kinds = len(old), len(CONTRASTS)
@@ -170,32 +178,40 @@ def draw_brightness(old: torch.Tensor, draws: Draws) -> Brightness:
     grey = means[:, :, _STRIATUM].mean(2, keepdim=True)
     paler = torch.where(aged, _PALER_OLD, _PALER) * draws.uniform(0.0, 1.0, count, kinds, 1)
     means[:, :, _WHITE] -= paler * (means[:, :, _WHITE] - grey)
-    enhanced = draws.uniform(0.0, 1.0, count, kinds) < torch.tensor(_ENHANCED, device=draws.device)
-    paler = _PALER_ENHANCED * draws.uniform(0.0, 1.0, count, kinds, 1) * enhanced[:, :, None]
-    means[:, :, _WHITE] -= paler * (means[:, :, _WHITE] - grey)
     low = torch.where(old, _THALAMUS_FRACTION_OLD[0], _THALAMUS_FRACTION[0])
     high = torch.where(old, _THALAMUS_FRACTION_OLD[1], _THALAMUS_FRACTION[1])
     fraction = low[:, None] + (high - low)[:, None] * draws.uniform(0.0, 1.0, count, kinds)
     white = means[:, :, _WHITE[0]]
     means[:, :, _THALAMUS] = grey[:, :, 0] + fraction * (white - grey[:, :, 0])
-    means = torch.where(enhanced[:, :, None], _after_agent(means, draws), means)
-    gamma = draws.normal(0.15, count, kinds, 1).exp()
+    means = paired(means, same)
+    share = torch.tensor(_ENHANCED, device=draws.device)
+    both = ~draws.chance(_BEFORE_AND_AFTER, count // 2)
+    enhanced = paired(draws.uniform(0.0, 1.0, count, kinds) < share, same & both)
+    after = paired(_agent(count, kinds, draws), same)
+    means = torch.where(enhanced[:, :, None], _after_agent(means, after), means)
+    gamma = paired(draws.normal(0.15, count, kinds, 1).exp(), same)
     means = means.clamp(min=0.0) ** gamma
     random = draws.uniform(0.05, 1.0, *means.shape)
     random[:, :, _AIR] *= 0.1
-    chosen = draws.chance(_RANDOM, count, kinds)
-    means = torch.where(chosen[:, :, None], random, means)
+    chosen = paired(draws.chance(_RANDOM, count, kinds), same)
+    means = torch.where(chosen[:, :, None], paired(random, same), means)
     return Brightness(means, enhanced & ~chosen)
 
 
-def _after_agent(means: torch.Tensor, draws: Draws) -> torch.Tensor:
+def _agent(count: int, kinds: int, draws: Draws) -> torch.Tensor:
+    """Draw shares (N, K, 3 + enhancing tissues) in which contrast agent shows."""
+    return draws.uniform(0.0, 1.0, count, kinds, 3 + len(_ENHANCING))
+
+
+def _after_agent(means: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
     """Brighten what gadolinium reaches: vessels and plexus much, grey matter a little."""
-    count, kinds, _ = means.shape
     means = means.clone()
-    white = means[:, :, _WHITE[:1]]
-    for tissue in _ENHANCING:
-        means[:, :, [tissue]] = white * draws.uniform(0.7, 1.7, count, kinds, 1)
-    more = draws.uniform(0.0, 0.08, count, kinds, 1)
+    grey = means[:, :, _STRIATUM].mean(2, keepdim=True)
+    parenchyma = [*_WHITE, _THALAMUS]
+    paler = _PALER_ENHANCED * shares[:, :, :1].square()
+    means[:, :, parenchyma] -= paler * (means[:, :, parenchyma] - grey)
+    means[:, :, _ENHANCING] = means[:, :, _WHITE[:1]] * (0.7 + shares[:, :, 3:])
+    more = _PERFUSED * shares[:, :, 1:2]
     means[:, :, [*_GREY, _THALAMUS]] *= 1 + more
-    means[:, :, _WHITE] *= 1 + more * draws.uniform(0.0, 0.6, count, kinds, 1)
+    means[:, :, _WHITE] *= 1 + 0.6 * more * shares[:, :, 2:3]
     return means

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch (extra 'training') is not installed")
@@ -19,27 +20,32 @@ from examples.simulation import scan as simulate_scan  # noqa: E402
 from tests.conftest import save_image  # noqa: E402
 from training.anatomies import Anatomies, Scans  # noqa: E402
 from training.blend import blend  # noqa: E402
+from training.bundle import read_anatomies, write_bundle  # noqa: E402
 from training.draws import Draws  # noqa: E402
 from training.export import export, load_network  # noqa: E402
+from training.geometry import _amounts  # noqa: E402
+from training.judge import _of_pairs, judge  # noqa: E402
 from training.labels import (  # noqa: E402
     CLASSES,
+    Crop,
     LabelMap,
     Scan,
     read_label_maps,
 )
-from training.loss import loss_of  # noqa: E402
+from training.loss import Measured, loss_of  # noqa: E402
 from training.real import deform_scans  # noqa: E402
-from training.scans import crop, label  # noqa: E402
+from training.scans import crop, label_all  # noqa: E402
 from training.storage import read_all, save  # noqa: E402
 from training.synthesis import synthesise  # noqa: E402
+from training.tissues import draw_brightness  # noqa: E402
 from training.train import HELD_OUT, Schedule, split, train  # noqa: E402
-from training.views import CONTRASTS, HEAD, VIEWS, FieldOfView  # noqa: E402
+from training.views import CONTRASTS, HEAD, REGION, VIEWS  # noqa: E402
 
 # On a shared machine several threads wait for one another more than they work.
 torch.set_num_threads(1)
 
-VIEW = FieldOfView(CONTRASTS, (24, 16, 16), 2.0, 1.0, whole_head=False)
-HEAD_LIKE = FieldOfView(HEAD.channels, (16, 24, 16), 3.0, 1.0, whole_head=True)
+VIEW = replace(REGION, shape=(24, 16, 16), spacing=2.0, jitter=1.0)
+HEAD_LIKE = replace(HEAD, shape=(16, 24, 16), jitter=1.0)
 WEIGHTS = Path(__file__).parents[2] / "bids_app" / "assets" / "thalnet" / "thalnet-region.onnx"
 THALAMI = [CLASSES.index("left thalamus"), CLASSES.index("right thalamus")]
 
@@ -174,10 +180,14 @@ def test_a_scan_is_labelled_by_the_network(tmp_path: Path, monkeypatch: pytest.M
     path = save_image(tmp_path / "sub-01_T1w.nii.gz", simulated.image, simulated.affine)
     monkeypatch.setattr("training.scans._PLACEMENTS", 2)
     network = load_network(WEIGHTS, "region").eval()
-    labelled = label(crop(path), network, seed=1)
+    cut = crop(path)
+    (labelled,) = label_all([cut], network, tmp_path / "scans", "cpu")
     assert labelled.shares.shape == (len(CLASSES), *labelled.image.shape)
     total = labelled.shares.sum(0, dtype=np.float32)
     assert set(np.unique(total.round(1))) == {0.0, 1.0}
+    # Labelled once, it is read from its file, and no network is asked.
+    (again,) = label_all([cut], None, tmp_path / "scans", "cpu")  # type: ignore[arg-type]
+    assert np.array_equal(again.shares, labelled.shares)
     # Every thalamus is there, on its side of the middle, and as large as it is.
     true = [np.count_nonzero(simulated.thalamus == side) for side in (1, 2)]
     voxel = abs(np.linalg.det(simulated.affine[:3, :3]))
@@ -196,7 +206,9 @@ def test_voxels_without_labels_do_not_count() -> None:
     other = logits.clone()
     other[..., 5:] = torch.randn(1, len(CLASSES), 8, 8, 3, generator=rng)
     for dice_weight in (0.0, 0.5):
-        assert loss_of(logits, truth, dice_weight) == loss_of(other, truth, dice_weight)
+        assert loss_of(logits, truth, dice_weight, REGION.measured) == loss_of(
+            other, truth, dice_weight, REGION.measured
+        )
 
 
 def test_a_volume_that_is_wrong_costs_more_than_its_voxels() -> None:
@@ -208,7 +220,8 @@ def test_a_volume_that_is_wrong_costs_more_than_its_voxels() -> None:
         share = torch.full((1, 1, 8, 8, 8), lower)
         share[..., 4:] = upper
         rest = torch.full((1, len(CLASSES) - 2, 8, 8, 8), 1e-9)
-        return float(loss_of(torch.log(torch.cat([1 - share, share, rest], 1)), truth, 0.0))
+        logits = torch.log(torch.cat([1 - share, share, rest], 1))
+        return float(loss_of(logits, truth, 0.0, REGION.measured))
 
     assert loss(0.6, 0.6) > loss(0.4, 0.6) + 0.01
 
@@ -225,6 +238,7 @@ def test_the_loss_is_least_at_the_true_shares() -> None:
                 .expand(1, 7, 4, 4, 4),
                 truth,
                 0.0,
+                REGION.measured,
             )
         )
         for p in (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -241,7 +255,8 @@ def test_the_pair_loss_is_about_the_difference() -> None:
         share = torch.tensor([first, second]).view(2, 1, 1, 1, 1).expand(2, 1, 8, 8, 8)
         others = torch.full((2, len(CLASSES) - 2, 8, 8, 8), 1e-9)
         logits = torch.log(torch.cat([1 - share, share, others], 1))
-        return float(loss_of(logits, truth, 0.0, pairs=True) - loss_of(logits, truth, 0.0))
+        with_pairs = loss_of(logits, truth, 0.0, REGION.measured, pairs=True)
+        return float(with_pairs - loss_of(logits, truth, 0.0, REGION.measured))
 
     assert extra(0.6, 0.6) == pytest.approx(0.0, abs=1e-6)
     assert extra(0.55, 0.45) > 0.01
@@ -266,6 +281,15 @@ def test_an_interrupted_training_ends_where_an_undisturbed_one_does(
         assert torch.equal(one, other)
 
 
+def test_a_training_in_two_sittings_is_that_in_one(head: LabelMap, tmp_path: Path) -> None:
+    """Out of time after every step, it takes up where it stopped until all steps are done."""
+    whole = train([head], VIEW, tmp_path / "whole.pt", Schedule(2, seed=1))
+    for _ in range(2):
+        ended = train([head], VIEW, tmp_path / "parts.pt", Schedule(2, seed=1), minutes=1e-9)
+    for one, other in zip(whole.parameters(), ended.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_training_learns(head: LabelMap, anatomies: Anatomies, tmp_path: Path) -> None:
     """Within a few dozen steps the loss on images never used for training falls clearly."""
     images, truth = synthesise(anatomies, 1, VIEW, Draws((99,)))
@@ -273,7 +297,7 @@ def test_training_learns(head: LabelMap, anatomies: Anatomies, tmp_path: Path) -
     for steps in (1, 40):
         network = train([head], VIEW, tmp_path / f"{steps}.pt", Schedule(steps, seed=2))
         with torch.no_grad():
-            losses.append(float(loss_of(network(images), truth, 0.0)))
+            losses.append(float(loss_of(network(images), truth, 0.0, VIEW.measured)))
     assert losses[1] < 0.7 * losses[0]
 
 
@@ -344,3 +368,108 @@ def test_both_networks_have_sides_that_their_levels_divide() -> None:
     for view in VIEWS.values():
         assert all(side % 8 == 0 for side in view.shape)
     assert VIEWS["region"].channels == CONTRASTS
+
+
+def test_a_scan_before_and_after_contrast_agent_is_one_head() -> None:
+    """Pairs of one protocol differ in contrast agent alone: tissue without it looks the same."""
+    same = torch.ones(400, dtype=torch.bool)
+    brightness = draw_brightness(torch.zeros(800, dtype=torch.bool), same, Draws((21,)))
+    t1w = CONTRASTS.index("T1w")
+    before, after = brightness.enhanced[0::2, t1w], brightness.enhanced[1::2, t1w]
+    only_after = ~before & after
+    # 22 % after contrast agent, independently in half of the pairs: 0.5 * 0.22 * 0.78.
+    assert float(only_after.float().mean()) == pytest.approx(0.086, abs=0.04)
+    white, grey, plexus = (
+        brightness.of(name)[:, t1w] for name in ("white matter", "caudate", "choroid plexus")
+    )
+    ratio = (plexus[1::2] / plexus[0::2])[only_after]
+    assert float(ratio.median()) > 1.5
+    for tissue, most in ((white, 0.3), (grey, 0.1)):
+        change = (tissue[1::2] / tissue[0::2] - 1)[only_after].abs()
+        assert 0 < float(change.median()) < most
+    alike = before == after
+    assert torch.equal(brightness.means[0::2, t1w][alike], brightness.means[1::2, t1w][alike])
+
+
+def test_ventricles_do_not_give_the_thalami_away() -> None:
+    """In the old, wide ventricles and small thalami are drawn independently of each other."""
+    amounts = _amounts(torch.ones(2000, dtype=torch.bool), Draws((22,)))[0::2]
+    ventricles, thalami, _ = amounts.numpy().T
+    assert abs(np.corrcoef(ventricles, thalami)[0, 1]) < 0.1
+    assert ventricles.max() > 6
+    # Larger than in the anatomy, and smaller: away from the thalamus is negative.
+    assert thalami.max() > 0.5
+    assert thalami.min() < -1.2
+
+
+def test_errors_of_the_intracranial_volume_count() -> None:
+    """The head network's loss contains four volumes; 2 % too much outside the thalami costs."""
+    truth = torch.zeros(1, len(CLASSES), 8, 8, 8)
+    truth[:, 0], truth[:, 5] = 0.5, 0.5
+
+    def loss(share: float, measured: Measured) -> float:
+        p = torch.full((1, len(CLASSES), 8, 8, 8), 1e-9)
+        p[:, 0], p[:, 5] = 1 - share, share
+        return float(loss_of(torch.log(p), truth, 0.0, measured))
+
+    extra = {
+        view: loss(0.51, VIEWS[view].measured) - loss(0.5, VIEWS[view].measured)
+        for view in ("head", "region")
+    }
+    # Two of four volumes, each wrong by 2 % and weighing 4: 2 * (4 * 0.02)^2 * 2 / 4.
+    assert extra["head"] - extra["region"] == pytest.approx(0.0064, rel=0.01)
+
+
+def test_a_bundle_holds_anatomies_and_scans(head: LabelMap, tmp_path: Path) -> None:
+    image = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
+    write_bundle([head, head], [Crop(image)], tmp_path / "all.xz")
+    maps, (crop_read,) = read_anatomies(tmp_path / "all.xz")
+    assert len(maps) == 2
+    assert np.array_equal(crop_read.image, image)
+    # The thalamus is one tissue, and two classes.
+    assert np.array_equal(maps[1].tissues, head.tissues)
+    assert np.array_equal(maps[1].classes, head.classes)
+    assert np.array_equal(maps[1].thalamus, head.thalamus)
+    assert maps[1].spacing == head.spacing
+
+
+def test_the_judge_finds_a_network_that_loses_a_tenth(
+    head: LabelMap, scan: Scan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that knows the truth and gives 90 % of it."""
+    monkeypatch.setattr("training.judge.REGION", VIEW)
+    monkeypatch.setattr("training.judge._BATCHES", 8)
+    monkeypatch.setattr("training.judge._PAIRS", 12)
+
+    def known(*arguments: torch.Tensor) -> pd.DataFrame:
+        truth = arguments[2]
+        volume = truth[:, THALAMI].sum((1, 2, 3, 4)).numpy()
+        return pd.DataFrame({"volume": 0.9 * volume, "true": volume, "dice": 0.95})
+
+    monkeypatch.setattr("training.judge._measured", known)
+    figures = judge(load_network(WEIGHTS, "region"), [head], [scan], "cpu")
+    for name in ("young T1w", "old T1w", "real: young T1w"):
+        assert figures[f"{name} error %"] == pytest.approx(-10, abs=1e-3)
+        assert figures[f"{name} dice"] == pytest.approx(0.95)
+        assert figures[f"{name} slope of volumes"] == pytest.approx(0.9)
+    assert figures["T1w slope of change"] == pytest.approx(1.0)
+    assert figures["T1w change error sd %"] == pytest.approx(0.0, abs=1e-3)
+    assert figures["FLAIR after T1w %"] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_pairs_are_summarised_by_contrast_and_agent() -> None:
+    """Six pairs before and after contrast agent, six of T1w and FLAIR."""
+    rows = []
+    for pair in range(6):
+        first = {"contrast": 0, "old": False, "same": True, "agent": False, "dice": 0.9}
+        size = 1000.0 + 100 * pair
+        rows += [
+            first | {"volume": size, "true": size},
+            first | {"volume": 1.02 * size, "true": size, "agent": True},
+            first | {"volume": size, "true": size, "same": False},
+            first | {"volume": 0.97 * size, "true": size, "same": False, "contrast": 1},
+        ]
+    figures = _of_pairs(pd.DataFrame(rows))
+    assert figures["after contrast agent %"] == pytest.approx(100 * np.log(1.02))
+    assert figures["FLAIR after T1w %"] == pytest.approx(100 * np.log(0.97))
+    assert figures["young FLAIR error %"] == pytest.approx(-3)
