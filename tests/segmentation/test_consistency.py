@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bids_app.alignment.deformation import relative_volume
 from bids_app.errors import BadDataError
 from bids_app.images.volume import Volume
-from bids_app.segmentation.consistency import make_consistent
+from bids_app.segmentation.consistency import _growth, make_consistent
 from bids_app.segmentation.result import Segmentation
 from bids_app.segmentation.sides import LEFT, RIGHT
 from tests.alignment.test_brain_change import _MIDDLE, AFFINE, SHAPE, _mask, _scan
@@ -86,3 +87,19 @@ def test_thalami_at_the_edge_of_the_image() -> None:
     first, later = make_consistent(cut, [images])
     assert first.dseg.shape == images[0].data.shape
     assert 0.9 < later.soft_volumes.sum() / first.soft_volumes.sum() < 1.02
+
+
+def test_the_flow_is_that_through_the_border_however_wide_probabilities_are() -> None:
+    """Tissue moves most at the border of a ball, and less within and beyond it."""
+    radius, moved = 9.0, 0.2
+    position = np.indices((40, 40, 40)) - 19.5
+    distance = np.sqrt((position**2).sum(0))
+    inward = moved * np.exp(-(((distance - radius) / 2) ** 2) / 2) * position / distance
+    labels = np.where(distance < radius, LEFT, 0).astype(np.uint8)
+    left, right = _growth(labels, inward.astype(np.float32))
+    # Where the border of the mean lies, the tissue of the visit lies 0.2 voxels further out.
+    assert left == pytest.approx(((radius + moved) / radius) ** 3, abs=0.003)
+    assert right == 1.0
+    wide = 1 / (1 + np.exp((distance - radius) / 0.8))
+    averaged = np.average(relative_volume(inward.astype(np.float32)), weights=wide)
+    assert averaged - 1 < 0.85 * (left - 1)
