@@ -159,6 +159,25 @@ def test_the_anchor_is_looked_at_once(
         np.testing.assert_array_equal(getattr(once, name), getattr(twice, name))
 
 
+def test_another_contrast_lies_in_the_brain_of_the_anchor(
+    head: tuple[Volume, np.ndarray], plain: Segmentation
+) -> None:
+    """Its own intensities are not those of a head: everything around the thalami is missing."""
+    image, truth = head
+    box = [slice(low - 24, high + 24) for low, high in zip(*_ends(truth > 0), strict=True)]
+    near = np.zeros_like(image.data)
+    near[tuple(box)] = image.data[tuple(box)]
+    contrast = thalnet.segment({"T1w": Volume(near, image.affine)}, threads=2, alone=plain)
+    assert contrast.brain_mask is plain.brain_mask
+    assert (contrast.icv, contrast.brain_volume) == (plain.icv, plain.brain_volume)
+    assert dice(truth > 0, contrast.dseg > 0) > 0.9
+
+
+def _ends(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    places = np.argwhere(mask)
+    return np.maximum(places.min(0), 24), places.max(0) + 1
+
+
 @pytest.mark.parametrize("contrasts", [(), ("PDw",), ("T1w", "bold")])
 def test_contrasts_it_does_not_know(head: tuple[Volume, np.ndarray], contrasts: tuple[str]) -> None:
     with pytest.raises(ValueError, match="one or more of"):
