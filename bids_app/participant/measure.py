@@ -84,7 +84,16 @@ def measure_session(task: Task) -> Outcome:
         write_volumes(staging, session, scans)
         write_table(staging, names.values_table(session), values, VALUE_COLUMNS)
         map_steps = [step for item in maps for step in item.steps]
-        write_session_page(staging, session, scans, map_steps, stamp, tuple(context.notes))
+        write_session_page(
+            staging,
+            session,
+            scans,
+            map_steps,
+            stamp,
+            tuple(context.notes),
+            costs=context.costs(),
+            files=tuple(staging.outputs),
+        )
     return Outcome(
         name=session.name,
         status="done",
@@ -143,7 +152,17 @@ def redraw_session(session: Session, options: Options) -> Outcome:
     steps = read_steps(output_dir, session.folder)
     with staged(output_dir, session.name) as staging:
         norm = read_norm_results(output_dir, session.subject, session.session)
-        write_session_page(staging, session, scans, steps, stamp, record.warnings, norm=norm)
+        write_session_page(
+            staging,
+            session,
+            scans,
+            steps,
+            stamp,
+            record.warnings,
+            costs=record.stages,
+            files=record.outputs,
+            norm=norm,
+        )
     # Otherwise the next run would find a page other than the one recorded.
     write_record(output_dir, replace(record, outputs={**record.outputs, **staging.outputs}))
     return replace(record, reason="page redrawn")

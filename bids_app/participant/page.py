@@ -17,8 +17,12 @@ from bids_app.derivatives.methods_section import methods_text, other_programs, w
 from bids_app.derivatives.norm_results import NormResults
 from bids_app.derivatives.results import AlignedContrast, MeasuredScan, Measurement
 from bids_app.derivatives.steps import Step, steps_of
+from bids_app.run.outcome import Stage, StageCost
 from bids_app.run.records import read_record, write_record
 from bids_app.run.stamps import Stamp
+
+# Endings of the results that a page links to; JSON files describe these.
+_RESULTS = (".nii.gz", ".tsv", ".txt")
 
 if TYPE_CHECKING:
     from bids_app.report.session_page import AlignmentReport, Anchor, Volumes
@@ -32,10 +36,13 @@ def write_session_page(
     stamp: Stamp,
     warnings: tuple[str, ...],
     *,
+    costs: Iterable[StageCost],
+    files: Iterable[str],
     norm: NormResults | None = None,
 ) -> None:
-    """Draw the page of a session: masks over the scan, volumes, provenance, warnings.
+    """Draw the page of a session: masks over the scan, volumes, provenance, notes.
 
+    ``costs`` are those of the stages so far, ``files`` what has been written for the session, and
     ``norm`` compares the volumes with the normative model of the group stage.
     """
     from bids_app.report.session_page import InputFile, SessionReport, session_page
@@ -62,6 +69,13 @@ def write_session_page(
         methods=methods_text(used, steps),
         citation=works(used, steps),
         warnings=warnings,
+        # The page is the same when it is drawn again, after drawing it has been timed.
+        seconds={
+            cost.stage.value.replace("_", " "): cost.seconds
+            for cost in costs
+            if cost.stage is not Stage.REPORT
+        },
+        files=tuple(sorted(path for path in files if path.endswith(_RESULTS))),
         visits=str(visits) if staging.is_published(visits) else "",
     )
     staging.text(names.session_page(session), session_page(report))
@@ -98,8 +112,9 @@ def link_to_visits(series: Session, output_dir: Path) -> None:
 
 
 def _anchor(session: Session, measured: MeasuredScan, norm: NormResults) -> Anchor:
-    from bids_app.report.overlays import brain_overlay, thalamus_overlay
+    from bids_app.report.overlays import brain_overlay
     from bids_app.report.session_page import Anchor, Overlay
+    from bids_app.report.viewer import viewer_of
 
     image, anchor = measured.image, measured.scan.contrast
     size = image.voxel_size
@@ -116,19 +131,19 @@ def _anchor(session: Session, measured: MeasuredScan, norm: NormResults) -> Anch
         orientation=axis_codes(measured.scan.path),
         contrast_agent=measured.scan.contrast_agent or "",
         volumes=tuple(_volumes(item, norm) for item in measured.measurements),
-        thalamus=tuple(
-            Overlay(
-                f"Thalamus by {item.method} on {item.contrast}"
-                + f", shown on {anchor}" * (item.contrast != anchor),
-                thalamus_overlay(image.data, item.dseg.data, size),
-            )
-            for item in measured.measurements
+        viewer=viewer_of(
+            {
+                anchor: image.data,
+                **{item.contrast: item.image.data for item in measured.aligned},
+            },
+            {f"{item.method} on {item.contrast}": item.dseg.data for item in measured.measurements},
+            measured.brain_mask.data,
+            image.affine,
         ),
         alignments=tuple(_alignment(measured, item) for item in measured.aligned),
         brain=Overlay("Brain mask", brain_overlay(image.data, measured.brain_mask.data, size)),
-        warnings=tuple(
-            f"Review before use: {reason} ({', '.join(segmentations)})."
-            for reason, segmentations in concerns.items()
+        concerns=tuple(
+            f"{reason} ({', '.join(segmentations)})" for reason, segmentations in concerns.items()
         ),
     )
 
@@ -153,22 +168,22 @@ def _volumes(item: Measurement, norm: NormResults) -> Volumes:
 
 
 def _alignment(measured: MeasuredScan, aligned: AlignedContrast) -> AlignmentReport:
-    from bids_app.report.overlays import alignment_overlay, brain_overlay
+    from bids_app.report.overlays import alignment_overlay
     from bids_app.report.relaxation import r1_histogram
     from bids_app.report.session_page import AlignmentReport, Overlay
 
     image, brain, size = measured.image.data, measured.brain_mask.data, measured.image.voxel_size
     other, anchor = aligned.image.data, measured.scan.contrast
-    figures = [
+    histogram = None
+    if aligned.contrast == "R1map":
+        histogram = r1_histogram(np.asarray(other, np.float32)[brain != 0])
+    return AlignmentReport(
+        aligned.contrast,
+        aligned.strategy,
+        aligned.attempts,
         Overlay(
             f"Checkerboard of {anchor} and {aligned.contrast} with brain contour",
             alignment_overlay(image, other, brain, size),
         ),
-        Overlay(
-            f"{aligned.contrast} with the brain contour of {anchor}",
-            brain_overlay(other, brain, size),
-        ),
-    ]
-    if aligned.contrast == "R1map":
-        figures.append(Overlay(*r1_histogram(np.asarray(other, np.float32)[brain != 0])))
-    return AlignmentReport(aligned.contrast, aligned.strategy, aligned.attempts, tuple(figures))
+        histogram,
+    )

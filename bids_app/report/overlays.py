@@ -1,4 +1,4 @@
-"""Contours of masks on slices of an image, as PNG."""
+"""Contours of masks on slices of an image, as WebP."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
+from PIL.ExifTags import Base
 from PIL.Image import Resampling
-from PIL.PngImagePlugin import PngInfo
 
 from bids_app.images.geometry import bounding_box
 
@@ -28,11 +28,12 @@ PANEL = 200
 GAP = 4
 LINE = 24
 LINE_WIDTH = 1.4
-THALAMUS_SLICES = 6
 THALAMUS_FIELD = 90.0
 BRAIN_SLICES = 3
 BRAIN_MARGIN = 1.2
 CHECKER_MM = 20.0
+# WebP quality and effort.
+_QUALITY, _EFFORT = 75, 2
 
 TEXT_COLOUR: Colour = (225, 225, 225)
 _ALERT: Colour = (255, 120, 90)
@@ -92,62 +93,6 @@ class Scene:
     window: tuple[float, float]
 
 
-def thalamus_overlay(
-    image: npt.NDArray[Any],
-    dseg: npt.NDArray[Any],
-    voxel_size: Sequence[float] | npt.NDArray[np.floating],
-) -> bytes:
-    """Draw the contours of both thalami on axial, coronal and sagittal slices.
-
-    Six evenly spaced slices per plane, each 90 mm wide; the sagittal row holds three through
-    the left and three through the right thalamus. Problems are written on the figure
-    and into its ``Description`` text chunk.
-
-    Parameters
-    ----------
-    image : (X, Y, Z) float32
-        Axes run right, anterior, superior.
-    dseg : (X, Y, Z) uint8
-        Label image: 1 left thalamus, 2 right thalamus.
-    voxel_size : (3,) float
-        Size of a voxel along each axis, mm.
-
-    Returns
-    -------
-    bytes
-        PNG, RGB.
-
-    Raises
-    ------
-    ValueError
-        If an array is not three-dimensional, shapes differ or a voxel size is not
-        positive.
-    """
-    spacing = _check(image, dseg, voxel_size)
-    left = Layer("left thalamus", dseg == LEFT, LEFT_COLOUR)
-    right = Layer("right thalamus", dseg == RIGHT, RIGHT_COLOUR)
-    layers = (left, right)
-    bounds = bounds_of(left.mask | right.mask)
-    centre = bounds.mean(axis=1)
-    # The window is that of the region shown: fat and vessels elsewhere are brighter.
-    half = THALAMUS_FIELD / 2 / spacing
-    low, high = np.maximum(centre - half, 0).astype(int), np.ceil(centre + half).astype(int)
-    window, notes = window_of(image[tuple(map(slice, low, high))])
-    notes += [f"no {layer.name} in the segmentation" for layer in layers if not layer.mask.any()]
-    rows = [spread(bounds[axis], THALAMUS_SLICES) for axis in (2, 1)]
-    sides = [spread(bounds_of(layer.mask)[0], THALAMUS_SLICES // 2) for layer in layers]
-    rows.append([*sides[0], *sides[1]])
-    scene = Scene(
-        image=image,
-        layers=layers,
-        voxel_size=spacing,
-        centre=centre,
-        field=THALAMUS_FIELD,
-        window=window,
-    )
-    return _figure(scene, rows, THALAMUS_SLICES, notes + _gaps(image))
-
-
 def brain_overlay(
     image: npt.NDArray[Any],
     mask: npt.NDArray[Any],
@@ -155,7 +100,7 @@ def brain_overlay(
 ) -> bytes:
     """Draw the contour of the brain mask on three axial, coronal and sagittal slices.
 
-    Problems are written on the figure and into its ``Description`` text chunk.
+    Problems are written on the figure and into its EXIF description.
 
     Parameters
     ----------
@@ -169,7 +114,7 @@ def brain_overlay(
     Returns
     -------
     bytes
-        PNG, RGB.
+        WebP, RGB.
 
     Raises
     ------
@@ -179,25 +124,8 @@ def brain_overlay(
     """
     spacing = _check(image, mask, voxel_size)
     brain = mask != 0
-    bounds = bounds_of(brain)
-    # Percentiles of every third voxel per axis are as accurate, and 27 times as fast.
-    sparse = (slice(None, None, 3),) * 3
-    inside = image[sparse][brain[sparse]]
-    window, notes = window_of(inside if inside.size else image[sparse])
-    if not brain.any():
-        notes.append("the brain mask is empty")
-    field = float(BRAIN_MARGIN * ((np.ptp(bounds, axis=1) + 1) * spacing).max())
-    layers = (Layer("brain mask", brain, BRAIN_COLOUR),)
-    scene = Scene(
-        image=image,
-        layers=layers,
-        voxel_size=spacing,
-        centre=bounds.mean(axis=1),
-        field=field,
-        window=window,
-    )
-    rows = [spread(bounds[plane.through], BRAIN_SLICES) for plane in PLANES]
-    return _figure(scene, rows, BRAIN_SLICES, notes + _gaps(image))
+    window, notes = _brain_window(image, brain)
+    return _brain_figure(image, brain, spacing, window, notes + _gaps(image))
 
 
 def alignment_overlay(
@@ -223,7 +151,7 @@ def alignment_overlay(
     Returns
     -------
     bytes
-        PNG, RGB.
+        WebP, RGB.
 
     Raises
     ------
@@ -237,21 +165,57 @@ def alignment_overlay(
         (np.arange(size) * side // CHECKER_MM).astype(int) % 2 == 1
         for size, side in zip(image.shape, spacing, strict=True)
     ]
-    across, up, through = np.meshgrid(*squares, indexing="ij", sparse=True)
-    first, second = (_scaled(part, brain) for part in (image, aligned))
-    np.copyto(first, second, where=across ^ up ^ through)
-    return brain_overlay(first, brain, spacing)
+    windows = [_brain_window(part, brain)[0] for part in (image, aligned)]
+    # Only the slices that are shown are filled.
+    board = np.zeros(image.shape, np.float32)
+    for plane, positions in zip(PLANES, _brain_slices(bounds_of(brain)), strict=True):
+        pattern = np.logical_xor.outer(
+            *(squares[axis] for axis in range(3) if axis != plane.through)
+        )
+        for position in positions:
+            turn = pattern ^ squares[plane.through][position]
+            first, second = (
+                (section_of(part, plane, position) - low) / (high - low)
+                for part, (low, high) in zip((image, aligned), windows, strict=True)
+            )
+            section_of(board, plane, position)[:] = np.where(turn, second, first)
+    return _brain_figure(board, brain, spacing, (0.0, 1.0), _gaps(image) + _gaps(aligned))
 
 
-def _scaled(image: npt.NDArray[Any], brain: npt.NDArray[np.bool_]) -> FloatArray:
-    """Scale the intensities of the brain to 0-1, clipped."""
-    (low, high), _ = window_of(image[brain] if brain.any() else image)
-    # In place: whole images are large.
-    scaled: FloatArray = image.astype(np.float32)
-    scaled -= low
-    scaled /= high - low
-    # Not 0, which counts as background when the window is computed.
-    return np.clip(scaled, 0.01, 1, out=scaled)
+def _brain_window(
+    image: npt.NDArray[Any], brain: npt.NDArray[np.bool_]
+) -> tuple[tuple[float, float], list[str]]:
+    """Return the values to draw black and white, and the problems of the image."""
+    # Percentiles of every third voxel per axis are as accurate, and 27 times as fast.
+    sparse = (slice(None, None, 3),) * 3
+    inside = image[sparse][brain[sparse]]
+    return window_of(inside if inside.size else image[sparse])
+
+
+def _brain_slices(bounds: npt.NDArray[np.intp]) -> list[list[int]]:
+    return [spread(bounds[plane.through], BRAIN_SLICES) for plane in PLANES]
+
+
+def _brain_figure(
+    image: npt.NDArray[Any],
+    brain: npt.NDArray[np.bool_],
+    spacing: npt.NDArray[np.float64],
+    window: tuple[float, float],
+    notes: list[str],
+) -> bytes:
+    """Draw the slices through the brain with its contour."""
+    bounds = bounds_of(brain)
+    if not brain.any():
+        notes.append("the brain mask is empty")
+    scene = Scene(
+        image=image,
+        layers=(Layer("brain mask", brain, BRAIN_COLOUR),),
+        voxel_size=spacing,
+        centre=bounds.mean(axis=1),
+        field=float(BRAIN_MARGIN * ((np.ptp(bounds, axis=1) + 1) * spacing).max()),
+        window=window,
+    )
+    return _figure(scene, _brain_slices(bounds), BRAIN_SLICES, notes)
 
 
 def _check(
@@ -311,10 +275,10 @@ def _figure(scene: Scene, rows: list[list[int]], columns: int, notes: list[str])
     draw_legend(draw, font, scene, height + GAP)
     for line, note in enumerate(notes, start=1):
         draw.text((GAP, height + GAP + LINE * line), note, _ALERT, font)
-    description = PngInfo()
-    description.add_text("Description", "; ".join([_CONVENTION, *notes]))
+    description = Image.Exif()
+    description[Base.ImageDescription] = "; ".join([_CONVENTION, *notes])
     buffer = BytesIO()
-    canvas.save(buffer, "PNG", pnginfo=description, compress_level=3)
+    canvas.save(buffer, "WEBP", quality=_QUALITY, method=_EFFORT, exif=description)
     return buffer.getvalue()
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from io import BytesIO
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from bids_app.report.drawing import BLUE, GREY, ORANGE, canvas, draw_legend
 
 # R1 in 1/s at 3 T. The lower ends follow from T1 in Stanisz et al. 2005
 # (doi:10.1002/mrm.20605; 1820 and 1084 ms), the upper ones from Wansapura et al. 1999,
@@ -40,8 +38,53 @@ def tissue_modes(values: npt.NDArray[np.floating]) -> dict[str, float]:
     }
 
 
-def r1_histogram(values: npt.NDArray[np.floating]) -> tuple[str, bytes]:
-    """Draw the histogram of R1 with its modes and the published ranges.
+@dataclass(frozen=True)
+class Tissue:
+    """Mode of R1 in one tissue, and the published range, all in 1/s."""
+
+    name: str
+    mode: float
+    low: float
+    high: float
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether the mode is within the published range."""
+        return self.low <= self.mode <= self.high
+
+    @property
+    def text(self) -> str:
+        """One phrase with the mode and the range."""
+        place = "within" if self.is_usual else "outside"
+        return (
+            f"{self.name} {self.mode:.2f} 1/s ({place} the published range, "
+            f"{self.low:.2f} to {self.high:.2f})"
+        )
+
+
+@dataclass(frozen=True)
+class R1Histogram:
+    """Histogram of R1 in the brain, to be drawn.
+
+    Attributes
+    ----------
+    tissues : tuple of Tissue
+    line : tuple of tuple of float
+        R1 in 1/s, and the number of voxels relative to the highest.
+    """
+
+    tissues: tuple[Tissue, ...]
+    line: tuple[tuple[float, float], ...]
+
+    @property
+    def caption(self) -> str:
+        """The modes, each compared with the published range."""
+        texts = ", ".join(tissue.text for tissue in self.tissues)
+        return f"Histogram of R1 in the brain. Modes: {texts}"
+
+
+def r1_histogram(values: npt.NDArray[np.floating]) -> R1Histogram:
+    """Compute the histogram of R1 with its modes and the published ranges.
 
     Parameters
     ----------
@@ -50,28 +93,15 @@ def r1_histogram(values: npt.NDArray[np.floating]) -> tuple[str, bytes]:
 
     Returns
     -------
-    caption : str
-        The modes, each compared with the published range.
-    png : bytes
+    R1Histogram
     """
-    modes = tissue_modes(values)
     counts, centres = _smooth_histogram(values)
-    figure, axes = canvas("R1 in the brain", 6.0, 3.2)
-    axes.plot(centres, counts, color=GREY)
-    comparisons = []
-    for (name, (low, high)), colour in zip(PUBLISHED.items(), (BLUE, ORANGE), strict=True):
-        axes.axvspan(low, high, color=colour, alpha=0.15, label=f"{name}, published at 3 T")
-        axes.axvline(modes[name], color=colour)
-        place = "within" if low <= modes[name] <= high else "outside"
-        comparisons.append(
-            f"{name} {modes[name]:.2f} 1/s ({place} the published range, {low:.2f} to {high:.2f})"
-        )
-    axes.set_xlabel("R1 (1/s)")
-    axes.set_ylabel("Voxels")
-    draw_legend(axes, 2)
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return f"Histogram of R1 in the brain. Modes: {', '.join(comparisons)}", buffer.getvalue()
+    modes = tissue_modes(values)
+    heights = counts / max(float(counts.max()), 1e-9)
+    return R1Histogram(
+        tuple(Tissue(name, modes[name], *PUBLISHED[name]) for name in PUBLISHED),
+        tuple(zip(centres.round(3).tolist(), heights.round(4).tolist(), strict=True)),
+    )
 
 
 def _smooth_histogram(

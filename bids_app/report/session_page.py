@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 
 import pandas as pd
 
+from bids_app.report.relaxation import R1Histogram
 from bids_app.report.tables import ColumnTexts, Table, format_table
 from bids_app.report.template import session_title, template
+from bids_app.report.viewer import Viewer
 
 # Where the template has it; text from a dataset is escaped, and cannot hold it.
 _PLACE_OF_LINK = "<!-- link to visits -->"
@@ -58,6 +60,18 @@ class Volumes:
         return self.left_ml + self.right_ml
 
     @property
+    def name(self) -> str:
+        """Method and contrast."""
+        return f"{self.method} on {self.contrast}"
+
+    @property
+    def interval(self) -> str:
+        """95 % interval of the volume of both thalami; empty if unknown."""
+        if not (isfinite(self.low_ml) and isfinite(self.high_ml)):
+            return ""
+        return f"{self.low_ml:.2f} to {self.high_ml:.2f}"
+
+    @property
     def icv_percent(self) -> float:
         """Volume of both thalami in percent of the intracranial volume; NaN if that is unknown."""
         return 100 * self.total_ml / self.icv_ml if self.icv_ml > 0 else float("nan")
@@ -65,22 +79,25 @@ class Volumes:
 
 @dataclass(frozen=True)
 class Overlay:
-    """Figure of a session page, with its caption.
+    """Figure of a page, with its caption.
 
     Attributes
     ----------
     caption : str
-    png : bytes
-        Content of a PNG file.
+    content : bytes
+        Content of an image file.
+    kind : str
+        Its format, ``webp`` or ``png``.
     """
 
     caption: str
-    png: bytes
+    content: bytes
+    kind: str = "webp"
 
     @property
     def uri(self) -> str:
         """Data URI of the image."""
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+        return f"data:image/{self.kind};base64," + base64.b64encode(self.content).decode("ascii")
 
 
 @dataclass(frozen=True)
@@ -93,13 +110,16 @@ class AlignmentReport:
         Aligned contrast, and the selected strategy.
     attempts : tuple of mapping
         Rows of the table of attempts, values by column.
-    figures : tuple of Overlay
+    checkerboard : Overlay or None
+    histogram : R1Histogram or None
+        The histogram of a map of R1.
     """
 
     contrast: str
     strategy: str
     attempts: tuple[Mapping[str, object], ...]
-    figures: tuple[Overlay, ...] = ()
+    checkerboard: Overlay | None = None
+    histogram: R1Histogram | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +141,10 @@ class Anchor:
     contrast_agent : str
         Empty without.
     volumes : tuple of Volumes
-    thalamus : tuple of Overlay
-        One per method and contrast.
+    viewer : Viewer or None
     brain : Overlay or None
-    warnings : tuple of str
+    concerns : tuple of str
+        What to review before use, and why.
     alignments : tuple of AlignmentReport
     """
 
@@ -135,9 +155,9 @@ class Anchor:
     orientation: str
     contrast_agent: str = ""
     volumes: tuple[Volumes, ...] = ()
-    thalamus: tuple[Overlay, ...] = ()
+    viewer: Viewer | None = None
     brain: Overlay | None = None
-    warnings: tuple[str, ...] = ()
+    concerns: tuple[str, ...] = ()
     alignments: tuple[AlignmentReport, ...] = ()
 
 
@@ -166,7 +186,11 @@ class SessionReport:
     citation : str
         Works to cite, separated by empty lines.
     warnings : tuple of str
-        Warnings that concern the session rather than one image.
+        Notes on the input, and what could not be made.
+    seconds : mapping of str to float
+        Wall time of the stages before this page.
+    files : tuple of str
+        Results, relative to the page.
     visits : str
         File of the page of the subject's visits; empty if there is none.
     """
@@ -179,7 +203,20 @@ class SessionReport:
     methods: str
     citation: str
     warnings: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
     visits: str = ""
+
+    @property
+    def main(self) -> Volumes | None:
+        """The measurement that the page shows first."""
+        return next((row for anchor in self.anchors for row in anchor.volumes), None)
+
+    @property
+    def flagged(self) -> tuple[int, int]:
+        """Number of segmentations to review, and of all."""
+        flags = [row.qc == "check" for anchor in self.anchors for row in anchor.volumes]
+        return sum(flags), len(flags)
 
 
 def session_page(report: SessionReport) -> str:
@@ -235,7 +272,7 @@ def _volume_table(volumes: tuple[Volumes, ...]) -> Table:
             "Left (mL)": row.left_ml,
             "Right (mL)": row.right_ml,
             "Total (mL)": row.total_ml,
-            "95 % interval (mL)": _interval(row.low_ml, row.high_ml),
+            "95 % interval (mL)": row.interval or None,
             "Expected Dice": row.confidence,
             "QC": row.qc,
             "z-score vs. norm": row.z_score,
@@ -247,7 +284,3 @@ def _volume_table(volumes: tuple[Volumes, ...]) -> Table:
         for row in volumes
     ]
     return format_table(pd.DataFrame(rows))
-
-
-def _interval(low: float, high: float) -> str | None:
-    return f"{low:.2f} to {high:.2f}" if isfinite(low) and isfinite(high) else None

@@ -160,7 +160,9 @@ def test_pages_are_whole_and_escaped(results: Path) -> None:
     assert "<script>alert(1)" not in page
     for stem in ("sub-01_ses-01", "sub-02_ses-02"):
         assert f"./{stem}.html" in page
-        assert "data:image/png;base64," in (results / f"{stem}.html").read_text()
+        session_page = (results / f"{stem}.html").read_text()
+        assert "data:image/webp;base64," in session_page
+        assert len(session_page) < 1_500_000
     assert "<svg" in page
     for path in results.glob("*.html"):
         assert 'src="http' not in path.read_text()

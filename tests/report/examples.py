@@ -6,6 +6,7 @@ import hashlib
 from functools import cache
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 
 from bids_app.report.charts import (
@@ -27,6 +28,7 @@ from bids_app.report.cohort_page import (
 )
 from bids_app.report.plots import figure_svg, volume_stripplot
 from bids_app.report.qc_board import Board, Row, qc_board
+from bids_app.report.relaxation import r1_histogram
 from bids_app.report.session_page import (
     AlignmentReport,
     Anchor,
@@ -37,6 +39,7 @@ from bids_app.report.session_page import (
     session_page,
 )
 from bids_app.report.tables import ColumnTexts
+from bids_app.report.viewer import viewer_of
 from bids_app.report.visits_page import (
     BrainRow,
     ChangeRow,
@@ -47,6 +50,10 @@ from bids_app.report.visits_page import (
 
 ATTACK = "<script>alert(1)</script>\"'&"
 
+
+_HEAD = np.random.default_rng(1).uniform(50, 150, (40, 40, 40)).astype(np.float32)
+_DSEG = np.zeros(_HEAD.shape, np.uint8)
+_DSEG[8:16, 15:25, 15:25], _DSEG[24:32, 15:25, 15:25] = 1, 2
 
 VOID = {"meta", "img", "input", "link", "br"}
 
@@ -100,15 +107,21 @@ def session_report(text: str = "T1w") -> SessionReport:
             ),
             Volumes(method="first", contrast=text, left_ml=7.0, right_ml=7.1),
         ),
-        thalamus=(Overlay(f"Contours on {text}", b"\x89PNG"),),
-        brain=Overlay("Brain mask", b"\x89PNG"),
-        warnings=(f"thick slices in {text}",),
+        viewer=viewer_of(
+            {text: _HEAD, "FLAIR": _HEAD},
+            {f"{text} on T1w": _DSEG, f"first on {text}": _DSEG},
+            _DSEG,
+            np.diag([2.0, 2.0, 2.0, 1.0]),
+        ),
+        brain=Overlay("Brain mask", b"RIFF"),
+        concerns=(f"thick slices in {text}",),
         alignments=(
             AlignmentReport(
                 text,
                 f"strategy {text}",
                 ({"Strategy": text, "MutualInformation": 0.41, "Verdict": f"failed {text}"},),
-                (Overlay(f"Checkerboard of {text}", b"\x89PNG"),),
+                Overlay(f"Checkerboard of {text}", b"RIFF"),
+                r1_histogram(np.linspace(0.3, 1.3, 5000)),
             ),
         ),
     )
@@ -121,6 +134,8 @@ def session_report(text: str = "T1w") -> SessionReport:
         methods=f"First paragraph.\n\nSecond paragraph {text}.",
         citation=f"Someone 2026 {text}",
         warnings=(f"FLAIR excluded {text}",),
+        seconds={"segment": 20.26, "align": 3.0},
+        files=(f"sub-01/anat/{text} #1.tsv",),
     )
 
 
@@ -264,7 +279,7 @@ def visits_report(text: str = "T1w") -> VisitsReport:
         later=text,
         changes=(known, unknown),
         brain=BrainRow(-0.4, "check", text),
-        figure=Overlay(f"Visits {text}", b"\x89PNG"),
+        figure=Overlay(f"Visits {text}", b"\x89PNG", "png"),
     )
     return VisitsReport(
         subject=text,

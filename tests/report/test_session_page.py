@@ -22,13 +22,77 @@ def test_session_page_tells_all() -> None:
         "0.1.0",
     ):
         assert text in page.text
-    assert len(page.all("img")) == 3
+    assert len(page.all("img")) == 2
     for text in ("strategy T1w", "failed T1w", "0.41"):
         assert text in page.text
     # Columns are named for readers, not as in the JSON files.
     assert "Mutual information (nats)" in page.text
     assert "MutualInformation" not in page.text
-    assert not page.all("script")
+    # The volume that is shown first, its time, its files.
+    assert "12.13 mL" in page.text
+    assert "segment 20.3 s, align 3.0 s; total 23.3 s" in page.text
+    assert "./sub-01/anat/T1w%20%231.tsv" in {link["href"] for link in page.all("a")}
+
+
+def test_without_scripts_the_middle_slices_are_shown_with_contours_and_marks() -> None:
+    page = Page(html_of("session full"))
+    scenes = [svg for svg in page.all("svg") if svg.get("class") == "scene"]
+    assert [scene["aria-label"] for scene in scenes] == [
+        "Axial slice 20 of T1w",
+        "Coronal slice 20 of T1w",
+        "Sagittal slice 13 of T1w",
+    ]
+    tiles = [svg for svg in page.all("svg") if svg.get("class") == "tile"]
+    images = page.all("image")
+    assert (len(tiles), len(images)) == (3, 6)
+    # One contrast is visible; the controls appear with the script.
+    assert [image.get("visibility") for image in images] == [None, "hidden"] * 3
+    assert {"class": "choices", "hidden": ""} in page.all("div")
+    paths = [path for path in page.all("path") if path["class"] in ("left", "right")]
+    # The sagittal slice lies in the left thalamus.
+    assert [bool(path["d"]) for path in paths] == [True, True, True, True, True, False]
+    marks = [span["class"] for span in page.all("span") if "mark" in span.get("class", "")]
+    assert len(marks) == 3 * 5
+
+
+def test_controls_have_labels() -> None:
+    html = html_of("session full")
+    page = Page(html)
+    sliders = [each for each in page.all("input") if each.get("class") == "slice"]
+    assert [slider["aria-label"] for slider in sliders] == [
+        "Axial slice",
+        "Coronal slice",
+        "Sagittal slice",
+    ]
+    assert html.count("<label>") == len(page.all("input")) - len(sliders) + len(page.all("select"))
+    assert html.count("<fieldset>") == html.count("<legend>") == 3
+
+
+def test_what_was_found_comes_first() -> None:
+    def text(**fields: object) -> str:
+        volumes = Volumes(method="thalnet", contrast="T1w", left_ml=6.5, right_ml=6.4, **fields)
+        anchor = Anchor(
+            name="T1w",
+            file="a.nii.gz",
+            shape=(9, 9, 9),
+            voxel_size=(1.0, 1.0, 1.0),
+            orientation="RAS",
+            volumes=(volumes,),
+            concerns=("slices of 3.0 mm (thalnet on T1w)",) if fields.get("qc") == "check" else (),
+        )
+        page = Page(session_page(replace(MINIMAL_SESSION, anchors=(anchor,)))).text
+        start, end = page.index("Verdict"), page.index("Total (mL)")
+        return " ".join(page[start:end].split())
+
+    flagged = text(qc="check", low_ml=12.2, high_ml=13.8, percentile=3.4, z_score=-1.83)
+    assert "Verdict review 1 of 1 segmentation flagged" in flagged
+    assert "12.90 mL 95 % interval 12.20 to 13.80 mL, thalnet on T1w" in flagged
+    assert "Percentile of the norm3 z-score -1.83" in flagged
+    assert "Review before use slices of 3.0 mm (thalnet on T1w)" in flagged
+    good = text(qc="ok", low_ml=12.2, high_ml=13.8)
+    assert "Verdict no flags 0 of 1 segmentation flagged" in good
+    assert "Percentile" not in good
+    assert "Review" not in good
 
 
 def test_session_page_without_measurement_says_so() -> None:
@@ -88,7 +152,7 @@ def test_session_page_shows_interval_and_flag() -> None:
         volumes=(volumes,),
     )
     text = Page(session_page(replace(MINIMAL_SESSION, anchors=(anchor,)))).text
-    row = text[text.index("thalnet") :].split("\n")
+    row = text[text.rindex("thalnet") :].split("\n")
     assert row[5:8] == ["12.20 to 13.80", "0.871", "check"]
 
 
@@ -105,7 +169,7 @@ def test_whole_millilitres_of_icv_and_brain_and_nothing_lost() -> None:
         volumes=(measured, Volumes(method="first", contrast="T1w", left_ml=7, right_ml=7)),
     )
     text = Page(session_page(replace(MINIMAL_SESSION, anchors=(anchor,)))).text
-    first, second = (text[text.index(name) :].split("\n")[:8] for name in ("thalnet", "first"))
+    first, second = (text[text.rindex(name) :].split("\n")[:8] for name in ("thalnet", "first"))
     assert first == ["thalnet", "T1w", "6.50", "6.40", "12.90", "0.85", "1524", "1201"]
     assert second == ["first", "T1w", "7.00", "7.00", "14.00", "n/a", "n/a", "n/a"]
     # Nothing is known of these.

@@ -55,7 +55,7 @@ def write_visits_page(
             later=pair[1],
             changes=tuple(_change_row(each) for each in rows[pair]),
             brain=_brain_row(brain[pair]) if pair in brain else None,
-            figure=Overlay(_CAPTION.format(first=pair[0], later=pair[1]), figures[pair])
+            figure=Overlay(_CAPTION.format(first=pair[0], later=pair[1]), figures[pair], "png")
             if pair in figures
             else None,
         )
