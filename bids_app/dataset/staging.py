@@ -57,6 +57,8 @@ class Staging:
     ----------
     outputs : dict of str to Content
         What has been written so far, by paths relative to the output folder.
+    withdrawn : dict of str to Content
+        Results that no longer hold.
     """
 
     def __init__(self, folder: Path, output_dir: Path) -> None:
@@ -64,6 +66,7 @@ class Staging:
         self._output_dir = output_dir
         self._checked: set[PurePosixPath] = set()
         self.outputs: dict[str, Content] = {}
+        self.withdrawn: dict[str, Content | None] = {}
 
     @contextmanager
     def _file(self, name: str | PurePosixPath) -> Iterator[HashedFile]:
@@ -139,6 +142,10 @@ class Staging:
         """Write a binary file."""
         with self._file(name) as file:
             file.write(content)
+
+    def withdraw(self, name: str | PurePosixPath) -> None:
+        """Drop a result that no longer holds, whether it was written now or by an earlier run."""
+        self.withdrawn[str(name)] = self.outputs.pop(str(name), None)
 
     def publish(self) -> None:
         """Move every file into place."""
@@ -292,17 +299,8 @@ def _replace_elsewhere(source: Path, target: Path) -> None:
 # Errors for files in a folder that no longer exists, or on a file system that is disconnected.
 _GONE_ERRORS = {errno.ENOENT, errno.ESTALE, errno.ENOTCONN}
 _WRITE_ERRORS = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.ENOTDIR,
-    errno.EEXIST,
-    errno.EFBIG,
-    errno.EIO,
-    errno.EISDIR,
-    errno.ELOOP,
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR),
+    *(errno.EEXIST, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP),
 }
 
 

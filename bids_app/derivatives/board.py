@@ -75,6 +75,7 @@ def _rows_of(output_dir: Path, table: list[dict[str, str]]) -> Iterator[Row]:
             session_id=first["session_id"],
             scan=scan,
             method=f"{first['method']} {first['contrast']}",
+            is_edited=first["edited"] != "n/a",
             page=page if (output_dir / page).is_file() else "",
             thumbnail=thumbnail.read_bytes() if thumbnail.is_file() else b"",
             left_ml=_number(first["left_ml"]),

@@ -20,6 +20,7 @@ from bids_app.segmentation.volumes import ThalamusVolumes
 # Of the volumes of a session, in this order.
 VOLUME_COLUMNS = (
     *("participant_id", "session_id", "scan", "method", "contrast", "contrast_agent"),
+    "edited",
     *SCANNER_COLUMNS,
     *(field.name for field in fields(ThalamusVolumes)),
     *("confidence", "qc", "qc_reason"),
@@ -55,6 +56,11 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
             "Contrast agent of the segmented images, the label of ce- or the "
             "ContrastBolusIngredient of their JSON files; n/a without. In changes, "
             "those of the first session and of the follow-up",
+        ),
+        "edited": Column(
+            "Edited",
+            "By whom and when the mask was corrected by hand, as in the JSON file of the mask, "
+            "or yes; of ensembles, after the contrast; n/a if it was not",
         ),
         "counted": Column(
             "Counted",

@@ -216,6 +216,7 @@ def volumes_row(
         "method": measured.method,
         "contrast": measured.contrast,
         "contrast_agent": contrast_agent or "n/a",
+        "edited": measured.edited or "n/a",
         **{name: value or "n/a" for name, value in zip(SCANNER_COLUMNS, described, strict=True)},
         **asdict(measured.volumes),
         "confidence": measured.quality.confidence,

@@ -53,7 +53,7 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
     table = read_rows(path)
     if not table or "scan" not in table[0]:
         raise BadDataError(f"{path} is no table of volumes of scans. Measure its session again.")
-    unused = ("contrast_agent", *SCANNER_COLUMNS)
+    unused = ("contrast_agent", "edited", *SCANNER_COLUMNS)
     needed = [name for name in VOLUME_COLUMNS if name not in unused]
     absent = [name for name in needed if name not in table[0]]
     if absent:
@@ -146,14 +146,17 @@ def _read_measurement(
     reasons = row["qc_reason"]
     volumes = {name: _number(table, row, name) for name in ThalamusVolumes.__dataclass_fields__}
     return Measurement(
-        row["method"],
-        row["contrast"],
-        _on_grid(output_dir / names.segmentation_of_row(row), image, most=2, may_be_empty=True),
-        ThalamusVolumes(**volumes),
-        Quality(
+        method=row["method"],
+        contrast=row["contrast"],
+        dseg=_on_grid(
+            output_dir / names.segmentation_of_row(row), image, most=2, may_be_empty=True
+        ),
+        volumes=ThalamusVolumes(**volumes),
+        quality=Quality(
             _number(table, row, "confidence"),
             () if reasons == "n/a" else tuple(reasons.split("; ")),
         ),
+        edited="" if row.get("edited", "n/a") == "n/a" else row["edited"],
     )
 
 

@@ -16,7 +16,7 @@ from bids_app.segmentation.result import Thalami
 from bids_app.segmentation.volumes import ThalamusVolumes, measure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """One method on one contrast of one scan.
 
@@ -28,6 +28,8 @@ class Measurement:
         (X, Y, Z) uint8 on the scan's RAS grid; 1 left, 2 right.
     volumes : ThalamusVolumes
     quality : Quality
+    edited : str
+        By whom and when the mask was corrected; empty if it was not.
     """
 
     method: str
@@ -35,6 +37,7 @@ class Measurement:
     dseg: Volume
     volumes: ThalamusVolumes
     quality: Quality
+    edited: str = ""
 
     @classmethod
     def of(
@@ -49,7 +52,13 @@ class Measurement:
         """Measure and check thalami on the grid of an image; slice thickness in mm."""
         dseg = Volume(thalami.dseg, image.affine)
         volumes = measure(thalami, image.voxel_volume)
-        return cls(method, contrast, dseg, volumes, assess(thalami, slice_thickness, reasons))
+        return cls(
+            method=method,
+            contrast=contrast,
+            dseg=dseg,
+            volumes=volumes,
+            quality=assess(thalami, slice_thickness, reasons),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

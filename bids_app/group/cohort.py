@@ -251,7 +251,7 @@ def _checked(row: Mapping[str, str], path: Path) -> dict[str, object]:
         values[name] = row.get(name, "n/a")
     agent = parse_name(row["scan"]).entities.get("ce", "n/a")
     texts = {"contrast_agent": agent, "qc": "n/a", "qc_reason": "n/a"} | dict(row)
-    for name in ("contrast_agent", "qc", "qc_reason", *_SCANNER_TEXTS):
+    for name in ("contrast_agent", "edited", "qc", "qc_reason", *_SCANNER_TEXTS):
         text = texts.get(name, "n/a")
         values[name] = None if text == "n/a" else text
     return values

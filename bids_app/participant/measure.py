@@ -19,20 +19,25 @@ from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.participant.align import align_contrasts, read_other_contrasts
 from bids_app.participant.context import SessionContext
+from bids_app.participant.edited import note_misnamed, only_edited, with_edits
 from bids_app.participant.offers import REASONS, kind_of_source
 from bids_app.participant.page import write_session_page
 from bids_app.participant.programs import measure_programs
 from bids_app.participant.quantify import quantify
 from bids_app.participant.segment import images_to_segment, measure_contrasts, segment_anchors
 from bids_app.participant.siena import measure_brain_change
-from bids_app.participant.stamp import stamp_of, without
+from bids_app.participant.stamp import scanner_of, stamp_of, without
 from bids_app.participant.values import values_of
+from bids_app.programs.edited import EDITED
 from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.records import (
     measured_record,
+    read_record,
     reason_to_run,
+    remove_superseded,
     write_record,
 )
+from bids_app.run.stamps import Stamp
 from bids_app.run.workers import Task
 
 
@@ -60,6 +65,9 @@ def measure_session(task: Task) -> Outcome:
     reason = reason_to_run(options.folders.output_dir, session.name, stamp)
     if not reason:
         return Outcome(name=session.name, status="unchanged", stamp=stamp)
+    record = read_record(options.folders.output_dir, session.name)
+    if record is not None and only_edited(record, stamp, options.folders.output_dir):
+        return correct_session(task, record, stamp, reason)
 
     with staged(options.folders.output_dir, session.name) as staging:
         context = SessionContext.of(task, staging)
@@ -76,8 +84,9 @@ def measure_session(task: Task) -> Outcome:
                 *measure_contrasts(replace(anchor, measured=scan), images, context),
                 *measure_programs(scan, images, context),
             )
-            scans.append(replace(scan, measurements=measurements))
             values += values_of(scan, anchor.segmentations["thalnet"], maps)
+            scans.append(with_edits(replace(scan, measurements=measurements), context))
+        note_misnamed(context)
         measure_brain_change([scan.scan for scan in scans], context)
         stamp = without(stamp, context.failed)
         context.progress(Stage.REPORT, "")
@@ -132,6 +141,74 @@ def quantify_session(brain_mask: Volume, context: SessionContext) -> tuple[Quant
     )
     write_maps(context.staging, quantified.maps)
     return quantified.maps
+
+
+def correct_session(task: Task, record: Outcome, stamp: Stamp, reason: str) -> Outcome:
+    """Replace masks that were corrected by hand in results that are otherwise valid.
+
+    Parameters
+    ----------
+    task : Task
+    record : Outcome
+        Record of the run that measured the session.
+    stamp : Stamp
+        With the corrected masks.
+    reason : str
+        Why the session is run.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    ThalbidsError
+        If a result cannot be read or written.
+    """
+    session, options = task.session, task.options
+    output_dir = options.folders.output_dir
+    task.progress(Stage.READ, "results")
+    scans = [
+        replace(
+            read_measured_scan(output_dir, session, scan),
+            scanner=scanner_of(scan, options.folders),
+        )
+        for scan in measured_anchors(session, record)
+    ]
+    steps = read_steps(output_dir, session.folder)
+    with staged(output_dir, session.name) as staging:
+        context = SessionContext.of(task, staging)
+        # What was noted on corrected masks is noted again.
+        about = tuple(f"{name} " for name in stamp.inputs if name.startswith(f"{EDITED}:"))
+        context.notes[:] = [note for note in record.warnings if not note.startswith(about)]
+        scans = [with_edits(scan, context) for scan in scans]
+        note_misnamed(context)
+        task.progress(Stage.REPORT, "")
+        write_volumes(staging, session, scans)
+        kept = {
+            name: content
+            for name, content in record.outputs.items()
+            if name not in staging.withdrawn
+        }
+        write_session_page(
+            staging,
+            session,
+            scans,
+            steps,
+            stamp,
+            tuple(context.notes),
+            costs=task.costs(),
+            files={**kept, **staging.outputs},
+        )
+    outputs = {**kept, **staging.outputs}
+    remove_superseded(output_dir, record, outputs)
+    return replace(
+        record,
+        reason=reason,
+        stamp=stamp,
+        outputs=outputs,
+        warnings=tuple(context.notes),
+    )
 
 
 def redraw_session(session: Session, options: Options) -> Outcome:

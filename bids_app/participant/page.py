@@ -136,7 +136,10 @@ def _anchor(session: Session, measured: MeasuredScan, norm: NormResults) -> Anch
                 anchor: image.data,
                 **{item.contrast: item.image.data for item in measured.aligned},
             },
-            {f"{item.method} on {item.contrast}": item.dseg.data for item in measured.measurements},
+            {
+                f"{item.method} on {item.contrast}" + ", edited" * bool(item.edited): item.dseg.data
+                for item in measured.measurements
+            },
             measured.brain_mask.data,
             image.affine,
         ),
@@ -163,6 +166,7 @@ def _volumes(item: Measurement, norm: NormResults) -> Volumes:
         high_ml=item.volumes.total_high_ml,
         confidence=item.quality.confidence,
         qc=item.quality.verdict,
+        edited=item.edited,
         **({"z_score": compared.z, "percentile": compared.percentile} if compared else {}),
     )
 

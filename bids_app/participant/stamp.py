@@ -13,6 +13,7 @@ from bids_app.dataset.scanner import Scanner, read_scanner
 from bids_app.dataset.sources import find_sources
 from bids_app.errors import MissingInputError
 from bids_app.options import Folders, Options
+from bids_app.participant.edited import files_of_edits, misnamed
 from bids_app.programs.finished import finished_files
 from bids_app.programs.method import parameter_of
 from bids_app.programs.selection import all_programs, restricted_methods, workload_of
@@ -39,6 +40,9 @@ def stamp_of(session: Session, options: Options) -> Stamp:
             inputs[f"{prefix}{path.relative_to(image.root)}"] = _sha256_if_readable(path)
     for name, root, path in finished_files(session, options):
         inputs[f"{name}:{path.relative_to(root)}"] = _sha256_if_readable(path)
+    edited = files_of_edits(session, options) | misnamed(session, options)
+    for name, path in edited.items():
+        inputs[name] = _sha256_if_readable(path)
     workload = workload_of(session, options)
     for program in all_programs(options):
         if program.runs(workload):

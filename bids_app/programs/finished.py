@@ -22,6 +22,7 @@ from bids_app.images.lta import read_lta
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Options
 from bids_app.programs import precomputed
+from bids_app.programs.edited import EDITED
 from bids_app.programs.freesurfer import Statistics, read_statistics
 from bids_app.programs.layouts import Finished, Place, is_image, results_of, unmatched
 from bids_app.programs.placement import placed, recoded
@@ -38,11 +39,11 @@ _MOST_CHANGED = 0.01
 def datasets(options: Options) -> dict[str, Path]:
     """Return the folders given with ``-d`` that hold segmentations.
 
-    Excluded are quantitative maps, results of programs that do not segment, and the reference of
-    the group stage.
+    Excluded are quantitative maps, corrected masks, results of programs that do not segment, and
+    the reference of the group stage.
     """
     readable = {name for name, program in AUXILIARY_PROGRAMS.items() if program.readable}
-    others = {DERIVATIVE, "manual", options.methods.reference, *readable}
+    others = {DERIVATIVE, EDITED, "manual", options.methods.reference, *readable}
     return {name: path for name, path in options.folders.derivatives.items() if name not in others}
 
 

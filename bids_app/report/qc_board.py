@@ -34,6 +34,8 @@ class Row:
         WebP; empty without one.
     left_ml, right_ml, total_ml, confidence : float
         Volumes in mL, and expected Dice; NaN if unknown.
+    is_edited : bool
+        Whether the mask was corrected by hand.
     flags : tuple of str
         What to review.
     distance : float
@@ -50,6 +52,7 @@ class Row:
     right_ml: float
     total_ml: float
     confidence: float
+    is_edited: bool = False
     flags: tuple[str, ...] = ()
     distance: float = float("nan")
 

@@ -37,6 +37,8 @@ class Volumes:
         Expected Dice, self-estimated by the method; NaN if unknown.
     qc : str
         ``ok``, ``check``, or empty.
+    edited : str
+        By whom and when the mask was corrected; empty if it was not.
     z_score, percentile : float
         Volume of both thalami vs. the normative model of the group stage; NaN without one.
     """
@@ -51,6 +53,7 @@ class Volumes:
     high_ml: float = float("nan")
     confidence: float = float("nan")
     qc: str = ""
+    edited: str = ""
     z_score: float = float("nan")
     percentile: float = float("nan")
 
@@ -275,6 +278,7 @@ def _volume_table(volumes: tuple[Volumes, ...]) -> Table:
             "95 % interval (mL)": row.interval or None,
             "Expected Dice": row.confidence,
             "QC": row.qc,
+            "Edited": row.edited,
             "z-score vs. norm": row.z_score,
             "Percentile of norm": row.percentile,
             "Total / ICV (%)": row.icv_percent,
