@@ -36,15 +36,7 @@ class SessionContext(Task):
     def of(cls, task: Task, staging: Staging) -> Self:
         """Open the context of a task, with the notes of its session."""
         notes = [note.text for note in task.session.notes]
-        return cls(
-            task.session,
-            task.options,
-            task.threads,
-            task.progress,
-            staging,
-            notes,
-            costs=task.costs,
-        )
+        return cls(task.session, task.options, task.threads, task.progress, staging, notes)
 
     def account_for(self, scan: Scan, reason: str = "") -> None:
         """Record that a scan is used, or why it is not; images of a map are recorded with it."""

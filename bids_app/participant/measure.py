@@ -100,7 +100,6 @@ def measure_session(task: Task) -> Outcome:
             map_steps,
             stamp,
             tuple(context.notes),
-            costs=context.costs(),
             files=tuple(staging.outputs),
         )
     return Outcome(
@@ -197,7 +196,6 @@ def correct_session(task: Task, record: Outcome, stamp: Stamp, reason: str) -> O
             steps,
             stamp,
             tuple(context.notes),
-            costs=task.costs(),
             files={**kept, **staging.outputs},
         )
     outputs = {**kept, **staging.outputs}
@@ -236,7 +234,6 @@ def redraw_session(session: Session, options: Options) -> Outcome:
             steps,
             stamp,
             record.warnings,
-            costs=record.stages,
             files=record.outputs,
             norm=norm,
         )

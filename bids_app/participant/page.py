@@ -17,7 +17,6 @@ from bids_app.derivatives.methods_section import methods_text, other_programs, w
 from bids_app.derivatives.norm_results import NormResults
 from bids_app.derivatives.results import AlignedContrast, MeasuredScan, Measurement
 from bids_app.derivatives.steps import Step, steps_of
-from bids_app.run.outcome import Stage, StageCost
 from bids_app.run.records import read_record, write_record
 from bids_app.run.stamps import Stamp
 
@@ -36,14 +35,13 @@ def write_session_page(
     stamp: Stamp,
     warnings: tuple[str, ...],
     *,
-    costs: Iterable[StageCost],
     files: Iterable[str],
     norm: NormResults | None = None,
 ) -> None:
     """Draw the page of a session: masks over the scan, volumes, provenance, notes.
 
-    ``costs`` are those of the stages so far, ``files`` what has been written for the session, and
-    ``norm`` compares the volumes with the normative model of the group stage.
+    ``files`` is what has been written for the session, ``norm`` compares the volumes with the
+    normative model of the group stage.
     """
     from bids_app.report.session_page import InputFile, SessionReport, session_page
     from bids_app.report.thumbnail import thalamus_thumbnail
@@ -69,12 +67,6 @@ def write_session_page(
         methods=methods_text(used, steps),
         citation=works(used, steps),
         warnings=warnings,
-        # The page is the same when it is drawn again, after drawing it has been timed.
-        seconds={
-            cost.stage.value.replace("_", " "): cost.seconds
-            for cost in costs
-            if cost.stage is not Stage.REPORT
-        },
         files=tuple(sorted(path for path in files if path.endswith(_RESULTS))),
         visits=str(visits) if staging.is_published(visits) else "",
     )

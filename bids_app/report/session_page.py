@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 
 import pandas as pd
@@ -190,8 +190,6 @@ class SessionReport:
         Works to cite, separated by empty lines.
     warnings : tuple of str
         Notes on the input, and what could not be made.
-    seconds : mapping of str to float
-        Wall time of the stages before this page.
     files : tuple of str
         Results, relative to the page.
     visits : str
@@ -206,7 +204,6 @@ class SessionReport:
     methods: str
     citation: str
     warnings: tuple[str, ...] = ()
-    seconds: Mapping[str, float] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     visits: str = ""
 

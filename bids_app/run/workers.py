@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -24,7 +24,7 @@ from bids_app.errors import Cause, ExitCode, Problem, ThalbidsError, permissions
 from bids_app.options import Options
 from bids_app.run.claims import BEAT, Claims
 from bids_app.run.meter import Meter
-from bids_app.run.outcome import Outcome, Stage, StageCost
+from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.resources import Allocation
 from bids_app.run.spawning import settle, shielded
 
@@ -52,15 +52,12 @@ class Task:
         Processors to use.
     progress : function
         Takes the stage that begins, and what it is applied to.
-    costs : function
-        Returns what the stages that have ended took.
     """
 
     session: Session
     options: Options
     threads: int
     progress: Callable[[Stage, str], None]
-    costs: Callable[[], tuple[StageCost, ...]] = field(default=tuple, kw_only=True)
 
 
 Work = Callable[[Task], Outcome]
@@ -237,7 +234,7 @@ def _run_one(
 
     try:
         with permissions_reported():
-            outcome = work(Task(session, options, threads, progress, costs=lambda: meter.costs))
+            outcome = work(Task(session, options, threads, progress))
     except ThalbidsError as error:
         outcome = _failed(session.name, error.cause, str(error), error.exit_code)
     except Exception as error:

@@ -134,7 +134,6 @@ def session_report(text: str = "T1w") -> SessionReport:
         methods=f"First paragraph.\n\nSecond paragraph {text}.",
         citation=f"Someone 2026 {text}",
         warnings=(f"FLAIR excluded {text}",),
-        seconds={"segment": 20.26, "align": 3.0},
         files=(f"sub-01/anat/{text} #1.tsv",),
     )
 
