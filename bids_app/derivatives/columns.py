@@ -14,6 +14,7 @@ from bids_app.derivatives.column import Column
 from bids_app.derivatives.comparison_columns import COLUMNS_OF_COMPARISON
 from bids_app.derivatives.scanner_columns import COLUMNS_OF_SCANNERS, SCANNER_COLUMNS
 from bids_app.derivatives.statistics_columns import COLUMNS_OF_STATISTICS
+from bids_app.derivatives.stratification_columns import COLUMNS_OF_STRATIFICATION
 from bids_app.derivatives.value_columns import COLUMNS_OF_VALUES
 from bids_app.segmentation.volumes import ThalamusVolumes
 
@@ -102,6 +103,15 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
             "over its sessions, by the method that icv.json names",
             "mL",
         ),
+        "deep_grey_ml": Column(
+            "Deep grey matter",
+            "Thalami, caudate, putamen, pallidum and accumbens: probabilities of thalnet's "
+            "network of the whole head, summed over voxels of 3 mm",
+            "mL",
+        ),
+        "ventricles_ml": Column(
+            "Ventricles", "Ventricles with the choroid plexus, measured in the same way", "mL"
+        ),
         "session_icv_ml": Column(
             "ICV of the session", "Intracranial volume as measured in the session", "mL"
         ),
@@ -119,6 +129,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         **COLUMNS_OF_COMPARISON,
         **COLUMNS_OF_SCANNERS,
         **COLUMNS_OF_STATISTICS,
+        **COLUMNS_OF_STRATIFICATION,
         **COLUMNS_OF_VALUES,
         # Comparison with a reference
         "dice": Column("Dice", "Dice coefficient with the reference"),
@@ -416,25 +427,6 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "reduced": Column("Reduced", "Whether the volume is reduced"),
         "extrapolated": Column(
             "Extrapolated", "Whether age or ICV is outside the range of the normative model"
-        ),
-        # Stratification
-        "threshold": Column(
-            "Threshold", "Value of the outcome at and above which a patient counts as disabled"
-        ),
-        "folds": Column("Folds", "Folds of the cross-validation"),
-        "patients": Column("Patients", "Patients"),
-        "disabled": Column("Disabled", "Patients at or above the threshold"),
-        "balanced_accuracy": Column("Balanced accuracy", "Mean of sensitivity and specificity"),
-        "specificity": Column("Specificity", "Share of the other patients that were recognised"),
-        "auc": Column("AUC", "Area under the ROC curve"),
-        "auc_covariates": Column(
-            "AUC of the covariates",
-            "Area under the ROC curve of the covariates alone, in the same patients and folds",
-        ),
-        "auc_difference": Column(
-            "AUC beyond the covariates",
-            "AUC minus that of the covariates alone: what the volume adds; interval by paired "
-            "bootstrap",
         ),
     }
 )

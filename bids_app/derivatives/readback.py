@@ -53,7 +53,7 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
     table = read_rows(path)
     if not table or "scan" not in table[0]:
         raise BadDataError(f"{path} is no table of volumes of scans. Measure its session again.")
-    unused = ("contrast_agent", "edited", *SCANNER_COLUMNS)
+    unused = ("contrast_agent", "edited", *SCANNER_COLUMNS, "deep_grey_ml", "ventricles_ml")
     needed = [name for name in VOLUME_COLUMNS if name not in unused]
     absent = [name for name in needed if name not in table[0]]
     if absent:
@@ -162,7 +162,7 @@ def _read_measurement(
 
 def _number(table: Path, row: Mapping[str, str], column: str) -> float:
     """Convert an entry of a table, NaN if missing."""
-    text = row[column]
+    text = row.get(column, "n/a")
     try:
         return float("nan" if text == "n/a" else text)
     except ValueError as error:

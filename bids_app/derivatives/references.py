@@ -39,6 +39,9 @@ REFERENCES = {
     "1960;20:37-46.",
     "coll2024": "Coll L, Pareto D, Carbonell-Mirabent P, et al. Global and regional deep learning "
     "models for multiple sclerosis stratification from MRI. J Magn Reson Imaging 2024;60:258-267.",
+    "delong1988": "DeLong ER, DeLong DM, Clarke-Pearson DL. Comparing the areas under two or more "
+    "correlated receiver operating characteristic curves: a nonparametric approach. Biometrics "
+    "1988;44:837-845.",
     "deoni2003": "Deoni SCL, Rutt BK, Peters TM. Rapid combined T1 and T2 mapping using gradient "
     "recalled acquisition in the steady state. Magn Reson Med 2003;49:515-526. "
     "doi:10.1002/mrm.10407",

@@ -119,11 +119,12 @@ class SampleSize:
 
 @dataclass(frozen=True)
 class Stratification:
-    """Outcome, its threshold of disability, and the folds of the cross-validation."""
+    """Outcome, its threshold of disability, folds of the cross-validation, stored classifiers."""
 
     outcome: str
     threshold: float
     folds: int
+    classifiers: str
 
 
 @dataclass(frozen=True)
@@ -273,6 +274,9 @@ def read_analysis_file(path: Path | None = None) -> AnalysisPlan:
     if plan.normative.norm:
         norm = str(path.parent / plan.normative.norm)
         plan = replace(plan, normative=replace(plan.normative, norm=norm))
+    if plan.stratification.classifiers:
+        file = str(path.parent / plan.stratification.classifiers)
+        plan = replace(plan, stratification=replace(plan.stratification, classifiers=file))
     return plan
 
 

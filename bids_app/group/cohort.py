@@ -39,6 +39,7 @@ SESSION = list(IDENTITY)
 _KEYS = [*SCAN, "method", "contrast"]
 _IMAGE = [*SESSION, "contrast"]
 _ML = [name for name in VOLUME_COLUMNS if name.endswith("_ml")]
+_THALAMUS_ML = [name for name in _ML if name.startswith(("left_", "right_", "total_"))]
 # Both thalami of the largest brain have well below 40 mL, and no skull holds 10 litres.
 _MOST_THALAMUS_ML, _MOST_HEAD_ML = 100.0, 10_000.0
 # Text in other columns is a problem of the table; in these it is a missing value.
@@ -268,7 +269,7 @@ def _volume(text: str, column: str, path: Path) -> float:
     if isinf(value) or value < 0:
         kind = "an infinite" if isinf(value) else "a negative"
         raise BadDataError(f"{path}: column '{column}' holds {kind} volume ({text}).")
-    most = _MOST_HEAD_ML if column in ("icv_ml", "brain_ml") else _MOST_THALAMUS_ML
+    most = _MOST_THALAMUS_ML if column in _THALAMUS_ML else _MOST_HEAD_ML
     if value > most:
         raise BadDataError(
             f"{path}: column '{column}' holds {text}, more than {most:g} mL. "

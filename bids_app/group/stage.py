@@ -22,6 +22,7 @@ from bids_app.group.outputs import Rendered, write_outputs
 from bids_app.group.registry import select_analyses
 from bids_app.group.result import NotApplicableError, Result
 from bids_app.group.stored_calibration import read_calibration, weights_label
+from bids_app.group.stored_classifier import read_classifiers
 from bids_app.group.stored_norm import read_norms
 from bids_app.group.study import Study
 from bids_app.options import Options
@@ -125,6 +126,9 @@ def read_study(options: Options, plan: AnalysisPlan, records: Sequence[Outcome])
         calibrate=options.analysis.calibrate,
         stored_calibration=calibration,
         norms=read_norms(Path(norm)) if (norm := plan.normative.norm) else None,
+        classifiers=read_classifiers(Path(file))
+        if (file := plan.stratification.classifiers)
+        else None,
     )
     try:
         _ = study.icv

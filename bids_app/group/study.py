@@ -34,6 +34,7 @@ from bids_app.group.masks import (
 from bids_app.group.reference import References
 from bids_app.group.repeats import rank_scans
 from bids_app.group.result import NotApplicableError
+from bids_app.group.stored_classifier import Classifiers
 from bids_app.group.stored_norm import Norms
 from bids_app.statistics.change import change_table
 from bids_app.statistics.description import summary_table
@@ -63,6 +64,8 @@ class Study:
         Applied instead of a calibration fitted to the reference labels.
     norms : Norms or None
         Used instead of norms fitted to the healthy participants.
+    classifiers : Classifiers or None
+        Those of another study, applied to the patients of this one.
     """
 
     cohort: Cohort
@@ -73,6 +76,7 @@ class Study:
     calibrate: bool = False
     stored_calibration: pd.DataFrame | None = None
     norms: Norms | None = None
+    classifiers: Classifiers | None = None
 
     @cached_property
     def icv(self) -> IntracranialVolumes:

@@ -109,6 +109,8 @@ def segment(images: Mapping[str, Volume], threads: int = 1) -> Segmentation:
         * region.voxel_volume,
         brain_volume=whole.brain_volume,
         icv=whole.icv,
+        deep_grey_volume=whole.deep_grey_volume,
+        ventricle_volume=whole.ventricle_volume,
     )
 
 

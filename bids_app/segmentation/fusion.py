@@ -142,6 +142,8 @@ def fuse(segmentations: Sequence[Thalami], rule: Rule, head: Thalami) -> Thalami
         soft_volumes=soft_volumes,
         brain_volume=head.brain_volume,
         icv=head.icv,
+        deep_grey_volume=head.deep_grey_volume,
+        ventricle_volume=head.ventricle_volume,
         cut_off=head.cut_off,
         truncated=head.truncated,
     )

@@ -25,6 +25,10 @@ class Thalami:
         Parenchyma and ventricles in mm³.
     icv : float
         Intracranial volume in mm³.
+    deep_grey_volume : float
+        Thalami, caudate, putamen, pallidum and accumbens in mm³.
+    ventricle_volume : float
+        Ventricles with the choroid plexus in mm³.
     confidence : float
         Expected Dice (self-estimated by the method); NaN if the method has no such estimate.
     volume_error : float
@@ -32,13 +36,16 @@ class Thalami:
     cut_off : bool
         Whether the thalami reach the edge of the method's field of view.
     truncated : bool
-        Whether the image ends within the brain; brain and intracranial volume are NaN then.
+        Whether the image ends within the brain; the volumes of all structures but the thalami
+        are NaN then.
     """
 
     dseg: npt.NDArray[np.uint8]
     soft_volumes: npt.NDArray[np.float64] = field(default_factory=lambda: np.full(2, np.nan))
     brain_volume: float = float("nan")
     icv: float = float("nan")
+    deep_grey_volume: float = float("nan")
+    ventricle_volume: float = float("nan")
     confidence: float = float("nan")
     volume_error: float = float("nan")
     cut_off: bool = False
@@ -57,8 +64,8 @@ class Head:
         World coordinates (mm) of their middle.
     explained : float
         Share of the variance of the intensities between the tissues.
-    brain_volume, icv : float
-        Brain and intracranial volume in mm³; NaN if the image ends within the brain.
+    brain_volume, icv, deep_grey_volume, ventricle_volume : float
+        Volumes in mm³ as in `Thalami`; NaN if the image ends within the brain.
     truncated : bool
         Whether it does.
     """
@@ -68,6 +75,8 @@ class Head:
     explained: float
     brain_volume: float
     icv: float
+    deep_grey_volume: float
+    ventricle_volume: float
     truncated: bool
 
 

@@ -42,6 +42,7 @@ WEIGHTS = {"head": "thalnet-head.onnx", "region": "thalnet-region.onnx"}
 # Output channels of both networks, as in training.labels.CLASSES.
 _LEFT, _RIGHT = 1, 2
 _BRAIN = slice(1, 6)
+_DEEP_GREY, _VENTRICLES = slice(1, 4), 4
 _HEAD_SHAPE, _HEAD_SPACING = (56, 72, 64), 3.0
 _REGION_SHAPE, _REGION_SPACING = (64, 56, 48), 1.0
 # Sides must be divisible by the network's coarsest level, and not vanish there.
@@ -123,6 +124,8 @@ def segment(
         soft_volumes=soft_volumes,
         brain_volume=head.brain_volume,
         icv=head.icv,
+        deep_grey_volume=head.deep_grey_volume,
+        ventricle_volume=head.ventricle_volume,
         confidence=confidence,
         volume_error=BORDER_ERROR * _border_volume(region),
         cut_off=touches_edge(region.probabilities[[_LEFT, _RIGHT]].sum(0) >= 0.5),
@@ -162,12 +165,18 @@ def _head(image: Volume, threads: int) -> Head:
     low, high = _BRAIN_RANGE_ML
     _check_volume("brain", brain_ml, (0.0 if truncated else low, high))
     probabilities = inference.probabilities
+
+    def volume(of_class: FloatArray) -> float:
+        return float("nan") if truncated else _volume(of_class)
+
     return Head(
         brain_mask=brain_mask,
         thalami=thalami,
         explained=inference.explained,
-        brain_volume=float("nan") if truncated else _volume(probabilities[_BRAIN]),
-        icv=float("nan") if truncated else _volume(1 - probabilities[0]),
+        brain_volume=volume(probabilities[_BRAIN]),
+        icv=volume(1 - probabilities[0]),
+        deep_grey_volume=volume(probabilities[_DEEP_GREY]),
+        ventricle_volume=volume(probabilities[_VENTRICLES]),
         truncated=truncated,
     )
 

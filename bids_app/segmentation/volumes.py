@@ -30,6 +30,8 @@ class ThalamusVolumes:
         Parenchyma and ventricles.
     icv_ml : float
         Intracranial volume.
+    deep_grey_ml, ventricles_ml : float
+        Thalami, caudate, putamen, pallidum and accumbens; ventricles with the choroid plexus.
     """
 
     left_ml: float
@@ -42,6 +44,8 @@ class ThalamusVolumes:
     total_high_ml: float
     brain_ml: float
     icv_ml: float
+    deep_grey_ml: float
+    ventricles_ml: float
 
 
 def measure(segmentation: Thalami, voxel_volume: float) -> ThalamusVolumes:
@@ -75,6 +79,8 @@ def measure(segmentation: Thalami, voxel_volume: float) -> ThalamusVolumes:
         total_high_ml=left_soft + right_soft + half,
         brain_ml=segmentation.brain_volume / 1000,
         icv_ml=segmentation.icv / 1000,
+        deep_grey_ml=segmentation.deep_grey_volume / 1000,
+        ventricles_ml=segmentation.ventricle_volume / 1000,
     )
     return ThalamusVolumes(
         **{name: significant(round(value, 4)) for name, value in asdict(volumes).items()}

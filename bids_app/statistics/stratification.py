@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bids_app.statistics.bootstrap import BATCH_VALUES
 from bids_app.statistics.design import Model, ModelError, build_design
-from bids_app.statistics.paired import OfMethods
+from bids_app.statistics.discrimination import METRICS, Classification, beyond_covariates, classify
+from bids_app.statistics.multiplicity import adjust
+from bids_app.statistics.risk import at_share, calibrate_risk
+from bids_app.statistics.roc import compare_roc_areas, roc_area
 from bids_app.statistics.samples import FloatArray, Interval
 
 # Gives the predictor of all scans, prepared in the scans of a training set alone (by position).
 Prepare = Callable[[pd.DataFrame, str, npt.NDArray[np.intp]], FloatArray]
-DECISION = 0.5
-METRICS = ("balanced_accuracy", "sensitivity", "specificity", "auc")
+# Patients of each class, fewer of whom are described neither by a model nor by an area.
+FEWEST = 5
 _COLUMNS = [
     *("outcome", "predictor", "threshold", "folds", "n", "patients", "disabled"),
     *(
@@ -31,72 +34,14 @@ _COLUMNS = [
         for measure in (*METRICS, "auc_covariates", "auc_difference")
         for end in ("", "_ci_low", "_ci_high")
     ),
+    *("p", "p_adj"),
+    *(
+        f"{measure}{end}"
+        for measure in ("risk_intercept", "risk_slope")
+        for end in ("", "_ci_low", "_ci_high")
+    ),
     "reason",
 ]
-
-
-@dataclass(frozen=True)
-class Classification:
-    """Quality of a two-class prediction, each with its bootstrap interval.
-
-    Attributes
-    ----------
-    balanced_accuracy, sensitivity, specificity, auc : Interval
-        Fractions; the disabled are the positive class and a probability of at least 0.5 is
-        a positive call.
-    """
-
-    balanced_accuracy: Interval
-    sensitivity: Interval
-    specificity: Interval
-    auc: Interval
-
-
-def classify(
-    disabled: npt.ArrayLike,
-    probability: npt.ArrayLike,
-    patients: npt.ArrayLike,
-    *,
-    confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Classification:
-    """Measure how well predicted probabilities discriminate disabled from other scans.
-
-    Parameters
-    ----------
-    disabled : array_like of bool, shape (n,)
-    probability : array_like, shape (n,)
-        Predicted probability of being disabled.
-    patients : array_like, shape (n,)
-        The patient of each scan; patients, not scans, are resampled.
-    confidence : float
-    resamples, seed : int
-        Number of bootstrap samples and the seed of their drawing. Samples with one class
-        only do not count.
-
-    Returns
-    -------
-    Classification
-        Percentile intervals.
-
-    Raises
-    ------
-    ValueError
-        If only one class occurs.
-
-    References
-    ----------
-    Coll et al. 2024, J Magn Reson Imaging 60:258-267 (measures).
-    """
-    truth = np.asarray(disabled, dtype=np.bool_)
-    predicted = np.asarray(probability, dtype=np.float64)
-    if truth.all() or not truth.any():
-        raise ValueError("only one class occurs")
-    weights = _bootstrap_weights(np.asarray(patients), resamples, seed)
-    parts = np.array_split(weights, _parts(weights))
-    metrics = np.vstack([_metrics(truth, predicted, rows) for rows in parts])
-    return Classification(*_percentile_intervals(metrics, confidence))
 
 
 def cross_validate(
@@ -108,6 +53,7 @@ def cross_validate(
     folds: int = 7,
     seed: int = 0,
     prepare: Prepare | None = None,
+    inputs: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Predict whether the outcome of each scan reaches a threshold, by cross-validation.
 
@@ -133,19 +79,22 @@ def cross_validate(
     prepare : callable, optional
         Given `data`, the name of the predictor and the positions of a training set, returns the
         predictor of all scans. What it estimates, it estimates in the training set.
+    inputs : sequence of str
+        Numeric terms of the model that are inputs as its predictor is, and no covariates.
 
     Returns
     -------
     DataFrame
         One row per complete case, indexed by its position in `data`: ``patient``, ``fold``,
-        ``disabled``, ``probability``; and ``covariates``, the probability by a model of the
-        covariates alone in the same folds, NaN without covariates.
+        ``disabled``, ``probability``; ``covariates``, the probability by a model of the
+        covariates alone in the same folds, NaN without covariates; and ``risk``, the probability
+        at the share of disabled scans in the training set.
 
     Raises
     ------
     ModelError
-        If the patient column is absent, a class has fewer patients than there are folds, or
-        for a reason of `regression.build_design`.
+        If the patient column is absent, a class has fewer patients than there are folds or
+        than `FEWEST`, or for a reason of `regression.build_design`.
 
     References
     ----------
@@ -160,25 +109,37 @@ def cross_validate(
     design = build_design(scans[scans[patient].notna()], plain)
     patients = scans.loc[design.terms.index, patient]
     disabled = (design.outcome >= threshold).to_numpy()
+    fold = _divide(patients, disabled, folds, seed)
+    places = design.terms.index.to_numpy()
+    names = [model.predictor, *inputs]
+    terms = design.terms[[*names, *design.terms.columns.difference(names, sort=False)]]
+    refit = partial(_prepared, prepare, scans, names, places) if prepare else None
+    probability = _predict(terms.to_numpy(), disabled, fold, refit)
+    others = terms.drop(columns=names).to_numpy()
+    alone = _predict(others, disabled, fold) if others.size else np.nan
+    risk = at_share(probability, _shares(disabled, fold))
+    columns = {"patient": patients, "fold": fold, "disabled": disabled, "probability": probability}
+    return pd.DataFrame(columns | {"covariates": alone, "risk": risk})
+
+
+def _divide(
+    patients: pd.Series, disabled: npt.NDArray[np.bool_], folds: int, seed: int
+) -> npt.NDArray[np.int64]:
+    """Return the fold of each scan; all scans of a patient are in one."""
     for name, members in (("disabled", disabled), ("other", ~disabled)):
         if patients[members].nunique() < folds:
             raise ModelError(f"{patients[members].nunique()} {name} patients for {folds} folds")
+    require_classes(patients, disabled)
     codes = np.unique(patients.to_numpy(), return_inverse=True)[1]
-    fold = np.array(_folds(tuple(codes.tolist()), tuple(disabled.tolist()), folds, seed))
-    places = design.terms.index.to_numpy()
-    refit = partial(_prepared, prepare, scans, model.predictor, places) if prepare else None
-    probability = _predict(design.terms.to_numpy(), disabled, fold, refit)
-    others = design.terms.drop(columns=model.predictor).to_numpy()
-    alone = _predict(others, disabled, fold) if others.size else np.nan
-    return pd.DataFrame(
-        {
-            "patient": patients,
-            "fold": fold,
-            "disabled": disabled,
-            "probability": probability,
-            "covariates": alone,
-        }
-    )
+    return np.array(_folds(tuple(codes.tolist()), tuple(disabled.tolist()), folds, seed))
+
+
+def require_classes(patients: pd.Series, disabled: npt.NDArray[np.bool_]) -> None:
+    """Raise `ModelError` if a class has fewer patients than `FEWEST`."""
+    for name, members in (("disabled", disabled), ("other", ~disabled)):
+        count = patients[members].nunique()
+        if count < FEWEST:
+            raise ModelError(f"{count} {name} patients, at least {FEWEST} of each class are needed")
 
 
 @lru_cache(maxsize=8)
@@ -199,12 +160,28 @@ def _folds(
 def _prepared(
     prepare: Prepare,
     scans: pd.DataFrame,
-    predictor: str,
+    names: Sequence[str],
     places: npt.NDArray[np.intp],
     train: npt.NDArray[np.bool_],
 ) -> FloatArray:
-    """Prepare the predictor of the complete cases at some places in one training set of them."""
-    return prepare(scans, predictor, places[train])[places]
+    """Prepare the inputs of the complete cases at some places in one training set of them."""
+    return np.column_stack([prepare(scans, name, places[train])[places] for name in names])
+
+
+def _shares(disabled: npt.NDArray[np.bool_], fold: npt.NDArray[np.int64]) -> FloatArray:
+    """Return for each scan the share of disabled scans outside its fold."""
+    counts = np.bincount(fold)[fold]
+    others = disabled.sum() - np.bincount(fold, disabled)[fold]
+    return np.asarray(others / (len(fold) - counts), dtype=np.float64)
+
+
+def unfitted_classifier() -> Pipeline:
+    """Return the classifier of all models: standardisation and a logistic regression."""
+    # Newton's method converges to rounding error, so that results are reproducible.
+    regression = LogisticRegression(
+        C=1.0, class_weight="balanced", solver="newton-cholesky", tol=1e-10
+    )
+    return make_pipeline(StandardScaler(), regression)
 
 
 def _predict(
@@ -215,47 +192,18 @@ def _predict(
 ) -> FloatArray:
     """Return the probability of each scan by the model trained on the other folds.
 
-    ``refit`` gives the first term of all scans, prepared in a training set alone.
+    ``refit`` gives the first terms of all scans, prepared in a training set alone.
     """
     probability = np.empty(len(terms))
     for number in np.unique(fold):
         test = fold == number
-        # Newton's method converges to rounding error, so that results are reproducible.
-        regression = LogisticRegression(
-            C=1.0, class_weight="balanced", solver="newton-cholesky", tol=1e-10
-        )
-        classifier = make_pipeline(StandardScaler(), regression)
-        used = np.column_stack([refit(~test), terms[:, 1:]]) if refit else terms
+        classifier, used = unfitted_classifier(), terms
+        if refit:
+            prepared = refit(~test)
+            used = np.column_stack([prepared, terms[:, prepared.shape[1] :]])
         classifier.fit(used[~test], disabled[~test])
         probability[test] = classifier.predict_proba(used[test])[:, 1]
     return probability
-
-
-@dataclass(frozen=True)
-class Discrimination:
-    """Area under the ROC curve of predicted probabilities, to be compared between methods.
-
-    Attributes
-    ----------
-    disabled : Series of bool
-        By participant.
-    """
-
-    disabled: pd.Series
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Area under the ROC curve."""
-        return ("auc",)
-
-    def prepare(self, weights: FloatArray, participants: pd.Index) -> OfMethods:
-        """Select the classes of the participants."""
-        truth = self.disabled.loc[participants].to_numpy(dtype=np.bool_)
-
-        def of_methods(probabilities: FloatArray) -> FloatArray:
-            return np.stack([[_metrics(truth, each, weights)[:, -1] for each in probabilities.T]])
-
-        return of_methods
 
 
 def predict_all(
@@ -318,9 +266,13 @@ def stratification_table(
         One row per model: ``outcome``, ``predictor``, ``threshold``, ``folds``, ``n`` scans,
         ``patients``, ``disabled`` scans, ``balanced_accuracy``, ``sensitivity``,
         ``specificity``, ``auc``, ``auc_covariates`` (of the covariates alone, same scans and
-        folds), ``auc_difference`` (paired bootstrap; each with ``_ci_low``, ``_ci_high``) and
-        ``reason``. Without covariates the last two are NaN. A model that cannot be fitted is a
-        row with its reason.
+        folds), ``auc_difference``, ``risk_intercept`` and ``risk_slope`` (`calibrate_risk`; each
+        with ``_ci_low``, ``_ci_high``), ``p``, the larger one of the tests of
+        the difference vs. 0 and of the area vs. 0.5, adjusted over the table in ``p_adj``, and
+        ``reason``. Intervals of areas and of their difference, and p, are those of
+        DeLong; where patients have several scans, which are not independent, intervals are
+        bootstrapped, and p and calibration are NaN. So are values relative to covariates
+        where there are none. A model that cannot be fitted is a row with its reason.
     """
     divided: dict[str, Any] = {"threshold": threshold, "folds": folds, "seed": seed}
     predictions = predict_all(data, models, patient=patient, **divided)
@@ -349,28 +301,46 @@ def tabulate_predictions(
         result = classify(*columns, **settings)
         row |= _classification_columns(predicted, result)
         if predicted["covariates"].notna().all():
-            alone, difference = _beyond_covariates(predicted, **settings)
+            alone, difference = beyond_covariates(predicted, **settings)
             row |= alone.columns("auc_covariates") | difference.columns("auc_difference")
+        if predicted["patient"].is_unique:
+            row |= independent_columns(predicted, confidence)
         rows.append(row)
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    table = pd.DataFrame(rows, columns=_COLUMNS)
+    table["p"] = table["p"].astype("float64")
+    return table.assign(p_adj=adjust(table["p"]))
 
 
-def _beyond_covariates(
-    predicted: pd.DataFrame, *, confidence: float, resamples: int, seed: int
-) -> tuple[Interval, Interval]:
-    """Return the AUC of the covariates alone, and by how much the predictor raises it.
+def independent_columns(predicted: pd.DataFrame, confidence: float) -> dict[str, float]:
+    """Report areas under the ROC curve by DeLong, and calibration, of one scan per patient.
 
-    Both models are assessed in the same bootstrap samples of patients.
+    Parameters
+    ----------
+    predicted : DataFrame
+        As `cross_validate` returns it.
+    confidence : float
+
+    Returns
+    -------
+    dict
+        Columns of `stratification_table`.
     """
-    truth = predicted["disabled"].to_numpy()
-    both = [predicted[name].to_numpy() for name in ("probability", "covariates")]
-    weights = _bootstrap_weights(predicted["patient"].to_numpy(), resamples, seed)
-    parts = np.array_split(weights, _parts(weights))
-    full, alone = (
-        np.concatenate([_metrics(truth, values, rows)[:, -1] for rows in parts]) for values in both
-    )
-    first, second = _percentile_intervals(np.column_stack([alone, full - alone]), confidence)
-    return first, second
+    truth, probability = predicted["disabled"].astype("float64"), predicted["probability"]
+    area = roc_area(truth, probability, confidence)
+    columns = area.auc.columns("auc")
+    if predicted["covariates"].notna().all():
+        alone = predicted["covariates"]
+        columns |= roc_area(truth, alone, confidence).auc.columns("auc_covariates")
+        compared = compare_roc_areas(truth, probability, alone, confidence)
+        columns |= compared.difference.columns("auc_difference")
+        # Covariates without information may rank worse than chance in cross-validation, which
+        # makes noise added to them look better: what adds to them is also better than chance.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = np.divide(area.auc.estimate - 0.5, area.se)
+        columns["p"] = float(np.maximum(compared.p, 2 * stats.norm.sf(abs(z))))
+    calibration = calibrate_risk(truth, predicted["risk"], confidence)
+    columns |= calibration.intercept.columns("risk_intercept")
+    return columns | calibration.slope.columns("risk_slope")
 
 
 def _classification_columns(predicted: pd.DataFrame, result: Classification) -> dict[str, Any]:
@@ -383,59 +353,3 @@ def _classification_columns(predicted: pd.DataFrame, result: Classification) -> 
         interval: Interval = getattr(result, metric)
         columns |= interval.columns(metric)
     return columns
-
-
-def _bootstrap_weights(patients: npt.NDArray[Any], resamples: int, seed: int) -> FloatArray:
-    """Return the weights of the scans, shape (1 + resamples, n), first those of the sample.
-
-    The weight of a scan is how often its patient was drawn.
-    """
-    codes, names = pd.factorize(patients)
-    rng = np.random.default_rng(seed)
-    samples: list[FloatArray] = []
-    for _ in range(resamples):
-        drawn = rng.integers(len(names), size=len(names))
-        samples.append(np.bincount(drawn, minlength=len(names))[codes].astype(np.float64))
-    return np.vstack([np.ones(len(codes)), *samples])
-
-
-def _percentile_intervals(metrics: FloatArray, confidence: float) -> list[Interval]:
-    """Return one interval per column; the first row is the estimate, the others are resampled."""
-    resampled = metrics[1:][~np.isnan(metrics[1:]).any(axis=1)]
-    levels = [(1 - confidence) / 2, (1 + confidence) / 2]
-    ends = (
-        np.quantile(resampled, levels, axis=0)
-        if len(resampled)
-        else np.full((2, metrics.shape[1]), np.nan)
-    )
-    return [Interval(*values) for values in np.vstack([metrics[:1], ends]).T.tolist()]
-
-
-def _parts(weights: FloatArray) -> int:
-    """Return the number of parts that bound the memory of the resampled weights."""
-    return -(-weights.size // BATCH_VALUES)
-
-
-def _metrics(
-    truth: npt.NDArray[np.bool_], probability: FloatArray, weights: FloatArray
-) -> FloatArray:
-    """Return the values of `METRICS`, shape (samples, 4), for weights of shape (samples, n).
-
-    The AUC is the Mann-Whitney statistic (Hanley & McNeil 1982, Radiology 143:29-36). Samples
-    with one class only have NaN.
-    """
-    _, level = np.unique(probability, return_inverse=True)
-    # In order of probability, sums over its levels are sums over runs.
-    order = np.argsort(level, kind="stable")
-    starts = np.flatnonzero(np.diff(level[order], prepend=-1))
-    weights, truth, called = weights[:, order], truth[order], (probability >= DECISION)[order]
-    positive, negative = weights * truth, weights * ~truth
-    positives, negatives = positive.sum(axis=1), negative.sum(axis=1)
-    # Per level of probability, disabled scans win against all others below and half of the ties.
-    ill, well = (np.add.reduceat(part, starts, axis=1) for part in (positive, negative))
-    wins = (ill * (well.cumsum(axis=1) - well / 2)).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        sensitivity = (positive * called).sum(axis=1) / positives
-        specificity = (negative * ~called).sum(axis=1) / negatives
-        auc = wins / (positives * negatives)
-    return np.column_stack([(sensitivity + specificity) / 2, sensitivity, specificity, auc])

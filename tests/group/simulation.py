@@ -52,6 +52,9 @@ def volume_row(scan: str, method: str, contrast: str, total: float, icv: float) 
         "total_ml": round(total, 4),
         "icv_ml": round(icv, 1),
         "confidence": 0.92,
+        "brain_ml": round(0.8 * icv, 1),
+        "deep_grey_ml": round(total + 25, 4),
+        "ventricles_ml": round(20 + icv / 100 - total / 2, 4),
         "qc": "ok",
     }
 

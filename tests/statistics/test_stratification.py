@@ -7,12 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
-from bids_app.statistics import stratification
+from bids_app.statistics import discrimination, stratification
 from bids_app.statistics.design import Model, ModelError
 from bids_app.statistics.paired import paired_table
+from bids_app.statistics.roc import compare_roc_areas, roc_area
+from bids_app.statistics.samples import FloatArray
 
 MODEL = Model(outcome="edss", predictor="volume", numeric=("age",))
 
@@ -152,9 +156,111 @@ def test_methods_are_compared_in_the_same_patients() -> None:
     table = stratification.stratification_table(data, [MODEL, noisy]).set_index("predictor")
     predicted = {model.predictor: rows.set_index("patient") for model, rows in predictions}
     probability = pd.DataFrame({name: rows["probability"] for name, rows in predicted.items()})
-    measures = stratification.Discrimination(predicted["volume"]["disabled"])
+    measures = discrimination.Discrimination(predicted["volume"]["disabled"])
     row = paired_table(probability, measures).iloc[0]
     assert row["value_first"] == pytest.approx(table.loc["volume", "auc"])
     assert row["value_second"] == pytest.approx(table.loc["noisy", "auc"])
     assert row["ci_low"] > 0
     assert row["p"] < 0.05
+
+
+def single(effect: float, patients: int = 150) -> pd.DataFrame:
+    """Return one scan per patient."""
+    return cohort(effect, patients).drop_duplicates("subject", ignore_index=True)
+
+
+def test_areas_of_single_scans_are_those_of_delong() -> None:
+    """Intervals, and the test against the covariates alone, adjusted over the table."""
+    data = single(1.0).assign(other=lambda rows: rows["volume"] ** 2)
+    models = [MODEL, replace(MODEL, predictor="other")]
+    table = stratification.stratification_table(data, models)
+    predicted = stratification.cross_validate(data, MODEL)
+    truth = predicted["disabled"].astype(float)
+    area = roc_area(truth, predicted["probability"]).auc
+    test = compare_roc_areas(truth, predicted["probability"], predicted["covariates"])
+    row = table.iloc[0]
+    assert (row["auc"], row["auc_ci_low"], row["auc_ci_high"]) == pytest.approx(
+        (area.estimate, area.low, area.high), abs=1e-12
+    )
+    assert row["auc_difference_ci_low"] == pytest.approx(test.difference.low, abs=1e-12)
+    z = (area.estimate - 0.5) / roc_area(truth, predicted["probability"]).se
+    assert row["p"] == pytest.approx(max(test.p, 2 * norm.sf(z)))
+    assert row["p"] < 0.001
+    assert table["p_adj"].max() == pytest.approx(table["p"].max())
+    # Several scans of a patient are not independent.
+    assert np.isnan(stratification.stratification_table(cohort(1.0), [MODEL])["p"]).all()
+
+
+def test_noise_does_not_add_to_covariates_that_rank_worse_than_chance() -> None:
+    """An area of 0.5 exceeds one of 0.3 by much, but is that of chance."""
+    rng = np.random.default_rng(9)
+    order = np.arange(60)
+    disabled = order % 2 == 0
+    predicted = pd.DataFrame(
+        {"patient": order, "disabled": disabled, "probability": rng.uniform(0.3, 0.7, 60)}
+    )
+    predicted["covariates"] = 0.5 - 0.05 * disabled + rng.uniform(0, 0.05, 60)
+    predicted["risk"] = predicted["probability"]
+    columns = stratification.independent_columns(predicted, 0.95)
+    assert columns["auc_difference_ci_low"] > 0
+    assert columns["p"] > 0.05
+
+
+def test_permuted_labels_are_predicted_by_chance() -> None:
+    """The mean area over permutations of a strong effect is 0.5; what leaks would raise it."""
+    rng = np.random.default_rng(6)
+    data = single(3.0)
+    areas = []
+    for _ in range(20):
+        predicted = stratification.cross_validate(
+            data.assign(edss=rng.permutation(data["edss"])), MODEL
+        )
+        areas.append(roc_area(predicted["disabled"], predicted["probability"]).auc.estimate)
+    assert abs(np.mean(areas) - 0.5) < 3 * np.std(areas, ddof=1) / np.sqrt(20)
+    assert np.mean(areas) == pytest.approx(0.5, abs=0.06)
+
+
+def test_risk_is_calibrated_where_classes_are_unequal() -> None:
+    """Balanced weights predict too many disabled; at the share of the training set they do not."""
+    data = single(1.5, 600).assign(edss=lambda rows: rows["edss"] - 1.5)
+    predicted = stratification.cross_validate(data, MODEL)
+    share = predicted["disabled"].mean()
+    assert share < 0.3
+    assert predicted["probability"].mean() > share + 0.1
+    assert predicted["risk"].mean() == pytest.approx(share, abs=0.02)
+    row = stratification.stratification_table(data, [MODEL], resamples=1).iloc[0]
+    assert row["risk_intercept_ci_low"] < 0 < row["risk_intercept_ci_high"]
+    assert row["risk_slope_ci_low"] < 1 < row["risk_slope_ci_high"]
+
+
+def test_a_fold_has_no_part_in_its_own_predictions() -> None:
+    """Extreme inputs of a patient change predictions of the other folds, not of its own.
+
+    So neither its model, nor means and SDs, nor what `prepare` estimates comes from the fold.
+    """
+    rng = np.random.default_rng(8)
+    data = cohort(1.0).assign(second=lambda rows: rng.normal(0, 1, len(rows)))
+    model = replace(MODEL, numeric=("second", "age"))
+
+    def centred(scans: pd.DataFrame, name: str, training: npt.NDArray[np.intp]) -> FloatArray:
+        values = scans[name].to_numpy()
+        return np.asarray(values - values[training].mean())
+
+    def predict(scans: pd.DataFrame) -> pd.DataFrame:
+        return stratification.cross_validate(scans, model, prepare=centred, inputs=["second"])
+
+    before = predict(data)
+    patient = before["patient"] == 17
+    extreme = data.assign(
+        volume=data["volume"].where(~patient, 500.0), second=data["second"].where(~patient, -90.0)
+    )
+    after = predict(extreme)
+    pd.testing.assert_series_equal(before["fold"], after["fold"])
+    own = (before["fold"] == before.loc[patient, "fold"].iloc[0]) & ~patient
+    for column in ("probability", "covariates", "risk"):
+        np.testing.assert_array_equal(before.loc[own, column], after.loc[own, column])
+    others = before["fold"] != before.loc[patient, "fold"].iloc[0]
+    assert (before.loc[others, "probability"] - after.loc[others, "probability"]).abs().max() > 0.1
+    # Both inputs are absent from the model of the covariates alone.
+    only = stratification.cross_validate(data, replace(MODEL, predictor="age", numeric=()))
+    np.testing.assert_allclose(before["covariates"], only["probability"], atol=1e-12)

@@ -141,8 +141,8 @@ _CRITERIA = (
         table="stratification",
         column="auc_difference",
         best="highest",
-        supported=lambda rows: rows["ci_low"] > 0,
-        unsupported="no method adds to the covariates (interval includes 0)",
+        supported=_significant,
+        unsupported=f"no method adds to the covariates with an adjusted p below {SIGNIFICANT:g}",
         tests="stratification_differences",
     ),
 )
