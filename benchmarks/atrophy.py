@@ -245,6 +245,8 @@ def segment_alone(image: Volume, contrast: str, threads: int) -> Segmentation:
         explained=1.0,
         brain_volume=float("nan"),
         icv=float("nan"),
+        deep_grey_volume=float("nan"),
+        ventricle_volume=float("nan"),
         truncated=False,
     )
     nothing = np.zeros((*brain.shape, 2), dtype=np.float32)

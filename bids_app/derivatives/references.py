@@ -42,6 +42,13 @@ REFERENCES = {
     "delong1988": "DeLong ER, DeLong DM, Clarke-Pearson DL. Comparing the areas under two or more "
     "correlated receiver operating characteristic curves: a nonparametric approach. Biometrics "
     "1988;44:837-845.",
+    "ledell2015": "LeDell E, Petersen M, van der Laan M. Computationally efficient confidence "
+    "intervals for cross-validated area under the ROC curve estimates. Electron J Stat "
+    "2015;9:1583-1607.",
+    "nadeau2003": "Nadeau C, Bengio Y. Inference for the generalization error. Mach Learn "
+    "2003;52:239-281.",
+    "vickers2011": "Vickers AJ, Cronin AM, Begg CB. One statistical test is sufficient for "
+    "assessing new predictive markers. BMC Med Res Methodol 2011;11:13.",
     "deoni2003": "Deoni SCL, Rutt BK, Peters TM. Rapid combined T1 and T2 mapping using gradient "
     "recalled acquisition in the steady state. Magn Reson Med 2003;49:515-526. "
     "doi:10.1002/mrm.10407",

@@ -24,10 +24,8 @@ COLUMNS_OF_STRATIFICATION: Mapping[str, Column] = MappingProxyType(
         ),
         "auc_difference": Column(
             "AUC beyond the covariates",
-            "AUC minus that of the covariates alone: what the volume adds; interval by "
-            "DeLong, by paired bootstrap where patients have several scans; p of "
-            "stratification is the larger one of the tests of the difference vs. 0 and of the "
-            "AUC vs. 0.5",
+            "AUC minus that of the covariates alone: what the volume adds; its test is a "
+            "likelihood ratio in cross-validation, DeLong's for classifiers of another study",
         ),
         "input": Column("Input", "Regions whose volumes enter the model with the covariates"),
         "risk_intercept": Column(

@@ -108,31 +108,6 @@ class Discrimination:
         return of_methods
 
 
-def beyond_covariates(
-    predicted: pd.DataFrame, *, confidence: float, resamples: int, seed: int
-) -> tuple[Interval, Interval]:
-    """Return the AUC of the covariates alone, and by how much the predictor raises it.
-
-    Both models are assessed in the same bootstrap samples of patients.
-
-    Parameters
-    ----------
-    predicted : DataFrame
-        ``patient``, ``disabled``, ``probability`` and ``covariates``, one row per scan.
-    confidence, resamples, seed
-        As for `classify`.
-    """
-    truth = predicted["disabled"].to_numpy()
-    both = [predicted[name].to_numpy() for name in ("probability", "covariates")]
-    weights = _bootstrap_weights(predicted["patient"].to_numpy(), resamples, seed)
-    parts = np.array_split(weights, _parts(weights))
-    full, alone = (
-        np.concatenate([_metrics(truth, values, rows)[:, -1] for rows in parts]) for values in both
-    )
-    first, second = _percentile_intervals(np.column_stack([alone, full - alone]), confidence)
-    return first, second
-
-
 def _bootstrap_weights(patients: npt.NDArray[Any], resamples: int, seed: int) -> FloatArray:
     """Return the weights of the scans, shape (1 + resamples, n), first those of the sample.
 

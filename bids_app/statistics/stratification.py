@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import statsmodels.api as sm
 from scipy import stats
+from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bids_app.statistics.design import Model, ModelError, build_design
-from bids_app.statistics.discrimination import METRICS, Classification, beyond_covariates, classify
-from bids_app.statistics.multiplicity import adjust
-from bids_app.statistics.risk import at_share, calibrate_risk
-from bids_app.statistics.roc import compare_roc_areas, roc_area
-from bids_app.statistics.samples import FloatArray, Interval
+from bids_app.statistics.risk import at_share
+from bids_app.statistics.samples import FloatArray
 
 # Gives the predictor of all scans, prepared in the scans of a training set alone (by position).
 Prepare = Callable[[pd.DataFrame, str, npt.NDArray[np.intp]], FloatArray]
+# Divisions into folds, over which predictions are averaged.
+REPEATS = 5
 # Patients of each class, fewer of whom are described neither by a model nor by an area.
 FEWEST = 5
-_COLUMNS = [
-    *("outcome", "predictor", "threshold", "folds", "n", "patients", "disabled"),
-    *(
-        f"{measure}{end}"
-        for measure in (*METRICS, "auc_covariates", "auc_difference")
-        for end in ("", "_ci_low", "_ci_high")
-    ),
-    *("p", "p_adj"),
-    *(
-        f"{measure}{end}"
-        for measure in ("risk_intercept", "risk_slope")
-        for end in ("", "_ci_low", "_ci_high")
-    ),
-    "reason",
-]
 
 
 def cross_validate(
@@ -54,41 +40,43 @@ def cross_validate(
     seed: int = 0,
     prepare: Prepare | None = None,
     inputs: Sequence[str] = (),
+    repeats: int = REPEATS,
 ) -> pd.DataFrame:
     """Predict whether the outcome of each scan reaches a threshold, by cross-validation.
 
     A logistic regression with balanced class weights and a ridge penalty of half the squared
     coefficients (scikit-learn's default) on standardised terms is trained on all but one fold
     and applied to that fold; all scans of a patient are in the same fold, and the folds
-    have about equal shares of disabled scans.
+    have about equal shares of disabled scans. All of this is repeated with other folds.
 
     Parameters
     ----------
     data : DataFrame
         One row per scan.
     model : Model
-        Outcome (EDSS), predictor and covariates; transform, covariance and standardisation
-        are not used.
+        Outcome (EDSS), predictor and covariates; no more of it is used.
     patient : str
         Column that names the patient.
     threshold : float
         Lowest outcome of a patient who counts as disabled.
     folds : int
     seed : int
-        Seed of the division into folds.
     prepare : callable, optional
         Given `data`, the name of the predictor and the positions of a training set, returns the
         predictor of all scans. What it estimates, it estimates in the training set.
     inputs : sequence of str
         Numeric terms of the model that are inputs as its predictor is, and no covariates.
+    repeats : int
+        Number of divisions into folds, each of another seed.
 
     Returns
     -------
     DataFrame
-        One row per complete case, indexed by its position in `data`: ``patient``, ``fold``,
-        ``disabled``, ``probability``; ``covariates``, the probability by a model of the
-        covariates alone in the same folds, NaN without covariates; and ``risk``, the probability
-        at the share of disabled scans in the training set.
+        One row per repetition and complete case, indexed by its position in `data`: ``repeat``,
+        ``patient``, ``fold``, ``disabled``, ``probability``; ``covariates``, the probability by a
+        model of the covariates alone in the same folds, NaN without covariates; ``risk``, the
+        probability at the share of disabled scans in the training set; and ``p`` of
+        `added_information` by the inputs, NaN where patients have several scans.
 
     Raises
     ------
@@ -109,17 +97,88 @@ def cross_validate(
     design = build_design(scans[scans[patient].notna()], plain)
     patients = scans.loc[design.terms.index, patient]
     disabled = (design.outcome >= threshold).to_numpy()
-    fold = _divide(patients, disabled, folds, seed)
     places = design.terms.index.to_numpy()
     names = [model.predictor, *inputs]
     terms = design.terms[[*names, *design.terms.columns.difference(names, sort=False)]]
     refit = partial(_prepared, prepare, scans, names, places) if prepare else None
-    probability = _predict(terms.to_numpy(), disabled, fold, refit)
     others = terms.drop(columns=names).to_numpy()
-    alone = _predict(others, disabled, fold) if others.size else np.nan
-    risk = at_share(probability, _shares(disabled, fold))
-    columns = {"patient": patients, "fold": fold, "disabled": disabled, "probability": probability}
-    return pd.DataFrame(columns | {"covariates": alone, "risk": risk})
+    tables = []
+    for repeat in range(repeats):
+        fold = _divide(patients, disabled, folds, seed + repeat)
+        columns = _fold_columns(terms.to_numpy(), others, disabled, fold, refit)
+        tables.append(pd.DataFrame({"repeat": repeat, "patient": patients} | columns))
+    whole = refit(np.ones(len(terms), dtype=np.bool_)) if refit else terms[names].to_numpy()
+    p = added_information(disabled, whole, others) if patients.is_unique else np.nan
+    return pd.concat(tables).assign(p=p)
+
+
+def _fold_columns(
+    terms: FloatArray,
+    others: FloatArray,
+    disabled: npt.NDArray[np.bool_],
+    fold: npt.NDArray[np.int64],
+    refit: Callable[[npt.NDArray[np.bool_]], FloatArray] | None,
+) -> dict[str, object]:
+    """Predict by all terms and by the others than the inputs, in one division into folds."""
+    probability = _predict(terms, disabled, fold, refit)
+    return {
+        "fold": fold,
+        "disabled": disabled,
+        "probability": probability,
+        "covariates": _by_covariates(others, disabled, fold) if others.size else np.nan,
+        "risk": at_share(probability, _shares(disabled, fold)),
+    }
+
+
+def added_information(
+    disabled: npt.NDArray[np.bool_], inputs: FloatArray, covariates: FloatArray
+) -> float:
+    """Test whether inputs predict the class of independent cases better than covariates alone.
+
+    A test of the models themselves: the difference of two cross-validated areas is no valid test
+    (Vickers, Cronin & Begg 2011, BMC Med Res Methodol 11:13).
+
+    Parameters
+    ----------
+    disabled : bool array, shape (n,)
+    inputs : float64 array, shape (n, k)
+    covariates : float64 array, shape (n, c)
+        May have no column.
+
+    Returns
+    -------
+    float
+        p of the likelihood-ratio test of two logistic models without penalty. Where terms separate
+        the classes, the deviance is that of the last step, which is next to none.
+    """
+    scaled = StandardScaler().fit_transform(np.column_stack([covariates, inputs]))
+    both = np.column_stack([np.ones(len(scaled)), scaled])
+    alone = both[:, : both.shape[1] - inputs.shape[1]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        deviance = [
+            sm.GLM(disabled.astype(np.float64), terms, family=sm.families.Binomial()).fit().deviance
+            for terms in (alone, both)
+        ]
+    return float(stats.chi2.sf(max(deviance[0] - deviance[1], 0.0), inputs.shape[1]))
+
+
+def averaged(predicted: pd.DataFrame) -> pd.DataFrame:
+    """Average the predictions of each scan over repetitions.
+
+    Parameters
+    ----------
+    predicted : DataFrame
+        As `cross_validate` returns it.
+
+    Returns
+    -------
+    DataFrame
+        One row per scan: ``patient``, ``disabled``, ``probability``, ``covariates``, ``risk``.
+    """
+    scans = predicted[predicted["repeat"] == 0]
+    means = predicted.groupby(level=0, sort=False)[["probability", "covariates", "risk"]].mean()
+    return scans[["patient", "disabled"]].join(means)
 
 
 def _divide(
@@ -142,7 +201,7 @@ def require_classes(patients: pd.Series, disabled: npt.NDArray[np.bool_]) -> Non
             raise ModelError(f"{count} {name} patients, at least {FEWEST} of each class are needed")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4 * REPEATS)
 def _folds(
     patients: tuple[int, ...], disabled: tuple[bool, ...], folds: int, seed: int
 ) -> tuple[int, ...]:
@@ -150,9 +209,12 @@ def _folds(
 
     The models of all predictors thus share the division, which takes longer than their fit.
     """
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    # With one scan of each patient, both divide alike, the one for groups much more slowly.
+    single = len(set(patients)) == len(patients)
+    kind, groups = (StratifiedKFold, None) if single else (StratifiedGroupKFold, patients)
+    splitter = kind(folds, shuffle=True, random_state=seed)
     fold = np.empty(len(patients), dtype=np.int64)
-    for number, (_, test) in enumerate(splitter.split(patients, disabled, patients)):
+    for number, (_, test) in enumerate(splitter.split(patients, disabled, groups)):
         fold[test] = number
     return tuple(fold.tolist())
 
@@ -184,6 +246,20 @@ def unfitted_classifier() -> Pipeline:
     return make_pipeline(StandardScaler(), regression)
 
 
+def _by_covariates(
+    terms: FloatArray, disabled: npt.NDArray[np.bool_], fold: npt.NDArray[np.int64]
+) -> FloatArray:
+    """Return the probability by a model of covariates, which the models of all predictors share."""
+    return _shared(terms.tobytes(), terms.shape[1], disabled.tobytes(), fold.tobytes())
+
+
+@lru_cache(maxsize=2 * REPEATS)
+def _shared(terms: bytes, columns: int, disabled: bytes, fold: bytes) -> FloatArray:
+    values = np.frombuffer(terms, dtype=np.float64).reshape(-1, columns)
+    classes = np.frombuffer(disabled, dtype=np.bool_)
+    return _predict(values, classes, np.frombuffer(fold, dtype=np.int64))
+
+
 def _predict(
     terms: FloatArray,
     disabled: npt.NDArray[np.bool_],
@@ -195,14 +271,16 @@ def _predict(
     ``refit`` gives the first terms of all scans, prepared in a training set alone.
     """
     probability = np.empty(len(terms))
-    for number in np.unique(fold):
-        test = fold == number
-        classifier, used = unfitted_classifier(), terms
-        if refit:
-            prepared = refit(~test)
-            used = np.column_stack([prepared, terms[:, prepared.shape[1] :]])
-        classifier.fit(used[~test], disabled[~test])
-        probability[test] = classifier.predict_proba(used[test])[:, 1]
+    # Designs are finite; checks of all arguments would take longer than the fits.
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        for number in np.unique(fold):
+            test = fold == number
+            classifier, used = unfitted_classifier(), terms
+            if refit:
+                prepared = refit(~test)
+                used = np.column_stack([prepared, terms[:, prepared.shape[1] :]])
+            classifier.fit(used[~test], disabled[~test])
+            probability[test] = classifier.predict_proba(used[test])[:, 1]
     return probability
 
 
@@ -238,118 +316,3 @@ def predict_all(
         except ModelError as error:
             predictions.append((model, str(error)))
     return predictions
-
-
-def stratification_table(
-    data: pd.DataFrame,
-    models: Sequence[Model],
-    *,
-    patient: str = "subject",
-    threshold: float = 3.0,
-    folds: int = 7,
-    confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Report how well each predictor stratifies patients, by cross-validation.
-
-    Parameters
-    ----------
-    data, models, patient, threshold, folds, seed
-        As for `cross_validate`, for several models.
-    confidence, resamples
-        As for `classify`.
-
-    Returns
-    -------
-    DataFrame
-        One row per model: ``outcome``, ``predictor``, ``threshold``, ``folds``, ``n`` scans,
-        ``patients``, ``disabled`` scans, ``balanced_accuracy``, ``sensitivity``,
-        ``specificity``, ``auc``, ``auc_covariates`` (of the covariates alone, same scans and
-        folds), ``auc_difference``, ``risk_intercept`` and ``risk_slope`` (`calibrate_risk`; each
-        with ``_ci_low``, ``_ci_high``), ``p``, the larger one of the tests of
-        the difference vs. 0 and of the area vs. 0.5, adjusted over the table in ``p_adj``, and
-        ``reason``. Intervals of areas and of their difference, and p, are those of
-        DeLong; where patients have several scans, which are not independent, intervals are
-        bootstrapped, and p and calibration are NaN. So are values relative to covariates
-        where there are none. A model that cannot be fitted is a row with its reason.
-    """
-    divided: dict[str, Any] = {"threshold": threshold, "folds": folds, "seed": seed}
-    predictions = predict_all(data, models, patient=patient, **divided)
-    return tabulate_predictions(predictions, **divided, confidence=confidence, resamples=resamples)
-
-
-def tabulate_predictions(
-    predictions: Sequence[tuple[Model, pd.DataFrame | str]],
-    *,
-    threshold: float,
-    folds: int,
-    confidence: float,
-    resamples: int,
-    seed: int,
-) -> pd.DataFrame:
-    """Report the results of `predict_all` as `stratification_table` does."""
-    settings: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "seed": seed}
-    rows: list[dict[str, Any]] = []
-    for model, predicted in predictions:
-        row: dict[str, Any] = {"outcome": model.outcome, "predictor": model.predictor}
-        row |= {"threshold": threshold, "folds": folds, "reason": ""}
-        if isinstance(predicted, str):
-            rows.append(row | {"reason": predicted})
-            continue
-        columns = [predicted[name] for name in ("disabled", "probability", "patient")]
-        result = classify(*columns, **settings)
-        row |= _classification_columns(predicted, result)
-        if predicted["covariates"].notna().all():
-            alone, difference = beyond_covariates(predicted, **settings)
-            row |= alone.columns("auc_covariates") | difference.columns("auc_difference")
-        if predicted["patient"].is_unique:
-            row |= independent_columns(predicted, confidence)
-        rows.append(row)
-    table = pd.DataFrame(rows, columns=_COLUMNS)
-    table["p"] = table["p"].astype("float64")
-    return table.assign(p_adj=adjust(table["p"]))
-
-
-def independent_columns(predicted: pd.DataFrame, confidence: float) -> dict[str, float]:
-    """Report areas under the ROC curve by DeLong, and calibration, of one scan per patient.
-
-    Parameters
-    ----------
-    predicted : DataFrame
-        As `cross_validate` returns it.
-    confidence : float
-
-    Returns
-    -------
-    dict
-        Columns of `stratification_table`.
-    """
-    truth, probability = predicted["disabled"].astype("float64"), predicted["probability"]
-    area = roc_area(truth, probability, confidence)
-    columns = area.auc.columns("auc")
-    if predicted["covariates"].notna().all():
-        alone = predicted["covariates"]
-        columns |= roc_area(truth, alone, confidence).auc.columns("auc_covariates")
-        compared = compare_roc_areas(truth, probability, alone, confidence)
-        columns |= compared.difference.columns("auc_difference")
-        # Covariates without information may rank worse than chance in cross-validation, which
-        # makes noise added to them look better: what adds to them is also better than chance.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            z = np.divide(area.auc.estimate - 0.5, area.se)
-        columns["p"] = float(np.maximum(compared.p, 2 * stats.norm.sf(abs(z))))
-    calibration = calibrate_risk(truth, predicted["risk"], confidence)
-    columns |= calibration.intercept.columns("risk_intercept")
-    return columns | calibration.slope.columns("risk_slope")
-
-
-def _classification_columns(predicted: pd.DataFrame, result: Classification) -> dict[str, Any]:
-    columns: dict[str, Any] = {
-        "n": len(predicted),
-        "patients": predicted["patient"].nunique(),
-        "disabled": int(predicted["disabled"].sum()),
-    }
-    for metric in METRICS:
-        interval: Interval = getattr(result, metric)
-        columns |= interval.columns(metric)
-    return columns

@@ -10,13 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from scipy.stats import norm
+from scipy.stats import chi2
 
 from bids_app.statistics import discrimination, stratification
+from bids_app.statistics.cross_validation import assess
 from bids_app.statistics.design import Model, ModelError
+from bids_app.statistics.logistic import fit_logistic
 from bids_app.statistics.paired import paired_table
-from bids_app.statistics.roc import compare_roc_areas, roc_area
+from bids_app.statistics.roc import roc_area
 from bids_app.statistics.samples import FloatArray
+from bids_app.statistics.stratification_tables import stratification_table
 
 MODEL = Model(outcome="edss", predictor="volume", numeric=("age",))
 
@@ -38,7 +41,7 @@ def test_measures_agree_with_r(
 ) -> None:
     """Package pROC with ties; sensitivity and specificity by counting."""
     classes = inputs("classes")
-    result = stratification.classify(classes["disabled"], classes["probability"], classes.index)
+    result = discrimination.classify(classes["disabled"], classes["probability"], classes.index)
     for name, value in expected["stratification"].items():
         interval = getattr(result, name)
         assert interval.estimate == pytest.approx(value, abs=1e-12), name
@@ -50,7 +53,7 @@ def test_interval_of_sensitivity_is_binomial() -> None:
     rng = np.random.default_rng(1)
     disabled = np.arange(400) < 200
     probability = np.where(rng.random(400) < 0.7, disabled, ~disabled).astype(float)
-    result = stratification.classify(disabled, probability, np.arange(400))
+    result = discrimination.classify(disabled, probability, np.arange(400))
     share = result.sensitivity.estimate
     width = 2 * 1.96 * np.sqrt(share * (1 - share) / 200)
     assert result.sensitivity.high - result.sensitivity.low == pytest.approx(width, rel=0.15)
@@ -61,8 +64,8 @@ def test_repeat_scans_do_not_narrow_the_interval() -> None:
     rng = np.random.default_rng(2)
     disabled = rng.random(100) < 0.4
     probability = np.clip(0.3 * disabled + rng.random(100) * 0.7, 0, 1)
-    once = stratification.classify(disabled, probability, np.arange(100))
-    copies = stratification.classify(
+    once = discrimination.classify(disabled, probability, np.arange(100))
+    copies = discrimination.classify(
         np.tile(disabled, 5), np.tile(probability, 5), np.tile(np.arange(100), 5)
     )
     assert copies.auc.estimate == pytest.approx(once.auc.estimate)
@@ -72,17 +75,21 @@ def test_repeat_scans_do_not_narrow_the_interval() -> None:
 def test_patients_are_never_divided() -> None:
     """All scans of a patient are in one fold; every fold is predicted once."""
     predicted = stratification.cross_validate(cohort(1.0), MODEL)
-    assert (predicted.groupby("patient")["fold"].nunique() == 1).all()
+    assert (predicted.groupby(["repeat", "patient"])["fold"].nunique() == 1).all()
     assert sorted(predicted["fold"].unique()) == list(range(7))
     assert predicted["probability"].between(0, 1).all()
-    assert (predicted["disabled"] == (cohort(1.0)["edss"] >= 3)).all()
+    folds = predicted.pivot_table(index="patient", columns="repeat", values="fold")
+    assert folds.shape == (150, 5)
+    assert (folds[0] != folds[1]).any()
+    scans = stratification.averaged(predicted)
+    assert (scans["disabled"] == (cohort(1.0)["edss"] >= 3)).all()
+    first = predicted.loc[17, "probability"].mean()
+    assert scans.loc[17, "probability"] == pytest.approx(first)
 
 
 def test_signal_is_found_and_noise_is_not() -> None:
     """A strong effect gives a high AUC; without effect it is about one half."""
-    table = pd.concat(
-        stratification.stratification_table(cohort(effect), [MODEL]) for effect in (3.0, 0.0)
-    )
+    table = pd.concat(stratification_table(cohort(effect), [MODEL]) for effect in (3.0, 0.0))
     signal, noise = table["auc"]
     assert signal > 0.9
     assert noise == pytest.approx(0.5, abs=0.12)
@@ -95,7 +102,7 @@ def test_volume_is_not_credited_with_its_covariates() -> None:
     """Disability by age alone: a high AUC, of which the volume adds nothing."""
     aged, sized = cohort(0.0), cohort(3.0)
     aged["edss"] = np.where(aged["age"] > 40, 4.0, 2.0)
-    table = pd.concat(stratification.stratification_table(data, [MODEL]) for data in (aged, sized))
+    table = pd.concat(stratification_table(data, [MODEL]) for data in (aged, sized))
     assert table["auc"].gt(0.9).all()
     np.testing.assert_allclose(
         table["auc_difference"], table["auc"] - table["auc_covariates"], atol=1e-12
@@ -106,11 +113,11 @@ def test_volume_is_not_credited_with_its_covariates() -> None:
     assert by_age["auc_difference_ci_low"] <= 0.001
     # Where the volume decides, age alone is worth no more than chance.
     assert by_size["auc_covariates"] == pytest.approx(0.5, abs=0.12)
-    assert by_size["auc_difference_ci_low"] > 0.3
+    assert by_size["auc_difference_ci_low"] > 0.2
     # The interval of covariates alone is the one of a model of the covariates.
-    (plain,) = stratification.stratification_table(
-        aged, [Model(outcome="edss", predictor="age")]
-    ).to_dict("records")
+    (plain,) = stratification_table(aged, [Model(outcome="edss", predictor="age")]).to_dict(
+        "records"
+    )
     for end in ("", "_ci_low", "_ci_high"):
         assert by_age[f"auc_covariates{end}"] == pytest.approx(plain[f"auc{end}"], abs=1e-12)
     assert np.isnan([plain["auc_covariates"], plain["auc_difference"]]).all()
@@ -122,26 +129,26 @@ def test_threshold_is_inclusive_and_seeded() -> None:
     data["edss"] = np.where(data["edss"] > 3, 3.0, 2.5)
     first, again = (stratification.cross_validate(data, MODEL, seed=4) for _ in range(2))
     pd.testing.assert_frame_equal(first, again)
-    assert first["disabled"].sum() == (data["edss"] == 3).sum()
+    assert first["disabled"].sum() == 5 * (data["edss"] == 3).sum()
 
 
 def test_reasons() -> None:
     """What cannot be trained is a row with its reason."""
     data = cohort(1.0).assign(none=2.0)
     rare = data.assign(edss=np.where(data["subject"] < 3, 6.0, 1.0))
-    (reason,) = stratification.stratification_table(rare, [MODEL])["reason"]
+    (reason,) = stratification_table(rare, [MODEL])["reason"]
     assert reason == "3 disabled patients for 7 folds"
     models = [
         Model(outcome="none", predictor="volume"),
         Model(outcome="edss", predictor="absent"),
         MODEL,
     ]
-    table = stratification.stratification_table(data, models)
+    table = stratification_table(data, models)
     assert table["reason"].tolist() == ["'none' is constant", "columns ['absent'] are absent", ""]
     with pytest.raises(ModelError, match="participant"):
         stratification.cross_validate(data, MODEL, patient="participant")
     with pytest.raises(ValueError, match="one class"):
-        stratification.classify([True, True], [0.2, 0.3], [1, 2])
+        discrimination.classify([True, True], [0.2, 0.3], [1, 2])
 
 
 def test_methods_are_compared_in_the_same_patients() -> None:
@@ -153,13 +160,17 @@ def test_methods_are_compared_in_the_same_patients() -> None:
     )
     noisy = replace(MODEL, predictor="noisy")
     predictions = stratification.predict_all(data, [MODEL, noisy])
-    table = stratification.stratification_table(data, [MODEL, noisy]).set_index("predictor")
-    predicted = {model.predictor: rows.set_index("patient") for model, rows in predictions}
+    table = stratification_table(data, [MODEL, noisy]).set_index("predictor")
+    predicted = {
+        model.predictor: stratification.averaged(rows).set_index("patient")
+        for model, rows in predictions
+    }
     probability = pd.DataFrame({name: rows["probability"] for name, rows in predicted.items()})
     measures = discrimination.Discrimination(predicted["volume"]["disabled"])
     row = paired_table(probability, measures).iloc[0]
-    assert row["value_first"] == pytest.approx(table.loc["volume", "auc"])
-    assert row["value_second"] == pytest.approx(table.loc["noisy", "auc"])
+    # Of scores averaged over repetitions, not within folds as in the table.
+    assert row["value_first"] == pytest.approx(table.loc["volume", "auc"], abs=0.02)
+    assert row["value_second"] == pytest.approx(table.loc["noisy", "auc"], abs=0.02)
     assert row["ci_low"] > 0
     assert row["p"] < 0.05
 
@@ -169,41 +180,55 @@ def single(effect: float, patients: int = 150) -> pd.DataFrame:
     return cohort(effect, patients).drop_duplicates("subject", ignore_index=True)
 
 
-def test_areas_of_single_scans_are_those_of_delong() -> None:
-    """Intervals, and the test against the covariates alone, adjusted over the table."""
-    data = single(1.0).assign(other=lambda rows: rows["volume"] ** 2)
-    models = [MODEL, replace(MODEL, predictor="other")]
-    table = stratification.stratification_table(data, models)
-    predicted = stratification.cross_validate(data, MODEL)
-    truth = predicted["disabled"].astype(float)
-    area = roc_area(truth, predicted["probability"]).auc
-    test = compare_roc_areas(truth, predicted["probability"], predicted["covariates"])
-    row = table.iloc[0]
-    assert (row["auc"], row["auc_ci_low"], row["auc_ci_high"]) == pytest.approx(
-        (area.estimate, area.low, area.high), abs=1e-12
-    )
-    assert row["auc_difference_ci_low"] == pytest.approx(test.difference.low, abs=1e-12)
-    z = (area.estimate - 0.5) / roc_area(truth, predicted["probability"]).se
-    assert row["p"] == pytest.approx(max(test.p, 2 * norm.sf(z)))
-    assert row["p"] < 0.001
-    assert table["p_adj"].max() == pytest.approx(table["p"].max())
+def test_areas_and_intervals_by_hand() -> None:
+    """Areas within folds, their variance by patients, and the factor of overlapping training."""
+    predicted = stratification.cross_validate(single(1.0), MODEL)
+    made = assess(predicted)
+    areas, variances = [], []
+    for _, rows in predicted.groupby("repeat"):
+        within = [
+            roc_area(fold["disabled"], fold["probability"]) for _, fold in rows.groupby("fold")
+        ]
+        areas.append(np.mean([each.auc.estimate for each in within]))
+        variances.append(np.sum([each.se**2 for each in within]) / 7**2)
+    assert made["auc"].estimate == pytest.approx(np.mean(areas), abs=0.003)
+    half = 1.96 * np.sqrt(np.mean(variances) * (1 + 7 / 6))
+    assert made["auc"].high - made["auc"].estimate == pytest.approx(half, rel=0.1)
+    called = predicted[predicted["disabled"]]["probability"] >= 0.5
+    assert made["sensitivity"].estimate == pytest.approx(called.mean())
+    both = (made["sensitivity"].estimate + made["specificity"].estimate) / 2
+    assert made["balanced_accuracy"].estimate == pytest.approx(both)
+
+
+def test_what_inputs_add_is_tested_by_likelihood_ratio() -> None:
+    """As two fitted models; not by what covariates without information rank."""
+    data = single(1.0).assign(disabled=lambda rows: (rows["edss"] >= 3).astype(float))
+    full = fit_logistic(data, replace(MODEL, outcome="disabled"))
+    alone = fit_logistic(data, Model(outcome="disabled", predictor="age"))
+    expected = chi2.sf(2 * (full.log_likelihood - alone.log_likelihood), 1)
+    table = stratification_table(data, [MODEL, replace(MODEL, predictor="age", numeric=())])
+    assert table["p"].iloc[0] == pytest.approx(expected)
+    assert table["p"].iloc[1] > 0.05
+    assert table["p_adj"].iloc[0] == pytest.approx(2 * expected)
     # Several scans of a patient are not independent.
-    assert np.isnan(stratification.stratification_table(cohort(1.0), [MODEL])["p"]).all()
+    assert np.isnan(stratification_table(cohort(1.0), [MODEL])["p"]).all()
 
 
-def test_noise_does_not_add_to_covariates_that_rank_worse_than_chance() -> None:
-    """An area of 0.5 exceeds one of 0.3 by much, but is that of chance."""
-    rng = np.random.default_rng(9)
-    order = np.arange(60)
-    disabled = order % 2 == 0
-    predicted = pd.DataFrame(
-        {"patient": order, "disabled": disabled, "probability": rng.uniform(0.3, 0.7, 60)}
+def test_separated_classes_leave_no_doubt() -> None:
+    disabled = np.arange(40) >= 20
+    volume = np.arange(40.0)[:, np.newaxis]
+    assert stratification.added_information(disabled, volume, volume[:, :0]) < 1e-9
+
+
+def test_repeat_scans_do_not_narrow_cross_validated_intervals() -> None:
+    data = single(1.0)
+    twice = pd.concat([data, data], ignore_index=True)
+    once, copies = (
+        assess(stratification.cross_validate(each, replace(MODEL), repeats=2))["auc"]
+        for each in (data, twice)
     )
-    predicted["covariates"] = 0.5 - 0.05 * disabled + rng.uniform(0, 0.05, 60)
-    predicted["risk"] = predicted["probability"]
-    columns = stratification.independent_columns(predicted, 0.95)
-    assert columns["auc_difference_ci_low"] > 0
-    assert columns["p"] > 0.05
+    width = once.high - once.low
+    assert copies.high - copies.low == pytest.approx(width, rel=0.1)
 
 
 def test_permuted_labels_are_predicted_by_chance() -> None:
@@ -213,7 +238,7 @@ def test_permuted_labels_are_predicted_by_chance() -> None:
     areas = []
     for _ in range(20):
         predicted = stratification.cross_validate(
-            data.assign(edss=rng.permutation(data["edss"])), MODEL
+            data.assign(edss=rng.permutation(data["edss"])), MODEL, repeats=1
         )
         areas.append(roc_area(predicted["disabled"], predicted["probability"]).auc.estimate)
     assert abs(np.mean(areas) - 0.5) < 3 * np.std(areas, ddof=1) / np.sqrt(20)
@@ -223,12 +248,12 @@ def test_permuted_labels_are_predicted_by_chance() -> None:
 def test_risk_is_calibrated_where_classes_are_unequal() -> None:
     """Balanced weights predict too many disabled; at the share of the training set they do not."""
     data = single(1.5, 600).assign(edss=lambda rows: rows["edss"] - 1.5)
-    predicted = stratification.cross_validate(data, MODEL)
+    predicted = stratification.cross_validate(data, MODEL, repeats=1)
     share = predicted["disabled"].mean()
     assert share < 0.3
     assert predicted["probability"].mean() > share + 0.1
     assert predicted["risk"].mean() == pytest.approx(share, abs=0.02)
-    row = stratification.stratification_table(data, [MODEL], resamples=1).iloc[0]
+    row = stratification_table(data, [MODEL]).iloc[0]
     assert row["risk_intercept_ci_low"] < 0 < row["risk_intercept_ci_high"]
     assert row["risk_slope_ci_low"] < 1 < row["risk_slope_ci_high"]
 
@@ -247,7 +272,9 @@ def test_a_fold_has_no_part_in_its_own_predictions() -> None:
         return np.asarray(values - values[training].mean())
 
     def predict(scans: pd.DataFrame) -> pd.DataFrame:
-        return stratification.cross_validate(scans, model, prepare=centred, inputs=["second"])
+        return stratification.cross_validate(
+            scans, model, prepare=centred, inputs=["second"], repeats=1
+        )
 
     before = predict(data)
     patient = before["patient"] == 17
@@ -262,5 +289,7 @@ def test_a_fold_has_no_part_in_its_own_predictions() -> None:
     others = before["fold"] != before.loc[patient, "fold"].iloc[0]
     assert (before.loc[others, "probability"] - after.loc[others, "probability"]).abs().max() > 0.1
     # Both inputs are absent from the model of the covariates alone.
-    only = stratification.cross_validate(data, replace(MODEL, predictor="age", numeric=()))
+    only = stratification.cross_validate(
+        data, replace(MODEL, predictor="age", numeric=()), repeats=1
+    )
     np.testing.assert_allclose(before["covariates"], only["probability"], atol=1e-12)

@@ -28,12 +28,14 @@ from bids_app.statistics.discrimination import Discrimination
 from bids_app.statistics.risk import at_share
 from bids_app.statistics.samples import numeric_column, varies
 from bids_app.statistics.stratification import (
+    REPEATS,
     Prepare,
+    averaged,
     cross_validate,
     predict_all,
     require_classes,
-    tabulate_predictions,
 )
+from bids_app.statistics.stratification_tables import tabulate_external, tabulate_predictions
 
 _CLASSIFIER = (
     "logistic regression, ridge penalty of half the squared coefficients on standardised terms, "
@@ -47,8 +49,8 @@ _INTERVALS = (
     "DeLong; sensitivity, specificity and balanced accuracy by percentile bootstrap of patients"
 )
 _OF_FOLDS = (
-    f"{_INTERVALS}; they treat the predictions as given, and are too narrow in cross-validation, "
-    "where the models of the folds share patients"
+    "variance of the test patients by influence curves (LeDell et al. 2015), times 1 + K / (K - 1) "
+    "for the overlap of the training sets of K folds (Nadeau and Bengio 2003)"
 )
 
 # Of a model: its probabilities, or why there are none.
@@ -94,14 +96,17 @@ def analyse(study: Study) -> Result:
         figures=_figures(predictions),
         documents={"classifiers": document} if document else {},
         methods=f"Patients with {disabled} were distinguished from the others by logistic "
-        f"regression on volume, {covariates} in {target.folds}-fold cross-validation. Areas under "
-        "the ROC curve have intervals by DeLong; that of volume and covariates was compared with "
-        "that of the covariates alone by DeLong's test, and between methods by paired bootstrap "
-        "of participants.",
+        f"regression on volume, {covariates} in {target.folds}-fold cross-validation, repeated "
+        f"{REPEATS} times. Intervals of areas under the ROC curve account for the overlap of the "
+        "training sets; what volume adds to the covariates was tested by likelihood ratio, and "
+        "methods were compared by paired bootstrap of participants.",
         findings="Area under the ROC curve: "
         + ", ".join(map(_finding, estimated.to_dict("records")))
         + ".",
-        references=("coll2024", "delong1988", "efron1993", "benjamini1995"),
+        references=(
+            *("coll2024", "delong1988", "ledell2015", "nadeau2003", "vickers2011"),
+            *("efron1993", "benjamini1995"),
+        ),
         reason="" if len(estimated) or external else str(table["reason"].iloc[0]),
         impossible=impossible,
     )
@@ -118,8 +123,6 @@ def _tabulated(study: Study, predictions: Predictions) -> pd.DataFrame:
         threshold=plan.stratification.threshold,
         folds=plan.stratification.folds,
         confidence=plan.confidence,
-        resamples=plan.resamples,
-        seed=plan.seed,
     )
 
 
@@ -132,10 +135,13 @@ def _settings(study: Study, base: Model) -> dict[str, object]:
     return {
         "Classifier": _CLASSIFIER,
         "Sessions": sessions,
+        "Repetitions": REPEATS,
+        "Areas": "within each fold, averaged over folds and repetitions",
         "Intervals": _OF_FOLDS,
+        "P": "likelihood-ratio test of what the volume adds to the covariates, logistic models "
+        "without penalty",
         "Calibration": "of probabilities at the share of the disabled in the training set",
         **icv,
-        **study.bootstrap,
     }
 
 
@@ -152,9 +158,8 @@ def _described(
     return ResultTable(
         f"Stratification: {target.outcome} ≥ {target.threshold:g}",
         f"Logistic regression on volume, {_listed(base)}; patient-wise {target.folds}-fold "
-        "cross-validation. What the volume adds is the difference to the AUC of the covariates "
-        "alone; p is the larger one of DeLong's test of it "
-        "and the test of the AUC vs. 0.5.",
+        "cross-validation, {REPEATS} times. What the volume adds is the difference to the AUC of "
+        "the covariates alone; p: likelihood-ratio test of it.",
         table,
         {**_settings(study, base), **({"Harmonisation": _WITHIN} if prepare else {})},
     )
@@ -249,10 +254,9 @@ def _applied(study: Study, data: pd.DataFrame, regions: str) -> tuple[ResultTabl
         )
         for name in (*names, *rows)
     ]
-    table = tabulate_predictions(
+    table = tabulate_external(
         predictions,
         threshold=stored.threshold,
-        folds=0,
         confidence=study.plan.confidence,
         resamples=study.plan.resamples,
         seed=study.plan.seed,
@@ -261,7 +265,7 @@ def _applied(study: Study, data: pd.DataFrame, regions: str) -> tuple[ResultTabl
         f"Stratification by classifiers of another study ({stored.source})",
         f"{stored.outcome} ≥ {stored.threshold:g}, predicted without training on this dataset. "
         "None of its patients may be among those of the other study, which the file cannot show.",
-        table.drop(columns="folds").rename(columns={"predictor": "input"}),
+        table.rename(columns={"predictor": "input"}),
         {"Classifiers": stored.source, "Intervals": _INTERVALS, **study.bootstrap},
     ), ""
 
@@ -312,7 +316,9 @@ def _apply(stored: Classifiers, name: str, data: pd.DataFrame, regions: str) -> 
 
 def _figures(predictions: Predictions) -> dict[str, ResultFigure]:
     """Draw the calibration of the models that could be fitted."""
-    rows = {model.predictor: each for model, each in predictions if not isinstance(each, str)}
+    rows = {
+        model.predictor: averaged(each) for model, each in predictions if not isinstance(each, str)
+    }
     if not rows:
         return {}
     caption = (
@@ -329,7 +335,7 @@ def _figures(predictions: Predictions) -> dict[str, ResultFigure]:
 def _differences(study: Study, predictions: Predictions) -> ResultTable:
     """Compare the AUC of the models between methods."""
     predicted = {
-        model.predictor: rows.set_index("patient")
+        model.predictor: averaged(rows).set_index("patient")
         for model, rows in predictions
         if not isinstance(rows, str)
     }

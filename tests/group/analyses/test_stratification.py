@@ -49,7 +49,9 @@ def test_a_planted_signal_is_found_in_its_region(declare: Declare) -> None:
     assert table.loc["global", "auc"] > 0.85
     assert table.loc["ventricles", "auc_difference_ci_low"] > 0
     assert table.loc["ventricles", "p_adj"] < 0.01
-    assert table.loc["subcortical grey matter", "p_adj"] > 0.05
+    # One draw of noise may be significant, but not as much as what was planted.
+    assert table["p"].drop("global").idxmin() == "ventricles"
+    assert table["p"].drop(["global", "ventricles"]).min() > 1e4 * table.loc["ventricles", "p"]
     for region in ("white matter", "grey matter", "brainstem"):
         assert "one class for white matter, cortex, brainstem" in table.loc[region, "reason"]
         assert np.isnan(table.loc[region, "auc"])
