@@ -104,6 +104,27 @@ def read_conformed(
     return image, _on_grid(output_dir / names.brain_mask(scan), image)
 
 
+def is_edited(output_dir: Path, scan: Scan, contrast: str) -> bool:
+    """Whether thalnet's mask of a contrast was replaced by one that was corrected by hand."""
+    sidecar = names.sidecar(names.segmentation(scan, "thalnet", contrast))
+    path = output_dir / sidecar
+    return path.is_file() and merged((path,)).get("Manual") is True
+
+
+def read_edited(output_dir: Path, scan: Scan, contrast: str, image: Volume) -> Volume | None:
+    """Read the corrected mask of a contrast on the grid of its scan, if there is one.
+
+    Raises
+    ------
+    MissingInputError, BadDataError
+        If it is missing or damaged.
+    """
+    if not is_edited(output_dir, scan, contrast):
+        return None
+    path = output_dir / names.segmentation(scan, "thalnet", contrast)
+    return _on_grid(path, image, most=2)
+
+
 def read_steps(output_dir: Path, session: Path) -> list[Step]:
     """Read by which steps the contrasts of a session were aligned and R1 was mapped.
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from bids_app.contrasts import suffixes
 from bids_app.derivatives import names
-from bids_app.errors import BadDataError
+from bids_app.derivatives.readback import read_edited
+from bids_app.errors import BadDataError, MissingInputError
+from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 from bids_app.options import Rule
 from bids_app.participant.context import SessionContext
@@ -21,8 +25,10 @@ from bids_app.participant.follow_up.visits import VisitScan
 from bids_app.run.outcome import Stage
 from bids_app.segmentation.consistency import make_consistent
 from bids_app.segmentation.fusion import ensembles, fuse
+from bids_app.segmentation.labels import labels_of
 from bids_app.segmentation.methods import built_in, segmenters
 from bids_app.segmentation.result import Segmentation, Thalami, labels_alone
+from bids_app.segmentation.sides import LEFT, RIGHT
 
 # Images on the common grid, by contrast and scan.
 Placed = Mapping[str, Mapping[VisitScan, Volume]]
@@ -127,13 +133,15 @@ def _followed(
             continue
         context.progress(Stage.SEGMENT, f"{scan.anchor.path.name}, {name} with {method}")
         try:
-            if method == "thalnet" and contrasts == (space.contrast,):
-                segmented[scan] = heads[scan]
-                continue
+            if method == "thalnet" and len(contrasts) == 1:
+                edited = _edited(space, heads[scan], scan, contrasts[0], context)
+                if edited is not None or contrasts == (space.contrast,):
+                    segmented[scan] = edited or heads[scan]
+                    continue
             brain = space.brains[scan].data != 0
             scaled = {each: to_segment(each, image, brain) for each, image in channels.items()}
             segmented[scan] = segment(scaled, context.threads, heads[scan])
-        except BadDataError as error:
+        except (MissingInputError, BadDataError) as error:
             context.notes.append(
                 f"{name} of {scan.session} gives no longitudinal mask by {method}: {error}"
             )
@@ -148,6 +156,37 @@ def _followed(
     if "mean" not in context.options.methods.ensembles:
         thalami = {scan: labels_alone(each) for scan, each in thalami.items()}
     return Followed(method, name, contrasts, thalami)
+
+
+def _edited(
+    space: CommonSpace,
+    head: Segmentation,
+    scan: VisitScan,
+    contrast: str,
+    context: SessionContext,
+) -> Segmentation | None:
+    """Bring the mask of a contrast into the common space if it was corrected by hand."""
+    index = space.scans.index(scan)
+    output_dir = context.options.folders.output_dir
+    labels = read_edited(output_dir, scan.anchor, contrast, space.masks[index])
+    if labels is None:
+        return None
+    image = space.images[index]
+    grid = image.grid.transformed(space.transforms[index])
+    sides = [
+        resample(Volume((labels.data == side).astype(np.float32), labels.affine), grid)
+        for side in (LEFT, RIGHT)
+    ]
+    probseg = np.stack(sides, -1)
+    context.notes.append(
+        f"{contrast} of {scan.session} is followed by the mask that was corrected by hand."
+    )
+    return replace(
+        head,
+        dseg=labels_of(probseg),
+        probseg=probseg,
+        soft_volumes=probseg.sum((0, 1, 2), dtype=np.float64) * image.voxel_volume,
+    )
 
 
 def _fused(method: str, followed: Mapping[str, Followed], rules: Sequence[Rule]) -> list[Followed]:

@@ -10,6 +10,7 @@ from bids_app.contrasts import CONTRASTS
 from bids_app.dataset.checksums import Content, sha256
 from bids_app.dataset.names import parse_name
 from bids_app.derivatives import names
+from bids_app.derivatives.readback import is_edited
 from bids_app.errors import MissingInputError
 from bids_app.options import Folders, Options
 from bids_app.participant.follow_up.acquisition import sidecars_of
@@ -151,6 +152,11 @@ def _inputs(
         if contrast != scan.anchor.contrast
         else names.preprocessed(scan.anchor)
         for contrast in used
+    ]
+    results += [
+        names.segmentation(scan.anchor, thalnet.METHOD.name, contrast)
+        for contrast in used
+        if is_edited(folders.output_dir, scan.anchor, contrast)
     ]
     for name in results:
         yield str(name), folders.output_dir / name
