@@ -25,6 +25,7 @@ from bids_app.group.stored_calibration import read_calibration, weights_label
 from bids_app.group.stored_classifier import read_classifiers
 from bids_app.group.stored_norm import read_norms
 from bids_app.group.study import Study
+from bids_app.group.summary import summary
 from bids_app.options import Options
 from bids_app.programs.siena import folder_of_reports
 from bids_app.report.plots import figure_files
@@ -32,8 +33,6 @@ from bids_app.run.outcome import Outcome
 from bids_app.run.records import read_records
 from bids_app.run.spawning import settle, shielded
 from bids_app.run.tables import write_tables
-
-MOST_PROBLEMS = 20
 
 
 def run(options: Options) -> ExitCode:
@@ -81,7 +80,7 @@ def run(options: Options) -> ExitCode:
         )
         write_outputs(cohort_results, figures, options.folders.bids_dir)
     write_board(options.folders)
-    _report([*cohort_results.problems, *cohort_results.notes], options)
+    sys.stderr.write(summary(cohort_results, options.folders.output_dir))
     return ExitCode.SOME_SESSIONS_FAILED if cohort_results.problems else ExitCode.DONE
 
 
@@ -190,13 +189,3 @@ def analyse(
             if drawn.figure is not None:
                 figures[name] = renderer.submit(figure_files, drawn.figure)
     return {analysis.name: results[analysis.name] for analysis in analyses}, figures
-
-
-def _report(problems: Sequence[str], options: Options) -> None:
-    """Print the first problems and notes, and where the report is."""
-    lines = list(problems[:MOST_PROBLEMS])
-    if len(problems) > MOST_PROBLEMS:
-        more = len(problems) - MOST_PROBLEMS
-        lines.append(f"{more} more problems and notes are listed in group/problems.tsv.")
-    lines.append(f"See {options.folders.output_dir / 'group.html'}.")
-    sys.stderr.write("".join(f"{line}\n" for line in lines))

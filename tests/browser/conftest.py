@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.pages import chromium_program
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request
 
 # Milliseconds; of use on a machine that has much else to do.
 _PATIENCE = 120_000
-_PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 @pytest.fixture(scope="package")
@@ -23,7 +23,7 @@ def browser() -> Iterator[Browser]:
     """Chromium without a window; skips where it or Playwright is missing."""
     reason = "Playwright is not installed (requirements-test.lock)"
     playwright = pytest.importorskip("playwright.sync_api", reason=reason)
-    program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
+    program = chromium_program()
     if program is None:
         pytest.skip("no Chromium on this machine (apt-get install chromium)")
     with playwright.sync_playwright() as running:
