@@ -62,5 +62,12 @@ COLUMNS_OF_COMPARISON: Mapping[str, Column] = MappingProxyType(
         "chi2": Column("χ²", "Likelihood-ratio statistic against the model without terms"),
         "p_model": Column("p of the model", "p-value of chi2"),
         "nagelkerke_r2": Column("Nagelkerke's R²", "Share of variance explained (Nagelkerke)"),
+        "fitted_auc": Column(
+            "AUC", "Area under the ROC curve in the participants to whom the model was fitted"
+        ),
+        "fitted_auc_covariates": Column(
+            "AUC of the covariates",
+            "Area under the ROC curve of the model without the volume, same participants",
+        ),
     }
 )

@@ -12,8 +12,13 @@ COLUMNS_OF_STATISTICS: Mapping[str, Column] = MappingProxyType(
         # Effect sizes
         "rank_biserial": Column(
             "Rank-biserial r",
-            "Matched-pairs rank-biserial correlation, positive if the first is larger",
+            "Rank-biserial correlation of pairs or of two groups, positive if the first is larger",
         ),
+        "u": Column("U", "Pairs of participants in whom the first group is larger, ties one half"),
+        "n_first": Column("n (first)", "Participants of the first group"),
+        "n_second": Column("n (second)", "Participants of the second group"),
+        "median_first": Column("Median (first)", "Median of the first group", "%"),
+        "median_second": Column("Median (second)", "Median of the second group", "%"),
         "mean_difference": Column("Mean difference", "Mean of first minus second"),
         "d_z": Column("Cohen's d (z)", "Mean difference over the SD of the differences"),
         "d_av": Column(

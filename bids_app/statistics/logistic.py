@@ -13,13 +13,15 @@ from scipy import stats
 
 from bids_app.statistics.design import Design, Model, ModelError, build_design
 from bids_app.statistics.multiplicity import Family, adjust_family
+from bids_app.statistics.roc import roc_area
 from bids_app.statistics.separation import separating_terms
 from bids_app.statistics.wald import odds_ratios, wald_table
 
 _COLUMNS = [
     *("outcome", "predictor", "n", "events", "beta", "se", "ci_low", "ci_high", "z", "p", "p_adj"),
     *("family", "odds_ratio", "odds_ratio_ci_low", "odds_ratio_ci_high"),
-    *("log_likelihood", "chi2", "df", "p_model", "nagelkerke_r2", "reason"),
+    *("log_likelihood", "chi2", "df", "p_model", "nagelkerke_r2"),
+    *("fitted_auc", "fitted_auc_covariates", "reason"),
 ]
 
 
@@ -41,6 +43,9 @@ class LogisticFit:
         Its degrees of freedom, the number of terms.
     mcfadden_r2, nagelkerke_r2 : float
         Pseudo-R².
+    auc, auc_covariates : float
+        Area under the ROC curve of the fitted probabilities in the cases to which the model was
+        fitted, and of those of the model without the predictor; NaN if it has no covariates.
     """
 
     n: int
@@ -52,6 +57,8 @@ class LogisticFit:
     p: float
     mcfadden_r2: float
     nagelkerke_r2: float
+    auc: float
+    auc_covariates: float
 
 
 def fit_logistic(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> LogisticFit:
@@ -92,6 +99,7 @@ def fit_logistic(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> 
         )
     n, events = len(design.outcome), int(design.outcome.sum())
     coefficients, log_likelihood = _maximise(design, confidence)
+    covariates = replace(design, terms=design.terms.drop(columns=model.predictor))
     share = events / n
     # The model without terms predicts the share of the outcome for every case.
     null = n * float(share * np.log(share) + (1 - share) * np.log1p(-share))
@@ -106,6 +114,12 @@ def fit_logistic(data: pd.DataFrame, model: Model, confidence: float = 0.95) -> 
         p=float(stats.chi2.sf(chi2, df)),
         mcfadden_r2=1 - log_likelihood / null,
         nagelkerke_r2=float(np.expm1(-chi2 / n) / np.expm1(2 * null / n)),
+        auc=_auc(design, coefficients),
+        auc_covariates=(
+            np.nan
+            if covariates.terms.empty
+            else _auc(covariates, _maximise(covariates, confidence)[0])
+        ),
     )
 
 
@@ -129,8 +143,9 @@ def logistic_table(
         One row per model: ``outcome``, ``predictor``, ``n``, ``events``, ``beta``, ``se``,
         ``ci_low``, ``ci_high``, ``z``, ``p``, ``p_adj``, ``family``, ``odds_ratio`` (with
         ``_ci_low``, ``_ci_high``), ``log_likelihood``, ``chi2``, ``df`` and ``p_model``
-        (likelihood ratio against the model without terms), ``nagelkerke_r2``, ``reason``. A
-        model that cannot be fitted is a row with its reason.
+        (likelihood ratio against the model without terms), ``nagelkerke_r2``, ``fitted_auc`` and
+        ``fitted_auc_covariates`` (without the predictor), ``reason``. A model that cannot be
+        fitted is a row with its reason.
     """
     rows: list[dict[str, Any]] = []
     for model in models:
@@ -144,8 +159,15 @@ def logistic_table(
         row |= {str(name): value for name, value in coefficient.items()}
         row |= {"n": fit.n, "events": fit.events, "log_likelihood": fit.log_likelihood}
         row |= {"chi2": fit.chi2, "df": fit.df, "p_model": fit.p, "reason": ""}
+        row |= {"fitted_auc": fit.auc, "fitted_auc_covariates": fit.auc_covariates}
         rows.append(row | {"nagelkerke_r2": fit.nagelkerke_r2})
     return adjust_family(pd.DataFrame(rows, columns=_COLUMNS), family)
+
+
+def _auc(design: Design, coefficients: pd.DataFrame) -> float:
+    """Return the area under the ROC curve of a fit in its own cases."""
+    beta = coefficients.loc[design.terms.columns, "beta"].to_numpy()
+    return roc_area(design.outcome, design.terms.to_numpy() @ beta).auc.estimate
 
 
 def _maximise(design: Design, confidence: float) -> tuple[pd.DataFrame, float]:

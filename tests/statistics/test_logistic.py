@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from sklearn.metrics import roc_auc_score
 
 from bids_app.statistics import logistic
 from bids_app.statistics.design import Model, ModelError
@@ -79,6 +80,13 @@ def test_agrees_with_statsmodels_on_terms_of_any_scale() -> None:
         fit.coefficients[["ci_low", "ci_high"]], expected.conf_int(0.1), rtol=1e-5
     )
     assert fit.log_likelihood == pytest.approx(expected.llf, rel=1e-9)
+    without = terms.drop(columns="volume")
+    covariates = sm.GLM(used["worse"], without, family=sm.families.Binomial()).fit(tol=1e-12)
+    for area, probabilities in ((fit.auc, expected), (fit.auc_covariates, covariates)):
+        assert area == pytest.approx(roc_auc_score(used["worse"], probabilities.fittedvalues))
+    assert fit.auc > fit.auc_covariates
+    alone = logistic.fit_logistic(data, Model(outcome="worse", predictor="volume"))
+    assert np.isnan(alone.auc_covariates)
 
 
 @pytest.mark.parametrize("values", [[1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 4, 6, 7, 8]])

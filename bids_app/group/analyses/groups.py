@@ -7,6 +7,7 @@ from bids_app.group.analysis import Analysis
 from bids_app.group.common_sample import compared_rows
 from bids_app.group.result import NotApplicableError, Result
 from bids_app.group.study import Study
+from bids_app.group.unadjusted_groups import unadjusted_tables
 from bids_app.statistics.samples import varies
 
 
@@ -18,19 +19,18 @@ def analyse(study: Study) -> Result:
     if not kinds:
         raise NotApplicableError(f"no table has one of the columns {list(plan.by)}")
     covariates = [name for name in plan.covariates if name in changes and varies(changes[name])]
-    comparison = compare_groups(
-        {kind: changes.assign(group=changes[kind]) for kind in kinds},
-        covariates,
-        study.plan.confidence,
-    )
+    grouped = {kind: changes.assign(group=changes[kind]) for kind in kinds}
+    comparison = compare_groups(grouped, covariates, study.plan.confidence)
     tests = comparison.tests
     significant = [
         f"{row.method} ({row.by})" for row in tests[tests["p_adj"] < SIGNIFICANT].itertuples()
     ]
     return Result(
-        tables=tables_of(comparison, "groups", covariates),
+        tables=tables_of(comparison, "groups", covariates) | unadjusted_tables(grouped, "groups"),
         methods=f"Percentage change was compared between groups ({', '.join(kinds)}) by analysis "
-        f"of covariance ({' + '.join(covariates)}), pairs of groups with Bonferroni adjustment.",
+        f"of covariance ({' + '.join(covariates)}), pairs of groups with Bonferroni adjustment; "
+        "without covariates by Mann-Whitney tests, and their variances by Levene's test centred "
+        "at the medians.",
         findings="Adjusted volume change differed between groups for "
         + (", ".join(significant) or "no method")
         + f" (adjusted p < {SIGNIFICANT:g}).",

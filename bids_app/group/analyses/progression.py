@@ -14,6 +14,7 @@ from bids_app.group.common_sample import compared_rows
 from bids_app.group.progression import Confirmation, progression_of, scanner_changed
 from bids_app.group.result import Display, NotApplicableError, Result, ResultTable
 from bids_app.group.study import Study
+from bids_app.group.unadjusted_groups import unadjusted_tables
 from bids_app.statistics.design import Model
 from bids_app.statistics.logistic import logistic_table
 from bids_app.statistics.multiplicity import adjust
@@ -163,18 +164,16 @@ def _comparisons(study: Study, classified: Mapping[str, Classified]) -> dict[str
     every = next(iter(classified.values())).changes
     wanted = study.plan.progression.covariates
     covariates = [name for name in wanted if name in every and varies(every[name])]
-    comparison = compare_groups(
-        {
-            name: each.changes.assign(
-                group=each.changes["group"].where(~each.changes["group"].isin(each.small))
-            )
-            for name, each in classified.items()
-        },
-        covariates,
-        study.plan.confidence,
-    )
+    grouped = {
+        name: each.changes.assign(
+            group=each.changes["group"].where(~each.changes["group"].isin(each.small))
+        )
+        for name, each in classified.items()
+    }
+    comparison = compare_groups(grouped, covariates, study.plan.confidence)
     notes = " ".join(each.note for each in classified.values() if each.note)
-    return tables_of(comparison, "progression_groups", covariates, notes)
+    prefix = "progression_groups"
+    return tables_of(comparison, prefix, covariates, notes) | unadjusted_tables(grouped, prefix)
 
 
 def _wide(each: Classified, value: pd.Series) -> tuple[pd.DataFrame, list[str]]:
@@ -232,7 +231,8 @@ def _logistic(study: Study, classified: Mapping[str, Classified]) -> ResultTable
         "Logistic model: worse (1) or not (0) ~ loss of volume in % of the first session"
         + "".join(f" + {name}" for name in study.plan.progression.regression if name in used)
         + f".{_omitted(study, used)} Odds ratio: per 1 % of loss; adjusted p: Benjamini-Hochberg "
-        "over all rows.",
+        "over all rows. Areas under the ROC curve: in the participants to whom the model was "
+        "fitted, with the loss and with the covariates alone.",
         table,
         {"Interval": "Wald", "Loss": "minus percentage change"},
     )
