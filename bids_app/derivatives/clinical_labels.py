@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from bids_app.derivatives.columns import COLUMNS
+
 LABELS: Mapping[str, str] = MappingProxyType(
     {
         "age": "Age",
@@ -22,6 +24,17 @@ LABELS: Mapping[str, str] = MappingProxyType(
     }
 )
 _CHANGE = "_change"
+
+
+def column_label(name: str) -> str:
+    """Return the label of a column of the tables, clinical or not, without its unit.
+
+    Examples
+    --------
+    >>> column_label("icv_ml"), column_label("age"), column_label("grip_strength")
+    ('ICV', 'Age', 'grip strength')
+    """
+    return COLUMNS[name].label if name in COLUMNS else clinical_label(name)
 
 
 def clinical_label(name: str) -> str:

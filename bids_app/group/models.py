@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -95,10 +95,14 @@ def outcome_column(models: ModelSet, outcome: Outcome) -> str:
     return f"{outcome.column}_change" if changes else outcome.column
 
 
-def covariate_text(models: ModelSet, omitted: tuple[str, ...] = ()) -> str:
-    """Write the covariates as in a formula, z() around those that are standardised."""
+def covariate_text(
+    models: ModelSet, omitted: tuple[str, ...] = (), label: Callable[[str], str] = str
+) -> str:
+    """Write the labels of covariates as in a formula, z() around those that are standardised."""
     names = [name for name in (*models.numeric, *models.categorical) if name not in omitted]
-    return " + ".join(f"z({n})" if n in models.standardised else n for n in names)
+    return " + ".join(
+        f"z({label(name)})" if name in models.standardised else label(name) for name in names
+    )
 
 
 def _data(study: Study, models: ModelSet) -> pd.DataFrame:

@@ -64,6 +64,11 @@ def page_of(report: CohortResults, dataset: str, svgs: Mapping[str, str]) -> Coh
         columns=_column_texts(report.study),
         note=_note(table),
         findings=tuple(Finding(each.text, headings[each.analysis]) for each in findings(report)),
+        readings={
+            headings[name]: result.findings
+            for name, result in report.results.items()
+            if not result.reason
+        },
         limits=tuple(limits(report)),
     )
 

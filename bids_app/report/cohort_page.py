@@ -137,6 +137,8 @@ class CohortReport:
         Shown below the table of volumes.
     findings : tuple of Finding
         What the cohort shows, on top of the page and of their parts.
+    readings : mapping of str to str
+        Paragraph on a part, for those that no finding is about.
     limits : tuple of str
         What limits the results.
     """
@@ -151,6 +153,7 @@ class CohortReport:
     columns: ColumnTexts = field(default_factory=ColumnTexts)
     note: str = ""
     findings: tuple[Finding, ...] = ()
+    readings: Mapping[str, str] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
 
 
@@ -188,7 +191,8 @@ def cohort_page(report: CohortReport) -> str:
         _Part(
             f"part-{number}",
             name,
-            " ".join(finding.text for finding in report.findings if finding.part == name),
+            " ".join(finding.text for finding in report.findings if finding.part == name)
+            or report.readings.get(name, ""),
             list(members),
         )
         for number, (name, members) in enumerate(

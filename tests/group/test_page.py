@@ -24,8 +24,12 @@ def report(study: Study) -> CohortResults:
         "hidden": ResultTable("Hidden", "", table, display=Display.FILE),
     }
     results = {
-        "a": Result(tables=tables, methods="Done.", impossible={"part": "too few"}),
-        "b": Result(reason="no data", methods="Not done.", references=("hall2009",)),
+        "a": Result(
+            tables=tables, methods="Done.", findings="Five.", impossible={"part": "too few"}
+        ),
+        "b": Result(
+            reason="no data", methods="Not done.", findings="None.", references=("hall2009",)
+        ),
     }
     analyses = tuple(Analysis(name, name.upper(), lambda _: Result()) for name in results)
     return CohortResults(study=study, records=(), steps=(), analyses=analyses, results=results)
@@ -35,6 +39,7 @@ def test_sections_and_overview(report: CohortResults) -> None:
     made = page.page_of(report, "A dataset", {})
     assert [section.title for section in made.sections] == ["Shown", "Analyses"]
     assert made.sections[0].part == "A"
+    assert made.readings == {"A": "Five."}
     overview = made.sections[-1].table
     assert overview is not None
     assert overview.to_numpy().tolist() == [

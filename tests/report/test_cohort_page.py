@@ -72,6 +72,18 @@ def test_findings_and_limits_come_first_and_findings_again_in_their_part() -> No
     assert body.index("One scanner 01.") < body.index("truncated 01")
 
 
+def test_a_part_without_a_finding_begins_with_its_reading() -> None:
+    report = replace(
+        cohort_report(), readings={"All volumes 01": "Read this.", "Agreement 01": "Not that."}
+    )
+    html = cohort_page(report)
+    assert html.count('<p class="reading">Read this.</p>') == 1
+    # The part of the finding has the finding alone.
+    assert "Not that." not in html
+    attacked = cohort_page(replace(report, readings={"All volumes 01": ATTACK}))
+    assert '<p class="reading">&lt;script&gt;' in attacked
+
+
 def test_tables_and_diagnostics_are_folded_and_figures_have_files() -> None:
     page = Page(html_of("cohort full"))
     # A figure of diagnostics, the table of its part, volumes and dictionary.

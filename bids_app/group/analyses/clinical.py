@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from bids_app.derivatives.clinical_labels import clinical_label
+from bids_app.derivatives.clinical_labels import clinical_label, column_label
 from bids_app.group.analysis import Analysis
 from bids_app.group.analysis_file import ModelSet
 from bids_app.group.differences import differences, differences_result
@@ -240,15 +240,19 @@ def _title(models: ModelSet) -> str:
     return f"Clinical associations: {models.name}"
 
 
-def _formula(models: ModelSet, prepared: PreparedSet) -> str:
-    covariates = covariate_text(models, prepared.omitted)
+def _formula(
+    models: ModelSet, prepared: PreparedSet, label: Callable[[str], str] = column_label
+) -> str:
+    covariates = covariate_text(models, prepared.omitted, label)
     return _KIND[models.type] + (f" + {covariates}" if covariates else "")
 
 
 def _caption(models: ModelSet, prepared: PreparedSet) -> str:
     parts = [f"{_formula(models, prepared)}."]
     if prepared.omitted:
-        parts.append(f"Omitted, absent or constant: {', '.join(prepared.omitted)}.")
+        parts.append(
+            f"Omitted, absent or constant: {', '.join(map(column_label, prepared.omitted))}."
+        )
     if models.subset:
         parts.append(f"Subset: {_subset(models)}.")
     if models.winsorise:
@@ -278,7 +282,7 @@ def _subset(models: ModelSet) -> str:
 def _settings(models: ModelSet, prepared: PreparedSet, study: Study) -> dict[str, object]:
     return {
         **({"ICV": study.icv.source} if "icv_ml" in models.numeric else {}),
-        "Model": _formula(models, prepared),
+        "Model": _formula(models, prepared, str),
         "Subset": _subset(models) or "all participants",
         "OptionalCovariatesOmitted": list(prepared.omitted),
         "Winsorised": list(models.winsorise) if models.winsorise else "no",
@@ -297,7 +301,7 @@ def _methods(models: ModelSet, prepared: PreparedSet) -> str:
     }
     outcomes = ", ".join(
         ("log " if outcome.transform == "log" else "")
-        + outcome.column
+        + clinical_label(outcome.column)
         + (" (HC3)" if outcome.errors == "HC3" else "")
         for outcome in models.outcomes
     )
@@ -325,9 +329,10 @@ def _findings(models: ModelSet, table: pd.DataFrame, confidence: float) -> str:
     )
     return (
         f"{models.name}: {significant} of {len(fitted)} coefficients had an adjusted p below 0.05; "
-        f"the smallest was that of {best['outcome']} and {best['segmentation']}{part} "
-        f"(beta = {best['beta']:.3g} per mL, {100 * confidence:g}% CI [{best['ci_low']:.3g}, "
-        f"{best['ci_high']:.3g}], adjusted p = {best['p_adj']:.3g}, n = {int(best['n'])})."
+        f"the smallest was that of {clinical_label(best['outcome'])} and "
+        f"{best['segmentation']}{part} (beta = {best['beta']:.3g} per mL, "
+        f"{100 * confidence:g}% CI [{best['ci_low']:.3g}, {best['ci_high']:.3g}], "
+        f"adjusted p = {best['p_adj']:.3g}, n = {int(best['n'])})."
         f"{assumption}"
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
+from bids_app.derivatives.clinical_labels import column_label
 from bids_app.group.adjusted_groups import SIGNIFICANT, compare_groups, tables_of
 from bids_app.group.analysis import Analysis
 from bids_app.group.analysis_file import ProgressionRule
@@ -229,13 +230,18 @@ def _logistic(study: Study, classified: Mapping[str, Classified]) -> ResultTable
     return ResultTable(
         "Odds of progression",
         "Logistic model: worse (1) or not (0) ~ loss of volume in % of the first session"
-        + "".join(f" + {name}" for name in study.plan.progression.regression if name in used)
-        + f".{_omitted(study, used)} Odds ratio: per 1 % of loss; adjusted p: Benjamini-Hochberg "
-        "over all rows. Areas under the ROC curve: in the participants to whom the model was "
-        "fitted, with the loss and with the covariates alone.",
+        f"{_covariate_text(study, used)}.{_omitted(study, used)} Odds ratio: per 1 % of loss; "
+        "adjusted p: Benjamini-Hochberg over all rows. Areas under the ROC curve: in the "
+        "participants to whom the model was fitted, with the loss and with the covariates alone.",
         table,
         {"Interval": "Wald", "Loss": "minus percentage change"},
     )
+
+
+def _covariate_text(study: Study, used: Collection[str]) -> str:
+    """Write the covariates as in a formula."""
+    names = (name for name in study.plan.progression.regression if name in used)
+    return "".join(f" + {column_label(name)}" for name in names)
 
 
 def _regression(study: Study, classified: Mapping[str, Classified]) -> ResultTable:
@@ -261,9 +267,8 @@ def _regression(study: Study, classified: Mapping[str, Classified]) -> ResultTab
     return ResultTable(
         "Volume change in participants who worsened",
         "Percentage change ~ worse (1) or not (0)"
-        + "".join(f" + {name}" for name in study.plan.progression.regression if name in used)
-        + f".{_omitted(study, used)} Beta: % of the first session; adjusted p: Benjamini-Hochberg "
-        "over all rows.",
+        f"{_covariate_text(study, used)}.{_omitted(study, used)} Beta: % of the first session; "
+        "adjusted p: Benjamini-Hochberg over all rows.",
         table,
     )
 

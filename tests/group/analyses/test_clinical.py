@@ -132,7 +132,18 @@ def test_optional_covariates_are_omitted_and_named(declare: Declare) -> None:
     result = clinical.analyse(declare(text))
     settings = result.tables["models_a"].settings
     assert settings["OptionalCovariatesOmitted"] == ["steroids", "visit"]
+    assert "Omitted, absent or constant: Steroids, Visit." in result.tables["models_a"].caption
     assert (table_of(result)["reason"] == "").all()
+
+
+def test_captions_have_the_labels_and_settings_the_columns_of_covariates(declare: Declare) -> None:
+    text = model(numeric='["age", "icv_ml"]', more="standardised = ['icv_ml']")
+    result = clinical.analyse(declare(text))
+    formula = "outcome ~ volume at the first session (mL) + Age + z({})"
+    shown = result.tables["models_a"]
+    assert shown.caption.startswith(formula.format("ICV"))
+    assert f"({formula.format('ICV')})" in result.methods
+    assert shown.settings["Model"] == formula.format("icv_ml").replace("Age", "age")
 
 
 def separated(table: pd.DataFrame) -> pd.DataFrame:
@@ -241,8 +252,8 @@ def test_a_set_that_cannot_be_fitted_has_no_sentence(declare: Declare) -> None:
     result = clinical.analyse(declare(text, lambda table: table.assign(edss=np.nan, sdmt=np.nan)))
     assert list(result.impossible) == ["a"]
     assert "all values of ['edss'] are missing" in result.impossible["a"]
-    assert "t25fw" in result.methods
-    assert "edss" not in result.methods
+    assert "T25FW" in result.methods
+    assert "EDSS" not in result.methods
     assert "a: " not in result.findings
     assert result.reason == ""
 

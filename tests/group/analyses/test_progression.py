@@ -95,7 +95,7 @@ def test_models_are_those_of_the_statistics(declare: Declare) -> None:
     row = odds.loc[("edss", "thalnet T1w")]
     assert row["odds_ratio"] == pytest.approx(logistic.coefficients["odds_ratio"]["loss"])
     assert row[["n", "events"]].tolist() == [40, 14]
-    assert "+ scanner_change + age + sex + disease_duration + interval." in (
+    assert "+ Scanner change + Age + Sex + Disease duration + Interval." in (
         tables["progression_logistic"].caption
     )
 
