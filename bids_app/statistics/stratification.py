@@ -187,7 +187,10 @@ def _divide(
     """Return the fold of each scan; all scans of a patient are in one."""
     for name, members in (("disabled", disabled), ("other", ~disabled)):
         if patients[members].nunique() < folds:
-            raise ModelError(f"{patients[members].nunique()} {name} patients for {folds} folds")
+            raise ModelError(
+                f"{patients[members].nunique()} {name} patients, at least {folds} are needed, one "
+                "for each fold"
+            )
     require_classes(patients, disabled)
     codes = np.unique(patients.to_numpy(), return_inverse=True)[1]
     return np.array(_folds(tuple(codes.tolist()), tuple(disabled.tolist()), folds, seed))

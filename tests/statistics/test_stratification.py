@@ -137,7 +137,7 @@ def test_reasons() -> None:
     data = cohort(1.0).assign(none=2.0)
     rare = data.assign(edss=np.where(data["subject"] < 3, 6.0, 1.0))
     (reason,) = stratification_table(rare, [MODEL])["reason"]
-    assert reason == "3 disabled patients for 7 folds"
+    assert reason == "3 disabled patients, at least 7 are needed, one for each fold"
     models = [
         Model(outcome="none", predictor="volume"),
         Model(outcome="edss", predictor="absent"),

@@ -18,6 +18,11 @@ def analyse(study: Study) -> Result:
     kinds = [name for name in plan.by if name in changes and changes[name].notna().any()]
     if not kinds:
         raise NotApplicableError(f"no table has one of the columns {list(plan.by)}")
+    both = [name for name in kinds if name in plan.covariates]
+    if both:
+        raise NotApplicableError(
+            f"{both} are in 'by' and in 'covariates' of [groups]; remove them from one of these"
+        )
     covariates = [name for name in plan.covariates if name in changes and varies(changes[name])]
     grouped = {kind: changes.assign(group=changes[kind]) for kind in kinds}
     comparison = compare_groups(grouped, covariates, study.plan.confidence)
