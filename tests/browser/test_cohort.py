@@ -66,9 +66,7 @@ def test_the_contents_stay_and_say_where_the_reader_is(opened: Open) -> None:
     link = shown.page.get_by_role("navigation").get_by_text("scatters", exact=True)
     assert link.is_visible()
     link.click()
-    shown.page.wait_for_function(
-        "document.querySelector('nav a[aria-current]')?.textContent === 'scatters'"
-    )
+    shown.page.locator("nav a[aria-current]", has_text="scatters").wait_for()
     assert link.bounding_box()["y"] >= 0
 
 
