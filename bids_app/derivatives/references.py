@@ -42,13 +42,6 @@ REFERENCES = {
     "delong1988": "DeLong ER, DeLong DM, Clarke-Pearson DL. Comparing the areas under two or more "
     "correlated receiver operating characteristic curves: a nonparametric approach. Biometrics "
     "1988;44:837-845.",
-    "ledell2015": "LeDell E, Petersen M, van der Laan M. Computationally efficient confidence "
-    "intervals for cross-validated area under the ROC curve estimates. Electron J Stat "
-    "2015;9:1583-1607.",
-    "nadeau2003": "Nadeau C, Bengio Y. Inference for the generalization error. Mach Learn "
-    "2003;52:239-281.",
-    "vickers2011": "Vickers AJ, Cronin AM, Begg CB. One statistical test is sufficient for "
-    "assessing new predictive markers. BMC Med Res Methodol 2011;11:13.",
     "deoni2003": "Deoni SCL, Rutt BK, Peters TM. Rapid combined T1 and T2 mapping using gradient "
     "recalled acquisition in the steady state. Magn Reson Med 2003;49:515-526. "
     "doi:10.1002/mrm.10407",
@@ -87,6 +80,9 @@ REFERENCES = {
     "expression data using empirical Bayes methods. Biostatistics 2007;8:118-127.",
     "kellner2016": "Kellner E, Dhital B, Kiselev VG, Reisert M. Gibbs-ringing artifact removal "
     "based on local subvoxel-shifts. Magn Reson Med 2016;76:1574-1581. doi:10.1002/mrm.26054",
+    "ledell2015": "LeDell E, Petersen M, van der Laan M. Computationally efficient confidence "
+    "intervals for cross-validated area under the ROC curve estimates. Electron J Stat "
+    "2015;9:1583-1607.",
     "lewis2004": "Lewis EB, Fox NC. Correction of differential intensity inhomogeneity in "
     "longitudinal MR images. NeuroImage 2004;23:75-83. doi:10.1016/j.neuroimage.2004.04.030",
     "lin1989": "Lin LI. A concordance correlation coefficient to evaluate reproducibility. "
@@ -103,6 +99,8 @@ REFERENCES = {
     "coefficients. Psychol Methods 1996;1:30-46.",
     "meng1992": "Meng XL, Rosenthal R, Rubin DB. Comparing correlated correlation coefficients. "
     "Psychol Bull 1992;111:172-175.",
+    "nadeau2003": "Nadeau C, Bengio Y. Inference for the generalization error. Mach Learn "
+    "2003;52:239-281.",
     "nakamura2014": "Nakamura K, Guizard N, Fonov VS, et al. Jacobian integration method increases "
     "the statistical power to measure gray matter atrophy in multiple sclerosis. NeuroImage Clin "
     "2014;4:10-17.",
@@ -133,6 +131,8 @@ REFERENCES = {
     "longitudinal and cross-sectional brain change analysis. NeuroImage 2002;17:479-489.",
     "steiger1980": "Steiger JH. Tests for comparing elements of a correlation matrix. Psychol Bull "
     "1980;87:245-251.",
+    "vickers2011": "Vickers AJ, Cronin AM, Begg CB. One statistical test is sufficient for "
+    "assessing new predictive markers. BMC Med Res Methodol 2011;11:13.",
     "warfield2004": "Warfield SK, Zou KH, Wells WM. Simultaneous truth and performance level "
     "estimation (STAPLE): an algorithm for the validation of image segmentation. IEEE Trans Med "
     "Imaging 2004;23:903-921. doi:10.1109/TMI.2004.828354",

@@ -54,7 +54,7 @@ def test_a_visit_in_no_session_folder(
         *("sub-01.json", "sub-01_ses-2.json", "sub-01_visits.json")
     }
     assert {path.name for path in output.glob("*.html")} == {
-        *("sub-01.html", "sub-01_ses-2.html", "sub-01_visits.html", "group.html")
+        *("sub-01.html", "sub-01_ses-2.html", "sub-01_visits.html", "group.html", "qc.html")
     }
     ours, expected = (
         {path.name.replace("_ses-1", ""): path for path in folder.rglob("*.tsv")}

@@ -186,7 +186,7 @@ def test_every_image_is_used_or_not_whichever_runs_measured_its_session(
 ) -> None:
     replace_thalnet(monkeypatch, lambda images, threads: by_intensity(dict(images), threads))
     monkeypatch.setattr(stage, "run_sessions", _in_this_process)
-    monkeypatch.setattr(measure, "write_session_page", lambda *_: None)
+    monkeypatch.setattr(measure, "write_session_page", lambda *_, **__: None)
     unaligned = SimpleNamespace(chosen=None, reason="no overlap")
     monkeypatch.setattr("bids_app.participant.align.align", lambda *_: unaligned)
     bids, out = describe(tmp_path / "bids"), tmp_path / "out"

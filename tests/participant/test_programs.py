@@ -99,7 +99,7 @@ def test_programs_join_the_session(
     assert record["status"] == "done"
     assert "T1w gives no mask by synthseg: mri_synthseg failed" in " ".join(record["warnings"])
     page = (output / "sub-01.html").read_text()
-    for text in ("Thalamus by first on T1w", "mri_synthseg failed", "Patenaude", "Goebl"):
+    for text in (">first on T1w</label>", "mri_synthseg failed", "Patenaude", "Goebl"):
         assert text in page
     citation = (output / "CITATION.md").read_text()
     assert "non-commercial" in citation

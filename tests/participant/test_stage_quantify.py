@@ -86,11 +86,9 @@ def test_maps_join_the_session_and_problems_become_warnings(
         assert used in text
     for unused in ("ESTATICS", "by majority", "STAPLE"):
         assert unused not in text
-    captions = re.findall("<figcaption>(Thalamus by [^<]*)", text)
-    assert captions == ["Thalamus by thalnet on T1w"] + [
-        f"Thalamus by thalnet on {contrast}, shown on T1w"
-        for contrast in ("R1map", "T1wR1mapJoint", "T1wR1map")
-    ]
+    contours = re.findall(r">(thalnet on \w+)</label>", text)
+    names = ("T1w", "R1map", "T1wR1mapJoint", "T1wR1map")
+    assert contours == [f"thalnet on {contrast}" for contrast in names]
     before = page.read_bytes()
     page.write_text("spoiled")
     assert main([*words, "--reports-only"]) == 0

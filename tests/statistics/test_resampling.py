@@ -12,7 +12,14 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from bids_app.statistics import bootstrap, change, normative, ranking, stratification
+from bids_app.statistics import (
+    bootstrap,
+    change,
+    discrimination,
+    normative,
+    ranking,
+    stratification,
+)
 from bids_app.statistics.design import Model
 from tests.statistics.conftest import FOLDER
 
@@ -90,7 +97,7 @@ def test_sample_size_interval_agrees_with_r(expected: dict[str, Any], inputs: In
 @pytest.mark.usefixtures("drawn")
 def test_classification_intervals_agree_with_r(expected: dict[str, Any], inputs: Inputs) -> None:
     classes = inputs("classes")[:CASES]
-    result = stratification.classify(
+    result = discrimination.classify(
         classes["disabled"], classes["probability"], classes.index, resamples=RESAMPLES
     )
     for name, values in expected["classification"].items():
@@ -112,9 +119,11 @@ def test_cross_validation_agrees_with_r(
         def split(self, *_: object) -> list[tuple[IntArray, ...]]:
             return [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in range(4)]
 
-    monkeypatch.setattr(stratification, "StratifiedGroupKFold", Given)
+    for name in ("StratifiedGroupKFold", "StratifiedKFold"):
+        monkeypatch.setattr(stratification, name, Given)
+    monkeypatch.setattr(stratification, "_folds", stratification._folds.__wrapped__)
     model = Model(outcome="sdmt", predictor="volume", numeric=("age",), categorical=("sex",))
-    table = stratification.cross_validate(inputs("cohort"), model, threshold=45, folds=4)
+    table = stratification.cross_validate(inputs("cohort"), model, threshold=45, folds=4, repeats=1)
     assert table["fold"].tolist() == folds.tolist()
     assert_allclose(table["probability"], expected["folds"], atol=1e-9)
 
