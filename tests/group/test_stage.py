@@ -61,7 +61,7 @@ def test_every_analysis_gives_a_result_or_a_reason(results: Path) -> None:
     without = {"reliability", "normative", "scanners", "harmonisation"}
     assert set(reasons[reasons != ""].index) == without
     assert reasons["reliability"] == "no session has repeat scans"
-    assert reasons["harmonisation"] == "the dataset does not have several values of 'scanner'"
+    assert reasons["harmonisation"] == "the first sessions do not have several values of 'scanner'"
     assert reasons["normative"].startswith("no participant has diagnosis in ['HC'")
 
 

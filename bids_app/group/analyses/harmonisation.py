@@ -33,7 +33,7 @@ def analyse(study: Study) -> Result:
     plan = study.plan.harmonisation
     first = study.volumes[study.volumes["visit"] == 0]
     if plan.batch not in first or first[plan.batch].nunique() < 2:
-        raise NotApplicableError(f"the dataset does not have several values of '{plan.batch}'")
+        raise NotApplicableError(f"the first sessions do not have several values of '{plan.batch}'")
     columns = preserved(plan, first)
     states = [name for name in _STATES if name in first]
     effects = _effects(study, first, states)
