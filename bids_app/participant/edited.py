@@ -23,6 +23,11 @@ from bids_app.segmentation.quality import assess
 from bids_app.segmentation.result import Thalami
 
 _METHOD = "thalnet"
+# Reported where the mask on the scan itself is corrected.
+_UNCHANGED = (
+    " The values within the thalami and what was segmented on several contrasts at once remain "
+    "those of the network."
+)
 
 
 def edits_of(session: Session, options: Options) -> dict[Scan, dict[str, Edit]]:
@@ -135,6 +140,7 @@ def with_edits(scan: MeasuredScan, context: SessionContext) -> MeasuredScan:
         context.notes.append(
             f"{edit.source} replaces the mask by {_METHOD} on {contrast}"
             + (f" (edited {edit.text})." if edit.fields else ".")
+            + (_UNCHANGED if contrast == scan.scan.contrast else "")
         )
     if not corrected:
         return scan

@@ -195,6 +195,7 @@ def test_a_mask_that_cannot_be_used_has_one_sentence(
     assert _run(bids, output, *words)["T1w"]["edited"] == "yes"
     (note,) = _record(output)["warnings"]
     assert "replaces the mask by thalnet on T1w" in note
+    assert "values within the thalami" in note
 
 
 def test_a_mask_without_the_name_of_one_is_noted(bids: Path, tmp_path: Path) -> None:
