@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 # A new interpreter searches the working folder for modules, unless this variable is set.
 _VARIABLE = "PYTHONSAFEPATH"
@@ -13,20 +14,38 @@ _VARIABLE = "PYTHONSAFEPATH"
 _VALUE = "thalbids"
 
 
+# What stops a run: a terminal, or a scheduler.
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
 @contextmanager
 def shielded() -> Iterator[None]:
     """Start processes within the block; the first that they do is `settle`.
 
-    Until then an interrupt, which reaches all processes of a terminal, is held back.
+    Until then an interrupt, which reaches all processes of a terminal, is held back in them. In
+    this process signals to stop take effect after the block: a process that was started, but never
+    sent its work, would end with a traceback. A mask alone does not achieve that, as it is that of
+    one thread, and Python acts on a signal whichever thread receives it.
     """
     is_set = os.environ.setdefault(_VARIABLE, _VALUE) != _VALUE
+    received: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _: received.append(number))
+        for number in _STOPPING
+    }
+    # Python starts this one along with the first process; it would end the mask (before 3.12).
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         if not is_set:
             del os.environ[_VARIABLE]
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number in received:
+            signal.raise_signal(number)
 
 
 def settle() -> None:
