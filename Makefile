@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo test check install weights clean
+.PHONY: demo docs test check install weights clean
 
 # Plain install: the dependencies of the app, pinned.
 $(VENV)/app: requirements.lock pyproject.toml
@@ -43,6 +43,12 @@ test: $(VENV)/test
 	$(BIN)/python -m tests.language.check
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
+# The documentation in site/, with the pages of the demo if there are any.
+docs: $(VENV)/test
+	THALBIDS_DEMO=$(wildcard $(DEMO)/results) NO_MKDOCS_2_WARNING=1 \
+		$(BIN)/python -m mkdocs build --quiet --strict
+	@echo "The documentation: $(abspath site)/index.html"
+
 # Train both networks from nothing (training/README.md). Interrupted, it resumes. TEACHER labels the
 # real scans. Outcome: weights/*.onnx and what training.judge finds.
 TEACHER ?= bids_app/assets/thalnet/thalnet-region.onnx
@@ -64,4 +70,4 @@ weights: $(VENV)/app
 		--anatomies weights/anatomies --scans weights/region.scans
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) site

@@ -105,8 +105,8 @@ class Settings:
         return [] if self.socket is None else [str(self.socket.stat().st_gid)]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``thalbids-docker`` and return the exit code of thalbids."""
+def build_parser() -> argparse.ArgumentParser:
+    """Create the parser of the launcher's own options."""
     parser = launcher_parser("thalbids-docker", __doc__ or "")
     add = parser.add_argument
     add("--image", default=IMAGE, help="default: %(default)s")
@@ -115,7 +115,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--gpu", action="store_true", help="give the container access to NVIDIA GPUs")
     add("--patch", type=Path, metavar="DIR", help="bids_app folder that replaces the image's")
     add("--shell", action="store_true", help="open a shell in the container instead")
-    values, words = parser.parse_known_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``thalbids-docker`` and return the exit code of thalbids."""
+    values, words = build_parser().parse_known_args(arguments)
     try:
         return _execute(values, words)
     except ThalbidsError as error:

@@ -61,8 +61,8 @@ class Least:
     minutes: float = 0.0
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run ``thalbids-slurm`` and return its exit code."""
+def build_parser() -> argparse.ArgumentParser:
+    """Create the parser of the launcher's own options."""
     parser = launcher_parser("thalbids-slurm", __doc__ or "")
     add = parser.add_argument
     add("--image", type=Path, metavar="SIF", help="run in this Apptainer image")
@@ -86,7 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="submit failed sessions and those that have not run again",
     )
-    values, words = parser.parse_known_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``thalbids-slurm`` and return its exit code."""
+    values, words = build_parser().parse_known_args(arguments)
     try:
         return _execute(values, words)
     except ThalbidsError as error:

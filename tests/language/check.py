@@ -38,6 +38,7 @@ CHECKED = (
     "CITATION.cff",
     "NOTICE",
     "Makefile",
+    "mkdocs.yml",
     "pyproject.toml",
     "Dockerfile",
     "singularity.def",
