@@ -109,7 +109,7 @@ def main() -> None:
     """Read the arguments and export."""
     parser = argparse.ArgumentParser(description="Export a checkpoint to ONNX.")
     parser.add_argument("view", choices=sorted(VIEWS))
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint", type=Path, help="or a network (.onnx), to export it again")
     parser.add_argument("output", type=Path)
     parser.add_argument("--start", type=Path, help="network to average the weights with")
     parser.add_argument("--share", type=float, default=0.4, help="its weight in the mean")
@@ -120,8 +120,15 @@ def main() -> None:
         scans = read_all(Scan, arguments.scans) if arguments.scans else []
         start = load_network(arguments.start, arguments.view)
         network = blend(start, network, arguments.share, scans)
-    state = torch.load(arguments.checkpoint, map_location="cpu", weights_only=True)
-    export(network, arguments.view, arguments.output, state["step"])
+    export(network, arguments.view, arguments.output, _steps(arguments.checkpoint))
+
+
+def _steps(path: Path) -> int:
+    """Read the steps of the training of an exported network or a checkpoint."""
+    if path.suffix == ".onnx":
+        properties = {each.key: each.value for each in onnx.load(path).metadata_props}
+        return int(properties["step"])
+    return int(torch.load(path, map_location="cpu", weights_only=True)["step"])
 
 
 if __name__ == "__main__":

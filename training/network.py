@@ -61,7 +61,19 @@ class ResidualUNet(nn.Module):
             skips.append(x)
         skips.pop()
         for reduce, block in zip(reversed(self.reduce), reversed(self.decoder), strict=True):
-            x = functional.interpolate(reduce(x), scale_factor=2, mode="nearest")
-            x = block(x + skips.pop())
+            x = block(_doubled(reduce(x)) + skips.pop())
         logits: torch.Tensor = self.head(x)
         return logits
+
+
+def _doubled(x: torch.Tensor) -> torch.Tensor:
+    """Repeat every voxel along each axis: (N, C, X, Y, Z) to (N, C, 2X, 2Y, 2Z).
+
+    It is upsampling by nearest neighbours. ONNX Runtime resizes volumes voxel by voxel, by one
+    processor, and takes ten times as long as for these copies.
+    """
+    for axis in (4, 3, 2):
+        rows = x.flatten(axis + 1) if axis < 4 else x[..., None]
+        sides = (*x.shape[:axis], 2 * x.shape[axis], *x.shape[axis + 1 :])
+        x = torch.cat([rows, rows], -1).reshape(sides)
+    return x

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch (extra 'training') is not installed")
+functional = torch.nn.functional
 pytest.importorskip("onnx", reason="onnx (extra 'training') is not installed")
 
 from examples.anatomy import load_anatomy  # noqa: E402
@@ -33,6 +34,7 @@ from training.labels import (  # noqa: E402
     read_label_maps,
 )
 from training.loss import Measured, loss_of  # noqa: E402
+from training.network import _doubled  # noqa: E402
 from training.real import deform_scans  # noqa: E402
 from training.scans import crop, label_all  # noqa: E402
 from training.storage import read_all, save  # noqa: E402
@@ -320,6 +322,22 @@ def test_an_exported_network_answers_as_the_trained_one(head: LabelMap, tmp_path
     for name, values in network.state_dict().items():
         assert torch.allclose(stored[name], values, rtol=1e-3, atol=1e-6)
         assert torch.equal(kept[name], values)
+
+
+def test_upsampling_repeats_voxels() -> None:
+    x = torch.arange(2 * 3 * 4 * 5 * 6).reshape(2, 3, 4, 5, 6).float()
+    assert torch.equal(_doubled(x), functional.interpolate(x, scale_factor=2, mode="nearest"))
+
+
+@pytest.mark.parametrize("view", ["head", "region"])
+def test_a_released_network_is_what_the_export_of_its_weights_is(view: str, tmp_path: Path) -> None:
+    import onnx
+
+    released = WEIGHTS.with_name(f"thalnet-{view}.onnx")
+    export(load_network(released, view), view, tmp_path / "again.onnx", 1)
+    one, two = (onnx.load(path).graph for path in (released, tmp_path / "again.onnx"))
+    assert [node.op_type for node in one.node] == [node.op_type for node in two.node]
+    assert all(a == b for a, b in zip(one.initializer, two.initializer, strict=True))
 
 
 def test_the_mean_of_two_networks_keeps_the_volumes(scan: Scan) -> None:
