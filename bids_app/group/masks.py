@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -25,7 +25,7 @@ from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 from bids_app.run.resources import available_processors
 from bids_app.statistics.calibration import boundary_curve
-from bids_app.statistics.overlap import containment_matrix, overlap_table
+from bids_app.statistics.overlap import containment_matrix, overlap_by_side
 
 RESAMPLED = "reference resampled (nearest neighbour)"
 WITHOUT_SIDES = "reference without sides: compared for both thalami only"
@@ -107,16 +107,17 @@ def overlap_with_reference(
     -------
     ComparedMasks
     """
-    scans = [
-        rows.to_dict("records")
-        for _, rows in on_scan_grid(volumes).groupby(SCAN, sort=False, dropna=False)
-    ]
-    compare = partial(_compare_scan, output_dir=output_dir, references=references)
+    problems: list[str] = []
+    compare = partial(_compare_scan, output_dir=output_dir)
     # Reading and surface distances release Python's global lock.
     with ThreadPoolExecutor(available_processors()) as pool:
-        compared = list(pool.map(compare, scans))
+        running = [
+            pool.submit(compare, rows.to_dict("records"), reference)
+            for rows, reference in _with_reference(on_scan_grid(volumes), references, problems)
+        ]
+        compared = [each.result() for each in running]
     sides = [side for each in compared for side in each.sides]
-    problems = [problem for each in compared for problem in each.problems]
+    problems += [problem for each in compared for problem in each.problems]
     if not sides and not problems:
         problems.append(_no_reference(references.folder))
     matrices = {each.scan: each.containment for each in compared if each.containment is not None}
@@ -258,19 +259,12 @@ def _read_mask(output_dir: Path, row: Mapping[Hashable, Any]) -> Volume:
 
 
 def _compare_scan(
-    rows: Sequence[Mapping[Hashable, Any]], output_dir: Path, references: References
+    rows: Sequence[Mapping[Hashable, Any]], reference: Reference, output_dir: Path
 ) -> _ComparedScan:
-    """Compare the masks of a scan, if it has a reference."""
+    """Compare the masks of a scan."""
     compared = _ComparedScan(str(rows[0]["scan"]))
     masks: dict[str, tuple[npt.NDArray[Any], Box]] = {}
     grids: list[Grid] = []
-    try:
-        reference = references.of(compared.scan)
-        if reference is None:
-            return compared
-    except ThalbidsError as error:
-        compared.problems.append(f"{compared.scan}: {error}")
-        return compared
     for row in rows:
         try:
             mask = _read_mask(output_dir, row)
@@ -313,16 +307,21 @@ def _compare(
         labels, measured = _crop(*_together(image, mask))
         notes |= {RESAMPLED: True, PARTLY_OUTSIDE: _share_inside(image, mask) < 1}
     identity = {key: row[key] for key in [*SCAN, "segmentation"]}
-    table = overlap_table(labels, measured, mask.voxel_size.tolist())
-    sides = table["side"]
-    notes[WITHOUT_SIDES] = "left" not in set(sides)
-    table = table.assign(
-        method_ml=sides.map(volumes_ml(measured, mask.voxel_volume)),
-        # Resampling changes volumes; the labels as they were drawn count.
-        reference_ml=sides.map(reference.ml),
-        note="; ".join(note for note in _NOTES if notes[note]),
-    )
-    return [identity | side for side in table.to_dict("records")]
+    overlaps = overlap_by_side(labels, measured, mask.voxel_size.tolist())
+    notes[WITHOUT_SIDES] = "left" not in overlaps
+    method_ml = volumes_ml(measured, mask.voxel_volume)
+    return [
+        {
+            **identity,
+            "side": side,
+            **asdict(overlap),
+            "method_ml": method_ml[side],
+            # Resampling changes volumes; the labels as they were drawn count.
+            "reference_ml": reference.ml[side],
+            "note": "; ".join(note for note in _NOTES if notes[note]),
+        }
+        for side, overlap in overlaps.items()
+    ]
 
 
 def _on_grid(labels: Volume, grid: Volume) -> npt.NDArray[Any]:

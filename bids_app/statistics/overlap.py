@@ -12,6 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import ndimage
+from scipy.spatial import KDTree
+
+from bids_app.statistics.samples import FloatArray
 
 Mask = npt.NDArray[np.bool_]
 
@@ -135,7 +138,7 @@ def mean_containment(matrices: Iterable[pd.DataFrame]) -> pd.DataFrame:
 
 def surface_distances(
     first: Mask, second: Mask, spacing: Sequence[float]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+) -> tuple[FloatArray, FloatArray]:
     """Return the distance of each boundary voxel of a mask to the boundary of the other.
 
     The boundary is the mask minus its erosion by the face-connected neighbourhood; what
@@ -161,14 +164,8 @@ def surface_distances(
     if not (first.any() and second.any()):
         raise ValueError("surface distance needs two masks that are not empty")
     _require_spacing(spacing, first.ndim)
-    first, second = _crop(first, second)
-    boundary_first, boundary_second = _boundary(first), _boundary(second)
-    to_second = ndimage.distance_transform_edt(~boundary_second, sampling=spacing)
-    to_first = ndimage.distance_transform_edt(~boundary_first, sampling=spacing)
-    return (
-        np.asarray(to_second, dtype=np.float64)[boundary_first],
-        np.asarray(to_first, dtype=np.float64)[boundary_second],
-    )
+    one, other = (_Surfaces.of({"": mask}, spacing) for mask in _crop(first, second))
+    return one.distances_to(other)[""], other.distances_to(one)[""]
 
 
 def compare_masks(reference: Mask, method: Mask, spacing: Sequence[float]) -> Overlap:
@@ -198,30 +195,91 @@ def compare_masks(reference: Mask, method: Mask, spacing: Sequence[float]) -> Ov
     Huttenlocher et al. 1993, IEEE TPAMI 15:850-863 (Hausdorff distance); Heimann et al.
     2009, IEEE TMI 28:1251-1265 (average symmetric surface distance).
     """
-    _require_spacing(spacing, reference.ndim)
     reference, method = _crop(reference, method)
-    # Distances to an empty mask do not exist; overlap has its own conventions.
-    empty = _name_empty(reference, method)
-    hd = hd95 = assd = np.nan
-    if empty == "none":
-        forward, backward = surface_distances(reference, method, spacing)
-        hd = float(max(forward.max(), backward.max()))
-        hd95 = float(max(np.percentile(forward, 95), np.percentile(backward, 95)))
-        assd = float(np.concatenate([forward, backward]).mean())
-    return Overlap(
-        dice=dice(reference, method),
-        precision=precision(reference, method),
-        sensitivity=sensitivity(reference, method),
-        hd=hd,
-        hd95=hd95,
-        assd=assd,
-        empty=empty,
-    )
+    return _compare_all({"": reference}, {"": method}, spacing)[""]
 
 
-def overlap_table(
+@dataclass(frozen=True, eq=False)
+class _Surfaces:
+    """Boundaries of several masks of one image, such as the thalami and both together.
+
+    Attributes
+    ----------
+    points : (N, axes) float64
+        Boundary voxels of any mask, mm.
+    members : mapping of str to (N,) bool
+        Which of them are in the boundary of each mask.
+    """
+
+    points: FloatArray
+    members: Mapping[str, npt.NDArray[np.bool_]]
+
+    @classmethod
+    def of(cls, masks: Mapping[str, Mask], spacing: Sequence[float]) -> _Surfaces:
+        """Find the boundaries of masks of the same shape."""
+        boundaries = {name: _boundary(mask) for name, mask in masks.items()}
+        every = reduce(np.logical_or, boundaries.values())
+        members = {name: boundary[every] for name, boundary in boundaries.items()}
+        return cls(np.argwhere(every) * np.asarray(spacing, dtype=np.float64), members)
+
+    def distances_to(self, other: _Surfaces) -> dict[str, FloatArray]:
+        """Measure the distance of each boundary voxel of a mask to the other image's same mask.
+
+        Returns
+        -------
+        dict of str to float64 array
+            By mask, without those of which either image has none.
+        """
+        nearest, place = KDTree(other.points).query(self.points)
+        distances = {}
+        for name, mine in self.members.items():
+            theirs = other.members[name]
+            if not (mine.any() and theirs.any()):
+                continue
+            distances[name] = nearest[mine]
+            # The boundary of another mask, such as the other thalamus, may be closer.
+            strange = ~theirs[place[mine]]
+            if strange.any():
+                tree = KDTree(other.points[theirs])
+                distances[name][strange] = tree.query(self.points[mine][strange])[0]
+        return distances
+
+
+def _compare_all(
+    references: Mapping[str, Mask], methods: Mapping[str, Mask], spacing: Sequence[float]
+) -> dict[str, Overlap]:
+    """Compare each mask of an image with the reference of the same name; see `compare_masks`."""
+    _require_spacing(spacing, next(iter(references.values())).ndim)
+    reference, method = (_Surfaces.of(masks, spacing) for masks in (references, methods))
+    forward: dict[str, FloatArray] = {}
+    backward: dict[str, FloatArray] = {}
+    if reference.points.size and method.points.size:
+        forward, backward = reference.distances_to(method), method.distances_to(reference)
+    overlaps = {}
+    for name, expected in references.items():
+        mask = methods[name]
+        hd = hd95 = assd = np.nan
+        # Distances to an empty mask do not exist; overlap has its own conventions.
+        if name in forward:
+            there, back = forward[name], backward[name]
+            hd = float(max(there.max(), back.max()))
+            hd95 = float(max(np.percentile(there, 95), np.percentile(back, 95)))
+            assd = float(np.concatenate([there, back]).mean())
+        overlaps[name] = Overlap(
+            dice=dice(expected, mask),
+            precision=precision(expected, mask),
+            sensitivity=sensitivity(expected, mask),
+            hd=hd,
+            hd95=hd95,
+            assd=assd,
+            empty=_name_empty(expected, mask),
+        )
+    return overlaps
+
+
+def overlap_by_side(
     reference_labels: npt.NDArray[Any], method_labels: npt.NDArray[Any], spacing: Sequence[float]
-) -> pd.DataFrame:
+) -> dict[str, Overlap]:
     """Compare two thalamus label images, per side and bilaterally.
 
     Parameters
@@ -233,29 +291,33 @@ def overlap_table(
 
     Returns
     -------
-    DataFrame
-        Rows left, right, bilateral, the latter only if an image has the label 3;
-        columns ``side`` and the fields of `Overlap`.
+    dict of str to Overlap
+        By ``left``, ``right`` and ``bilateral``; the latter only if an image has the label 3.
 
     Raises
     ------
     ValueError
         If shapes differ, a label is none of 0 to 3 or the spacing does not fit.
     """
-    reference, method = _crop(reference_labels, method_labels)
-    for image in (reference, method):
+    images = _crop(reference_labels, method_labels)
+    for image in images:
         if not np.isin(image, (0, LEFT, RIGHT, EITHER)).all():
             raise ValueError(f"labels must be 0, 1, 2 or 3, got {np.unique(image)[:10].tolist()}")
-    both: dict[str, tuple[int, ...]] = {"bilateral": (LEFT, RIGHT, EITHER)}
-    separate = not any((image == EITHER).any() for image in (reference, method))
-    sides = {"left": (LEFT,), "right": (RIGHT,)} | both if separate else both
-    return pd.DataFrame(
-        [
-            {"side": side}
-            | asdict(compare_masks(np.isin(reference, labels), np.isin(method, labels), spacing))
-            for side, labels in sides.items()
-        ]
+    separate = not any((image == EITHER).any() for image in images)
+    reference, method = (
+        ({"left": image == LEFT, "right": image == RIGHT} if separate else {})
+        | {"bilateral": image > 0}
+        for image in images
     )
+    return _compare_all(reference, method, spacing)
+
+
+def overlap_table(
+    reference_labels: npt.NDArray[Any], method_labels: npt.NDArray[Any], spacing: Sequence[float]
+) -> pd.DataFrame:
+    """Tabulate `overlap_by_side`: one row per side, ``side`` and the fields of `Overlap`."""
+    overlaps = overlap_by_side(reference_labels, method_labels, spacing)
+    return pd.DataFrame([{"side": side} | asdict(each) for side, each in overlaps.items()])
 
 
 def _size(mask: Mask) -> int:
@@ -277,9 +339,14 @@ def _name_empty(reference: Mask, method: Mask) -> str:
 
 
 def _boundary(mask: Mask) -> Mask:
-    # Outside the array counts as background, so its edge is part of the boundary.
-    eroded = ndimage.binary_erosion(mask, ndimage.generate_binary_structure(mask.ndim, 1))
-    return mask & ~np.asarray(eroded, dtype=np.bool_)
+    inner = mask.copy()
+    for axis in range(mask.ndim):
+        here, kept = mask.swapaxes(0, axis), inner.swapaxes(0, axis)
+        kept[1:] &= here[:-1]
+        kept[:-1] &= here[1:]
+        # Outside the array counts as background, so its edge is part of the boundary.
+        kept[[0, -1]] = False
+    return mask & ~inner
 
 
 def _crop(*images: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
