@@ -94,8 +94,7 @@ def diagnostics_plot(fits: Sequence[LinearFit]) -> Figure:
     figure = Figure(figsize=(7.0, 2.5 * max(len(names), 1)), layout="constrained")
     grid = figure.subplots(max(len(names), 1), 2, squeeze=False)
     for (quantiles, residuals), name in zip(grid, names, strict=True):
-        for fit in (fit for fit in fits if fit.model.outcome == name):
-            _draw_fit(quantiles, residuals, fit)
+        _draw_fits(quantiles, residuals, [fit for fit in fits if fit.model.outcome == name])
         ends = np.array(quantiles.get_xlim())
         quantiles.plot(ends, ends, color=GREY, linewidth=0.8)
         quantiles.set(title=f"{name}: QQ", xlabel="normal quantile", ylabel="studentised residual")
@@ -177,16 +176,19 @@ def _draw_estimate(axes: Axes, place: int, row: dict[str, float]) -> None:
         )
 
 
-def _draw_fit(quantiles: Axes, residuals: Axes, fit: LinearFit) -> None:
-    table = fit.diagnostics.quantiles
+def _draw_fits(quantiles: Axes, residuals: Axes, fits: Sequence[LinearFit]) -> None:
+    # One artist for all models: each becomes an image of its own. Gaps separate the lines.
+    gap = pd.DataFrame({"theoretical": [np.nan], "studentised": [np.nan]})
+    lines = pd.concat([part for fit in fits for part in (fit.diagnostics.quantiles, gap)])
+    dots = pd.concat([fit.observations[["fitted", "residual"]] for fit in fits])
     # Lines of several methods in one plot would be too heavy as vectors.
     quantiles.plot(
-        table["theoretical"], table["studentised"], color=BLUE, alpha=0.5, rasterized=True
+        lines["theoretical"], lines["studentised"], color=BLUE, alpha=0.5, rasterized=True
     )
     # Thousands of dots as an image keep the page small.
     residuals.plot(
-        fit.observations["fitted"],
-        fit.observations["residual"],
+        dots["fitted"],
+        dots["residual"],
         ".",
         color=BLUE,
         alpha=0.25,

@@ -10,8 +10,9 @@ import pandas as pd
 from scipy.special import expit
 
 from bids_app.statistics.design import Model, build_design
+from bids_app.statistics.ridge import fit_ridge_logistic
 from bids_app.statistics.samples import numeric_column, require_columns
-from bids_app.statistics.stratification import require_classes, unfitted_classifier
+from bids_app.statistics.stratification import require_classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,16 +98,16 @@ def fit_classifier(data: pd.DataFrame, model: Model, threshold: float) -> Classi
     design = build_design(data, plain)
     disabled = (design.outcome >= threshold).to_numpy()
     require_classes(pd.Series(design.outcome.index), disabled)
-    pipeline = unfitted_classifier().fit(design.terms.to_numpy(), disabled)
-    scaler, regression = (step for _, step in pipeline.steps)
+    terms = design.terms.to_numpy()[np.newaxis]
+    fit = fit_ridge_logistic(terms, disabled, np.ones((1, len(disabled)), dtype=np.bool_))
     used = data.loc[design.terms.index]
     return Classifier(
         numeric=(model.predictor, *model.numeric),
         levels={name: tuple(sorted(set(used[name].map(str)))) for name in model.categorical},
-        mean=tuple(map(float, scaler.mean_)),
-        scale=tuple(map(float, scaler.scale_)),
-        coefficients=tuple(map(float, regression.coef_[0])),
-        intercept=float(regression.intercept_[0]),
+        mean=tuple(fit.mean[0].tolist()),
+        scale=tuple(fit.scale[0].tolist()),
+        coefficients=tuple(fit.coefficients[0].tolist()),
+        intercept=float(fit.intercept[0]),
         n=len(disabled),
         share=float(disabled.mean()),
     )

@@ -12,13 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 import statsmodels.api as sm
 from scipy import stats
-from sklearn import config_context
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from bids_app.statistics.design import Model, ModelError, build_design
+from bids_app.statistics.ridge import fit_ridge_logistic
 from bids_app.statistics.risk import at_share
 from bids_app.statistics.samples import FloatArray
 
@@ -44,8 +41,8 @@ def cross_validate(
 ) -> pd.DataFrame:
     """Predict whether the outcome of each scan reaches a threshold, by cross-validation.
 
-    A logistic regression with balanced class weights and a ridge penalty of half the squared
-    coefficients (scikit-learn's default) on standardised terms is trained on all but one fold
+    A logistic regression with balanced class weights and a ridge penalty on standardised terms (see
+    `fit_ridge_logistic`) is trained on all but one fold
     and applied to that fold; all scans of a patient are in the same fold, and the folds
     have about equal shares of disabled scans. All of this is repeated with other folds.
 
@@ -125,7 +122,7 @@ def _fold_columns(
         "fold": fold,
         "disabled": disabled,
         "probability": probability,
-        "covariates": _by_covariates(others, disabled, fold) if others.size else np.nan,
+        "covariates": _predict(others, disabled, fold) if others.size else np.nan,
         "risk": at_share(probability, _shares(disabled, fold)),
     }
 
@@ -151,7 +148,7 @@ def added_information(
         p of the likelihood-ratio test of two logistic models without penalty. Where terms separate
         the classes, the deviance is that of the last step, which is next to none.
     """
-    scaled = StandardScaler().fit_transform(np.column_stack([covariates, inputs]))
+    scaled = stats.zscore(np.column_stack([covariates, inputs]))
     both = np.column_stack([np.ones(len(scaled)), scaled])
     alone = both[:, : both.shape[1] - inputs.shape[1]]
     with warnings.catch_warnings():
@@ -240,29 +237,6 @@ def _shares(disabled: npt.NDArray[np.bool_], fold: npt.NDArray[np.int64]) -> Flo
     return np.asarray(others / (len(fold) - counts), dtype=np.float64)
 
 
-def unfitted_classifier() -> Pipeline:
-    """Return the classifier of all models: standardisation and a logistic regression."""
-    # Newton's method converges to rounding error, so that results are reproducible.
-    regression = LogisticRegression(
-        C=1.0, class_weight="balanced", solver="newton-cholesky", tol=1e-10
-    )
-    return make_pipeline(StandardScaler(), regression)
-
-
-def _by_covariates(
-    terms: FloatArray, disabled: npt.NDArray[np.bool_], fold: npt.NDArray[np.int64]
-) -> FloatArray:
-    """Return the probability by a model of covariates, which the models of all predictors share."""
-    return _shared(terms.tobytes(), terms.shape[1], disabled.tobytes(), fold.tobytes())
-
-
-@lru_cache(maxsize=2 * REPEATS)
-def _shared(terms: bytes, columns: int, disabled: bytes, fold: bytes) -> FloatArray:
-    values = np.frombuffer(terms, dtype=np.float64).reshape(-1, columns)
-    classes = np.frombuffer(disabled, dtype=np.bool_)
-    return _predict(values, classes, np.frombuffer(fold, dtype=np.int64))
-
-
 def _predict(
     terms: FloatArray,
     disabled: npt.NDArray[np.bool_],
@@ -273,18 +247,17 @@ def _predict(
 
     ``refit`` gives the first terms of all scans, prepared in a training set alone.
     """
-    probability = np.empty(len(terms))
-    # Designs are finite; checks of all arguments would take longer than the fits.
-    with config_context(assume_finite=True, skip_parameter_validation=True):
-        for number in np.unique(fold):
-            test = fold == number
-            classifier, used = unfitted_classifier(), terms
-            if refit:
-                prepared = refit(~test)
-                used = np.column_stack([prepared, terms[:, prepared.shape[1] :]])
-            classifier.fit(used[~test], disabled[~test])
-            probability[test] = classifier.predict_proba(used[test])[:, 1]
-    return probability
+    numbers, place = np.unique(fold, return_inverse=True)
+    train = place != np.arange(len(numbers))[:, np.newaxis]
+    used = terms[np.newaxis]
+    if refit:
+        prepared = np.stack([refit(members) for members in train])
+        others = np.broadcast_to(
+            terms[:, prepared.shape[2] :], (*prepared.shape[:2], terms.shape[1] - prepared.shape[2])
+        )
+        used = np.concatenate([prepared, others], axis=2)
+    probability = fit_ridge_logistic(used, disabled, train).probability(used)
+    return probability[place, np.arange(len(terms))]
 
 
 def predict_all(

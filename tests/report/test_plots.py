@@ -35,12 +35,12 @@ NAMES: Any = {"quantity": "thalamus volume", "unit": "mL"}
 
 def draw_bland_altman(title: str = "") -> Figure:
     agreement = bland_altman(REFERENCE, METHOD)
-    return bland_altman_plot(REFERENCE, METHOD, SUBJECTS, agreement, title=title, **NAMES)
+    return bland_altman_plot(REFERENCE, METHOD, agreement, title=title, **NAMES)
 
 
 def draw_scatter(title: str = "") -> Figure:
     fit, ccc = fit_line(REFERENCE, METHOD), concordance(REFERENCE, METHOD)
-    return scatter_plot(REFERENCE, METHOD, SUBJECTS, fit, ccc, title=title, **NAMES)
+    return scatter_plot(REFERENCE, METHOD, fit, ccc, title=title, **NAMES)
 
 
 def draw_overlap(title: str = "") -> Figure:
@@ -91,14 +91,6 @@ def test_markup_in_labels_is_escaped(draw: Callable[..., Figure]) -> None:
     assert ATTACK in text_of(svg)
 
 
-def test_subjects_are_marked() -> None:
-    pairs = [*SUBJECTS[:-1], ATTACK]
-    svg = figure_svg(scatter_plot(REFERENCE, METHOD, pairs, None, **NAMES))
-    root = ET.fromstring(svg)  # noqa: S314 - our own figure
-    marked = [mark.get("data-subject") for mark in root.iter() if mark.get("data-subject")]
-    assert marked == list(dict.fromkeys(pairs))
-
-
 def test_bland_altman_shows_the_numbers_given() -> None:
     agreement = bland_altman(REFERENCE, METHOD)
     text = text_of(figure_svg(draw_bland_altman("thalnet")))
@@ -117,7 +109,7 @@ def test_scatter_has_equal_axes_and_concordance() -> None:
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_few_pairs_are_drawn_without_statistics(count: int) -> None:
-    few = ([13.0] * count, [14.0] * count, ["01"] * count)
+    few = ([13.0] * count, [14.0] * count)
     for figure in (bland_altman_plot(*few, None, **NAMES), scatter_plot(*few, None, **NAMES)):
         assert f"n = {count}" in text_of(figure_svg(figure))
 
@@ -125,13 +117,13 @@ def test_few_pairs_are_drawn_without_statistics(count: int) -> None:
 def test_pairs_that_are_not_finite_are_excluded() -> None:
     method = METHOD.copy()
     method[:2] = np.nan, np.inf
-    figure = scatter_plot(REFERENCE, method, SUBJECTS, None, **NAMES)
+    figure = scatter_plot(REFERENCE, method, None, **NAMES)
     assert f"n = {COUNT - 2}" in text_of(figure_svg(figure))
 
 
 def test_samples_of_different_length_are_refused() -> None:
     with pytest.raises(ValueError, match="same length"):
-        scatter_plot(REFERENCE, METHOD[:-1], SUBJECTS, None, **NAMES)
+        scatter_plot(REFERENCE, METHOD[:-1], None, **NAMES)
 
 
 def test_boxes_are_those_of_tukey() -> None:

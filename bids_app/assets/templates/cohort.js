@@ -39,7 +39,7 @@
 
   let lit = [];
   function highlight(subject) {
-    for (const mark of lit) mark.classList.remove("on", "highlighted");
+    for (const mark of lit) mark.classList.remove("on");
     lit = [];
     for (const number of participants.get(subject) || []) {
       lit.push(...document.querySelectorAll(`circle[data-s="${number}"]`));
@@ -47,12 +47,6 @@
     for (const mark of lit) {
       mark.classList.add("on");
       mark.parentElement.append(mark);
-    }
-    const drawings = document.querySelectorAll("svg [data-subject]");
-    for (const mark of drawings) {
-      if (mark.dataset.subject !== subject) continue;
-      mark.classList.add("highlighted");
-      lit.push(mark);
     }
     chosen.replaceChildren();
     if (!lit.length && subject) chosen.textContent = "No such participant in the charts";

@@ -171,13 +171,11 @@ def _bland_altman(bilateral: pd.DataFrame, table: pd.DataFrame) -> Scatters:
 
 def _plots(name: str, rows: pd.DataFrame, confidence: float, ddof: int) -> dict[str, ResultFigure]:
     reference, measured = rows["reference_ml"], rows["method_ml"]
-    subjects = rows["participant_id"].str.removeprefix("sub-").tolist()
     enough = len(rows) >= MINIMUM_PAIRS
     texts = {"quantity": "thalamus volume", "unit": "mL", "title": name}
     scatter = scatter_plot(
         reference,
         measured,
-        subjects,
         fit_line(reference, measured, confidence) if enough else None,
         concordance(reference, measured, confidence, ddof) if enough else None,
         **texts,
@@ -185,7 +183,6 @@ def _plots(name: str, rows: pd.DataFrame, confidence: float, ddof: int) -> dict[
     differences = bland_altman_plot(
         reference,
         measured,
-        subjects,
         bland_altman(reference, measured, confidence) if enough else None,
         **texts,
     )

@@ -158,7 +158,7 @@ def _described(
     return ResultTable(
         f"Stratification: {target.outcome} ≥ {target.threshold:g}",
         f"Logistic regression on volume, {_listed(base)}; patient-wise {target.folds}-fold "
-        "cross-validation, {REPEATS} times. What the volume adds is the difference to the AUC of "
+        f"cross-validation, {REPEATS} times. What the volume adds is the difference to the AUC of "
         "the covariates alone; p: likelihood-ratio test of it.",
         table,
         {**_settings(study, base), **({"Harmonisation": _WITHIN} if prepare else {})},
