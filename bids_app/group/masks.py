@@ -306,15 +306,15 @@ def _compare(
         image = reference.image
         labels, measured = _crop(*_together(image, mask))
         notes |= {RESAMPLED: True, PARTLY_OUTSIDE: _share_inside(image, mask) < 1}
-    identity = {key: row[key] for key in [*SCAN, "segmentation"]}
+    identity: dict[Any, Any] = {key: row[key] for key in [*SCAN, "segmentation"]}
     overlaps = overlap_by_side(labels, measured, mask.voxel_size.tolist())
     notes[WITHOUT_SIDES] = "left" not in overlaps
     method_ml = volumes_ml(measured, mask.voxel_volume)
     return [
-        {
-            **identity,
-            "side": side,
-            **asdict(overlap),
+        identity
+        | {"side": side}
+        | asdict(overlap)
+        | {
             "method_ml": method_ml[side],
             # Resampling changes volumes; the labels as they were drawn count.
             "reference_ml": reference.ml[side],

@@ -220,7 +220,7 @@ class _Surfaces:
         boundaries = {name: _boundary(mask) for name, mask in masks.items()}
         every = reduce(np.logical_or, boundaries.values())
         members = {name: boundary[every] for name, boundary in boundaries.items()}
-        return cls(np.argwhere(every) * np.asarray(spacing, dtype=np.float64), members)
+        return cls(np.argwhere(every).astype(np.float64) * np.asarray(spacing), members)
 
     def distances_to(self, other: _Surfaces) -> dict[str, FloatArray]:
         """Measure the distance of each boundary voxel of a mask to the other image's same mask.
@@ -230,7 +230,7 @@ class _Surfaces:
         dict of str to float64 array
             By mask, without those of which either image has none.
         """
-        nearest, place = KDTree(other.points).query(self.points)
+        nearest, place = map(np.asarray, KDTree(other.points).query(self.points))
         distances = {}
         for name, mine in self.members.items():
             theirs = other.members[name]

@@ -257,7 +257,7 @@ def _predict(
         )
         used = np.concatenate([prepared, others], axis=2)
     probability = fit_ridge_logistic(used, disabled, train).probability(used)
-    return probability[place, np.arange(len(terms))]
+    return np.asarray(probability[place, np.arange(len(terms))])
 
 
 def predict_all(
