@@ -88,6 +88,9 @@ class Methods:
         ``bids_app.segmentation.fusion.RULES``.
     envelope : str
         Method whose mask restricts MindGlide's deep grey matter label.
+    output_spaces : tuple of str
+        Templates in whose space results are written as well, keys of
+        ``bids_app.alignment.templates.TEMPLATES``.
     """
 
     names: tuple[str, ...] = ("thalnet",)
@@ -96,6 +99,7 @@ class Methods:
     longitudinal: bool = False
     ensembles: tuple[Rule, ...] = ("union", "majority")
     envelope: str = "first"
+    output_spaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,7 +76,7 @@ def block_matching_gain(
         mean over the blocks. 1 if no block holds enough brain.
     """
     # Correlation needs one contrast.
-    moving = _recoloured(fixed, moving, mask)
+    moving = recoloured(fixed, moving, mask)
     sides = np.maximum(2, np.round(_BLOCK_MM / voxel_size)).astype(int)
     counts = np.array(fixed.shape) // sides
     extent = tuple(slice(0, int(n * side)) for n, side in zip(counts, sides, strict=True))
@@ -119,8 +119,20 @@ def block_matching_gain(
     return float(((best - in_place) / np.maximum(1 - in_place, 1e-3)).mean())
 
 
-def _recoloured(fixed: Array, moving: Array, mask: Mask) -> Array:
-    """Give the moving image the contrast of the fixed one, by the mean for each intensity."""
+def recoloured(fixed: Array, moving: Array, mask: Mask) -> Array:
+    """Give the moving image the contrast of the fixed one, by the mean for each intensity.
+
+    Parameters
+    ----------
+    fixed, moving : (X, Y, Z) float32
+        On one grid, finite.
+    mask : (X, Y, Z) bool
+        Voxels that are compared.
+
+    Returns
+    -------
+    (X, Y, Z) float32
+    """
     low, high = np.percentile(moving[mask], _PERCENTILES) if mask.any() else (0.0, 0.0)
     codes = np.clip((moving - low) * (BINS / max(high - low, 1e-6)), 0, BINS - 1).astype(np.int64)
     sums = np.bincount(codes[mask], fixed[mask], BINS)

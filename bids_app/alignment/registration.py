@@ -19,10 +19,8 @@ from bids_app.images.volume import Volume
 _BINS = 32
 # Seed of ANTs' random numbers.
 _SEED = 1
-# Symmetric normalisation: step and blur of the update and total field in voxels; radius of local
-# cross-correlation in voxels; iterations at each level.
-_SYN, _CC_RADIUS = "SyN[0.2,3,0]", 3
-_SYN_ITERATIONS, _SYN_SHRINK, _SYN_SMOOTHING = (50, 40, 12), (4, 2, 1), (2.0, 1.0, 0.5)
+# Symmetric normalisation: step and blur of the update and total field in voxels.
+_SYN = "SyN[0.2,3,0]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +52,29 @@ class Stage:
     smoothing: tuple[float, ...]
     masked: bool = False
     tolerance: float = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deformation:
+    """Symmetric normalisation by local cross-correlation on a pyramid of resolutions.
+
+    Attributes
+    ----------
+    radius : int
+        Radius of the local correlation in voxels.
+    iterations, shrink : tuple of int
+        As of `Stage`.
+    smoothing : tuple of float
+        As of `Stage`.
+    """
+
+    radius: int
+    iterations: tuple[int, ...]
+    shrink: tuple[int, ...] = (4, 2, 1)
+    smoothing: tuple[float, ...] = (2.0, 1.0, 0.5)
+
+
+_OF_REGIONS = Deformation(radius=3, iterations=(50, 40, 12))
 
 
 def register(
@@ -127,11 +148,8 @@ def propagate(
     fixed_name, moving_name = (image.pointer for image in images)
     with tempfile.TemporaryDirectory(prefix="thalbids-") as folder:
         first = _written(start, Path(folder))
-        arguments = ["--initial-moving-transform", str(first), "--transform", _SYN]
-        arguments += ["--metric", f"CC[{fixed_name},{moving_name},1,{_CC_RADIUS}]"]
-        arguments += ["--convergence", f"[{_joined(_SYN_ITERATIONS)},1e-6,10]"]
-        arguments += ["--shrink-factors", _joined(_SYN_SHRINK)]
-        arguments += ["--smoothing-sigmas", _joined(_SYN_SMOOTHING)]
+        arguments = ["--initial-moving-transform", str(first)]
+        arguments += _deforming(_OF_REGIONS, fixed_name, moving_name)
         warp = _run(arguments, Path(folder), "1Warp.nii.gz")
         arrays = [
             # To the masks, the affine transform is applied first, then the warp.
@@ -141,6 +159,51 @@ def propagate(
     if not all(np.isfinite(array).all() for array in arrays):
         raise ValueError("ANTs found no solution.")
     return arrays
+
+
+def normalise(
+    fixed: Volume,
+    moving: Volume,
+    start: AffineArray,
+    stages: Sequence[Stage],
+    deformation: Deformation,
+) -> tuple[bytes, bytes]:
+    """Register two volumes affinely and by symmetric normalisation (SyN), in both directions.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        (X, Y, Z) finite.
+    start : (4, 4) float64
+        World coordinates in the fixed volume to those in the moving one, mm, RAS.
+    stages : sequence of Stage
+        Without masks.
+    deformation : Deformation
+
+    Returns
+    -------
+    forward, backward : bytes
+        Composite transforms in ITK's HDF5 format. By the first, ``antsApplyTransforms`` resamples
+        the moving volume on the fixed one, by the second the fixed one on the moving one.
+
+    Raises
+    ------
+    ValueError
+        If ANTs finds no solution.
+    """
+    images = [ants.Image.of(volume) for volume in (fixed, moving)]
+    fixed_name, moving_name = (image.pointer for image in images)
+    with tempfile.TemporaryDirectory(prefix="thalbids-") as folder:
+        arguments = ["--initial-moving-transform", str(_written(start, Path(folder)))]
+        for stage in stages:
+            arguments += _arguments(stage, (fixed_name, moving_name, "NA"))
+        arguments += _deforming(deformation, fixed_name, moving_name)
+        # As many masks as stages, or none.
+        arguments += ["-x", "[NA,NA]"]
+        arguments += ["--write-composite-transform", "1"]
+        forward = _run(arguments, Path(folder), "Composite.h5")
+        backward = forward.with_name(forward.name.replace("Composite", "InverseComposite"))
+        return forward.read_bytes(), backward.read_bytes()
 
 
 def _written(start: AffineArray, folder: Path) -> Path:
@@ -166,6 +229,22 @@ def _arguments(stage: Stage, pointers: Sequence[str]) -> list[str]:
         _joined(stage.smoothing),
         "-x",
         f"[{mask if stage.masked else 'NA'},NA]",
+    ]
+
+
+def _deforming(deformation: Deformation, fixed: str, moving: str) -> list[str]:
+    """List the arguments of symmetric normalisation on fixed and moving image."""
+    return [
+        "--transform",
+        _SYN,
+        "--metric",
+        f"CC[{fixed},{moving},1,{deformation.radius}]",
+        "--convergence",
+        f"[{_joined(deformation.iterations)},1e-6,10]",
+        "--shrink-factors",
+        _joined(deformation.shrink),
+        "--smoothing-sigmas",
+        _joined(deformation.smoothing),
     ]
 
 

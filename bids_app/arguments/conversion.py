@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from bids_app.alignment.templates import TEMPLATES
 from bids_app.arguments.filters import read_filters
 from bids_app.arguments.parser import LEVELS, build_parser, normalized
 from bids_app.dataset.names import LABEL
@@ -33,6 +34,10 @@ from bids_app.options import (
     Selection,
 )
 from bids_app.programs import arguments as program_arguments
+
+# Names of fMRIPrep for the space of the scan, and its modifiers for the templates' own resolution.
+_OWN_SPACES = ("T1w", "anat")
+_RESOLUTIONS = frozenset({"res-1", "res-native"})
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -70,6 +75,7 @@ def _options(values: argparse.Namespace) -> Options:
             longitudinal=_longitudinal(values),
             ensembles=tuple(dict.fromkeys(values.ensembles)),
             envelope=values.envelope,
+            output_spaces=_output_spaces(values.output_spaces),
         ),
         programs=program_arguments.programs_of(values),
         maps=Maps(
@@ -112,6 +118,29 @@ def _longitudinal(values: argparse.Namespace) -> bool:
             "compares sessions in one space, the second does not. Give one of them."
         )
     return bool(values.longitudinal) or reference == "unbiased"
+
+
+def _output_spaces(values: Sequence[str]) -> tuple[str, ...]:
+    """Check the spaces of results, in fMRIPrep's spelling; those of the scan itself are omitted.
+
+    Examples
+    --------
+    >>> _output_spaces(["T1w", "MNI152NLin2009aSym:res-1"])
+    ('MNI152NLin2009aSym',)
+    """
+    spaces = []
+    for value in values:
+        name, *modifiers = value.split(":")
+        if name in _OWN_SPACES and not modifiers:
+            continue
+        if name not in TEMPLATES or not {*modifiers} <= _RESOLUTIONS:
+            raise UsageError(
+                f"'{value}' is not a space that results can be written in. Expected "
+                f"{' or '.join(TEMPLATES)}, whose resolution is 1 mm, or "
+                f"{' or '.join(_OWN_SPACES)}, the space of the scan, which is always written."
+            )
+        spaces.append(name)
+    return tuple(dict.fromkeys(spaces))
 
 
 def _absolute(path: Path | None) -> Path | None:

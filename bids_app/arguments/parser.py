@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from bids_app import __version__
+from bids_app.alignment.templates import TEMPLATES
 from bids_app.errors import UsageError
 from bids_app.group.shipped_analyses import DEFAULT, shipped_names
 from bids_app.options import DecayFit, Level, Rule, SignalForm, SpoilingCorrection
@@ -165,6 +166,15 @@ def _add_segmentation(parser: argparse.ArgumentParser) -> None:
         default=["union", "majority"],
         help="rules by which masks of several contrasts are fused: union of two, majority of "
         "three, mean probability or STAPLE of all (default: union majority)",
+    )
+    add(
+        "--output-spaces",
+        nargs="*",
+        default=[],
+        metavar="SPACE",
+        help=f"in addition, write masks and probabilities in the space of a template, "
+        f"{' or '.join(TEMPLATES)} (1 mm), by deformable registration; takes about a minute per "
+        "scan. The space of the scan (T1w, anat) is always written",
     )
 
 

@@ -93,6 +93,10 @@ class Staging:
         """Whether an earlier run has left a file of this name in the output folder."""
         return (self._output_dir / name).is_file()
 
+    def current(self, name: str | PurePosixPath) -> Path:
+        """Return where a result is now: staged, or left in the output folder by an earlier run."""
+        return (self._folder if str(name) in self.outputs else self._output_dir) / name
+
     def image(self, name: str | PurePosixPath, volume: Volume, **sidecar: object) -> None:
         """Write an image (``.nii.gz``) and, if any field is given, its JSON sidecar.
 

@@ -15,6 +15,7 @@ from bids_app.derivatives.comparison_columns import COLUMNS_OF_COMPARISON
 from bids_app.derivatives.scanner_columns import COLUMNS_OF_SCANNERS, SCANNER_COLUMNS
 from bids_app.derivatives.statistics_columns import COLUMNS_OF_STATISTICS
 from bids_app.derivatives.stratification_columns import COLUMNS_OF_STRATIFICATION
+from bids_app.derivatives.template_columns import COLUMNS_OF_TEMPLATES
 from bids_app.derivatives.value_columns import COLUMNS_OF_VALUES
 from bids_app.segmentation.volumes import ThalamusVolumes
 
@@ -130,6 +131,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         **COLUMNS_OF_SCANNERS,
         **COLUMNS_OF_STATISTICS,
         **COLUMNS_OF_STRATIFICATION,
+        **COLUMNS_OF_TEMPLATES,
         **COLUMNS_OF_VALUES,
         # Comparison with a reference
         "dice": Column("Dice", "Dice coefficient with the reference"),

@@ -30,6 +30,7 @@ CITATION.md
 *_values.tsv
 *_values.json
 *_xfm.txt
+*_xfm.h5
 *_xfm.json
 *_pbvc.tsv
 *_pbvc.json
@@ -55,6 +56,8 @@ _README = """\
 | `*_desc-preproc_T1w` | the scan with its axes in RAS order; voxels are not interpolated |
 | `*_space-*_desc-preproc_*` | another contrast on the grid of the anchor; JSON: selected strategy |
 | `*_from-*_to-*_mode-image_xfm.txt` | the transform, for `antsApplyTransforms` |
+| `*_from-*_to-*_mode-image_xfm.h5` | to and from a template (`--output-spaces`), likewise |
+| `*_space-MNI152NLin2009aSym_res-1_*` | in the space of the template (`--output-spaces`) |
 | `*_space-*_desc-scaled_R1map` | R1 clipped and scaled to 0-1000 within the brain mask |
 | `*_R1map`, `*_R2starmap`, `*_MTsat`, `*_PDmap` | quantitative maps; 0 where undetermined |
 | `*_seg-thalamus_desc-<method><contrast>_dseg` | labels: 1 left, 2 right thalamus |

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+
+import numpy as np
 
 from bids_app.dataset.index import Scan
+from bids_app.dataset.metadata import merged
 from bids_app.dataset.staging import Staging
 from bids_app.derivatives import names
 from bids_app.derivatives.columns import VOLUME_COLUMNS
 from bids_app.derivatives.outputs import generated_by, write_table
 from bids_app.derivatives.results import Measurement
+from bids_app.errors import BadDataError
 from bids_app.images.geometry import AffineArray
 from bids_app.images.volume import Volume
 
@@ -51,6 +55,45 @@ def write_within_subject(
         SkullStripped=False,
         ToOriginalSpace={"Description": "World coordinates, mm, RAS", "Matrix": transform},
         GeneratedBy=generated_by("longitudinal"),
+    )
+
+
+def read_from_scan(output_dir: Path, labels: PurePosixPath) -> AffineArray:
+    """Read the transform of a scan to the common space of visits that labels of it are in.
+
+    Parameters
+    ----------
+    output_dir : Path
+    labels : PurePosixPath
+        Labels that `write_within_subject_segmentation` wrote, relative to the output folder.
+
+    Returns
+    -------
+    (4, 4) float64
+        World coordinates (mm, RAS) of the scan to those of the common space.
+
+    Raises
+    ------
+    BadDataError
+        If a JSON file is damaged or lacks it.
+    """
+    reference = merged((output_dir / names.sidecar(labels),)).get("SpatialReference")
+    image = PurePosixPath(str(reference).removeprefix("bids::"))
+    path = output_dir / names.sidecar(image)
+    described = merged((path,)).get("ToOriginalSpace")
+    try:
+        matrix = np.asarray(dict(described)["Matrix"], dtype=np.float64)  # type: ignore[call-overload]
+    except (TypeError, ValueError, KeyError) as error:
+        raise BadDataError(_no_matrix(path)) from error
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+        raise BadDataError(_no_matrix(path))
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+
+
+def _no_matrix(path: Path) -> str:
+    return (
+        f"{path} lacks the matrix ToOriginalSpace of 4 x 4 numbers. Run its participant again with "
+        "--longitudinal."
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from bids_app.alignment.templates import TEMPLATES
 from bids_app.dataset.index import Scan, Session
 from bids_app.dataset.metadata import INGREDIENT
 from bids_app.dataset.names import in_order, of_result, parse_name
@@ -64,6 +66,84 @@ def transform(scan: Scan, contrast: str) -> PurePosixPath:
 def transform_sidecars(output_dir: Path, session: Path) -> list[Path]:
     """Find the JSON sidecars of all transforms in the folder of a session."""
     return sorted((output_dir / session / "anat").glob("*_mode-image_xfm.json"))
+
+
+def template_transform(scan: str, template: str, *, inverse: bool = False) -> PurePosixPath:
+    """Name the transform of a scan to a template, or of the template to the scan.
+
+    The scan is given as in the column ``scan`` of tables of volumes.
+
+    Examples
+    --------
+    >>> template_transform("sub-01_T1w", "MNI152NLin2009aSym").name
+    'sub-01_from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.h5'
+    """
+    contrast = parse_name(scan).suffix
+    ends = (template, contrast) if inverse else (contrast, template)
+    return _of_scan(scan, f"from-{ends[0]}_to-{ends[1]}_mode-image_xfm.h5")
+
+
+def template_image(scan: str, template: str) -> PurePosixPath:
+    """Name a scan, given as for `template_transform`, in the space of a template.
+
+    Examples
+    --------
+    >>> template_image("sub-01_T1w", "MNI152NLin2009aSym").name
+    'sub-01_space-MNI152NLin2009aSym_res-1_desc-preproc_T1w.nii.gz'
+    """
+    contrast = parse_name(scan).suffix
+    return _of_scan(scan, f"space-{template}_res-1_desc-preproc_{contrast}.nii.gz")
+
+
+def in_template(labels: PurePosixPath, template: str) -> PurePosixPath:
+    """Name labels or probabilities in the space of a template by those in another space.
+
+    Examples
+    --------
+    >>> labels = PurePosixPath("sub-01_space-T1w_seg-thalamus_desc-thalnetT1w_dseg.nii.gz")
+    >>> in_template(labels, "MNI152NLin2009aSym").name
+    'sub-01_space-MNI152NLin2009aSym_seg-thalamus_res-1_desc-thalnetT1w_dseg.nii.gz'
+    """
+    space = parse_name(labels.name).entities["space"]
+    moved = labels.name.replace(f"_space-{space}_", f"_space-{template}_res-1_")
+    return labels.with_name(in_order(moved))
+
+
+def of_template(scan: str, template: str) -> tuple[PurePosixPath, ...]:
+    """Name the transforms between a scan and a template, and the scan in its space."""
+    images = (
+        template_transform(scan, template),
+        template_transform(scan, template, inverse=True),
+        template_image(scan, template),
+    )
+    return (*images, *map(sidecar, images))
+
+
+def group_map(segmentation: str, group: str, template: str, suffix: str) -> PurePosixPath:
+    """Name a map of a group of participants in the space of a template.
+
+    Examples
+    --------
+    >>> str(group_map("thalnet T1w", "RR MS", "MNI152NLin2009aSym", "frequency"))
+    'group/space-MNI152NLin2009aSym_seg-thalamus_res-1_desc-thalnetT1wRRMS_frequency.nii.gz'
+    """
+    label = re.sub("[^0-9a-zA-Z]", "", f"{segmentation}{group}")
+    name = f"space-{template}_seg-thalamus_res-1_desc-{label}_{suffix}.nii.gz"
+    return PurePosixPath("group", name)
+
+
+def is_in_template(name: str) -> bool:
+    """Whether a result is in the space of a template, or a transform from or to it.
+
+    Examples
+    --------
+    >>> is_in_template("sub-01/anat/sub-01_from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.h5")
+    True
+    >>> is_in_template("sub-01/anat/sub-01_space-T1w_seg-thalamus_desc-thalnetT1w_dseg.nii.gz")
+    False
+    """
+    entities = parse_name(name.rpartition("/")[2]).entities
+    return any(entities.get(key) in TEMPLATES for key in ("space", "from", "to"))
 
 
 def quantitative_map(name: str, quantity: str) -> PurePosixPath:

@@ -16,6 +16,7 @@ from bids_app.derivatives.columns import VOLUME_COLUMNS
 from bids_app.derivatives.results import AlignedContrast, MeasuredScan, Measurement
 from bids_app.derivatives.scanner_columns import SCANNER_COLUMNS
 from bids_app.derivatives.steps import Step, recorded_steps
+from bids_app.derivatives.template_outputs import read_templates
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.images.volume import Volume
 from bids_app.run.outcome import Outcome
@@ -76,6 +77,7 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
             for contrast in contrasts
             if (output_dir / names.aligned(scan, contrast)).is_file()
         ),
+        templates=read_templates(output_dir, scan),
     )
 
 

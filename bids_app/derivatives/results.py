@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from bids_app.alignment.to_template import Match
 from bids_app.contrasts import split_name
 from bids_app.dataset.index import Scan
 from bids_app.dataset.scanner import Scanner
@@ -97,6 +98,24 @@ class AlignedContrast:
 
 
 @dataclass(frozen=True, kw_only=True)
+class InTemplate:
+    """A scan in the space of a template.
+
+    Attributes
+    ----------
+    template : str
+        Its name in TemplateFlow.
+    image : Volume
+        (X, Y, Z) float32 on the template's grid, 0 outside of its brain.
+    match : Match
+    """
+
+    template: str
+    image: Volume
+    match: Match
+
+
+@dataclass(frozen=True, kw_only=True)
 class MeasuredScan:
     """Everything that the report of a scan needs.
 
@@ -113,6 +132,7 @@ class MeasuredScan:
         Why all that is measured in the image should be reviewed; empty when read back.
     scanner : Scanner
         By the JSON files of the scan; unknown when read back.
+    templates : tuple of InTemplate
     """
 
     scan: Scan
@@ -122,6 +142,7 @@ class MeasuredScan:
     aligned: tuple[AlignedContrast, ...] = ()
     reasons: tuple[str, ...] = ()
     scanner: Scanner = field(default_factory=Scanner)
+    templates: tuple[InTemplate, ...] = ()
 
     def slice_thickness(self, contrasts: Iterable[str]) -> float:
         """Return the largest voxel side (mm) with which any of these contrasts was acquired."""

@@ -81,6 +81,14 @@ class Step(StrEnum):
         "reuter2011",
         "reuter2012",
     )
+    TEMPLATE = (
+        "normalisation to a template",
+        "The brain of each scan was registered to the ICBM 152 non-linear symmetric template of "
+        "2009 (version a; Fonov et al. 2011), affinely and by symmetric normalisation with ANTs "
+        "(Avants et al. 2008).",
+        "avants2008",
+        "fonov2011",
+    )
     EXISTING_MAP = (
         "existing map",
         "Existing R1 or T1 maps were used.",

@@ -56,6 +56,8 @@ def write_outputs(
                 _write_table(staging, name, table, report.study, agents)
             for name, document in result.documents.items():
                 staging.json(f"group/{name}.json", document)
+            for path, image in result.images.items():
+                staging.image(path, image.whole, **image.sidecar)
             for name in (name for name in result.figures if name in figures):
                 svgs[name], png = figures[name].result()
                 staging.text(f"group/figures/{name}.svg", svgs[name])

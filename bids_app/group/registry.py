@@ -25,6 +25,7 @@ _MODULES = (
     "clinical",
     "change",
     "pbvc",
+    "maps",
     "sample_size",
     "reliability",
     "scanners",

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bids_app.images.geometry import Box, Grid
+from bids_app.images.volume import Volume
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +70,37 @@ class ResultFigure:
     display: Display = Display.PAGE
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ResultImage:
+    """A map in the space of a template; only the part that holds something is kept.
+
+    Attributes
+    ----------
+    part : Volume
+        (X, Y, Z) float32.
+    box : tuple of 3 slices
+        Where it lies on the grid of the template.
+    grid : Grid
+    fill : float
+        Value of all other voxels.
+    sidecar : mapping of str to object
+        Fields of the JSON file.
+    """
+
+    part: Volume
+    box: Box
+    grid: Grid
+    fill: float
+    sidecar: Mapping[str, object]
+
+    @property
+    def whole(self) -> Volume:
+        """The map on the grid of the template."""
+        data = np.full(self.grid.shape, self.fill, dtype=np.float32)
+        data[self.box] = self.part.data
+        return Volume(data, self.grid.affine)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """Tables, figures and sentences of one analysis.
@@ -76,6 +113,8 @@ class Result:
         By file name without extension.
     documents : mapping of str to mapping
         Contents of JSON files that are no tables, by file name without extension.
+    images : mapping of PurePosixPath to ResultImage
+        By path relative to the output folder.
     methods, findings : str
         Sentences of the methods section: what was done, and what resulted.
     references : tuple of str
@@ -94,6 +133,9 @@ class Result:
     tables: Mapping[str, ResultTable] = field(default_factory=lambda: MappingProxyType({}))
     figures: Mapping[str, ResultFigure] = field(default_factory=lambda: MappingProxyType({}))
     documents: Mapping[str, Mapping[str, object]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    images: Mapping[PurePosixPath, ResultImage] = field(
         default_factory=lambda: MappingProxyType({})
     )
     methods: str = ""

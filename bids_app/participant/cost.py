@@ -25,6 +25,9 @@ _SECONDS_PER_CONTRAST = 11.0  # to align another one, and to segment it alone an
 _SECONDS_PER_CONTRAST_MEGAVOXEL = 1.6
 _SECONDS_PER_SOURCE = 0.2  # each image that quantitative maps are made from
 _SECONDS_PER_SOURCE_MEGAVOXEL = 0.02
+# For each scan that is registered to a template; it is the same at 2 and 1 mm, as all is averaged.
+_SECONDS_PER_TEMPLATE = 50.0
+_TEMPLATE_MIB = 300.0
 # For each scan that --longitudinal compares with the subject's others.
 _SECONDS_PER_VISIT = 3.5
 _SECONDS_PER_VISIT_MEGAVOXEL = 5.0
@@ -56,7 +59,7 @@ class Cost:
     peak_mib: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Load:
     """Amount of work in a session.
 
@@ -72,6 +75,8 @@ class Load:
         Time of the built-in methods, in addition to the networks.
     registers : bool
         Whether one of them registers images.
+    templates : int
+        Templates in whose space results are written.
     """
 
     voxels: tuple[int, ...]
@@ -79,6 +84,7 @@ class Load:
     sources: int = 0
     seconds_per_image: float = 0.0
     registers: bool = False
+    templates: int = 0
 
 
 def predict(load: Load, threads: int) -> Cost:
@@ -103,9 +109,12 @@ def predict(load: Load, threads: int) -> Cost:
     )
     seconds += load.sources * (_SECONDS_PER_SOURCE + largest * _SECONDS_PER_SOURCE_MEGAVOXEL)
     seconds += images * load.seconds_per_image
+    seconds += scans * load.templates * _SECONDS_PER_TEMPLATE
     mib = _BASE_MIB + largest * _MIB_PER_MEGAVOXEL
     if load.contrasts or load.registers:
         mib += _CONTRAST_MIB + largest * _CONTRAST_MIB_PER_MEGAVOXEL
+    if load.templates:
+        mib += _TEMPLATE_MIB
     return Cost(_START_SECONDS + seconds, mib)
 
 
@@ -193,6 +202,7 @@ def load_of(session: Session, options: Options) -> Load:
         sources=len(sources),
         seconds_per_image=sum(method.seconds for method in methods),
         registers=any(method.registers for method in methods),
+        templates=len(options.methods.output_spaces),
     )
 
 

@@ -17,7 +17,7 @@ from bids_app.participant.context import SessionContext
 from bids_app.programs.edited import EDITED, Edit, find_edit, read_edit
 from bids_app.run.outcome import Outcome
 from bids_app.run.records import damage
-from bids_app.run.stamps import Stamp
+from bids_app.run.stamps import OUTPUT_SPACES, Stamp
 from bids_app.segmentation.fusion import Ensemble, fuse, rule_of
 from bids_app.segmentation.quality import assess
 from bids_app.segmentation.result import Thalami
@@ -79,8 +79,8 @@ def note_misnamed(context: SessionContext) -> None:
         )
 
 
-def only_edited(record: Outcome | None, stamp: Stamp, output_dir: Path) -> bool:
-    """Whether results differ from what a stamp describes by new or changed corrected masks only.
+def only_added(record: Outcome | None, stamp: Stamp, output_dir: Path) -> bool:
+    """Whether results lack no more than corrected masks, or differ in the spaces of templates.
 
     Parameters
     ----------
@@ -96,16 +96,19 @@ def only_edited(record: Outcome | None, stamp: Stamp, output_dir: Path) -> bool:
     # Without its correction a mask would have to be segmented again.
     if any(name.startswith(f"{EDITED}:") and name not in now for name in before):
         return False
-    same = replace(record.stamp, inputs=_unedited(before)).difference(
-        replace(stamp, inputs=_unedited(now))
-    )
+    same = _measured_from(record.stamp).difference(_measured_from(stamp))
     return not same and not damage(output_dir, record.outputs)
 
 
-def _unedited(inputs: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: checksum for name, checksum in inputs.items() if not name.startswith(f"{EDITED}:")
+def _measured_from(stamp: Stamp) -> Stamp:
+    """Take away what is added after all has been measured."""
+    inputs = {
+        name: checksum
+        for name, checksum in stamp.inputs.items()
+        if not name.startswith(f"{EDITED}:")
     }
+    parameters = {name: text for name, text in stamp.parameters.items() if name != OUTPUT_SPACES}
+    return replace(stamp, inputs=inputs, parameters=parameters)
 
 
 def with_edits(scan: MeasuredScan, context: SessionContext) -> MeasuredScan:

@@ -19,7 +19,7 @@ from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.participant.align import align_contrasts, read_other_contrasts
 from bids_app.participant.context import SessionContext
-from bids_app.participant.edited import note_misnamed, only_edited, with_edits
+from bids_app.participant.edited import note_misnamed, only_added, with_edits
 from bids_app.participant.offers import REASONS, kind_of_source
 from bids_app.participant.page import write_session_page
 from bids_app.participant.programs import measure_programs
@@ -27,6 +27,11 @@ from bids_app.participant.quantify import quantify
 from bids_app.participant.segment import images_to_segment, measure_contrasts, segment_anchors
 from bids_app.participant.siena import measure_brain_change
 from bids_app.participant.stamp import scanner_of, stamp_of, without
+from bids_app.participant.template import (
+    still_holds,
+    without_notes_on_templates,
+    write_in_templates,
+)
 from bids_app.participant.values import values_of
 from bids_app.programs.edited import EDITED
 from bids_app.run.outcome import Outcome, Stage
@@ -66,8 +71,8 @@ def measure_session(task: Task) -> Outcome:
     if not reason:
         return Outcome(name=session.name, status="unchanged", stamp=stamp)
     record = read_record(options.folders.output_dir, session.name)
-    if record is not None and only_edited(record, stamp, options.folders.output_dir):
-        return correct_session(task, record, stamp, reason)
+    if record is not None and only_added(record, stamp, options.folders.output_dir):
+        return complete_session(task, record, stamp, reason)
 
     with staged(options.folders.output_dir, session.name) as staging:
         context = SessionContext.of(task, staging)
@@ -88,6 +93,7 @@ def measure_session(task: Task) -> Outcome:
             scans.append(with_edits(replace(scan, measurements=measurements), context))
         note_misnamed(context)
         measure_brain_change([scan.scan for scan in scans], context)
+        scans = write_in_templates(scans, context)
         stamp = without(stamp, context.failed)
         context.progress(Stage.REPORT, "")
         write_volumes(staging, session, scans)
@@ -142,8 +148,8 @@ def quantify_session(brain_mask: Volume, context: SessionContext) -> tuple[Quant
     return quantified.maps
 
 
-def correct_session(task: Task, record: Outcome, stamp: Stamp, reason: str) -> Outcome:
-    """Replace masks that were corrected by hand in results that are otherwise valid.
+def complete_session(task: Task, record: Outcome, stamp: Stamp, reason: str) -> Outcome:
+    """Replace masks that were corrected by hand, and add spaces, in results that are valid.
 
     Parameters
     ----------
@@ -151,7 +157,7 @@ def correct_session(task: Task, record: Outcome, stamp: Stamp, reason: str) -> O
     record : Outcome
         Record of the run that measured the session.
     stamp : Stamp
-        With the corrected masks.
+        With the corrected masks and the spaces.
     reason : str
         Why the session is run.
 
@@ -179,15 +185,17 @@ def correct_session(task: Task, record: Outcome, stamp: Stamp, reason: str) -> O
         context = SessionContext.of(task, staging)
         # What was noted on corrected masks is noted again.
         about = tuple(f"{name} " for name in stamp.inputs if name.startswith(f"{EDITED}:"))
-        context.notes[:] = [note for note in record.warnings if not note.startswith(about)]
+        notes = [note for note in record.warnings if not note.startswith(about)]
+        context.notes[:] = without_notes_on_templates(notes, scans)
         scans = [with_edits(scan, context) for scan in scans]
         note_misnamed(context)
+        scans = write_in_templates(scans, context, record.outputs)
         task.progress(Stage.REPORT, "")
         write_volumes(staging, session, scans)
         kept = {
             name: content
             for name, content in record.outputs.items()
-            if name not in staging.withdrawn
+            if name not in staging.withdrawn and still_holds(name, scans)
         }
         write_session_page(
             staging,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,16 +15,16 @@ from bids_app.dataset.staging import Staging, staged
 from bids_app.derivatives import names
 from bids_app.derivatives.methods_section import methods_text, other_programs, works
 from bids_app.derivatives.norm_results import NormResults
-from bids_app.derivatives.results import AlignedContrast, MeasuredScan, Measurement
+from bids_app.derivatives.results import AlignedContrast, InTemplate, MeasuredScan, Measurement
 from bids_app.derivatives.steps import Step, steps_of
 from bids_app.run.records import read_record, write_record
 from bids_app.run.stamps import Stamp
 
 # Endings of the results that a page links to; JSON files describe these.
-_RESULTS = (".nii.gz", ".tsv", ".txt")
+_RESULTS = (".nii.gz", ".tsv", ".txt", ".h5")
 
 if TYPE_CHECKING:
-    from bids_app.report.session_page import AlignmentReport, Anchor, Volumes
+    from bids_app.report.session_page import AlignmentReport, Anchor, TemplateReport, Volumes
 
 
 def write_session_page(
@@ -54,10 +54,7 @@ def write_session_page(
     visits = names.visits_page(session.subject)
     used = [item.method for measured in scans for item in measured.measurements]
     used += other_programs(stamp)
-    steps = steps_of(
-        ((item.method, item.contrast) for measured in scans for item in measured.measurements),
-        (*map_steps, *(step for scan in scans for item in scan.aligned for step in item.steps)),
-    )
+    steps = _steps(scans, map_steps)
     report = SessionReport(
         subject=session.subject,
         session=session.session or "",
@@ -71,6 +68,16 @@ def write_session_page(
         visits=str(visits) if staging.is_published(visits) else "",
     )
     staging.text(names.session_page(session), session_page(report))
+
+
+def _steps(scans: Sequence[MeasuredScan], map_steps: Iterable[Step]) -> list[Step]:
+    """List the steps behind the results of scans."""
+    taken = [step for scan in scans for item in scan.aligned for step in item.steps]
+    # Results read back may have been in the space of a template before.
+    taken += [step for step in map_steps if step is not Step.TEMPLATE]
+    taken += [Step.TEMPLATE for scan in scans if scan.templates]
+    measured = ((item.method, item.contrast) for scan in scans for item in scan.measurements)
+    return steps_of(measured, taken)
 
 
 def link_to_visits(series: Session, output_dir: Path) -> None:
@@ -136,6 +143,7 @@ def _anchor(session: Session, measured: MeasuredScan, norm: NormResults) -> Anch
             image.affine,
         ),
         alignments=tuple(_alignment(measured, item) for item in measured.aligned),
+        templates=tuple(_template(measured, item) for item in measured.templates),
         brain=Overlay("Brain mask", brain_overlay(image.data, measured.brain_mask.data, size)),
         concerns=tuple(
             f"{reason} ({', '.join(segmentations)})" for reason, segmentations in concerns.items()
@@ -182,4 +190,25 @@ def _alignment(measured: MeasuredScan, aligned: AlignedContrast) -> AlignmentRep
             alignment_overlay(image, other, brain, size),
         ),
         histogram,
+    )
+
+
+def _template(measured: MeasuredScan, item: InTemplate) -> TemplateReport:
+    from bids_app.alignment.templates import load_template
+    from bids_app.report.overlays import alignment_overlay
+    from bids_app.report.session_page import Overlay, TemplateReport
+
+    template = load_template()
+    return TemplateReport(
+        name=item.template,
+        correlation=item.match.correlation,
+        least_jacobian=item.match.least_jacobian,
+        most_jacobian=item.match.most_jacobian,
+        checkerboard=Overlay(
+            f"Checkerboard of {item.template} and {measured.scan.contrast} with the contour of the "
+            "template's brain",
+            alignment_overlay(
+                template.data, item.image.data, template.data != 0, template.voxel_size
+            ),
+        ),
     )

@@ -18,7 +18,7 @@ from bids_app.programs.finished import finished_files
 from bids_app.programs.method import parameter_of
 from bids_app.programs.selection import all_programs, restricted_methods, workload_of
 from bids_app.programs.siena import SIENA
-from bids_app.run.stamps import Stamp
+from bids_app.run.stamps import OUTPUT_SPACES, Stamp
 from bids_app.segmentation import thalnet
 
 
@@ -51,6 +51,8 @@ def stamp_of(session: Session, options: Options) -> Stamp:
         baseline = session.baseline.path
         inputs[str(baseline.relative_to(bids_dir))] = _sha256_if_readable(baseline)
     parameters |= _acquired(session, options.folders)
+    if methods.output_spaces:
+        parameters[OUTPUT_SPACES] = " ".join(methods.output_spaces)
     if restricted_methods(options):
         parameters["envelope"] = options.methods.envelope
     if sources:

@@ -126,6 +126,28 @@ class AlignmentReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TemplateReport:
+    """Measured image in the space of a template.
+
+    Attributes
+    ----------
+    name : str
+        Name of the template.
+    correlation : float
+        With the template within its brain.
+    least_jacobian, most_jacobian : float
+        Range of the Jacobian determinant of the transform, head per template.
+    checkerboard : Overlay
+    """
+
+    name: str
+    correlation: float
+    least_jacobian: float
+    most_jacobian: float
+    checkerboard: Overlay
+
+
+@dataclass(frozen=True, kw_only=True)
 class Anchor:
     """Measured image, with its results.
 
@@ -149,6 +171,7 @@ class Anchor:
     concerns : tuple of str
         What to review before use, and why.
     alignments : tuple of AlignmentReport
+    templates : tuple of TemplateReport
     """
 
     name: str
@@ -162,6 +185,7 @@ class Anchor:
     brain: Overlay | None = None
     concerns: tuple[str, ...] = ()
     alignments: tuple[AlignmentReport, ...] = ()
+    templates: tuple[TemplateReport, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,27 @@ def border_shift(
     return shift
 
 
+def border_weight(
+    first: npt.NDArray[np.bool_], later: npt.NDArray[np.bool_], spacing: npt.NDArray[np.float64]
+) -> FloatArray:
+    """Mark where `border_shift` is valid.
+
+    Parameters
+    ----------
+    first, later : (X, Y, Z) bool
+    spacing : (3,) float64
+        Size of a voxel along each axis, mm.
+
+    Returns
+    -------
+    (X, Y, Z) float32
+        1 within about 1.3 mm of the border (10 to 90 % of the smoothed masks), else 0.
+    """
+    mean = np.mean([_smoothed(mask, spacing) for mask in (first, later)], axis=0)
+    near: FloatArray = ((mean > 0.1) & (mean < 0.9)).astype(np.float32)
+    return near
+
+
 def visits_figure(first: Visit, later: Visit, spacing: npt.NDArray[np.float64]) -> bytes:
     """Draw both visits and the shift between them on the same six slices.
 

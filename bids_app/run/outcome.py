@@ -29,6 +29,7 @@ class Stage(StrEnum):
     QUANTIFY = "quantify"
     ALIGN = "align"
     RUN = "run"
+    NORMALISE = "normalise"
     PROPAGATE = "propagate"
     BRAIN_CHANGE = "brain_change"
     REPORT = "report"

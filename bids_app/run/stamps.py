@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# Parameter with the templates in whose space results are written.
+OUTPUT_SPACES = "output spaces"
+
 
 @dataclass(frozen=True)
 class Stamp:

@@ -10,6 +10,7 @@ from bids_app.derivatives.data_dictionary import column
 from bids_app.derivatives.scanner_columns import COLUMNS_OF_SCANNERS
 from bids_app.derivatives.statistics_columns import COLUMNS_OF_STATISTICS
 from bids_app.derivatives.stratification_columns import COLUMNS_OF_STRATIFICATION
+from bids_app.derivatives.template_columns import COLUMNS_OF_TEMPLATES
 from bids_app.derivatives.value_columns import COLUMNS_OF_VALUES, VALUE_COLUMNS
 from docs.generate.tables import code, prose
 from docs.generate.tables import table as markdown_table
@@ -27,6 +28,7 @@ _SUBJECTS = {
     "Scanners": COLUMNS_OF_SCANNERS,
     "Models and tests": COLUMNS_OF_STATISTICS,
     "Stratification": COLUMNS_OF_STRATIFICATION,
+    "Space of a template": COLUMNS_OF_TEMPLATES,
     "Values within the thalami": COLUMNS_OF_VALUES,
 }
 _HEADER = ["column", "label", "unit", "meaning"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_app.alignment.templates import MNI
 from bids_app.dataset.tables import Column
 from bids_app.derivatives.change_columns import CHANGE_COLUMNS, PBVC_COLUMNS
 from bids_app.derivatives.columns import COLUMNS, VOLUME_COLUMNS
 from bids_app.derivatives.data_dictionary import describe_columns
 from bids_app.derivatives.value_columns import VALUE_COLUMNS
+from bids_app.group.analyses import maps
 from bids_app.group.analysis import attempt_all
 from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
 from bids_app.group.cohort import read_cohort
@@ -25,7 +28,10 @@ from bids_app.group.outputs import write_outputs
 from bids_app.group.ratings import RATING
 from bids_app.group.registry import ANALYSES
 from bids_app.group.study import Study
-from tests.conftest import options_of
+from bids_app.group.template_maps import mask_in_template
+from bids_app.images.geometry import Grid
+from bids_app.images.volume import Volume
+from tests.conftest import options_of, save_image
 from tests.group.simulation import simulate
 
 
@@ -78,9 +84,23 @@ def _study(folder: Path) -> Study:
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> CohortResults:
+def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def report(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch_module: pytest.MonkeyPatch
+) -> CohortResults:
     """Every analysis, its tables written to the output folder; figures are not rendered."""
     study = _study(tmp_path_factory.mktemp("columns"))
+    template = Grid.around(np.array([0.0, -15, 5]), (32, 34, 26), 4.0)
+    for row in study.volumes[study.volumes["visit"] == 0].head(3).to_dict("records"):
+        labels = np.ones(template.shape, dtype=np.uint8)
+        save_image(study.output_dir / mask_in_template(row, MNI), labels, template.affine)
+    brain = Volume(np.random.default_rng(1).random(template.shape), template.affine)
+    monkeypatch_module.setattr(maps, "load_template", lambda: brain)
     analyses = tuple(ANALYSES.values())
     results = {analysis.name: result for analysis, result in attempt_all(analyses, study)}
     report = CohortResults(study=study, records=(), steps=(), analyses=analyses, results=results)

@@ -29,7 +29,7 @@ def _session(folder: Path, label: str, shape: tuple[int, int, int]) -> Session:
 
 
 def _predict(*voxels: int, threads: int = 1) -> Cost:
-    return predict(Load(voxels), threads)
+    return predict(Load(voxels=voxels), threads)
 
 
 def test_more_voxels_and_scans_cost_more_and_threads_save_time() -> None:
@@ -53,6 +53,9 @@ def test_contrasts_maps_and_the_atlas_cost_more(tmp_path: Path) -> None:
     assert two.seconds > plain.seconds
     assert two.peak_mib > plain.peak_mib
     assert cost(one, names=("thalnet", "atlas")).seconds > 2 * plain.seconds
+    there = cost(one, output_spaces=("MNI152NLin2009aSym",))
+    assert there.seconds == pytest.approx(plain.seconds + 50)
+    assert there.peak_mib == pytest.approx(plain.peak_mib + 300)
     for echo in (1, 2, 3):
         save_image(
             tmp_path / "bids" / "sub-a" / "anat" / f"sub-a_echo-{echo}_flip-1_mt-off_MPM.nii.gz",

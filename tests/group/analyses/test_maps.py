@@ -1,0 +1,71 @@
+"""Frequency maps of the cohort."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bids_app.alignment.templates import MNI
+from bids_app.group.analyses import maps
+from bids_app.group.study import Study
+from bids_app.group.template_maps import mask_in_template
+from bids_app.images.geometry import Grid
+from bids_app.images.volume import Volume
+from bids_app.report.plots import figure_files
+from tests.conftest import save_image
+from tests.group.conftest import described
+
+_GRID = Grid.around(np.array([0.0, -15, 5]), (32, 34, 26), 4.0)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y, z = np.indices(_GRID.shape)
+    brain = 0.5 + 0.3 * np.sin(x / 3) * np.cos(y / 4) * np.cos(z / 3)
+    monkeypatch.setattr(maps, "load_template", lambda: Volume(brain, _GRID.affine))
+
+
+def test_maps_by_diagnosis_and_segmentation(study: Study, tmp_path: Path) -> None:
+    elsewhere = replace(study, output_dir=tmp_path)
+    rows = study.volumes[
+        (study.volumes["visit"] == 0) & (study.volumes["method"] == "thalnet")
+    ].head(6)
+    for number, row in enumerate(rows.to_dict("records")):
+        labels = np.zeros(_GRID.shape, np.uint8)
+        labels[12:15, 14:18, 11 : 14 + number % 2] = 1
+        labels[17:20, 14:18, 11:14] = 2
+        save_image(tmp_path / mask_in_template(row, MNI), labels, _GRID.affine)
+    result = maps.analyse(elsewhere)
+    assert described(result)
+    table = result.tables["maps"].data.set_index("diagnosis")
+    counts = rows["diagnosis"].value_counts()
+    assert table["n"].to_dict() == counts.to_dict()
+    paths = [path.name for path in result.images]
+    assert paths == [
+        f"space-{MNI}_seg-thalamus_res-1_desc-thalnetT1w{group}_frequency.nii.gz"
+        for group in ("PMS", "RRMS")
+    ]
+    image = next(iter(result.images.values()))
+    whole = image.whole
+    assert whole.data.shape == _GRID.shape
+    assert whole.data[18, 15, 12] == 1
+    assert whole.data[0, 0, 0] == 0
+    figure = result.figures["maps_thalnetT1w_frequency"]
+    assert "desc-thalnetT1wPMS_frequency.nii.gz" in figure.caption
+    # Figures are rendered by another process, and equal ones are equal files.
+    svg, _ = figure_files(pickle.loads(pickle.dumps(figure.figure)))  # noqa: S301
+    assert "PMS (n = " in svg
+    assert "share of the participants with thalamus" in svg
+    assert svg == figure_files(figure.figure)[0]
+
+
+def test_without_masks_in_a_template_the_option_is_named(study: Study) -> None:
+    result = maps.ANALYSIS.attempt(study)
+    assert result.reason == (
+        "no mask is in the space of a template (run the participant stage with --output-spaces "
+        f"{MNI})"
+    )
