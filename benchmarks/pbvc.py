@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import binary_dilation, gaussian_filter
 
-from benchmarks.atrophy import Head, true_volume, visit
 from bids_app.alignment.brain_change import parenchyma_volumes, percentage_change
 from bids_app.alignment.within_subject import align_within_subject
 from bids_app.dataset.images import read_volume
@@ -31,7 +30,8 @@ from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Selection
 from bids_app.segmentation import thalnet
-from examples.anatomy import Field, field_of
+from bids_app.simulation.displacement import field_of
+from bids_app.simulation.visits import Head, true_volume, visit
 
 # Intended true changes (%); the exact ones are computed.
 CHANGES = (0.0, -0.2, -0.5, -1.0, -1.5, -2.0)
@@ -60,7 +60,7 @@ def prepare(image: Volume, rng: np.random.Generator) -> Head:
     return Head(
         Volume(data, grid.affine),
         parenchyma.astype(np.float32),
-        Field(field.values, np.zeros(3), field.spacing),
+        field,
     )
 
 

@@ -66,6 +66,10 @@ def _run(level: Level, options: Options) -> ExitCode:
         from bids_app.participant.stage import run as run_participant
 
         return run_participant(options)
+    if level == "check":
+        from bids_app.check.stage import run as run_check
+
+        return run_check(options)
     if options.run.dry_run:
         sys.stdout.write(f"group: describe the results in {options.folders.output_dir}\n")
         return ExitCode.DONE

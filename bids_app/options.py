@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Level = Literal["participant", "group"]
+Level = Literal["participant", "group", "check"]
 Rule = Literal["union", "majority", "mean", "staple"]
 SignalForm = Literal["exact", "small-angle"]
 DecayFit = Literal["wls", "ols"]
@@ -213,7 +213,7 @@ class Options:
     Attributes
     ----------
     folders : Folders
-    levels : tuple of {'participant', 'group'}
+    levels : tuple of {'participant', 'group', 'check'}
         In the order in which they run.
     selection : Selection
     methods : Methods

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 from scipy.spatial.transform import Rotation
 
-from examples.anatomy import LEFT, RIGHT, Anatomy, Array, Field, Labels, column, thalamus_box
+from bids_app.simulation.displacement import Array, Field, column
+from examples.anatomy import LEFT, RIGHT, Anatomy, Labels, thalamus_box
 
 # Air around the average head in mm; the position in the scanner varies by less.
 _MARGIN = 5.0

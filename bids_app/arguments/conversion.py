@@ -58,7 +58,7 @@ def _options(values: argparse.Namespace) -> Options:
     unknown = [level for level in values.level if level not in LEVELS]
     if unknown:
         raise UnknownLevelError(
-            f"'{unknown[0]}' is not an analysis level: expected 'participant' or 'group'."
+            f"'{unknown[0]}' is not an analysis level: expected {' or '.join(map(repr, LEVELS))}."
         )
     bids_dir, output_dir = values.bids_dir.absolute(), values.output_dir.absolute()
     work_dir = _absolute(values.work_dir)

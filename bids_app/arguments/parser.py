@@ -54,7 +54,13 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("bids_dir", type=Path, help="BIDS dataset")
     add("output_dir", type=Path, help="folder of derivatives and reports (created if absent)")
-    add("level", nargs="+", metavar="{participant,group}", help="stages to run, in order")
+    add(
+        "level",
+        nargs="+",
+        metavar=f"{{{','.join(LEVELS)}}}",
+        help="stages to run, in order; check simulates known losses in three scans of each "
+        "contrast and reports what this protocol can detect",
+    )
     add("--version", action="version", version=f"thalbids {__version__}")
     add("--bids-exec-spec", action=_PrintDescriptor, help="print the Boutiques descriptor")
     _add_selection(parser)

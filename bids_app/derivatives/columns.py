@@ -10,6 +10,7 @@ from dataclasses import fields
 from types import MappingProxyType
 
 from bids_app.derivatives.change_columns import COLUMNS_OF_CHANGE
+from bids_app.derivatives.check_columns import COLUMNS_OF_CHECK
 from bids_app.derivatives.column import Column
 from bids_app.derivatives.comparison_columns import COLUMNS_OF_COMPARISON
 from bids_app.derivatives.scanner_columns import COLUMNS_OF_SCANNERS, SCANNER_COLUMNS
@@ -127,6 +128,7 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         "qc": Column("QC", "check: review the segmentation before using its volumes; otherwise ok"),
         "qc_reason": Column("Reason for review", "Why the segmentation should be reviewed"),
         **COLUMNS_OF_CHANGE,
+        **COLUMNS_OF_CHECK,
         **COLUMNS_OF_COMPARISON,
         **COLUMNS_OF_SCANNERS,
         **COLUMNS_OF_STATISTICS,

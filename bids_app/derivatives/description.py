@@ -21,6 +21,7 @@ _BIDSIGNORE = """\
 figures
 logs
 group
+check
 siena
 .partial
 CITATION.md
@@ -53,6 +54,7 @@ _README = """\
 | `sub-*_visits.html` | one page per participant: change between visits (`--longitudinal`) |
 | `qc.html` | all scans, to be rated by eye |
 | `group.html`, `group/` | the cohort: tables and figures (after `thalbids ... group`) |
+| `check.html`, `check/` | what the protocol can detect (after `thalbids ... check`) |
 | `*_desc-preproc_T1w` | the scan with its axes in RAS order; voxels are not interpolated |
 | `*_space-*_desc-preproc_*` | another contrast on the grid of the anchor; JSON: selected strategy |
 | `*_from-*_to-*_mode-image_xfm.txt` | the transform, for `antsApplyTransforms` |

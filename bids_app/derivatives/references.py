@@ -10,6 +10,9 @@ REFERENCES = {
     "avants2011": "Avants BB, Tustison NJ, Song G, Cook PA, Klein A, Gee JC. A reproducible "
     "evaluation of ANTs similarity metric performance in brain image registration. NeuroImage "
     "2011;54:2033-2044. doi:10.1016/j.neuroimage.2010.09.025",
+    "azevedo2018": "Azevedo CJ, Cen SY, Khadka S, et al. Thalamic atrophy in multiple sclerosis: a "
+    "magnetic resonance imaging marker of neurodegeneration throughout disease. Ann Neurol "
+    "2018;83:223-234. doi:10.1002/ana.25150",
     "baniasadi2023": "Baniasadi M, Petersen MV, Gonçalves J, et al. DBSegment: fast and robust "
     "segmentation of deep brain structures considering domain generalization. Hum Brain Mapp "
     "2023;44:762-778.",
@@ -39,6 +42,9 @@ REFERENCES = {
     "1960;20:37-46.",
     "coll2024": "Coll L, Pareto D, Carbonell-Mirabent P, et al. Global and regional deep learning "
     "models for multiple sclerosis stratification from MRI. J Magn Reson Imaging 2024;60:258-267.",
+    "coupe2010": "Coupe P, Manjon JV, Gedamu E, Arnold D, Robles M, Collins DL. Robust Rician "
+    "noise estimation for MR images. Med Image Anal 2010;14:483-493. "
+    "doi:10.1016/j.media.2010.03.001",
     "delong1988": "DeLong ER, DeLong DM, Clarke-Pearson DL. Comparing the areas under two or more "
     "correlated receiver operating characteristic curves: a nonparametric approach. Biometrics "
     "1988;44:837-845.",

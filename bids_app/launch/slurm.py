@@ -25,6 +25,7 @@ from bids_app.errors import (
     MissingInputError,
     NothingSelectedError,
     ThalbidsError,
+    UsageError,
     permissions_reported,
 )
 from bids_app.launch import job_array
@@ -105,6 +106,11 @@ def _execute(values: argparse.Namespace, words: list[str]) -> int:
     if not set(_LEVELS) & set(words):
         words[2:2] = _LEVELS
     command = check_command(words)
+    if "check" in command.options.levels:
+        raise UsageError(
+            "thalbids-slurm starts participant and group only. The check takes minutes: run "
+            "'thalbids BIDS_DIR OUTPUT_DIR check' in a job of its own."
+        )
     if values.status:
         return _print_states(command.options)
     if values.resubmit:

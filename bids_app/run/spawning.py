@@ -13,6 +13,21 @@ _VARIABLE = "PYTHONSAFEPATH"
 # Distinguishes it from a value of the user's, which other programs are to inherit.
 _VALUE = "thalbids"
 
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+)
+
+
+def limit_threads(threads: int) -> None:
+    """Limit the threads that libraries use in processes that are started from now on."""
+    # They read these when they are first imported.
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    # ONNX Runtime would keep a device number in the home folder, and report to its makers.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 
 # What stops a run: a terminal, or a scheduler.
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)

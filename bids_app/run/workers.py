@@ -26,18 +26,12 @@ from bids_app.run.claims import BEAT, Claims
 from bids_app.run.meter import Meter
 from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.resources import Allocation
-from bids_app.run.spawning import settle, shielded
+from bids_app.run.spawning import limit_threads, settle, shielded
 
 # Seconds in which a session clears up after SIGTERM.
 _GRACE = 10.0
 # Arrays from this size on are freed at once; those of coarser images are used again.
 _MAPPED_BYTES = 8 * 1024**2
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
-)
 
 
 @dataclass(frozen=True)
@@ -109,10 +103,7 @@ def run_sessions(
             yield Event(session.name, outcome=_cannot_run(session.name, session.problem))
         else:
             waiting.insert(0, session)
-    # Libraries read these when they are first imported, in the new processes.
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(resources.threads)))
-    # ONNX Runtime would keep a device number in the home folder, and report to its makers.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    limit_threads(resources.threads)
     context = multiprocessing.get_context("spawn")
     running: dict[Connection, tuple[Session, SpawnProcess, float]] = {}
     claims = Claims(options.folders.output_dir)

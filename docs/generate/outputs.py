@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bids_app.contrasts import CONTRASTS
 from bids_app.derivatives.change_columns import CHANGE_COLUMNS, COLUMNS_OF_CHANGE, PBVC_COLUMNS
+from bids_app.derivatives.check_columns import CHECK_COLUMNS, COLUMNS_OF_CHECK, PAIR_COLUMNS
 from bids_app.derivatives.columns import COLUMNS, VOLUME_COLUMNS
 from bids_app.derivatives.comparison_columns import COLUMNS_OF_COMPARISON
 from bids_app.derivatives.data_dictionary import column
@@ -15,17 +16,20 @@ from bids_app.derivatives.value_columns import COLUMNS_OF_VALUES, VALUE_COLUMNS
 from docs.generate.tables import code, prose
 from docs.generate.tables import table as markdown_table
 
-# Tables of the participant stage, whose columns are fixed.
+# Tables whose columns are fixed.
 _TABLES = {
     "volumes": VOLUME_COLUMNS,
     "values": VALUE_COLUMNS,
     "changes": CHANGE_COLUMNS,
     "pbvc": PBVC_COLUMNS,
+    "check": CHECK_COLUMNS,
+    "pairs": PAIR_COLUMNS,
 }
 _SUBJECTS = {
     "Change between visits": COLUMNS_OF_CHANGE,
     "Comparison of groups": COLUMNS_OF_COMPARISON,
     "Scanners": COLUMNS_OF_SCANNERS,
+    "Self-check": COLUMNS_OF_CHECK,
     "Models and tests": COLUMNS_OF_STATISTICS,
     "Stratification": COLUMNS_OF_STRATIFICATION,
     "Space of a template": COLUMNS_OF_TEMPLATES,
@@ -35,7 +39,7 @@ _HEADER = ["column", "label", "unit", "meaning"]
 
 
 def table(name: str) -> str:
-    """Write the columns of a table of the participant stage, in their order."""
+    """Write the columns of a table of fixed columns, in their order."""
     return markdown_table(_HEADER, map(_row, _TABLES[name]))
 
 

@@ -16,6 +16,7 @@ import pytest
 from bids_app.alignment.templates import MNI
 from bids_app.dataset.tables import Column
 from bids_app.derivatives.change_columns import CHANGE_COLUMNS, PBVC_COLUMNS
+from bids_app.derivatives.check_columns import CHECK_COLUMNS, PAIR_COLUMNS
 from bids_app.derivatives.columns import COLUMNS, VOLUME_COLUMNS
 from bids_app.derivatives.data_dictionary import describe_columns
 from bids_app.derivatives.value_columns import VALUE_COLUMNS
@@ -113,7 +114,7 @@ def report(
 
 @pytest.fixture(scope="module")
 def written(report: CohortResults) -> dict[str, str]:
-    """Columns of all tables of both stages, with their descriptions; not the dataset's own."""
+    """Columns of all tables of all stages, with their descriptions; not the dataset's own."""
     described = {}
     for path in (report.study.output_dir / "group").glob("*.tsv"):
         entries = json.loads(path.with_suffix(".json").read_text())
@@ -122,7 +123,8 @@ def written(report: CohortResults) -> dict[str, str]:
         described |= {name: entries[name] for name in header}
     for name in report.study.cohort.columns:
         described.pop(name, None)
-    described |= describe_columns([*VOLUME_COLUMNS, *VALUE_COLUMNS, *PBVC_COLUMNS, *CHANGE_COLUMNS])
+    of_stages = (*VOLUME_COLUMNS, *VALUE_COLUMNS, *PBVC_COLUMNS, *CHANGE_COLUMNS)
+    described |= describe_columns([*of_stages, *PAIR_COLUMNS, *CHECK_COLUMNS])
     return {name: str(entry["Description"]) for name, entry in described.items()}
 
 

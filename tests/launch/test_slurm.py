@@ -77,6 +77,12 @@ def test_sessions_that_are_compared_are_measured_by_one_task(
     assert request.minutes > 120
 
 
+def test_the_check_is_not_submitted(bids: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert slurm_main([str(bids), str(bids.parent / "out"), "check"]) == ExitCode.USAGE
+    assert "in a job of its own" in capsys.readouterr().err
+    assert not (bids.parent / "out").exists()
+
+
 def test_there_is_no_group_job_unless_requested(bids: Path) -> None:
     out = bids.parent / "out"
     assert slurm_main([str(bids), str(out), "participant"]) == 0

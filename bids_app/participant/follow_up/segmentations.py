@@ -19,12 +19,12 @@ from bids_app.participant.follow_up.space import (
     CommonSpace,
     Heads,
     are_comparable,
-    to_segment,
 )
 from bids_app.participant.follow_up.visits import VisitScan
 from bids_app.run.outcome import Stage
 from bids_app.segmentation.consistency import make_consistent
 from bids_app.segmentation.fusion import ensembles, fuse
+from bids_app.segmentation.intensities import to_segment
 from bids_app.segmentation.labels import labels_of
 from bids_app.segmentation.methods import built_in, segmenters
 from bids_app.segmentation.result import Segmentation, Thalami, labels_alone

@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from bids_app.alignment.within_subject import align_within_subject, place_on_common_grid
-from bids_app.contrasts import CONTRASTS
 from bids_app.derivatives import names
 from bids_app.derivatives.longitudinal_outputs import write_within_subject
 from bids_app.derivatives.readback import read_conformed
 from bids_app.derivatives.verdicts import Fact, Reason
 from bids_app.errors import BadDataError, BadImageError, MissingInputError
 from bids_app.images.geometry import AffineArray
-from bids_app.images.intensity import scaled_in_mask
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 from bids_app.participant.context import SessionContext
 from bids_app.participant.follow_up.visits import VisitScan, sessions_by_contrast
 from bids_app.run.outcome import Stage
+from bids_app.segmentation.intensities import to_segment
 from bids_app.segmentation.methods import segmenters
 from bids_app.segmentation.result import Segmentation
 
@@ -290,19 +286,3 @@ def _placed(space: CommonSpace, contrast: str, context: SessionContext) -> dict[
 def _read(scan: VisitScan, contrast: str, context: SessionContext) -> tuple[Volume, Volume]:
     """Read a contrast of a scan, and the brain mask, on the grid of the scan."""
     return read_conformed(context.options.folders.output_dir, scan.anchor, contrast)
-
-
-def to_segment(contrast: str, image: Volume, brain: npt.NDArray[np.bool_]) -> Volume:
-    """Scale the intensities of an image within the brain where its contrast needs it.
-
-    Raises
-    ------
-    BadDataError
-        If there is nothing to scale.
-    """
-    if not CONTRASTS[contrast].scaled:
-        return image
-    try:
-        return Volume(scaled_in_mask(image.data, brain), image.affine)
-    except ValueError as error:
-        raise BadDataError(f"{error}.") from error
