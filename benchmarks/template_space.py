@@ -2,11 +2,11 @@
 
 ``python -m benchmarks.template_space [OUTPUT_DIR ...]``
 
-Without folders, a head is made of the template itself by a known transform, and the error of its
-return is given. Of results of the participant stage with ``--output-spaces MNI152NLin2009aSym``,
-such as those of the demo cohort, the table gives the correlation with the template, the range of
-the Jacobian determinant and the seconds of each session, and the Dice coefficient of the thalami
-of each two participants in the template's space.
+Without folders, the thalami of the template itself are segmented, and a head made of the template
+by a known transform is registered. Of results of the participant stage with ``--output-spaces
+MNI152NLin2009aSym``, such as those of the demo cohort, the table gives the correlation with the
+template, the range of the Jacobian determinant and the seconds of each session, and the Dice
+coefficient of the thalami of each two participants in the template's space.
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ from bids_app.alignment.to_template import (
 )
 from bids_app.dataset.images import read_volume
 from bids_app.dataset.metadata import merged
-from bids_app.images.geometry import Grid, about, apply_affine
+from bids_app.images.geometry import Grid, about, apply_affine, centroid
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 from bids_app.run.records import read_records
+from bids_app.segmentation import thalnet
+from bids_app.segmentation.sides import LEFT, RIGHT
 from bids_app.statistics.overlap import dice
 
 
@@ -64,6 +66,18 @@ def known_transform() -> None:
         f"{np.percentile(error, 95):.2f} mm in 95 % of the brain; correlation "
         f"{match.correlation:.3f}; {seconds:.0f} s"
     )
+
+
+def own_thalami() -> None:
+    """Segment the template itself."""
+    template = load_template()
+    dseg = thalnet.segment({"T1w": template}, 1).dseg
+    for side, label in (("left", LEFT), ("right", RIGHT)):
+        x, y, z = centroid(dseg == label, template.affine)
+        volume = np.count_nonzero(dseg == label) * template.voxel_volume / 1000
+        print(f"{side} thalamus of the template: {volume:.2f} mL at ({x:.1f}, {y:.1f}, {z:.1f}) mm")
+    mirrored = np.choose(dseg[::-1], [0, RIGHT, LEFT])
+    print(f"Dice with its mirror image: {dice(dseg > 0, mirrored > 0):.4f}")
 
 
 def results(output_dir: Path) -> None:
@@ -102,6 +116,7 @@ def main() -> None:
     for folder in folders:
         results(folder)
     if not folders:
+        own_thalami()
         known_transform()
 
 

@@ -195,7 +195,7 @@ class Run:
 
     Attributes
     ----------
-    dry_run, reports_only : bool
+    dry_run, reports_only, provenance : bool
         As the flags of the same names.
     verbosity : int
         0 for progress, 1 for details, 2 for debugging.
@@ -203,6 +203,7 @@ class Run:
 
     dry_run: bool = False
     reports_only: bool = False
+    provenance: bool = False
     verbosity: int = 0
 
 

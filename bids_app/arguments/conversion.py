@@ -93,7 +93,12 @@ def _options(values: argparse.Namespace) -> Options:
         resources=Resources(
             nprocs=values.nprocs, omp_nthreads=values.omp_nthreads, memory_gib=values.mem
         ),
-        run=Run(dry_run=values.dry_run, reports_only=values.reports_only, verbosity=values.verbose),
+        run=Run(
+            dry_run=values.dry_run,
+            reports_only=values.reports_only,
+            provenance=values.provenance,
+            verbosity=values.verbose,
+        ),
     )
 
 

@@ -281,6 +281,12 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the pages again from existing results",
     )
+    add(
+        "--provenance",
+        action="store_true",
+        help="describe in prov/ which inputs, software and environment every result was made from "
+        "(BIDS extension proposal 28)",
+    )
     add("-v", "--verbose", action="count", default=0, help="report more details (repeatable)")
 
 

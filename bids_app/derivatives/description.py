@@ -8,14 +8,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 from bids_app import __version__
 from bids_app.dataset.staging import write_if_different
 from bids_app.derivatives.methods_section import planned_methods
+from bids_app.derivatives.references import REFERENCES
 from bids_app.options import Options
 
 CODE_URL = "https://github.com/thalbids/thalbids"
-BIDS_VERSION = "1.10.0"
+BIDS_VERSION = "1.11.1"
+
+# Programs that run images as single files, by the prefix of the variables that they set.
+_SIF_ENGINES = ("APPTAINER", "SINGULARITY")
 
 _BIDSIGNORE = """\
 figures
@@ -45,6 +50,21 @@ index\tname\tabbreviation\tcolor
 2\tRight thalamus\tR_Thal\t#d55e00
 """
 
+_PROVENANCE_IGNORED = "prov\n"
+
+# By the inheritance principle these apply to all labels and probabilities in the dataset.
+_SEGMENTATION: Mapping[str, object] = MappingProxyType(
+    {
+        "Name": "Left and right thalamus",
+        "Description": "The whole thalamus of either side, one label each, by the method that "
+        "desc- names. Masks by thalnet and atlas follow the manual protocol of the Harvard-Oxford "
+        "Atlas 2.0 (Rushmore et al. 2022); other programs follow their own, to which their works "
+        "in CITATION.md refer.",
+        "Authors": ["the thalbids authors"],
+        "ReferencesAndLinks": [CODE_URL, REFERENCES["rushmore2022"], REFERENCES["billot2023"]],
+    }
+)
+
 _README = """\
 # Thalamus measurements by thalbids
 
@@ -72,6 +92,7 @@ _README = """\
 | `*_desc-brain_mask` | brain mask, with ventricles and sulci |
 | `*_desc-thalamus_volumes.tsv` | volumes in mL; data dictionary in the JSON file |
 | `*_desc-thalamus_values.tsv` | values of all contrasts and maps within the thalami |
+| `prov/` | what every result was made from (`--provenance`) |
 | `logs/sessions.tsv` | outcome of every session, with time and memory |
 | `logs/inputs.tsv` | what the dataset offers: used, or why not |
 
@@ -96,25 +117,29 @@ def describe_dataset(options: Options) -> None:
     CannotCreateError
         If one cannot be written.
     """
+    # Derivatives inherit the licence of the raw data.
+    licence = _description_field(options.folders.bids_dir, "License") or "n/a"
     links = {"raw": options.folders.bids_dir.as_uri()}
     links.update({name: path.as_uri() for name, path in options.folders.derivatives.items()})
     description = {
         "Name": "thalbids: thalamus measurements",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
-        # Derivatives inherit the licence of the raw data.
-        "License": _description_field(options.folders.bids_dir, "License") or "n/a",
+        "License": licence,
         "GeneratedBy": [generated_by()],
         "SourceDatasets": [_source_dataset(options.folders.bids_dir)],
         "DatasetLinks": links,
         "HowToAcknowledge": "Please cite the works in CITATION.md.",
     }
+    segmentation = _json({**_SEGMENTATION, "License": licence})
     files = {
-        "dataset_description.json": json.dumps(description, indent=2, ensure_ascii=False) + "\n",
-        ".bidsignore": _BIDSIGNORE,
+        "dataset_description.json": _json(description),
+        ".bidsignore": _BIDSIGNORE + _PROVENANCE_IGNORED * _has_provenance(options),
         "README": _README,
         "CITATION.md": planned_methods(options),
         "seg-thalamus_dseg.tsv": _LABELS,
+        "seg-thalamus_dseg.json": segmentation,
+        "seg-thalamus_probseg.json": segmentation,
     }
     if _has_findings(options.folders.output_dir / "CITATION.md", files["CITATION.md"]):
         del files["CITATION.md"]
@@ -122,11 +147,21 @@ def describe_dataset(options: Options) -> None:
         write_if_different(options.folders.output_dir / name, text)
 
 
+def _json(content: Mapping[str, object]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _has_provenance(options: Options) -> bool:
+    """Whether the output has provenance, which the standard does not know yet."""
+    return options.run.provenance or (options.folders.output_dir / "prov").is_dir()
+
+
 def generated_by() -> dict[str, object]:
     """Describe the program for ``GeneratedBy``, with the container that it runs in, if any.
 
     The image sets ``THALBIDS_IMAGE`` to its name; thalbids-docker and thalbids-slurm, which start
-    it, add its digest. Apptainer sets ``APPTAINER_CONTAINER`` and ``APPTAINER_NAME``.
+    it, add its digest. Apptainer sets ``APPTAINER_CONTAINER`` and ``APPTAINER_NAME``, and
+    Singularity the same with its own name.
     """
     program: dict[str, object] = {
         "Name": "thalbids",
@@ -134,9 +169,11 @@ def generated_by() -> dict[str, object]:
         "CodeURL": CODE_URL,
     }
     environment = os.environ
+    engines = [name for name in _SIF_ENGINES if f"{name}_CONTAINER" in environment]
+    tags = ["THALBIDS_IMAGE", *(f"{name}_NAME" for name in engines)]
     container = {
-        "Type": "singularity" if "APPTAINER_CONTAINER" in environment else "docker",
-        "Tag": environment.get("THALBIDS_IMAGE") or environment.get("APPTAINER_NAME", ""),
+        "Type": "singularity" if engines else "docker",
+        "Tag": next((environment[name] for name in tags if environment.get(name)), ""),
         "URI": environment.get("THALBIDS_IMAGE_DIGEST", ""),
     }
     if container["Tag"]:

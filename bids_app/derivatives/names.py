@@ -308,6 +308,18 @@ def visits_page(subject: str) -> PurePosixPath:
     return PurePosixPath(f"sub-{subject}_visits.html")
 
 
+def provenance(content: str, suffix: str) -> PurePosixPath:
+    """Name a file of provenance (BIDS extension proposal 28).
+
+    Examples
+    --------
+    >>> str(provenance("sub-01_ses-1", "act"))
+    'prov/prov-thalbids/prov-thalbids_desc-sub01ses1_act.json'
+    """
+    label = re.sub("[^0-9a-zA-Z+]", "", content)
+    return PurePosixPath("prov", "prov-thalbids", f"prov-thalbids_desc-{label}_{suffix}.json")
+
+
 def sidecar(path: PurePosixPath) -> PurePosixPath:
     """Name the JSON sidecar of a file.
 

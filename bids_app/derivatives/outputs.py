@@ -145,7 +145,17 @@ def write_aligned(
         **_processing(aligned.steps),
         **({"ExternalPrograms": list(programs)} if programs else {}),
     }
-    staging.json(names.sidecar(name), described)
+    staging.json(
+        names.sidecar(name),
+        {
+            "Description": f"Resamples {aligned.contrast} on the grid of the scan",
+            "TransformType": "affine",
+            "Units": "mm",
+            "Format": "ITK text, for antsApplyTransforms",
+            **described,
+            "GeneratedBy": generated_by("alignment"),
+        },
+    )
     staging.image(
         names.aligned(scan, aligned.contrast),
         aligned.image,

@@ -13,6 +13,7 @@ from bids_app.dataset.staging import prepare_output
 from bids_app.dataset.validity import check_dataset
 from bids_app.derivatives.board import write_board
 from bids_app.derivatives.description import describe_dataset, write_configuration
+from bids_app.derivatives.provenance import write_provenance
 from bids_app.errors import ExitCode
 from bids_app.options import Options
 from bids_app.participant.map_anchor import with_map_anchors
@@ -73,6 +74,7 @@ def run(options: Options) -> ExitCode:
             outcomes += follow_subjects(sessions, outcomes, options)
     finally:
         update_tables(options.folders.output_dir, offers, known_kinds(options.selection))
+    write_provenance(outcomes, options)
     if not is_array_task():
         write_board(options.folders)
     sys.stderr.write(summary(sessions, outcomes, options))

@@ -17,9 +17,11 @@ from bids_app.alignment.to_template import (
     resampled_parts,
 )
 from bids_app.alignment.transforms import itk_text
-from bids_app.images.geometry import Grid, about, apply_affine
+from bids_app.images.geometry import Grid, about, apply_affine, centroid
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
+from bids_app.segmentation import thalnet
+from bids_app.segmentation.sides import LEFT, RIGHT
 from bids_app.statistics.overlap import dice
 
 
@@ -53,6 +55,16 @@ def test_the_template_is_the_symmetric_one_at_1_mm(template: Volume) -> None:
     assert template.data.shape == (197, 233, 189)
     assert template.data[0, 0, 0] == 0
     assert (template.data > 0).sum() * template.voxel_volume == pytest.approx(1.887e6, rel=0.01)
+
+
+def test_the_thalami_of_the_template_are_found_where_they_are(template: Volume) -> None:
+    dseg = thalnet.segment({"T1w": template}, 1).dseg
+    for side, x in ((LEFT, -12), (RIGHT, 12)):
+        middle = centroid(dseg == side, template.affine)
+        np.testing.assert_allclose(middle, [x, -18, 6.5], atol=1.5)
+    # Symmetric, as the template is.
+    mirrored = np.choose(dseg[::-1], [0, RIGHT, LEFT])
+    assert dice(dseg == LEFT, mirrored == LEFT) > 0.98
 
 
 def test_a_moved_head_returns_within_1_mm(template: Volume, tmp_path: Path) -> None:

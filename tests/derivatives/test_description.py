@@ -34,17 +34,49 @@ def test_sources_and_links(options: Options, monkeypatch: pytest.MonkeyPatch) ->
     assert "Container" not in described["GeneratedBy"][0]
 
 
-@pytest.mark.parametrize(("apptainer", "kind"), [(False, "docker"), (True, "singularity")])
-def test_the_container_is_named(
-    monkeypatch: pytest.MonkeyPatch, *, apptainer: bool, kind: str
-) -> None:
+@pytest.mark.parametrize("engine", ["docker", "APPTAINER", "SINGULARITY"])
+def test_the_container_is_named(monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    for name in ("APPTAINER", "SINGULARITY"):
+        monkeypatch.delenv(f"{name}_CONTAINER", raising=False)
     monkeypatch.setenv("THALBIDS_IMAGE", "thalbids:1")
     monkeypatch.setenv("THALBIDS_IMAGE_DIGEST", "sha256:12")
-    monkeypatch.delenv("APPTAINER_CONTAINER", raising=False)
-    if apptainer:
-        monkeypatch.setenv("APPTAINER_CONTAINER", "/images/thalbids.sif")
+    kind = "docker"
+    if engine != "docker":
+        kind = "singularity"
+        monkeypatch.setenv(f"{engine}_CONTAINER", "/images/thalbids.sif")
+        monkeypatch.setenv(f"{engine}_NAME", "thalbids.sif")
     container = {"Type": kind, "Tag": "thalbids:1", "URI": "sha256:12"}
     assert generated_by()["Container"] == container
+    # An image of others' making does not name itself.
+    monkeypatch.delenv("THALBIDS_IMAGE")
+    tag = {} if engine == "docker" else {"Container": {**container, "Tag": "thalbids.sif"}}
+    assert {key: value for key, value in generated_by().items() if key == "Container"} == tag
+
+
+def test_the_segmentation_is_described_for_all_files(options: Options) -> None:
+    folders = options.folders
+    describe(folders.bids_dir, License="CC0")
+    describe_dataset(options)
+    described = json.loads((folders.output_dir / "dataset_description.json").read_text())
+    assert (described["BIDSVersion"], described["License"]) == ("1.11.1", "CC0")
+    texts = [
+        (folders.output_dir / f"seg-thalamus_{suffix}.json").read_text()
+        for suffix in ("dseg", "probseg")
+    ]
+    assert texts[0] == texts[1]
+    fields = json.loads(texts[0])
+    assert fields["License"] == "CC0"
+    assert fields["Authors"] == ["the thalbids authors"]
+    assert "Harvard-Oxford" in fields["Description"]
+    assert any("Rushmore" in reference for reference in fields["ReferencesAndLinks"])
+
+
+def test_only_provenance_is_ignored_in_addition(options: Options) -> None:
+    path = options.folders.output_dir / ".bidsignore"
+    describe_dataset(options)
+    before = path.read_text()
+    describe_dataset(changed(options, provenance=True))
+    assert path.read_text() == before + "prov\n"
 
 
 def test_all_requested_methods_are_described_and_cited(options: Options) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -115,6 +117,13 @@ def test_masks_lie_in_the_template_and_all_else_is_unchanged(
     assert f"Checkerboard of {_SPACE} and T1w" in text
     assert _FORWARD in text
     assert "Fonov et al. 2011" in text
+    # With provenance, too, it is valid BIDS.
+    assert _run(bids, output, *_WORDS, "--provenance") == after
+    assert (output / "prov" / "provenance.tsv").is_file()
+    validator = Path(sys.executable).with_name("bids-validator-deno")
+    checked = subprocess.run([validator, "--json", output], capture_output=True, check=False)
+    issues = json.loads(checked.stdout)["issues"]["issues"]
+    assert [each for each in issues if each.get("severity") == "error"] == []
     # A run from the start writes the same, and another one nothing.
     replace_thalnet(monkeypatch, by_intensity)
     other = _run(bids, tmp_path / "other", *_WORDS)
