@@ -119,11 +119,12 @@ class SampleSize:
 
 @dataclass(frozen=True)
 class Stratification:
-    """Outcome, its threshold of disability, folds of the cross-validation, stored classifiers."""
+    """Outcome, its threshold, folds, images for a network, stored classifiers."""
 
     outcome: str
     threshold: float
     folds: int
+    images: Literal["none", "T1w"]
     classifiers: str
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from bids_app import __version__
-from bids_app.errors import BadDataError, MissingInputError
-from bids_app.group.stored_calibration import weights_label
-from bids_app.statistics.classifier import Classifier
+import numpy as np
 
-FORMAT = "thalbids stratification 1"
+from bids_app.group.parameter_file import ParameterFile, require_finite, require_weights
+from bids_app.statistics.classifier import Classifier
+from bids_app.statistics.image_classifier import ImageClassifier
+
+_FILE = ParameterFile("thalbids stratification 1", "classifiers", "group/classifiers.json")
 # The classifier of the covariates alone.
 COVARIATES = "covariates"
-_EXPECTED = "Expected the group/classifiers.json of a group stage"
+# Name of the network's checksum among those of weights.
+NETWORK = "network"
 _VECTORS = {"mean": "Mean", "scale": "Scale", "coefficients": "Coefficients"}
 
 
@@ -37,7 +39,9 @@ class Classifiers:
     classifiers : mapping of str to Classifier
         By segmentation or set of regions, and that of the covariates alone.
     weights : mapping of str to str
-        Checksums of the network weights on which a classifier depends; empty if on none.
+        Checksums of thalnet's weights on which a classifier depends; empty if on none.
+    network : ImageClassifier or None
+        Network on images; its own checksum of thalnet is that of `NETWORK`.
     source : str
         File that they were read from; empty if they were trained here.
     """
@@ -48,6 +52,7 @@ class Classifiers:
     regions: str
     classifiers: Mapping[str, Classifier]
     weights: Mapping[str, str]
+    network: ImageClassifier | None = None
     source: str = ""
 
     def of(self, name: str) -> Classifier:
@@ -60,13 +65,21 @@ class Classifiers:
         """
         if name not in self.classifiers:
             raise ValueError(f"{self.source} has no classifier for it")
-        weights = self.weights[name]
-        if weights and weights != weights_label():
-            raise ValueError(
-                f"{self.source} holds for other weights of thalnet ({weights}; installed: "
-                f"{weights_label()})"
-            )
+        require_weights(self.source, self.weights[name])
         return self.classifiers[name]
+
+    def network_on_images(self) -> ImageClassifier:
+        """Return the network.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or its probabilities are those of other weights than installed.
+        """
+        if self.network is None:
+            raise ValueError(f"{self.source} has no network on images")
+        require_weights(self.source, self.weights[NETWORK])
+        return self.network
 
 
 def classifiers_document(stored: Classifiers) -> dict[str, object]:
@@ -80,21 +93,24 @@ def classifiers_document(stored: Classifiers) -> dict[str, object]:
     -------
     dict
     """
-    return {
-        "Format": FORMAT,
-        "ThalbidsVersion": __version__,
-        "Description": "Logistic regressions that predict disability with balanced class weights; "
-        "log odds are Intercept plus the sum of Coefficients times (term - Mean) / Scale. Terms: "
-        "Numeric, then an indicator of each level but the first. Volumes in mL, age in years",
-        "Outcome": stored.outcome,
-        "Threshold": stored.threshold,
-        "ICV": stored.icv,
-        "Regions": stored.regions,
-        "Classifiers": {
-            name: _entry(classifier, stored.weights[name])
-            for name, classifier in stored.classifiers.items()
+    network = stored.network
+    return _FILE.document(
+        "Logistic regressions that predict disability with balanced class weights; log odds are "
+        "Intercept plus the sum of Coefficients times (term - Mean) / Scale. Terms: Numeric, then "
+        "an indicator of each level but the first. Volumes in mL, age in years. Network: weights "
+        "of a network on images, float32 in little-endian order, base64",
+        {
+            "Outcome": stored.outcome,
+            "Threshold": stored.threshold,
+            "ICV": stored.icv,
+            "Regions": stored.regions,
+            "Classifiers": {
+                name: _entry(classifier, stored.weights[name])
+                for name, classifier in stored.classifiers.items()
+            },
+            **({"Network": _network_entry(network, stored.weights[NETWORK])} if network else {}),
         },
-    }
+    )
 
 
 def _entry(classifier: Classifier, weights: str) -> dict[str, object]:
@@ -127,31 +143,27 @@ def read_classifiers(path: Path) -> Classifiers:
     BadDataError
         If it holds no classifiers, or is damaged.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingInputError(
-            f"Cannot read the classifiers {path}: {error.strerror}. {_EXPECTED}."
-        ) from error
-    except ValueError as error:
-        raise BadDataError(f"{path} is not valid JSON: {error}.") from error
-    if not isinstance(content, dict) or content.get("Format") != FORMAT:
-        raise BadDataError(f"{path} holds no classifiers. {_EXPECTED}.")
-    try:
-        entries = {str(name): entry for name, entry in content["Classifiers"].items()}
-        return Classifiers(
-            outcome=str(content["Outcome"]),
-            threshold=float(content["Threshold"]),
-            icv=str(content["ICV"]),
-            regions=str(content["Regions"]),
-            classifiers={name: _classifier(entry) for name, entry in entries.items()},
-            weights={name: str(entry["Weights"]) for name, entry in entries.items()},
-            source=path.name,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadDataError(
-            f"{path} is damaged ({type(error).__name__}: {error}). {_EXPECTED}, unchanged."
-        ) from error
+    return _FILE.read(path, lambda content: _classifiers(content, path.name))
+
+
+def _classifiers(content: Mapping[str, Any], source: str) -> Classifiers:
+    """Convert and check the content of a file."""
+    entries = {str(name): entry for name, entry in content["Classifiers"].items()}
+    classifiers = {name: _classifier(entry) for name, entry in entries.items()}
+    network = None
+    if "Network" in content:
+        network = _network(content["Network"])
+        entries[NETWORK] = content["Network"]
+    return Classifiers(
+        outcome=str(content["Outcome"]),
+        threshold=float(content["Threshold"]),
+        icv=str(content["ICV"]),
+        regions=str(content["Regions"]),
+        classifiers=classifiers,
+        weights={name: str(entry["Weights"]) for name, entry in entries.items()},
+        network=network,
+        source=source,
+    )
 
 
 def _classifier(entry: Mapping[str, Any]) -> Classifier:
@@ -163,8 +175,7 @@ def _classifier(entry: Mapping[str, Any]) -> Classifier:
     intercept, share = float(entry["Intercept"]), float(entry["ShareDisabled"])
     if terms == 0 or any(len(each) != terms for each in vectors.values()):
         raise ValueError(f"expected numbers for {terms} terms")
-    if not all(map(isfinite, (intercept, *(value for each in vectors.values() for value in each)))):
-        raise ValueError("a number is not finite")
+    require_finite(intercept, *vectors.values())
     if min(vectors["scale"]) <= 0 or not 0 < share < 1:
         raise ValueError("a scale is not positive, or the share of the disabled not within 0 to 1")
     return Classifier(
@@ -174,6 +185,49 @@ def _classifier(entry: Mapping[str, Any]) -> Classifier:
         scale=vectors["scale"],
         coefficients=vectors["coefficients"],
         intercept=intercept,
+        n=int(entry["N"]),
+        share=share,
+    )
+
+
+def _network_entry(network: ImageClassifier, weights: str) -> dict[str, object]:
+    """Describe a network; arrays are stored as bytes, which hold no code."""
+    stored = b"".join(each.astype("<f4").tobytes() for each in network.weights.values())
+    return {
+        "Weights": weights,
+        "Shapes": {name: list(each.shape) for name, each in network.weights.items()},
+        "Mean": list(network.mean),
+        "Scale": list(network.scale),
+        "N": network.n,
+        "ShareDisabled": network.share,
+        "SHA256": hashlib.sha256(stored).hexdigest(),
+        "Values": b64encode(stored).decode("ascii"),
+    }
+
+
+def _network(entry: Mapping[str, Any]) -> ImageClassifier:
+    """Convert and check the entry of a network."""
+    stored = b64decode(entry["Values"], validate=True)
+    if hashlib.sha256(stored).hexdigest() != entry["SHA256"]:
+        raise ValueError("the checksum of the network is another one")
+    values = np.frombuffer(stored, dtype="<f4").astype(np.float32)
+    shapes = {str(name): tuple(map(int, shape)) for name, shape in entry["Shapes"].items()}
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes.values()])
+    if len(values) != ends[-1]:
+        raise ValueError(f"expected {ends[-1]} weights of the network")
+    parts = np.split(values, ends[:-1])
+    mean, scale = (tuple(map(float, entry[key])) for key in ("Mean", "Scale"))
+    share = float(entry["ShareDisabled"])
+    require_finite(values, mean, scale, share)
+    if not 0 < share < 1 or len(mean) != len(scale) or min(scale) <= 0:
+        raise ValueError("the share or a scale of the network is out of range")
+    return ImageClassifier(
+        weights={
+            name: part.reshape(shape)
+            for (name, shape), part in zip(shapes.items(), parts, strict=True)
+        },
+        mean=mean,
+        scale=scale,
         n=int(entry["N"]),
         share=share,
     )

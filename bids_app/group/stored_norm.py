@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil, floor, isfinite
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bids_app import __version__
-from bids_app.errors import BadDataError, MissingInputError
-from bids_app.group.stored_calibration import weights_label
+from bids_app.group.parameter_file import ParameterFile, require_finite, require_weights
 from bids_app.statistics.choices import Rule
 from bids_app.statistics.normative import TERMS, NormativeModel
 
-FORMAT = "thalbids norm 1"
+_FILE = ParameterFile("thalbids norm 1", "norm", "group/norm.json")
 _RULES: tuple[Rule, ...] = ("opfer", "prediction")
 # Limits are rounded outwards: the extreme values are those of single participants.
 _AGE_STEP, _ICV_STEP = 1, 10
@@ -72,17 +69,8 @@ class Norms:
             present = ", ".join(self.norms)
             raise ValueError(f"{self.source} has no norm of this method, only of {present}")
         norm = self.norms[segmentation]
-        if norm.weights and norm.weights != weights_label():
-            raise ValueError(
-                f"{self.source} holds for other weights of thalnet ({norm.weights}; installed: "
-                f"{weights_label()})"
-            )
+        require_weights(self.source, norm.weights)
         return norm
-
-
-def weights_of(segmentation: str) -> str:
-    """Abbreviate the network weights on which a segmentation depends; empty if on none."""
-    return weights_label() if segmentation.startswith("thalnet") else ""
 
 
 def norm_document(norms: Norms) -> dict[str, object]:
@@ -96,16 +84,15 @@ def norm_document(norms: Norms) -> dict[str, object]:
     -------
     dict
     """
-    return {
-        "Format": FORMAT,
-        "ThalbidsVersion": __version__,
-        "Description": "Thalamus volume (mL) of healthy participants, given intracranial volume "
-        "tiv (mL) and age (years); the covariance of the coefficients is divided by the residual "
-        "variance",
-        "ICV": norms.icv,
-        "Sex": "not a term of the model",
-        "Norms": {name: _entry(norm) for name, norm in norms.norms.items()},
-    }
+    return _FILE.document(
+        "Thalamus volume (mL) of healthy participants, given intracranial volume tiv (mL) and age "
+        "(years); the covariance of the coefficients is divided by the residual variance",
+        {
+            "ICV": norms.icv,
+            "Sex": "not a term of the model",
+            "Norms": {name: _entry(norm) for name, norm in norms.norms.items()},
+        },
+    )
 
 
 def _entry(norm: Norm) -> dict[str, object]:
@@ -148,25 +135,14 @@ def read_norms(path: Path) -> Norms:
     BadDataError
         If it is no norm, or damaged.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MissingInputError(
-            f"Cannot read the norm {path}: {error.strerror}. Expected the group/norm.json of a "
-            "group stage."
-        ) from error
-    except ValueError as error:
-        raise BadDataError(f"{path} is not valid JSON: {error}.") from error
-    if not isinstance(content, dict) or content.get("Format") != FORMAT:
-        raise BadDataError(f"{path} is no norm. Expected the group/norm.json of a group stage.")
-    try:
-        norms = {str(name): _norm(entry) for name, entry in content["Norms"].items()}
-        return Norms(str(content["ICV"]), norms, path.name)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadDataError(
-            f"{path} is damaged ({type(error).__name__}: {error}). Expected the group/norm.json of "
-            "a group stage, unchanged."
-        ) from error
+    return _FILE.read(
+        path,
+        lambda content: Norms(
+            str(content["ICV"]),
+            {str(name): _norm(entry) for name, entry in content["Norms"].items()},
+            path.name,
+        ),
+    )
 
 
 def _norm(entry: Mapping[str, Any]) -> Norm:
@@ -179,9 +155,9 @@ def _norm(entry: Mapping[str, Any]) -> Norm:
         raise ValueError("a matrix or a range has another size")
     if entry["Rule"] not in _RULES or not entry["N"] > len(TERMS):
         raise ValueError(f"rule {entry['Rule']}, n {entry['N']}")
-    values = [*numbers, *coefficients, *covariance.flat, *ranges[0], *ranges[1]]
-    if not all(map(isfinite, values)) or numbers[0] <= 0 or numbers[1] < 0:
-        raise ValueError("a number is not finite, or a standard deviation not positive")
+    require_finite(numbers, coefficients, covariance, ranges)
+    if numbers[0] <= 0 or numbers[1] < 0:
+        raise ValueError("a standard deviation is not positive")
     model = NormativeModel(
         coefficients=coefficients,
         residual_sd=numbers[0],

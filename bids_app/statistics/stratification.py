@@ -101,7 +101,7 @@ def cross_validate(
     others = terms.drop(columns=names).to_numpy()
     tables = []
     for repeat in range(repeats):
-        fold = _divide(patients, disabled, folds, seed + repeat)
+        fold = divide(patients, disabled, folds, seed + repeat)
         columns = _fold_columns(terms.to_numpy(), others, disabled, fold, refit)
         tables.append(pd.DataFrame({"repeat": repeat, "patient": patients} | columns))
     whole = refit(np.ones(len(terms), dtype=np.bool_)) if refit else terms[names].to_numpy()
@@ -122,7 +122,7 @@ def _fold_columns(
         "fold": fold,
         "disabled": disabled,
         "probability": probability,
-        "covariates": _predict(others, disabled, fold) if others.size else np.nan,
+        "covariates": covariate_probability(others, disabled, fold),
         "risk": at_share(probability, _shares(disabled, fold)),
     }
 
@@ -178,10 +178,22 @@ def averaged(predicted: pd.DataFrame) -> pd.DataFrame:
     return scans[["patient", "disabled"]].join(means)
 
 
-def _divide(
+def divide(
     patients: pd.Series, disabled: npt.NDArray[np.bool_], folds: int, seed: int
 ) -> npt.NDArray[np.int64]:
-    """Return the fold of each scan; all scans of a patient are in one."""
+    """Return the fold of each scan; all scans of a patient are in one.
+
+    Parameters
+    ----------
+    patients : Series of length n
+    disabled : (n,) bool
+    folds, seed : int
+
+    Raises
+    ------
+    ModelError
+        If a class has fewer patients than there are folds or than `FEWEST`.
+    """
     for name, members in (("disabled", disabled), ("other", ~disabled)):
         if patients[members].nunique() < folds:
             raise ModelError(
@@ -235,6 +247,15 @@ def _shares(disabled: npt.NDArray[np.bool_], fold: npt.NDArray[np.int64]) -> Flo
     counts = np.bincount(fold)[fold]
     others = disabled.sum() - np.bincount(fold, disabled)[fold]
     return np.asarray(others / (len(fold) - counts), dtype=np.float64)
+
+
+def covariate_probability(
+    covariates: FloatArray, disabled: npt.NDArray[np.bool_], fold: npt.NDArray[np.int64]
+) -> FloatArray:
+    """Predict each scan by the covariates alone, in the same folds; NaN if there are none."""
+    if not covariates.size:
+        return np.full(len(fold), np.nan)
+    return _predict(covariates, disabled, fold)
 
 
 def _predict(

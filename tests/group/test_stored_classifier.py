@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bids_app.errors import BadDataError, MissingInputError
-from bids_app.group import stored_classifier
+from bids_app.group import parameter_file
 from bids_app.group.analyses import stratification
 from bids_app.group.stored_classifier import read_classifiers
 from bids_app.group.study import Study
@@ -103,7 +103,7 @@ def test_where_it_does_not_hold_it_is_refused(
     assert reasons["first T1w"] == ""
     only = {"first T1w": content["Classifiers"]["first T1w"]}
     assert "has no classifier for it" in analyse(Classifiers=only)[1]["thalnet T1w"]
-    monkeypatch.setattr(stored_classifier, "weights_label", lambda: "others")
+    monkeypatch.setattr(parameter_file, "weights_label", lambda: "others")
     reasons = analyse()[1]
     assert all("other weights of thalnet" in reasons[name] for name in ("thalnet T1w", "global"))
     assert reasons["first T1w"] == ""

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from bids_app.errors import BadDataError, MissingInputError
-from bids_app.group import stored_norm
+from bids_app.group import parameter_file
 from bids_app.group.analyses import normative
 from bids_app.group.result import NotApplicableError
 from bids_app.group.stored_norm import read_norms
@@ -94,7 +94,7 @@ def test_other_method_weights_or_icv_are_refused(
     summary = normative.analyse(replace(other, norms=read_norms(norm))).tables["normative_summary"]
     reasons = summary.data.set_index("segmentation")["reason"]
     assert "no norm of this method, only of first T1w" in reasons["thalnet T1w"]
-    monkeypatch.setattr(stored_norm, "weights_label", lambda: "others")
+    monkeypatch.setattr(parameter_file, "weights_label", lambda: "others")
     summary = normative.analyse(other).tables["normative_summary"].data.set_index("segmentation")
     assert "holds for other weights of thalnet" in summary.loc["thalnet T1w", "reason"]
     assert summary.loc["first T1w", "assessed"] > 30
@@ -117,7 +117,7 @@ def test_damaged_norms_are_named(norm: Path, tmp_path: Path) -> None:
         norm.write_text(text)
         with pytest.raises(BadDataError, match="is damaged"):
             read_norms(norm)
-    for text, words in (("{", "not valid JSON"), ("[]", "is no norm")):
+    for text, words in (("{", "not valid JSON"), ("[]", "holds no norm")):
         norm.write_text(text)
         with pytest.raises(BadDataError, match=words):
             read_norms(norm)

@@ -12,8 +12,9 @@ from statsmodels.stats.proportion import proportion_confint
 from bids_app.group.analysis import Analysis
 from bids_app.group.common_sample import compared_cases
 from bids_app.group.levels import select
+from bids_app.group.parameter_file import weights_of
 from bids_app.group.result import Display, NotApplicableError, Result, ResultTable
-from bids_app.group.stored_norm import Norm, Norms, norm_document, weights_of
+from bids_app.group.stored_norm import Norm, Norms, norm_document
 from bids_app.group.study import Study
 from bids_app.group.travellers import inter_scanner_sd
 from bids_app.statistics.choices import Rule

@@ -15,11 +15,18 @@ from bids_app.group.common_sample import compared_cases
 from bids_app.group.differences import differences, differences_result
 from bids_app.group.harmonisation_plan import MEASURED
 from bids_app.group.harmonised import preserved, within_training
+from bids_app.group.image_stratification import INPUT, NetworkOfStudy, apply_network, train_network
 from bids_app.group.input_sets import REGIONS, InputSet, region_volumes
+from bids_app.group.parameter_file import weights_of
+from bids_app.group.patient_images import CONTRAST
 from bids_app.group.result import NotApplicableError, Result, ResultFigure, ResultTable
 from bids_app.group.stored_calibration import weights_label
-from bids_app.group.stored_classifier import COVARIATES, Classifiers, classifiers_document
-from bids_app.group.stored_norm import weights_of
+from bids_app.group.stored_classifier import (
+    COVARIATES,
+    NETWORK,
+    Classifiers,
+    classifiers_document,
+)
 from bids_app.group.study import Study
 from bids_app.report.risk_plots import risk_calibration_plot
 from bids_app.statistics.classifier import Classifier, fit_classifier
@@ -53,6 +60,11 @@ _OF_FOLDS = (
     "for the overlap of the training sets of K folds (Nadeau and Bengio 2003)"
 )
 
+_METHODS_IMAGES = (
+    " A three-dimensional convolutional network was trained on the T1w images and probabilities of "
+    "the thalami in the first of these divisions into folds, and evaluated likewise."
+)
+
 # Of a model: its probabilities, or why there are none.
 Predictions = Sequence[tuple[Model, pd.DataFrame | str]]
 
@@ -82,12 +94,15 @@ def analyse(study: Study) -> Result:
         tables["stratification_regions"] = _regional_table(study, regional, base, regions)
     except NotApplicableError as error:
         impossible["regional inputs"] = str(error)
+    network = train_network(study, data, base) if target.images == CONTRAST else None
+    if network:
+        tables["stratification_images"] = _image_table(study, network, base)
     external, refused = _applied(study, data, regions)
     if refused:
         impossible["classifiers of another study"] = refused
     if external:
         tables["stratification_external"] = external
-    document = None if prepare else _trained(study, data, base, regions)
+    document = None if prepare else _trained(study, data, base, regions, network)
     estimated = table[table["auc"].notna()]
     covariates = _listed(base)
     disabled = f"{target.outcome} ≥ {target.threshold:g}"
@@ -99,7 +114,8 @@ def analyse(study: Study) -> Result:
         f"regression on volume, {covariates} in {target.folds}-fold cross-validation, repeated "
         f"{REPEATS} times. Intervals of areas under the ROC curve account for the overlap of the "
         "training sets; what volume adds to the covariates was tested by likelihood ratio, and "
-        "methods were compared by paired bootstrap of participants.",
+        "methods were compared by paired bootstrap of participants."
+        + (_METHODS_IMAGES if network and network.trained else ""),
         findings="Area under the ROC curve: "
         + ", ".join(map(_finding, estimated.to_dict("records")))
         + ".",
@@ -107,6 +123,7 @@ def analyse(study: Study) -> Result:
             *("coll2024", "delong1988", "ledell2015", "nadeau2003", "vickers2011"),
             *("efron1993", "benjamini1995"),
         ),
+        problems=network.problems if network else (),
         reason="" if len(estimated) or external else str(table["reason"].iloc[0]),
         impossible=impossible,
     )
@@ -203,8 +220,34 @@ def _regional_table(
     )
 
 
+def _image_table(study: Study, network: NetworkOfStudy, base: Model) -> ResultTable:
+    """Describe the table of the network on images."""
+    model = replace(base, predictor=INPUT)
+    return ResultTable(
+        "Stratification by images",
+        "Three-dimensional convolutional network on the preprocessed T1w and the probabilities of "
+        "the thalami in a box around them, 3 mm voxels; no covariates. Patient-wise "
+        f"{study.plan.stratification.folds}-fold cross-validation, once; each network is trained "
+        "for a fixed number of epochs with the images of the other folds and nothing else.",
+        _tabulated(study, [(model, network.predictions)]).rename(columns={"predictor": "input"}),
+        {
+            **{
+                key: value
+                for key, value in _settings(study, base).items()
+                if key in ("Sessions", "Areas", "Intervals", "Calibration")
+            },
+            "Classifier": "convolutions with 8, 16 and 32 channels and stride 2, mean over the "
+            "image, dropout, one linear unit; balanced class weights",
+        },
+    )
+
+
 def _trained(
-    study: Study, data: pd.DataFrame, base: Model, regions: str
+    study: Study,
+    data: pd.DataFrame,
+    base: Model,
+    regions: str,
+    network: NetworkOfStudy | None,
 ) -> Mapping[str, object] | None:
     """Train the classifiers with all patients, to be applied to those of other studies."""
     threshold = study.plan.stratification.threshold
@@ -221,6 +264,10 @@ def _trained(
     if not classifiers:
         return None
     measured = {each.name: regions for each in REGIONS}
+    # Regions are those of thalnet's network by whatever method they are reported.
+    weights = {
+        name: weights_label() if name in measured else weights_of(name) for name in classifiers
+    }
     return classifiers_document(
         Classifiers(
             outcome=base.outcome,
@@ -228,11 +275,8 @@ def _trained(
             icv=study.icv.method if "icv_ml" in base.numeric else "",
             regions=regions,
             classifiers=classifiers,
-            # Regions are those of thalnet's network by whatever method they are reported.
-            weights={
-                name: weights_label() if name in measured else weights_of(name)
-                for name in classifiers
-            },
+            weights={**weights, NETWORK: weights_label()},
+            network=network.trained if network else None,
         )
     )
 
@@ -254,6 +298,10 @@ def _applied(study: Study, data: pd.DataFrame, regions: str) -> tuple[ResultTabl
         )
         for name in (*names, *rows)
     ]
+    if stored.network:
+        predictions.append(
+            (Model(outcome=stored.outcome, predictor=INPUT), _apply_to_images(study, stored, data))
+        )
     table = tabulate_external(
         predictions,
         threshold=stored.threshold,
@@ -312,6 +360,14 @@ def _apply(stored: Classifiers, name: str, data: pd.DataFrame, regions: str) -> 
             "risk": at_share(probability[complete], classifier.share),
         }
     )
+
+
+def _apply_to_images(study: Study, stored: Classifiers, data: pd.DataFrame) -> pd.DataFrame | str:
+    """Predict with the network of another study; return the reason if it is not possible."""
+    try:
+        return apply_network(study, stored, data)
+    except (ValueError, KeyError) as error:
+        return str(error.args[0])
 
 
 def _figures(predictions: Predictions) -> dict[str, ResultFigure]:
