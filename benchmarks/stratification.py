@@ -1,9 +1,9 @@
 """Intervals and tests of stratification without an effect, and with one in a region.
 
-``python -m benchmarks.stratification [--runs 500] [--sizes 60 150 321]`` simulates patients, permutes
-their outcome, and prints how often the interval of the cross-validated area holds 0.5 and the test
-of what volume adds is significant; then how often the region with a planted effect has the largest
-area.
+``python -m benchmarks.stratification [--runs 500] [--sizes 60 150 321]`` simulates patients,
+permutes their outcome, and prints how often the interval of the cross-validated area holds 0.5 and
+the test of what volume adds is significant; then how often the region with a planted effect has the
+largest area.
 """
 
 from __future__ import annotations
