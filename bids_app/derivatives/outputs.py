@@ -21,7 +21,7 @@ from bids_app.derivatives.steps import FIELD, Step
 from bids_app.images.geometry import AffineArray
 from bids_app.images.volume import Volume
 from bids_app.segmentation.fusion import RULES, Ensemble
-from bids_app.segmentation.result import Segmentation, Thalami
+from bids_app.segmentation.result import ProbableThalami, Thalami
 
 
 def write_image(staging: Staging, scan: Scan, image: Volume) -> None:
@@ -84,7 +84,7 @@ def write_segmentation(
         **(provenance or {}),
     }
     staging.image(labels, Volume(segmentation.dseg, affine), **common)
-    if isinstance(segmentation, Segmentation):
+    if isinstance(segmentation, ProbableThalami):
         staging.image(
             names.probabilities(labels),
             Volume(segmentation.probseg, affine),

@@ -122,6 +122,9 @@ REFERENCES = {
     "preibisch2009": "Preibisch C, Deichmann R. Influence of RF spoiling on the stability and "
     "accuracy of T1 mapping based on spoiled FLASH with varying flip angles. Magn Reson Med "
     "2009;61:125-135. doi:10.1002/mrm.21776",
+    "puonti2016": "Puonti O, Iglesias JE, Van Leemput K. Fast and sequence-adaptive whole-brain "
+    "segmentation using parametric Bayesian modeling. NeuroImage 2016;143:235-249. "
+    "doi:10.1016/j.neuroimage.2016.09.011",
     "reuter2011": "Reuter M, Fischl B. Avoiding asymmetry-induced bias in longitudinal image "
     "processing. NeuroImage 2011;57:19-21. doi:10.1016/j.neuroimage.2011.02.076",
     "reuter2012": "Reuter M, Schmansky NJ, Rosas HD, Fischl B. Within-subject template estimation "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from bids_app import __version__
 from bids_app.contrasts import suffixes
@@ -32,7 +33,7 @@ from bids_app.programs.placement import Labels, check_place, placed, recoded, wi
 from bids_app.programs.registry import EXTERNAL_METHODS
 from bids_app.programs.selection import limits_of, methods_to_run
 from bids_app.run.outcome import Stage
-from bids_app.segmentation.result import Thalami
+from bids_app.segmentation.result import ProbableThalami, Thalami, labels_alone
 from bids_app.tools.choice import runner_of
 
 
@@ -55,8 +56,8 @@ class _Source:
     is_run: bool
 
 
-# By method, then by contrast.
-_Sources = dict[str, dict[str, _Source]]
+# By method, then by the contrasts that it segments at once.
+_Sources = dict[str, dict[tuple[str, ...], _Source]]
 
 
 def measure_programs(
@@ -80,9 +81,11 @@ def measure_programs(
     sources = _finished_sources(anchor, context)
     for method in methods_to_run(context.options):
         suitable = {name: image for name, image in images.items() if method.segments(name)}
-        for contrast, image in suitable.items():
-            labels = partial(_run, method, contrast, image, anchor, context)
-            sources.setdefault(method.name, {})[contrast] = _Source(labels, is_run=True)
+        together = [tuple(suitable)] if method.joint and len(suitable) > 1 else []
+        for contrasts in [*((name,) for name in suitable), *together]:
+            chosen = {name: suitable[name] for name in contrasts}
+            labels = partial(_run, method, chosen, anchor, context)
+            sources.setdefault(method.name, {})[contrasts] = _Source(labels, is_run=True)
         if method.name not in sources:
             context.notes.append(
                 f"{method.title} is not run: it cannot segment {', '.join(images)}."
@@ -93,33 +96,39 @@ def measure_programs(
     # Methods that another's mask restricts come after it.
     for name in sorted(sources, key=_needs_envelope):
         thalami = _segment(name, sources[name], masks, anchor, context)
-        if anchor.scan.contrast in thalami:
-            masks[name] = thalami[anchor.scan.contrast].dseg
-        for contrast, segmentation in thalami.items():
-            thickness = anchor.slice_thickness((contrast,))
+        if (anchor.scan.contrast,) in thalami:
+            masks[name] = thalami[anchor.scan.contrast,].dseg
+        for contrasts, segmentation in thalami.items():
             measurements.append(
                 Measurement.of(
-                    name, contrast, segmentation, anchor.image, thickness, anchor.reasons
+                    name,
+                    names.joint_contrast(contrasts),
+                    segmentation,
+                    anchor.image,
+                    anchor.slice_thickness(contrasts),
+                    anchor.reasons,
                 )
             )
-        # The programs give no probabilities that could be averaged.
-        rules = [rule for rule in context.options.methods.ensembles if rule != "mean"]
-        measurements += fuse_and_measure(anchor, name, thalami, rules, context)
+        single = {contrasts[0]: each for contrasts, each in thalami.items() if len(contrasts) == 1}
+        # Few programs give probabilities that could be averaged.
+        averaged = all(isinstance(each, ProbableThalami) for each in single.values())
+        rules = [rule for rule in context.options.methods.ensembles if averaged or rule != "mean"]
+        measurements += fuse_and_measure(anchor, name, single, rules, context)
     return measurements
 
 
 def _segment(
     name: str,
-    sources: Mapping[str, _Source],
+    sources: Mapping[tuple[str, ...], _Source],
     masks: Mapping[str, Labels],
     anchor: MeasuredScan,
     context: SessionContext,
-) -> dict[str, Thalami]:
-    """Get and write the thalami of one method by contrast, in the order of the contrasts."""
+) -> dict[tuple[str, ...], Thalami]:
+    """Get and write the thalami of one method by contrasts, in the order of the contrasts."""
     expected = anchor.measurements[0].dseg.data.astype(np.uint8, copy=False)
-    thalami: dict[str, Thalami] = {}
-    for contrast in (each for each in suffixes() if each in sources):
-        source = sources[contrast]
+    thalami: dict[tuple[str, ...], Thalami] = {}
+    for contrasts in sorted(sources, key=_place_in_order):
+        source, contrast = sources[contrasts], names.joint_contrast(contrasts)
         context.progress(Stage.RUN, f"{name} on {contrast}")
         try:
             labelled = source.labels(masks)
@@ -129,17 +138,23 @@ def _segment(
             if source.is_run and name not in context.failed:
                 context.failed.append(name)
             continue
-        thalami[contrast] = labelled.thalami
+        kept = "mean" in context.options.methods.ensembles
+        thalami[contrasts] = labelled.thalami if kept else labels_alone(labelled.thalami)
         write_segmentation(
             context.staging,
             anchor.scan,
             name,
-            (contrast,),
+            contrasts,
             labelled.thalami,
             anchor.image.affine,
             provenance=labelled.provenance,
         )
     return thalami
+
+
+def _place_in_order(contrasts: Sequence[str]) -> tuple[int, ...]:
+    """Sort contrasts as in their table, and those that are segmented at once after the others."""
+    return (len(contrasts), *map(suffixes().index, contrasts))
 
 
 def _needs_envelope(name: str) -> bool:
@@ -171,7 +186,7 @@ def _finished_sources(anchor: MeasuredScan, context: SessionContext) -> _Sources
             )
             continue
         labels = partial(_read, result, anchor, context)
-        sources.setdefault(result.method, {})[result.contrast] = _Source(labels, is_run=False)
+        sources.setdefault(result.method, {})[result.contrast,] = _Source(labels, is_run=False)
     used = {result.dataset for result in results} | problems.keys()
     context.notes.extend(
         f"{dataset}: nothing in {root} belongs to {name}: "
@@ -207,8 +222,7 @@ def _read(
 
 def _run(
     method: ExternalMethod,
-    contrast: str,
-    image: Volume,
+    images: Mapping[str, Volume],
     anchor: MeasuredScan,
     context: SessionContext,
     masks: Mapping[str, Labels],
@@ -217,14 +231,18 @@ def _run(
     envelope = _envelope(method.name, masks, context)
     if method.brain_only:
         brain = anchor.brain_mask.data != 0
-        image = Volume(np.where(brain, image.data, 0).astype(image.data.dtype), image.affine)
-    key = _checksum(method, image, envelope, context)
+        images = {
+            contrast: Volume(np.where(brain, each.data, 0).astype(each.data.dtype), each.affine)
+            for contrast, each in images.items()
+        }
+    key = _checksum(method, images.values(), envelope, context)
+    contrast = names.joint_contrast(tuple(images))
     name = names.segmentation(anchor.scan, method.name, contrast)
-    earlier = _earlier(context.options.folders.output_dir / name, key, anchor.image.grid)
+    earlier = _earlier(context.options.folders.output_dir, name, key, anchor.image.grid)
     if earlier is not None:
         return earlier
     log = f"logs/{anchor.scan.name}_{method.name}{contrast}.log"
-    result = _logged_run(method, image, log, context)
+    result = _logged_run(method, images, log, context)
     dseg = placed(recoded(result.labels, method.labels), anchor.image.grid)
     fields: dict[str, object] = {}
     if envelope is not None:
@@ -235,12 +253,23 @@ def _run(
         "Volumes": _in_json(*result.soft_volumes),
         "IntracranialVolume": _in_json(result.icv),
     }
-    thalami = Thalami(dseg=dseg, soft_volumes=result.soft_volumes, icv=result.icv)
+    thalami = _thalami(dseg, result.soft_volumes, result.icv, result.probabilities)
     return _Labelled(thalami, {"ExternalProgram": fields, "ExternalInput": key})
 
 
+def _thalami(
+    dseg: Labels,
+    soft_volumes: npt.NDArray[np.float64],
+    icv: float,
+    probabilities: npt.NDArray[np.float32] | None,
+) -> Thalami:
+    if probabilities is None:
+        return Thalami(dseg=dseg, soft_volumes=soft_volumes, icv=icv)
+    return ProbableThalami(dseg=dseg, soft_volumes=soft_volumes, icv=icv, probseg=probabilities)
+
+
 def _logged_run(
-    method: ExternalMethod, image: Volume, name: str, context: SessionContext
+    method: ExternalMethod, images: Mapping[str, Volume], name: str, context: SessionContext
 ) -> ProgramLabels:
     """Run a program and keep what it printed, also where it fails."""
     programs = context.options.programs
@@ -248,7 +277,7 @@ def _logged_run(
     with kept_log(context.staging, name) as log:
         return run_program(
             method,
-            image,
+            images,
             runner_of(programs.images.get(method.name)),
             limits_of(method, context.options, context.threads),
             log,
@@ -258,24 +287,31 @@ def _logged_run(
 
 
 def _checksum(
-    method: ExternalMethod, image: Volume, envelope: Labels | None, context: SessionContext
+    method: ExternalMethod,
+    images: Iterable[Volume],
+    envelope: Labels | None,
+    context: SessionContext,
 ) -> str:
     """Checksum of everything that the result is made from."""
     options = context.options
     container = options.programs.images.get(method.name, "")
     words = (__version__, method.name, container, options.methods.envelope)
     checksum = hashlib.sha256("\n".join(words).encode())
-    for array in (image.data, image.affine, envelope):
-        if array is not None:
-            checksum.update(np.ascontiguousarray(array).tobytes())
+    arrays = [array for image in images for array in (image.data, image.affine)]
+    for array in (*arrays, *(() if envelope is None else (envelope,))):
+        checksum.update(np.ascontiguousarray(array).tobytes())
     return checksum.hexdigest()
 
 
-def _earlier(path: Path, key: str, grid: Grid) -> _Labelled | None:
+def _earlier(output_dir: Path, name: PurePosixPath, key: str, grid: Grid) -> _Labelled | None:
     """Read the result of an earlier run, which may have taken hours, if it is still valid."""
+    probabilities = output_dir / names.probabilities(name)
     try:
-        sidecar = merged((path.with_name(path.name.removesuffix(".nii.gz") + ".json"),))
-        dseg = read_volume(path, may_be_constant=True)
+        sidecar = merged((output_dir / names.sidecar(name),))
+        dseg = read_volume(output_dir / name, may_be_constant=True)
+        probseg = None
+        if probabilities.exists():
+            probseg = read_volume(probabilities, volumes=2).data.astype(np.float32)
     except (MissingInputError, BadDataError):
         return None
     if sidecar.get("ExternalInput") != key or not same_grid(dseg.grid, grid):
@@ -283,8 +319,7 @@ def _earlier(path: Path, key: str, grid: Grid) -> _Labelled | None:
     fields = cast("dict[str, Any]", sidecar["ExternalProgram"])
     values = [*fields["Volumes"], *fields["IntracranialVolume"]]
     left, right, icv = (float("nan") if value is None else float(value) for value in values)
-    labels, volumes = dseg.data.astype(np.uint8), np.array([left, right])
-    thalami = Thalami(dseg=labels, soft_volumes=volumes, icv=icv)
+    thalami = _thalami(dseg.data.astype(np.uint8), np.array([left, right]), icv, probseg)
     return _Labelled(thalami, {"ExternalProgram": fields, "ExternalInput": key})
 
 

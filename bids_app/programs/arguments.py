@@ -10,6 +10,7 @@ from bids_app.errors import MissingInputError, UsageError
 from bids_app.options import Programs
 from bids_app.programs.method import Weights
 from bids_app.programs.registry import AUXILIARY_PROGRAMS, EXTERNAL_METHODS, PROGRAMS
+from bids_app.tools.environment import PREFIX
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +32,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="PROGRAM=IMAGE",
         help=f"run a program ({', '.join(PROGRAMS)}) in a Docker image (by its name, from the "
-        "local engine) or an Apptainer image (a .sif file, a folder or an address) instead of from "
-        "the PATH",
+        "local engine), an Apptainer image (a .sif file, a folder or an address) or a virtual "
+        "environment (venv:FOLDER) instead of from the PATH",
     )
     weights = (f"{name}: {item.description}" for name, item in _weights().items())
     add(
@@ -99,13 +100,21 @@ def programs_of(values: argparse.Namespace) -> Programs:
         if not path.exists():
             raise MissingInputError(f"There is no {path} (given as --tool-weights).")
     licence: Path | None = values.fs_license_file
+    images = _pairs("--tool-image", values.tool_image, PROGRAMS)
     return Programs(
-        images=_pairs("--tool-image", values.tool_image, PROGRAMS),
+        images={name: _from_anywhere(image) for name, image in images.items()},
         weights=weights,
         gpu=values.tool_gpu,
         fs_license_file=licence.absolute() if licence else None,
         requested=tuple(dict.fromkeys(values.requested_programs)),
     )
+
+
+def _from_anywhere(image: str) -> str:
+    """Make the path of a virtual environment absolute."""
+    if not image.startswith(PREFIX):
+        return image
+    return f"{PREFIX}{Path(image.removeprefix(PREFIX)).expanduser().resolve()}"
 
 
 def _weights() -> dict[str, Weights]:

@@ -58,7 +58,7 @@ FASTSURFER = ExternalMethod(
     labels=FREESURFER_LABELS,
     executable="run_fastsurfer.sh",
     image="deepmi/fastsurfer:cpu-v2.4.2",
-    layout=SubjectsDirectory((SubjectLabels((_LABELS,), _STATISTICS),)),
+    layout=SubjectsDirectory((SubjectLabels(images=(_LABELS,), statistics=_STATISTICS),)),
     call=_call,
     output=_output,
     seconds=1800,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from bids_app.dataset.images import read_labels, read_volume
 from bids_app.dataset.index import Scan, Session
-from bids_app.dataset.names import entities_of
+from bids_app.dataset.names import entities_of, natural
 from bids_app.dataset.sources import DERIVATIVE
 from bids_app.dataset.staging import write_if_different
 from bids_app.errors import BadDataError, MissingInputError, permission_denied
@@ -25,15 +25,12 @@ from bids_app.programs import precomputed
 from bids_app.programs.edited import EDITED
 from bids_app.programs.freesurfer import Statistics, read_statistics
 from bids_app.programs.layouts import Finished, Place, is_image, results_of, unmatched
-from bids_app.programs.placement import placed, recoded
+from bids_app.programs.placement import placed, placed_probabilities, recoded
 from bids_app.programs.registry import AUXILIARY_PROGRAMS, EXTERNAL_METHODS
-from bids_app.segmentation.result import Thalami
+from bids_app.segmentation.result import ProbableThalami, Thalami
 from bids_app.segmentation.sides import LEFT, RIGHT
 
 IntArray = npt.NDArray[np.int64]
-# Parcellations take a few voxels from the aseg that the table counts; tables of other heads differ
-# by more.
-_MOST_CHANGED = 0.01
 
 
 def datasets(options: Options) -> dict[str, Path]:
@@ -68,7 +65,7 @@ def find_finished(
     """
     results: list[Finished] = []
     problems = {}
-    place = Place(session, scan, _only_session(session, options))
+    place = Place(session, scan, _sessions(session, options))
     for name, root in datasets(options).items():
         try:
             if name in EXTERNAL_METHODS:
@@ -85,7 +82,7 @@ def find_finished(
 
 def why_none(session: Session, scan: Scan, name: str, options: Options) -> str:
     """State why a dataset has no result of an anchor: what there is, and what was expected."""
-    place = Place(session, scan, _only_session(session, options))
+    place = Place(session, scan, _sessions(session, options))
     root = options.folders.derivatives[name]
     return unmatched(EXTERNAL_METHODS.get(name), root, place)
 
@@ -156,13 +153,19 @@ def read_finished(
             "scan."
         )
     thalami = Thalami(dseg=dseg)
+    if result.probabilities:
+        probable = [
+            to_ras(read_volume(path, may_be_constant=True)) for path in result.probabilities
+        ]
+        probseg = placed_probabilities(probable, grid, transform)
+        thalami = ProbableThalami(dseg=dseg, probseg=probseg)
     if result.statistics is None:
         return thalami, None
     try:
         statistics = read_statistics(result.statistics)
         _check_statistics(statistics, voxels, result)
     except BadDataError as error:
-        return thalami, f"{error} The masks are used without it; make it again with mri_segstats."
+        return thalami, f"{error} The masks are used without it; make it again from them."
     return replace(thalami, soft_volumes=statistics.volumes, icv=statistics.icv), None
 
 
@@ -171,7 +174,7 @@ def _check_statistics(statistics: Statistics, voxels: IntArray, result: Finished
     path, image = result.statistics, result.paths[0].name
     if not np.isfinite(statistics.volumes).any():
         raise BadDataError(f"{path} has no volume of a thalamus (labels 10 and 49).")
-    if (np.abs(statistics.voxels - voxels) > _MOST_CHANGED * voxels).any():
+    if (np.abs(statistics.voxels - voxels) > result.counts_within * voxels).any():
         listed, counted = (
             " and ".join(f"{value:.0f}" for value in pair) for pair in (statistics.voxels, voxels)
         )
@@ -195,10 +198,11 @@ def _longitudinal(path: Path) -> AffineArray:
         raise BadDataError(f"{path} is not a transform of FreeSurfer: {error}.") from error
 
 
-def _only_session(session: Session, options: Options) -> bool:
-    """Return whether a subject has no other session, so that results named by subject are of it."""
+def _sessions(session: Session, options: Options) -> tuple[str, ...]:
+    """List the labels of all sessions of a subject."""
     folder = options.folders.bids_dir / f"sub-{session.subject}"
-    return len([path for path in folder.glob("ses-*") if path.is_dir()]) < 2
+    folders = (path for path in folder.glob("ses-*") if path.is_dir())
+    return tuple(sorted((path.name.removeprefix("ses-") for path in folders), key=natural))
 
 
 class Match(NamedTuple):

@@ -33,20 +33,23 @@ _NUCLEI = {
 _LAYOUT = SubjectsDirectory(
     (
         # Parcellations of the cortex keep the subcortical labels of the aseg.
-        SubjectLabels((_ASEG, "mri/aparc+aseg.mgz", "mri/aparc.*+aseg.mgz"), _STATISTICS),
+        SubjectLabels(
+            images=(_ASEG, "mri/aparc+aseg.mgz", "mri/aparc.*+aseg.mgz"),
+            statistics=_STATISTICS,
+        ),
         # Nuclei on the grid of the aseg, else on their finer one. Names: ThalamicNuclei.v12.T1,
         # .v13.T1 (5 to 7), ThalamicNuclei (8), and .long in the longitudinal stream.
         SubjectLabels(
-            ("mri/ThalamicNuclei*.FSvoxelSpace.mgz", "mri/ThalamicNuclei*.mgz"),
+            images=("mri/ThalamicNuclei*.FSvoxelSpace.mgz", "mri/ThalamicNuclei*.mgz"),
             labels=_NUCLEI,
             suffix="Nuclei",
         ),
         # recon-all 8 writes the first.
         SubjectLabels(
-            ("mri/synthseg.rca.mgz", "mri/synthseg.mgz", "mri/synthseg/*seg*.mgz"),
+            images=("mri/synthseg.rca.mgz", "mri/synthseg.mgz", "mri/synthseg/*seg*.mgz"),
             suffix="Synthseg",
         ),
-        SubjectLabels(("mri/samseg/seg.mgz", "samseg/seg.mgz"), suffix="Samseg"),
+        SubjectLabels(images=("mri/samseg/seg.mgz", "samseg/seg.mgz"), suffix="Samseg"),
     )
 )
 # FreeSurfer 5.1 and earlier omit the first word.

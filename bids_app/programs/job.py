@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
-from bids_app.dataset.images import read_labels
+from bids_app.dataset.images import read_labels, read_volume
 from bids_app.dataset.staging import Staging
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.images.geometry import Grid, same_grid
@@ -37,18 +37,22 @@ class ProgramLabels:
         Left and right thalamus in mm³ as the program reports them, NaN if it does not.
     icv : float
         Intracranial volume in mm³, NaN if not reported.
+    probabilities : (X, Y, Z, 2) float32 or None
+        Probability of the left and the right thalamus on the grid of the image; None if it writes
+        none.
     run : ToolRun
     """
 
     labels: Volume
     soft_volumes: npt.NDArray[np.float64]
     icv: float
+    probabilities: npt.NDArray[np.float32] | None
     run: ToolRun
 
 
 def run_program(
     method: ExternalMethod,
-    image: Volume,
+    images: Mapping[str, Volume],
     runner: Runner,
     limits: Limits,
     log: Path,
@@ -56,13 +60,14 @@ def run_program(
     weights: Path | None = None,
     licence: Path | None = None,
 ) -> ProgramLabels:
-    """Segment one image.
+    """Segment one head.
 
     Parameters
     ----------
     method : ExternalMethod
-    image : Volume
-        RAS; without skull where ``method.brain_only``.
+    images : mapping of str to Volume
+        By contrast, RAS, on one grid; without skull where ``method.brain_only``. Several only
+        where ``method.joint``.
     runner : Runner
     limits : Limits
     log : Path
@@ -86,8 +91,14 @@ def run_program(
         inputs, outputs = Path(scratch, "in"), Path(scratch, "out")
         inputs.mkdir()
         outputs.mkdir()
+        image, *others = images.values()
         job = Job(
             image=stage_image(image, inputs / "image.nii.gz"),
+            others=tuple(
+                stage_image(other, inputs / f"image{number}.nii.gz")
+                for number, other in enumerate(others, start=2)
+            ),
+            contrasts=tuple(images),
             folder=outputs,
             contained=not isinstance(runner, Local),
             threads=limits.threads,
@@ -101,7 +112,11 @@ def run_program(
         _make_places(call.binds)
         run = runner.run(call, limits, log)
         try:
-            return ProgramLabels(*_results(method, job, image.grid), run)
+            labels, soft_volumes, icv = _results(method, job, image.grid)
+            probabilities = None
+            if method.probabilities:
+                probabilities = _probabilities(job.folder, method.probabilities, image.grid)
+            return ProgramLabels(labels, soft_volumes, icv, probabilities, run)
         except (BadDataError, MissingInputError) as error:
             reason = str(error).replace(f"{scratch}/", "")
             raise failure(method.title, f"wrote no usable labels: {reason}", log) from error
@@ -127,6 +142,26 @@ def _results(
     if method.measures is None:
         return labels, np.full(2, np.nan), float("nan")
     return labels, *method.measures(job.folder)
+
+
+def _probabilities(folder: Path, patterns: Sequence[str], grid: Grid) -> npt.NDArray[np.float32]:
+    """Read the probability of the left and of the right thalamus after a run.
+
+    Raises
+    ------
+    BadDataError, MissingInputError
+        If there are none on the grid of the image.
+    """
+    sides = []
+    for pattern in patterns:
+        path = next(iter(sorted(folder.glob(pattern))), None)
+        if path is None:
+            raise BadDataError(f"there is no {Path(folder.name, pattern)}")
+        side = to_ras(read_volume(path, may_be_constant=True))
+        if not same_grid(side.grid, grid, _GRID_MM):
+            raise BadDataError(f"{path.name} is not on the grid of its image")
+        sides.append(side.data)
+    return np.stack(sides, axis=-1).astype(np.float32)
 
 
 def _make_places(binds: Sequence[Bind]) -> None:

@@ -47,12 +47,16 @@ class Finished:
         One label image, or several masks.
     statistics : Path or None
         Volumes as the program reports them.
+    counts_within : float
+        Share by which the numbers of voxels in ``statistics`` may differ from those of the labels.
     transform : Path or None
         FreeSurfer's transform from the scan to the space of the labels.
     in_anchor_space : bool
         Whether the labels lie in the space of the scan that is measured, by their name.
     labels : tuple of mapping of int to int
         For each of ``paths`` its labels to 1 (left) and 2 (right); empty: those of the program.
+    probabilities : tuple of Path
+        Probability of the left and of the right thalamus; empty if there are none.
     """
 
     dataset: str
@@ -61,14 +65,17 @@ class Finished:
     contrast: str
     paths: tuple[Path, ...]
     statistics: Path | None = None
+    counts_within: float = 0.0
     transform: Path | None = None
     in_anchor_space: bool = False
     labels: tuple[Mapping[int, int], ...] = ()
+    probabilities: tuple[Path, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All files that the result depends on."""
-        return (*self.paths, *(path for path in (self.statistics, self.transform) if path))
+        others = (path for path in (self.statistics, self.transform) if path)
+        return (*self.paths, *others, *self.probabilities)
 
 
 @dataclass(frozen=True)
@@ -80,13 +87,14 @@ class Place:
     session : Session
     scan : Scan
         One of its anchors.
-    only_session : bool
-        Whether the subject has no other session, so that results named by subject are of it.
+    sessions : tuple of str
+        Labels of all sessions of the subject, in their order. Results named by subject are of its
+        only session.
     """
 
     session: Session
     scan: Scan
-    only_session: bool
+    sessions: tuple[str, ...]
 
     def agreement(self, entities: Mapping[str, str], contrast: str) -> int | None:
         """Count the entities in which a result agrees with the image that was segmented.
@@ -111,7 +119,7 @@ class Place:
         entities_of_image = dict(image.entities)
         if entities.get("sub") != self.session.subject:
             return None
-        if "ses" not in entities and self.session.session and not self.only_session:
+        if "ses" not in entities and self.session.session and len(self.sessions) > 1:
             return None
         keys = ("ses", *SCAN_ENTITIES) if image.contrast == contrast else ("ses",)
         missing = [key for key in SCAN_ENTITIES if key in entities_of_image and key not in entities]
@@ -220,7 +228,8 @@ def _in_subjects_directory(
         return
     for folder in entries(root, place.session, _SUBJECT_PREFIXES):
         subfolders = (folder, *sorted(folder.glob("ses-*"))) if folder.is_dir() else ()
-        for subject in subfolders:
+        numbered = _timepoint(folder, layout, place)
+        for subject in (*subfolders, *((numbered,) if numbered else ())):
             timepoint, is_long, base = subject.name.partition(".long.")
             # The template of a longitudinal stream is not a scan.
             if (subject / "base-tps").exists():
@@ -228,6 +237,8 @@ def _in_subjects_directory(
             entities = entities_of(subject.with_name(timepoint), root)
             # Without a prefix the name begins with the label of the subject.
             entities.setdefault("sub", re.split("[_.]", folder.name)[0])
+            if subject == numbered and place.session.session:
+                entities.setdefault("ses", place.session.session)
             count = place.agreement(entities, _DEFAULT_CONTRAST)
             if count is None:
                 continue
@@ -242,14 +253,48 @@ def _in_subjects_directory(
                     Finished(
                         dataset=name,
                         root=root,
-                        method=name + segmentation.suffix + ("Long" if is_long else ""),
+                        method=name
+                        + segmentation.suffix
+                        + ("Long" if is_long or subject == numbered else ""),
                         contrast=_DEFAULT_CONTRAST,
                         paths=(image,),
                         statistics=statistics if statistics.is_file() else None,
+                        counts_within=segmentation.counts_within,
                         transform=transforms / f"{timepoint}_to_{base}.lta" if is_long else None,
                         labels=(segmentation.labels,),
+                        probabilities=_probabilities(image.parent, segmentation),
                     ),
                 )
+
+
+def _timepoint(folder: Path, layout: SubjectsDirectory, place: Place) -> Path | None:
+    """Return the folder of a session by its number, where a program numbers them.
+
+    Raises
+    ------
+    BadDataError
+        If there are more or fewer time points than sessions.
+    """
+    if not layout.timepoint or not place.session.session:
+        return None
+    pattern = re.sub(r"\{[^}]*\}", "*", layout.timepoint)
+    present = sorted(path.name for path in folder.glob(pattern) if path.is_dir())
+    if not present or place.session.session not in place.sessions:
+        return None
+    if len(present) != len(place.sessions):
+        raise BadDataError(
+            f"{folder} holds {len(present)} time points ({present[0]} to {present[-1]}), but the "
+            f"BIDS dataset has {len(place.sessions)} sessions of the subject: which is which is "
+            "not known. Name the folder of each result by its session."
+        )
+    number = place.sessions.index(place.session.session) + 1
+    return folder / layout.timepoint.format(number)
+
+
+def _probabilities(folder: Path, segmentation: SubjectLabels) -> tuple[Path, ...]:
+    """Return the probabilities of both thalami next to a label image, if there are both."""
+    sides = [sorted(folder.glob(pattern)) for pattern in segmentation.probabilities]
+    return tuple(paths[-1] for paths in sides) if all(sides) else ()
 
 
 def _image(subject: Path, segmentation: SubjectLabels) -> Path | None:

@@ -69,6 +69,8 @@ class Program:
         Keys of the works to cite, in ``bids_app.derivatives.references``.
     takes_spaces : bool
         Whether it works in folders whose names contain spaces.
+    install : str
+        How a package index installs it, as in sentences; empty if none does.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Program:
     sentence: str
     citations: tuple[str, ...]
     takes_spaces: bool = True
+    install: str = ""
 
     @property
     def parameter(self) -> str:
@@ -125,7 +128,11 @@ class Job:
     Attributes
     ----------
     image : Path
-        NIfTI file with equal qform and sform; alone in its folder.
+        NIfTI file with equal qform and sform; alone in its folder but for ``others``.
+    others : tuple of Path
+        Further contrasts of the same head on the same grid.
+    contrasts : tuple of str
+        Contrast of ``image`` and of each of ``others``.
     folder : Path
         Empty and writable: outputs, and the home folder of the program.
     contained : bool
@@ -142,6 +149,8 @@ class Job:
     threads: int = 1
     gpu: bool = False
     weights: Path | None = None
+    others: tuple[Path, ...] = ()
+    contrasts: tuple[str, ...] = ("T1w",)
 
 
 @dataclass(frozen=True)
@@ -160,7 +169,7 @@ class Weights:
     required: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SubjectLabels:
     """One segmentation in the folder of a subject.
 
@@ -171,16 +180,25 @@ class SubjectLabels:
         several files the last by name, which is of the latest version.
     statistics : str
         Table of volumes below that folder; an empty text if there is none in FreeSurfer's format.
+    counts_within : float
+        Share by which the numbers of voxels in that table may differ from those of the labels.
     labels : mapping of int to int
         Labels to 1 (left) and 2 (right).
     suffix : str
         What follows the name of the program in that of the method.
+    probabilities : tuple of str
+        Patterns of the images of the probability of the left and of the right thalamus, from the
+        folder of the label image; empty if the program writes none.
     """
 
     images: tuple[str, ...]
     statistics: str = ""
+    # Parcellations take a few voxels from the aseg that the table counts; tables of other heads
+    # differ by more.
+    counts_within: float = 0.01
     labels: Mapping[int, int] = field(default_factory=lambda: FREESURFER_LABELS)
     suffix: str = ""
+    probabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -191,9 +209,13 @@ class SubjectsDirectory:
     ----------
     segmentations : tuple of SubjectLabels
         What the folder of a subject can hold, the program's own segmentation first.
+    timepoint : str
+        Name of a folder in that of a subject, with a place for the number of the session among
+        all of the subject; empty for a program that numbers none.
     """
 
     segmentations: tuple[SubjectLabels, ...]
+    timepoint: str = ""
 
 
 @dataclass(frozen=True)
@@ -215,7 +237,7 @@ class LabelFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalMethod(Program):
-    """A program that segments one image in each run, requested by ``--methods NAME``.
+    """A program that segments images of one head, requested by ``--methods NAME``.
 
     Attributes
     ----------
@@ -233,6 +255,11 @@ class ExternalMethod(Program):
     measures : function or None
         Reads left and right volume free of voxel quantisation, (2,) float64, and intracranial
         volume, in mm³, from the program's own statistics in the folder of the job.
+    probabilities : tuple of str
+        Patterns of the images of the probability of the left and of the right thalamus in the
+        folder of the job, on the grid of its image; empty if it writes none.
+    joint : bool
+        Whether it takes all contrasts of a session at once where there are several.
     brain_only : bool
         Whether it expects a brain without skull.
     needs_licence : bool
@@ -249,6 +276,8 @@ class ExternalMethod(Program):
     call: Callable[[Job], Call]
     output: Callable[[Job], Path]
     measures: Callable[[Path], tuple[npt.NDArray[np.float64], float]] | None = None
+    probabilities: tuple[str, ...] = ()
+    joint: bool = False
     brain_only: bool = False
     needs_licence: bool = False
     keeps_grid: bool = False
@@ -265,7 +294,9 @@ class ExternalMethod(Program):
         return self.contrasts is None or contrast in self.contrasts
 
     def runs(self, workload: Workload) -> int:
-        """Count its runs in a session: one for each image that it can segment."""
+        """Count its runs in a session: for each image that it can segment, and for all at once."""
         # Other contrasts are aligned to each anchor, and segmented on the grid of each.
-        images = (*workload.anchors, *workload.others * len(workload.anchors))
-        return sum(self.segments(contrast) for contrast in images)
+        together = [
+            sum(map(self.segments, (anchor, *workload.others))) for anchor in workload.anchors
+        ]
+        return sum(together) + self.joint * sum(count > 1 for count in together)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from bids_app.errors import BadDataError
 from bids_app.images.geometry import AffineArray, Grid, same_grid
-from bids_app.images.resampling import resample
+from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume
 from bids_app.segmentation.sides import LEFT, RIGHT
 
@@ -59,11 +60,38 @@ def placed(labels: Volume, grid: Grid, transform: AffineArray | None = None) -> 
     (X', Y', Z') uint8
         Nearest neighbour; voxel for voxel where the grids are the same.
     """
+    return _on_grid(labels, grid, transform, order=0).astype(np.uint8, copy=False)
+
+
+def placed_probabilities(
+    sides: Sequence[Volume], grid: Grid, transform: AffineArray | None = None
+) -> FloatArray:
+    """Bring the probabilities of both thalami onto the grid of an image, by their headers alone.
+
+    Parameters
+    ----------
+    sides : sequence of Volume
+        (X, Y, Z) of the left and of the right thalamus.
+    grid, transform
+        As in `placed`.
+
+    Returns
+    -------
+    (X', Y', Z', 2) float32
+        Trilinear; voxel for voxel where the grids are the same.
+    """
+    placed_sides = [_on_grid(side, grid, transform, order=1) for side in sides]
+    return np.stack(placed_sides, axis=-1).astype(np.float32)
+
+
+def _on_grid(
+    image: Volume, grid: Grid, transform: AffineArray | None, order: Literal[0, 1]
+) -> npt.NDArray[np.generic]:
     if transform is not None:
-        labels = Volume(labels.data, np.linalg.inv(transform) @ labels.affine)
-    if same_grid(labels.grid, grid):
-        return labels.data.astype(np.uint8, copy=False)
-    return resample(labels, grid, order=0).astype(np.uint8)
+        image = Volume(image.data, np.linalg.inv(transform) @ image.affine)
+    if same_grid(image.grid, grid):
+        return image.data
+    return resample(image, grid, order=order)
 
 
 def within_envelope(labels: Labels, envelope: Labels) -> Labels:

@@ -13,6 +13,7 @@ _DECLARATIONS = (
     "first:FIRST",
     "fastsurfer:FASTSURFER",
     "synthseg:SYNTHSEG",
+    "samseg:SAMSEG",
     "dbsegment:DBSEGMENT",
     "mindglide:MINDGLIDE",
     "mindglide:MINDGLIDE_1",

@@ -17,6 +17,7 @@ from bids_app.programs.registry import AUXILIARY_PROGRAMS, EXTERNAL_METHODS
 from bids_app.segmentation.methods import BUILT_IN
 from bids_app.tools.call import Limits
 from bids_app.tools.choice import runner_of
+from bids_app.tools.local import Local
 
 # A run that takes so many times longer than declared is stuck.
 _PATIENCE = 6
@@ -96,14 +97,17 @@ def _check_program(program: Program, options: Options) -> None:
             f"{program.title} is available as a container image only. Specify it with "
             f"--tool-image {name}=IMAGE, for example {name}={program.image}."
         )
+    runner = runner_of(image)
     try:
-        runner_of(image).check(program.executable)
+        runner.check(program.executable)
     except MissingInputError as error:
         advice = f" For example: --tool-image {name}={program.image}." if image is None else ""
+        if program.install and isinstance(runner, Local):
+            advice = f" {program.title} is installed by {program.install}.{advice}"
         raise MissingInputError(f"{name}: {error}{advice}") from error
     # Scripts of FSL and FreeSurfer do not quote paths; in a container the paths have no spaces.
     scratch = os.environ.get("TMPDIR", tempfile.gettempdir())
-    if image is None and not program.takes_spaces and " " in scratch:
+    if isinstance(runner, Local) and not program.takes_spaces and " " in scratch:
         raise UsageError(
             f"The scripts of {program.title} do not work in {scratch}, whose name contains a "
             "space. Choose another folder with --work-dir."

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bids_app.contrasts import split_name
 from bids_app.options import Rule
 from bids_app.segmentation.labels import labels_of
-from bids_app.segmentation.result import Segmentation, Thalami
+from bids_app.segmentation.result import ProbableThalami, Thalami
 from bids_app.segmentation.sides import LEFT, RIGHT
 
 Labels = npt.NDArray[np.uint8]
@@ -261,7 +261,7 @@ def _expectation_maximisation(
 
 def _mean_probability(segmentations: Sequence[Thalami]) -> npt.NDArray[np.float32]:
     """Average probabilities, (X, Y, Z, 2)."""
-    probabilities = [each.probseg for each in segmentations if isinstance(each, Segmentation)]
+    probabilities = [each.probseg for each in segmentations if isinstance(each, ProbableThalami)]
     if len(probabilities) < len(segmentations):
         raise ValueError("the rule 'mean' needs probabilities, which a segmentation lacks.")
     return np.asarray(np.mean(probabilities, axis=0, dtype=np.float32))

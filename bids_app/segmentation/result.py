@@ -81,20 +81,30 @@ class Head:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Segmentation(Thalami):
-    """Labels, probabilities and brain mask of one image, on its grid.
+class ProbableThalami(Thalami):
+    """Labels and probabilities of one image, on its grid.
 
     Attributes
     ----------
     probseg : (X, Y, Z, 2) float32
         Probability of the left and the right thalamus.
+    """
+
+    probseg: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmentation(ProbableThalami):
+    """Labels, probabilities and brain mask of one image, on its grid.
+
+    Attributes
+    ----------
     brain_mask : (X, Y, Z) uint8
         1 inside the brain (parenchyma, ventricles and sulci).
     head : Head or None
         What was found in the whole image first; None if the method has no such step.
     """
 
-    probseg: npt.NDArray[np.float32]
     brain_mask: npt.NDArray[np.uint8]
     head: Head | None = None
 

@@ -1,4 +1,4 @@
-"""Calls of programs, their limits and outcomes, the same for all three back ends."""
+"""Calls of programs, their limits and outcomes, the same for all back ends."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class ToolRun:
     Attributes
     ----------
     back_end : str
-        ``local``, ``docker`` or ``apptainer``.
+        ``local``, ``venv``, ``docker`` or ``apptainer``.
     command : tuple of str
         Command line that was started.
     version : str

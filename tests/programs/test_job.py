@@ -37,7 +37,7 @@ def test_each_program_with_a_script_in_its_place(
     stand_ins.make_dbsegment_model(weights)
     made = run_program(
         method,
-        image,
+        {"T1w": image},
         Local(),
         Limits(60),
         tmp_path / "log.txt",
@@ -54,6 +54,7 @@ def test_each_program_with_a_script_in_its_place(
         "freesurfer": ([7601.1, 7203.4], 1573720.795071),
         "fastsurfer": ([7601.1, 7203.4], np.nan),
         "synthseg": ([6500.5, 6400.25], 1500000.5),
+        "samseg": ([7601.1, 7203.4], 1573720.795071),
     }
     volumes, icv = reported.get(name, ([np.nan, np.nan], np.nan))
     np.testing.assert_array_equal(made.soft_volumes, volumes)
@@ -72,6 +73,8 @@ def test_each_program_with_a_script_in_its_place(
         ("first", "series", r"series of 2 volumes[\s\S]*loading the model"),
         ("mindglide", "wrong-grid", "not on the grid of its image"),
         ("freesurfer", "nothing", "there is no out/thalbids/mri/aseg.mgz"),
+        ("samseg", "nothing", "there is no out/seg.mgz"),
+        ("samseg", "incomplete", r"there is no out/posteriors/Left-Thalamus\*.mgz"),
     ],
 )
 def test_a_program_that_misbehaves_is_named_and_leaves_no_scratch(
@@ -94,7 +97,12 @@ def test_a_program_that_misbehaves_is_named_and_leaves_no_scratch(
     limits = Limits(10 if mode == "hang" else 60)
     with pytest.raises(ToolError, match=words) as caught:
         run_program(
-            EXTERNAL_METHODS[name], brain, Local(), limits, tmp_path / "log.txt", licence=licence
+            EXTERNAL_METHODS[name],
+            {"T1w": brain},
+            Local(),
+            limits,
+            tmp_path / "log.txt",
+            licence=licence,
         )
     assert str(scratch) not in str(caught.value)
     assert list(scratch.iterdir()) == []
@@ -103,7 +111,9 @@ def test_a_program_that_misbehaves_is_named_and_leaves_no_scratch(
 def test_errors_in_firsts_own_logs_are_shown(programs: Path, tmp_path: Path) -> None:
     assert programs.is_dir()
     with pytest.raises(ToolError, match="is there still a skull"):
-        run_program(EXTERNAL_METHODS["first"], head(), Local(), Limits(60), tmp_path / "log.txt")
+        run_program(
+            EXTERNAL_METHODS["first"], {"T1w": head()}, Local(), Limits(60), tmp_path / "log.txt"
+        )
 
 
 def test_places_for_what_is_laid_into_a_writable_folder(tmp_path: Path) -> None:

@@ -178,3 +178,31 @@ def test_what_a_subjects_folder_holds(
     name = method + ("Long" if stream else "")
     matched = names(options, session("sub-01_ses-1_T1w"))
     assert matched == {(name, "T1w"): f"{folder}/{chosen}"}
+
+
+def test_samsegs_time_points_are_the_sessions_in_their_order(bids: Path) -> None:
+    posteriors = [f"sub-01/tp002/posteriors/{side}-Thalamus.mgz" for side in ("Left", "Right")]
+    files = [f"sub-01/{name}/seg.mgz" for name in ("tp001", "tp002", "base")]
+    options = given(bids, "samseg", *files, *posteriors, "sub-01/tp002/samseg.fs.stats")
+    first, second = session("sub-01_ses-1_T1w"), session("sub-01_ses-2_T1w")
+    assert names(options, first) == {("samsegLong", "T1w"): "sub-01/tp001/seg.mgz"}
+    assert names(options, second) == {("samsegLong", "T1w"): "sub-01/tp002/seg.mgz"}
+    (result,) = find_finished(second, second.anchors[0], options)[0]
+    assert result.statistics is not None
+    assert result.statistics.name == "samseg.fs.stats"
+    assert [path.name for path in result.probabilities] == [
+        "Left-Thalamus.mgz",
+        "Right-Thalamus.mgz",
+    ]
+
+
+def test_samsegs_time_points_without_sessions_of_their_own(bids: Path) -> None:
+    files = [f"sub-01/tp00{number}/seg.mgz" for number in (1, 2, 3)]
+    options = given(bids, "samseg", *files, "sub-01_ses-1/seg.mgz")
+    visit = session("sub-01_ses-1_T1w")
+    results, problems = find_finished(visit, visit.anchors[0], options)
+    assert results == []
+    assert (
+        "holds 3 time points (tp001 to tp003), but the BIDS dataset has 2 sessions"
+        in (problems["samseg"])
+    )

@@ -104,6 +104,7 @@ def test_runs_are_counted_from_the_images_of_a_session(tmp_path: Path) -> None:
         "first": 1,
         "fastsurfer": 1,
         "synthseg": 2,
+        "samseg": 3,
         "dbsegment": 1,
         "mindglide": 2,
         "mindglide1": 2,

@@ -6,7 +6,7 @@ so that it runs in any image. The "segmentation" reads the intensities that the 
 left thalamus, the right one and other deep grey matter.
 
 In the environment, ``STAND_IN`` makes a program ``fail``, ``hang``, write ``nothing``, a
-``series``, or a ``wrong-grid`` (flirt: no affine matrix; siena: no
+``series``, something ``incomplete``, or a ``wrong-grid`` (flirt: no affine matrix; siena: no
 final estimate).
 """
 
@@ -268,6 +268,33 @@ def mri_synthseg(words: list[str]) -> None:
     )
 
 
+def run_samseg(words: list[str]) -> None:
+    """Labels, statistics in FreeSurfer's format and posteriors, on the grid of the first image."""
+    words = [*words, "--"]
+    given: dict[str, list[str]] = {}
+    for word in words:
+        if word.startswith("-"):
+            given[word] = []
+        else:
+            given[list(given)[-1]].append(word)
+    unknown = set(given) - {"-i", "-o", "--threads", "--save-posteriors", "--pallidum-separate"}
+    if unknown - {"--"} or given["--threads"] != ["1"]:
+        sys.exit(f"run_samseg: error: unrecognized arguments: {unknown}")
+    images = [Image(Path(name)) for name in given["-i"]]
+    if len({image.shape for image in images}) != 1:
+        sys.exit("could not broadcast input array")
+    result, image = Path(given["-o"][0]), images[0]
+    if MODE == "nothing":
+        return
+    write_mgh(result / "seg.mgz", image, image.labels({LEFT: 10, RIGHT: 49, DEEP: 11}))
+    for name, value in (("Left-Thalamus", LEFT), ("Right-Thalamus", RIGHT)):
+        assert name in given["--save-posteriors"]
+        if MODE != "incomplete":
+            posterior = image.labels({value: 1})
+            write_mgh(result / "posteriors" / f"{name}.mgz", image, posterior)
+    write_statistics(result / "samseg.fs.stats", etiv=True)
+
+
 DBSEGMENT_MODEL = (
     "deep_brain_seg_model_2f/model/nnUNet/3d_fullres/Task054_Mri/nnUNetTrainerV2__nnUNetPlansv2.1"
 )
@@ -343,6 +370,7 @@ PROGRAMS = {
     "flirt": flirt,
     "siena": siena,
     "run_fastsurfer.sh": run_fastsurfer,
+    "run_samseg": run_samseg,
     "mri_synthseg": mri_synthseg,
     "DBSegment": dbsegment,
     "dbsegment-image": dbsegment_image,

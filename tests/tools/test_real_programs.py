@@ -104,7 +104,7 @@ def test_mindglide_itself(
     runner = installed("mindglide", engine, weights)
     image, log = head(), tmp_path / "log.txt"
     made = run_program(
-        EXTERNAL_METHODS["mindglide"], image, runner, Limits(1800), log, weights=weights
+        EXTERNAL_METHODS["mindglide"], {"T1w": image}, runner, Limits(1800), log, weights=weights
     )
     assert same_grid(made.labels.grid, image.grid, 1e-2)
     assert set(np.unique(made.labels.data)) <= set(range(20))
@@ -113,7 +113,9 @@ def test_mindglide_itself(
         assert made.run.version.startswith("mindglide 1.")
     weights.write_bytes(b"no weights")
     with pytest.raises(ToolError, match="failed with exit status 1"):
-        run_program(EXTERNAL_METHODS["mindglide"], image, runner, Limits(600), log, weights=weights)
+        run_program(
+            EXTERNAL_METHODS["mindglide"], {"T1w": image}, runner, Limits(600), log, weights=weights
+        )
 
 
 @pytest.mark.parametrize("engine", ["local", "docker"])
@@ -125,7 +127,7 @@ def test_dbsegment_itself(
     runner = installed("DBSegment", engine, weights)
     image, log = head(), tmp_path / "log.txt"
     made = run_program(
-        EXTERNAL_METHODS["dbsegment"], image, runner, Limits(1800), log, weights=weights
+        EXTERNAL_METHODS["dbsegment"], {"T1w": image}, runner, Limits(1800), log, weights=weights
     )
     assert made.labels.data.shape == (256, 256, 256)
     np.testing.assert_allclose(np.linalg.norm(made.labels.affine[:3, :3], axis=0), 1)
@@ -137,4 +139,6 @@ def test_dbsegment_itself(
     for checkpoint in weights.rglob("*.model"):
         checkpoint.write_bytes(b"no weights")
     with pytest.raises(ToolError, match="failed with exit status"):
-        run_program(EXTERNAL_METHODS["dbsegment"], image, runner, Limits(600), log, weights=weights)
+        run_program(
+            EXTERNAL_METHODS["dbsegment"], {"T1w": image}, runner, Limits(600), log, weights=weights
+        )

@@ -139,7 +139,7 @@ def test_every_program_in_an_image(
     runner.check(method.executable)
     made = run_program(
         method,
-        image,
+        {"T1w": image},
         runner,
         Limits(120),
         tmp_path / "log.txt",
@@ -159,7 +159,9 @@ def test_every_program_in_an_image(
 def test_a_program_that_fails_in_an_image(image_of: Callable[[str], str], tmp_path: Path) -> None:
     runner = runner_of(image_of("first"))
     with pytest.raises(ToolError, match="is there still a skull"):
-        run_program(EXTERNAL_METHODS["first"], head(), runner, Limits(120), tmp_path / "log.txt")
+        run_program(
+            EXTERNAL_METHODS["first"], {"T1w": head()}, runner, Limits(120), tmp_path / "log.txt"
+        )
 
 
 def test_flirt_in_an_image(
