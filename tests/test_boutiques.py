@@ -28,5 +28,7 @@ def test_the_boutiques_descriptor_offers_every_option(capsys: pytest.CaptureFixt
     keys = [item["value-key"] for item in described["inputs"]]
     assert described["command-line"] == " ".join(["thalbids", *keys])
     assert {code["code"] for code in described["error-codes"]} >= {16, 17, 18, 64, 73, 75}
-    known = json.loads((Path(__file__).parents[1] / "examples/nipoppy/invocation.json").read_text())
+    known = json.loads(
+        (Path(__file__).parents[1] / "examples/nipoppy/processing/invocation.json").read_text()
+    )
     assert set(known) <= set(inputs)

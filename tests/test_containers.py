@@ -28,7 +28,7 @@ from tests.tools.test_stand_in_images import build_image
 _REPOSITORY = Path(__file__).resolve().parents[1]
 _IMAGE = "thalbids:test"
 _BASE = os.environ.get("THALBIDS_BASE", "python:3.11-slim-bookworm")
-_LARGEST_IMAGE_GB = 1.3
+_LARGEST_IMAGE_GB = 0.7
 _USER = 1000
 _SOURCES = ("requirements.lock", "pyproject.toml", "README.md", "LICENSE", "NOTICE")
 
@@ -163,7 +163,8 @@ def sif(public_folder: Callable[[], Path]) -> Path | None:
     for name in ("singularity.def", *_SOURCES):
         shutil.copy(_REPOSITORY / name, folder)
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(_REPOSITORY / "bids_app", folder / "bids_app", ignore=ignored)
+    for name in ("bids_app", "container"):
+        shutil.copytree(_REPOSITORY / name, folder / name, ignore=ignored)
     words = ["apptainer", "build", "--mksquashfs-args", "-comp zstd -Xcompression-level 3"]
     words += ["--no-https"] if _BASE.startswith("127.0.0.1") else []
     path = folder / "thalbids.sif"

@@ -6,12 +6,13 @@ It writes the job scripts; with ``--submit`` it submits them as well.
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -87,6 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="submit failed sessions and those that have not run again",
     )
+    add("--json", action="store_true", help="with --status: print the states as JSON")
     return parser
 
 
@@ -103,6 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @permissions_reported()
 def _execute(values: argparse.Namespace, words: list[str]) -> int:
     """Write scripts, submit them, or print states."""
+    if values.json and not values.status:
+        raise UsageError("--json prints states: give it with --status.")
     if not set(_LEVELS) & set(words):
         words[2:2] = _LEVELS
     command = check_command(words)
@@ -112,7 +116,7 @@ def _execute(values: argparse.Namespace, words: list[str]) -> int:
             "'thalbids BIDS_DIR OUTPUT_DIR check' in a job of its own."
         )
     if values.status:
-        return _print_states(command.options)
+        return _print_states(command.options, as_json=values.json)
     if values.resubmit:
         sessions, least = _unfinished(command.options)
     else:
@@ -267,19 +271,44 @@ def _start(command: Command, image: Path | None) -> str:
     return f"{shlex.join(words)} {from_task} {shlex.quote(str(path))}"
 
 
-def _print_states(options: Options) -> int:
+def _print_states(options: Options, *, as_json: bool) -> int:
     """Print the state of every session; the exit code shows whether any failed."""
-    states = job_array.states(options.folders.output_dir, _submissions(options))
-    counts = Counter(state.state for state in states.values())
-    for labels, state in sorted(states.items(), key=lambda item: job_array.name_of(item[0])):
-        if state.state in ("failed", "skipped", "not run"):
-            reason = f": {state.reason}" if state.reason else ""
-            sys.stdout.write(f"{job_array.name_of(labels)} {state.state}{reason}\n")
-    summary = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-    sys.stdout.write(f"{len(states)} sessions: {summary}\n")
+    submissions = _submissions(options)
+    states = job_array.states(options.folders.output_dir, submissions)
+    ordered = dict(sorted(states.items(), key=lambda item: job_array.name_of(item[0])))
+    sys.stdout.write(_as_json(ordered, submissions) if as_json else _as_text(ordered))
     # The tasks of an array do not write it: each would read the records of all others.
     write_tables(options.folders.output_dir, read_records(options.folders.output_dir))
-    return int(ExitCode.SOME_SESSIONS_FAILED if counts["failed"] else ExitCode.DONE)
+    failed = any(state.state == "failed" for state in states.values())
+    return int(ExitCode.SOME_SESSIONS_FAILED if failed else ExitCode.DONE)
+
+
+def _as_text(states: Mapping[job_array.Labels, job_array.SessionState]) -> str:
+    """Write a line for each session that needs attention, and the number in each state."""
+    lines = []
+    for labels, state in states.items():
+        if state.state in ("failed", "skipped", "not run"):
+            reason = f": {state.reason}" if state.reason else ""
+            lines.append(f"{job_array.name_of(labels)} {state.state}{reason}\n")
+    counts = sorted(Counter(state.state for state in states.values()).items())
+    summary = ", ".join(f"{count} {state}" for state, count in counts)
+    return "".join([*lines, f"{len(states)} sessions: {summary}\n"])
+
+
+def _as_json(
+    states: Mapping[job_array.Labels, job_array.SessionState],
+    submissions: Sequence[job_array.Submission],
+) -> str:
+    """Write the state of every session, the number in each state and the jobs, for programs."""
+    content = {
+        "counts": Counter(state.state for state in states.values()),
+        "jobs": [submission.job for submission in submissions if submission.job],
+        "sessions": [
+            {"participant_label": subject, "session_label": session, **asdict(state)}
+            for (subject, session), state in states.items()
+        ],
+    }
+    return json.dumps(content, indent=1) + "\n"
 
 
 def _submissions(options: Options) -> list[job_array.Submission]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -132,6 +133,26 @@ def test_resubmission_takes_only_what_failed_and_gives_it_more(
     assert "sub-02_ses-a failed: bad file\n" in told
     assert "sub-03_ses-a failed: killed, out of memory" in told
     assert "3 sessions: 1 done, 2 failed\n" in told
+    assert slurm_main([*words, "--status", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert slurm_main([*words, "--json"]) == 64
+    assert (told["counts"], told["jobs"]) == ({"done": 1, "failed": 2}, ["7"])
+    log = first.folder / "task-2.log"
+    assert told["sessions"] == [
+        {"participant_label": label, "session_label": "a", "state": state, **why}
+        for label, state, why in (
+            ("01", "done", {"reason": "", "ending": None}),
+            ("02", "failed", {"reason": "bad file", "ending": None}),
+            (
+                "03",
+                "failed",
+                {
+                    "reason": f"killed, out of memory (see {log})",
+                    "ending": "killed, out of memory",
+                },
+            ),
+        )
+    ]
     assert slurm_main([*words, "--resubmit"]) == 0
     second = job_array.read_submissions(out)[0][1]
     assert second.sessions == (("02", "a"), ("03", "a"))
