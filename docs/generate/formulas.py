@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bids_app.derivatives.references import REFERENCES
-from docs.generate.tables import code, prose, table
+from docs.generate.tables import prose, table
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = {
@@ -47,7 +47,7 @@ def _sourced(package: str) -> Iterator[list[str]]:
             text = ast.get_docstring(node)
             if text and (source := _source(text)):
                 where = name if isinstance(node, ast.Module) else f"{name}.{node.name}"
-                yield [code(where), prose(_what(text)), prose(source)]
+                yield [_breakable(where), prose(_what(text)), prose(source)]
 
 
 def _what(docstring: str) -> str:
@@ -64,3 +64,8 @@ def _source(docstring: str) -> str:
     body = " ".join(re.split(r"\n\n\w[\w ]*\n-+\n", docstring)[0].split())
     cited = [each for each in re.split(r"(?<=[.;:])\s+(?=[A-Z])", body) if _SOURCE.search(each)]
     return " ".join(cited)
+
+
+def _breakable(name: str) -> str:
+    """Set a dotted name in the type of code, with places for the end of a line."""
+    return f"<code>{name.replace('.', '.<wbr>').replace('_', '_<wbr>')}</code>"

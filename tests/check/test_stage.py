@@ -15,6 +15,7 @@ from bids_app.cli import main
 from bids_app.errors import BadDataError, ExitCode
 from bids_app.options import Options
 from tests.conftest import describe
+from tests.docs.files import undocumented
 
 _FIXED = {
     "noise": 1.0,
@@ -91,6 +92,7 @@ def test_all_losses_are_measured_in_three_scans_of_each_contrast(
     text = capsys.readouterr().err
     assert "T1w: in one participant, a thalamic loss of 0.3 % or more" in text
     assert "FLAIR: 1 of the 3 scans that the check needs could be used" in text
+    assert undocumented(options.folders.output_dir) == []
     page = (options.folders.output_dir / "check.html").read_text()
     assert "a thalamic loss of 0.3 % or more" in page
     assert "1 of the 3 scans" in page

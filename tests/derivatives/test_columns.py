@@ -33,6 +33,7 @@ from bids_app.group.template_maps import mask_in_template
 from bids_app.images.geometry import Grid
 from bids_app.images.volume import Volume
 from tests.conftest import options_of, save_image
+from tests.docs.files import undocumented
 from tests.group.simulation import simulate
 
 
@@ -130,6 +131,11 @@ def written(report: CohortResults) -> dict[str, str]:
 
 def test_every_analysis_is_possible(report: CohortResults) -> None:
     assert {name: each.reason for name, each in report.results.items() if each.reason} == {}
+
+
+def test_every_table_is_documented(report: CohortResults) -> None:
+    names = undocumented(report.study.output_dir)
+    assert [name for name in names if name.startswith("group")] == []
 
 
 def test_every_p_value_has_an_adjusted_one(report: CohortResults) -> None:

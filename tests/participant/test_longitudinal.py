@@ -34,6 +34,7 @@ from bids_app.run.workers import Event, Task
 from bids_app.segmentation.result import Segmentation
 from tests.alignment.test_within_subject import _head, _moved
 from tests.conftest import describe, replace_thalnet, save_image
+from tests.docs.files import undocumented
 
 
 def _threshold(images: Mapping[str, Volume], threads: int) -> Segmentation:
@@ -123,6 +124,10 @@ def test_sessions_keep_their_results(results: tuple[Path, dict[str, str]]) -> No
     tables = [name for name in new if "_space-withinSubject_" not in name]
     assert tables == [f"sub-01/sub-01_desc-thalamus_changes.{ending}" for ending in ("json", "tsv")]
     assert not any(name.startswith("sub-02") for name in new)
+
+
+def test_every_file_is_documented(results: tuple[Path, dict[str, str]]) -> None:
+    assert undocumented(results[0]) == []
 
 
 def test_all_sessions_lie_on_one_grid(results: tuple[Path, dict[str, str]]) -> None:

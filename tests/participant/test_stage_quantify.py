@@ -25,6 +25,7 @@ from bids_app.segmentation import thalnet
 from bids_app.segmentation.result import Segmentation
 from examples.make_demo_cohort import main as make_demo_cohort
 from tests.conftest import options_of, replace_thalnet, save_image
+from tests.docs.files import undocumented
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,7 @@ def test_maps_join_the_session_and_problems_become_warnings(
     output = tmp_path / "out"
     words = [str(bids), str(output), "participant", "--session-label", "01"]
     assert main(words) == 0
+    assert undocumented(output) == []
     r1 = output / "sub-01" / "ses-01" / "anat" / "sub-01_ses-01_R1map.nii.gz"
     sidecar = json.loads(r1.with_name("sub-01_ses-01_R1map.json").read_text())
     assert sidecar["Units"] == "1/s"

@@ -22,6 +22,7 @@ from bids_app.participant import template as stage
 from bids_app.segmentation.result import Segmentation
 from bids_app.statistics.overlap import dice
 from tests.conftest import describe, replace_thalnet, save_image
+from tests.docs.files import undocumented
 from tests.participant.test_longitudinal import _in_this_process
 from tests.participant.test_programs import by_intensity
 from tests.tools.heads import expected, head
@@ -90,6 +91,7 @@ def test_masks_lie_in_the_template_and_all_else_is_unchanged(
     # Added to results that hold, nothing is segmented again.
     replace_thalnet(monkeypatch, _refuse)
     after = _run(bids, output, *_WORDS)
+    assert undocumented(output) == []
     assert _record(output)["reason"] == "output spaces is new"
     assert _record(output)["warnings"] == []
     assert {name: after[name] for name in before} == before
