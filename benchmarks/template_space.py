@@ -1,6 +1,6 @@
 """Measure registration to the template: accuracy of a known transform, overlap, time.
 
-``python -m benchmarks.template_space [OUTPUT_DIR ...]``
+``python -m benchmarks.template_space [OUTPUT_DIR ...] [--spacing MM]``
 
 Without folders, the thalami of the template itself are segmented, and a head made of the template
 by a known transform is registered. Of results of the participant stage with ``--output-spaces
@@ -21,6 +21,7 @@ import numpy as np
 
 from bids_app.alignment.templates import MNI, load_template
 from bids_app.alignment.to_template import (
+    SPACING_MM,
     match_of,
     positions,
     register_to_template,
@@ -37,8 +38,14 @@ from bids_app.segmentation.sides import LEFT, RIGHT
 from bids_app.statistics.overlap import dice
 
 
-def known_transform() -> None:
-    """Move the template by a rotation of 12 degrees, a scale of 1.06 and 28 mm, and register it."""
+def known_transform(spacing: float) -> None:
+    """Move the template by a rotation of 12 degrees, a scale of 1.06 and 28 mm, and register it.
+
+    Parameters
+    ----------
+    spacing : float
+        Voxel size of the registration, mm.
+    """
     template = load_template()
     angle = np.deg2rad(12)
     turned = 1.06 * np.array(
@@ -52,7 +59,7 @@ def known_transform() -> None:
     head = Volume(data, truth @ grid.affine)
     brain = Volume(inside.astype(np.uint8), head.affine)
     start = time.perf_counter()
-    forward, _ = register_to_template(head, brain, template)
+    forward, _ = register_to_template(head, brain, template, spacing=spacing)
     seconds = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "forward.h5"
@@ -112,12 +119,14 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("output_dirs", nargs="*", type=Path)
-    folders = parser.parse_args().output_dirs
+    parser.add_argument("--spacing", type=float, default=SPACING_MM, help="of registration, mm")
+    arguments = parser.parse_args()
+    folders = arguments.output_dirs
     for folder in folders:
         results(folder)
     if not folders:
         own_thalami()
-        known_transform()
+        known_transform(arguments.spacing)
 
 
 if __name__ == "__main__":

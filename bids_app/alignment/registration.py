@@ -162,22 +162,19 @@ def propagate(
 
 
 def normalise(
-    fixed: Volume,
-    moving: Volume,
-    start: AffineArray,
-    stages: Sequence[Stage],
-    deformation: Deformation,
+    fixed: Volume, moving: Volume, start: AffineArray, deformation: Deformation
 ) -> tuple[bytes, bytes]:
-    """Register two volumes affinely and by symmetric normalisation (SyN), in both directions.
+    """Register two volumes by symmetric normalisation (SyN), in both directions.
 
     Parameters
     ----------
     fixed, moving : Volume
-        (X, Y, Z) finite.
+        (X, Y, Z) finite, of similar contrast: local cross-correlation does not depend on which of
+        two tissues is brighter, but where a rim is bright in one of the volumes and dark in the
+        other, it matches the rim with what lies next to it.
     start : (4, 4) float64
-        World coordinates in the fixed volume to those in the moving one, mm, RAS.
-    stages : sequence of Stage
-        Without masks.
+        World coordinates in the fixed volume to those in the moving one, mm, RAS, by an affine
+        registration.
     deformation : Deformation
 
     Returns
@@ -195,11 +192,7 @@ def normalise(
     fixed_name, moving_name = (image.pointer for image in images)
     with tempfile.TemporaryDirectory(prefix="thalbids-") as folder:
         arguments = ["--initial-moving-transform", str(_written(start, Path(folder)))]
-        for stage in stages:
-            arguments += _arguments(stage, (fixed_name, moving_name, "NA"))
         arguments += _deforming(deformation, fixed_name, moving_name)
-        # As many masks as stages, or none.
-        arguments += ["-x", "[NA,NA]"]
         arguments += ["--write-composite-transform", "1"]
         forward = _run(arguments, Path(folder), "Composite.h5")
         backward = forward.with_name(forward.name.replace("Composite", "InverseComposite"))

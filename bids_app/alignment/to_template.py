@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bids_app.alignment import ants_library as ants
 from bids_app.alignment.quality import recoloured
-from bids_app.alignment.registration import Deformation, Stage, normalise
+from bids_app.alignment.registration import Deformation, Stage, normalise, register
 from bids_app.images.geometry import (
     AffineArray,
     Box,
@@ -25,8 +25,7 @@ from bids_app.images.geometry import (
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume
 
-# At 2 mm the registration takes 110 s instead of 60, for an overlap of two heads' thalami of 0.963
-# instead of 0.960 (Dice; benchmarks/template_space.py).
+# At 2 mm the registration takes twice as long (benchmarks/template_space.py --spacing 2).
 SPACING_MM = 2.5
 # Around the brain, so that its surface has surroundings.
 _MARGIN_MM = 12.0
@@ -71,7 +70,12 @@ class Match:
 
 
 def register_to_template(
-    image: Volume, brain: Volume, template: Volume, spacing: float = SPACING_MM
+    image: Volume,
+    brain: Volume,
+    template: Volume,
+    *,
+    like_template: bool = True,
+    spacing: float = SPACING_MM,
 ) -> tuple[bytes, bytes]:
     """Register the brain of an image to a template, affinely and by symmetric normalisation.
 
@@ -83,6 +87,9 @@ def register_to_template(
         Brain mask on its grid.
     template : Volume
         Brain alone, 0 outside.
+    like_template : bool
+        Whether the image has the contrast of the template; another one is replaced by it after
+        the affine registration.
     spacing : float
         Voxel size of the registration, mm.
 
@@ -107,7 +114,23 @@ def register_to_template(
         _near(volume, inside, spacing)
         for volume, inside in ((template, template.data != 0), (extracted, mask))
     )
-    return normalise(fixed, moving, _start(brain, template), _AFFINE, _DEFORMATION)
+    inside = (np.asarray(fixed.data) > 0).astype(np.float32)
+    start = register(fixed, moving, Volume(inside, fixed.affine), _start(brain, template), _AFFINE)
+    if not like_template:
+        moving = _near(_with_contrast_of(template, extracted, start), mask, spacing)
+    return normalise(fixed, moving, start, _DEFORMATION)
+
+
+def _with_contrast_of(template: Volume, image: Volume, start: AffineArray) -> Volume:
+    """Replace each intensity of a brain by the mean of the template where it is.
+
+    On the image's own grid: on a coarser one, voxels at the surface are mixtures with 0, which look
+    like other tissues.
+    """
+    there = resample(template, image.grid.transformed(np.linalg.inv(start)))
+    data = np.asarray(image.data, dtype=np.float32)
+    inside = data != 0
+    return Volume(np.where(inside, recoloured(there, data, inside), 0), image.affine)
 
 
 def _near(volume: Volume, inside: npt.NDArray[np.bool_], spacing: float) -> Volume:

@@ -41,6 +41,8 @@ def write_brain_mask(staging: Staging, scan: Scan, mask: Volume) -> None:
         names.brain_mask(scan),
         mask,
         Type="Brain",
+        Description="Parenchyma, ventricles and sulci",
+        SpatialReference=names.uri(names.preprocessed(scan)),
         Sources=[names.raw_uri(scan)],
         GeneratedBy=generated_by("thalnet"),
     )

@@ -102,15 +102,19 @@ def write_template_segmentation(
         "Resolution": TEMPLATES[template].resolution,
         "GeneratedBy": generated_by(item.method),
     }
-    text = "Most probable label of the linearly interpolated masks"
-    fields_of_labels = {"Description": text, **_origin(labels, scan, template), **fields}
-    staging.image(names.in_template(labels, template), Volume(dseg, affine), **fields_of_labels)
+    staging.image(
+        names.in_template(labels, template),
+        Volume(dseg, affine),
+        Interpolation="most probable label of the linearly interpolated masks",
+        **_origin(labels, scan, template),
+        **fields,
+    )
     if probseg is not None:
         path = names.probabilities(labels)
         staging.image(
             names.in_template(path, template),
             Volume(probseg, affine),
-            Description="Linearly interpolated probabilities",
+            Interpolation="linear",
             LabelMap=["L_Thal", "R_Thal"],
             **_origin(path, scan, template),
             **fields,

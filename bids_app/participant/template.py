@@ -33,8 +33,8 @@ from bids_app.participant.context import SessionContext
 from bids_app.run.outcome import Stage
 from bids_app.segmentation.sides import LEFT, RIGHT
 
-# Simulated heads correlate with the template by 0.82 or more, by 0.67 before they are deformed
-# (benchmarks/template_space.py); other contrasts show less of it.
+# Simulated heads correlate with the template by 0.81 or more (benchmarks/template_space.py); other
+# contrasts show less of it.
 _LEAST_CORRELATION = 0.5
 _LEAST_COVERAGE = 0.8
 # Brain volume as a share of the template's, 1.89 L with its cerebrospinal fluid: from 0.85 L, which
@@ -143,7 +143,9 @@ def _registered(
         names.template_transform(names.row_name(scan.scan), name, inverse=each)
         for each in (False, True)
     ]
-    transforms = register_to_template(scan.image, scan.brain_mask, template)
+    transforms = register_to_template(
+        scan.image, scan.brain_mask, template, like_template=scan.scan.contrast == "T1w"
+    )
     for path, transform in zip(paths, transforms, strict=True):
         staging.binary(path, transform)
     forward = staging.current(paths[0])

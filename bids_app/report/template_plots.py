@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Slices through the thalami in ICBM 152 space, mm: left one, both, both.
 _CUTS = (-12.0, -19.0, 7.0)
-_ROW_INCHES, _WIDTH_INCHES, _BAR_INCHES = 2.3, 7.5, 0.6
+_ROW_INCHES, _WIDTH_INCHES, _BAR_INCHES = 2.3, 7.5, 0.8
 
 
 @dataclass(frozen=True)

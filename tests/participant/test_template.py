@@ -74,11 +74,11 @@ def _record(output: Path) -> dict[str, object]:
     return content
 
 
-def _refuse(*_: object) -> Segmentation:
+def _refuse(*_: object, **__: object) -> Segmentation:
     raise AssertionError("it is segmented again")
 
 
-def _fail(*_: object) -> tuple[bytes, bytes]:
+def _fail(*_: object, **__: object) -> tuple[bytes, bytes]:
     raise ValueError("ANTs found no solution (exit code 1).")
 
 
