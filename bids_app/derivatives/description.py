@@ -35,6 +35,8 @@ CITATION.md
 *_volumes.json
 *_values.tsv
 *_values.json
+*_nuclei.tsv
+*_nuclei.json
 *_xfm.txt
 *_xfm.h5
 *_xfm.json
@@ -92,6 +94,7 @@ _README = """\
 | `*_desc-brain_mask` | brain mask, with ventricles and sulci |
 | `*_desc-thalamus_volumes.tsv` | volumes in mL; data dictionary in the JSON file |
 | `*_desc-thalamus_values.tsv` | values of all contrasts and maps within the thalami |
+| `*_desc-thalamus_nuclei.tsv` | volumes of groups of nuclei, where another program's were given |
 | `prov/` | what every result was made from (`--provenance`) |
 | `logs/sessions.tsv` | outcome of every session, with time and memory |
 | `logs/inputs.tsv` | what the dataset offers: used, or why not |

@@ -9,7 +9,7 @@ from bids_app.derivatives.names import LONGITUDINAL
 from bids_app.derivatives.references import REFERENCES
 from bids_app.derivatives.steps import Step
 from bids_app.options import Options
-from bids_app.programs.registry import AUXILIARY_PROGRAMS, PROGRAMS
+from bids_app.programs.registry import AUXILIARY_PROGRAMS, PROGRAMS, READABLE_METHODS
 from bids_app.run.stamps import Stamp
 from bids_app.segmentation.methods import BUILT_IN, built_in
 
@@ -98,6 +98,6 @@ def citation_page(methods: str, references: str) -> str:
 def _in_addition(used: Iterable[str]) -> list[tuple[str, Sequence[str]]]:
     """Sentences and citations of methods other than thalnet, and of programs."""
     names = dict.fromkeys(name.removesuffix(LONGITUDINAL) for name in used)
-    declared = [*PROGRAMS.values(), *map(built_in, BUILT_IN)]
+    declared = [*PROGRAMS.values(), *READABLE_METHODS.values(), *map(built_in, BUILT_IN)]
     texts = {each.name: (each.sentence, each.citations) for each in declared if each.sentence}
     return [texts[name] for name in names if name in texts]

@@ -246,6 +246,11 @@ def values_table(session: Session) -> PurePosixPath:
     return _anat(session.name, "desc-thalamus_values.tsv")
 
 
+def nuclei_table(session: Session) -> PurePosixPath:
+    """Name the table of the volumes of groups of thalamic nuclei of a session."""
+    return _anat(session.name, "desc-thalamus_nuclei.tsv")
+
+
 def within_subject_volumes_table(session: Session) -> PurePosixPath:
     """Name the table of the longitudinal volumes of a session."""
     return _anat(session.name, f"space-{WITHIN_SUBJECT}_desc-thalamus_volumes.tsv")
@@ -259,6 +264,11 @@ def volumes_tables(output_dir: Path) -> list[Path]:
 def values_tables(output_dir: Path) -> list[Path]:
     """Find all tables of values within the thalami."""
     return _tables_of_sessions(output_dir, "values")
+
+
+def nuclei_tables(output_dir: Path) -> list[Path]:
+    """Find all tables of groups of thalamic nuclei."""
+    return _tables_of_sessions(output_dir, "nuclei")
 
 
 def _tables_of_sessions(output_dir: Path, suffix: str) -> list[Path]:

@@ -142,8 +142,14 @@ REFERENCES = {
     "longitudinal and cross-sectional brain change analysis. NeuroImage 2002;17:479-489.",
     "steiger1980": "Steiger JH. Tests for comparing elements of a correlation matrix. Psychol Bull "
     "1980;87:245-251.",
+    "su2019": "Su JH, Thomas FT, Kasoff WS, et al. Thalamus Optimized Multi Atlas Segmentation "
+    "(THOMAS): fast, fully automated segmentation of thalamic nuclei from structural MRI. "
+    "NeuroImage 2019;194:272-282. doi:10.1016/j.neuroimage.2019.03.021",
     "vickers2011": "Vickers AJ, Cronin AM, Begg CB. One statistical test is sufficient for "
     "assessing new predictive markers. BMC Med Res Methodol 2011;11:13.",
+    "vidal2024": "Vidal JP, Danet L, Péran P, et al. Robust thalamic nuclei segmentation from "
+    "T1-weighted MRI using polynomial intensity transformation. Brain Struct Funct "
+    "2024;229:1087-1101. doi:10.1007/s00429-024-02777-5",
     "warfield2004": "Warfield SK, Zou KH, Wells WM. Simultaneous truth and performance level "
     "estimation (STAPLE): an algorithm for the validation of image segmentation. IEEE Trans Med "
     "Imaging 2004;23:903-921. doi:10.1109/TMI.2004.828354",

@@ -13,6 +13,10 @@ VALUE_COLUMNS = (
     *("value_mean", "value_median", "value_sd", "value_p5", "value_p95"),
 )
 
+NUCLEI_COLUMNS = (
+    *("participant_id", "session_id", "scan", "method", "side", "nuclei", "nuclei_ml"),
+)
+
 _OF_VOXELS = "of the voxels, weighted by the share of each that belongs to the region"
 
 COLUMNS_OF_VALUES: Mapping[str, Column] = MappingProxyType(
@@ -32,8 +36,17 @@ COLUMNS_OF_VALUES: Mapping[str, Column] = MappingProxyType(
         "region": Column(
             "Region",
             "whole; rim, the outer layer of voxels, and core; quarter1 to quarter4, of equal "
-            "volumes along the longest axis, from anterior to posterior",
+            "volumes along the longest axis, from anterior to posterior; groups of nuclei as in "
+            "the table of nuclei, where the method is another program",
         ),
+        "nuclei": Column(
+            "Nuclei",
+            "Group of thalamic nuclei (Iglesias et al. 2018): anterior (AV), lateral (LD, LP), "
+            "ventral (VA, VL, VM, VPL), intralaminar (CeM, CL, CM, Pc, Pf), medial (MD, MV, Pt, "
+            "PaV), posterior (pulvinar, LGN, MGN, L-Sg). HIPS-THOMAS has no lateral group, and Pf "
+            "is in its medial one",
+        ),
+        "nuclei_ml": Column("Volume of the nuclei", "Volume of the voxels of the group", "mL"),
         "region_ml": Column(
             "Volume described",
             "Volume of the region that is described: voxels count by the share that belongs to it, "

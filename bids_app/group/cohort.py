@@ -29,6 +29,7 @@ from bids_app.group.clinical import (
 )
 from bids_app.group.exclusion import Exclusion, Reason
 from bids_app.group.identifiers import members_of
+from bids_app.group.nuclei_volumes import with_nuclei
 from bids_app.group.ratings import RATING, failed_scans, read_ratings
 from bids_app.group.tissue_values import with_values
 from bids_app.group.visits import acquisition_times, order_visits
@@ -161,6 +162,7 @@ def read_cohort(
     _account_for_rows(tables, selected, members.subjects, remarks)
     table, columns = _join(selected, tables, aliases, remarks)
     table = with_values(_with_scanners(table, columns), columns, folders.output_dir, remarks)
+    table = with_nuclei(table, columns, folders.output_dir, remarks)
     for name in _DURATIONS:
         if name in columns:
             table[name], columns[name] = in_years(table[name], columns[name])

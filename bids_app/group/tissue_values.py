@@ -67,7 +67,10 @@ def _means(
     sums: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
     fields: dict[str, dict[str, object]] = defaultdict(dict)
     for row in rows:
-        name = f"{PREFIX}{row['image']}_{row['region']}"
+        # The regions of another program are those of its own nuclei.
+        by_thalnet = row["method"] == "thalnet"
+        region = row["region"] if by_thalnet else f"{row['method']}_{row['region']}"
+        name = f"{PREFIX}{row['image']}_{region}"
         if row["value_mean"] == "n/a":
             continue
         weight, value = float(row["region_ml"]), float(row["value_mean"])
@@ -77,7 +80,8 @@ def _means(
         total[0] += weight * value
         total[1] += weight
         if name not in described:
-            text = f"Mean of {row['image']} in the thalami, {row['region']}"
+            by = "" if by_thalnet else f" nuclei by {row['method']}"
+            text = f"Mean of {row['image']} in the thalami, {row['region']}{by}"
             described[name] = Column(path.name, name, text, _units(row["image_units"]))
         if row["transmit_field"] != "n/a":
             fields[row["scan"]][_FIELD] = row["transmit_field"]

@@ -14,12 +14,13 @@ from bids_app.derivatives.norm_results import read_norm_results
 from bids_app.derivatives.outputs import write_maps, write_table, write_volumes
 from bids_app.derivatives.readback import measured_anchors, read_measured_scan, read_steps
 from bids_app.derivatives.results import QuantitativeMap
-from bids_app.derivatives.value_columns import VALUE_COLUMNS
+from bids_app.derivatives.value_columns import NUCLEI_COLUMNS, VALUE_COLUMNS
 from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.participant.align import align_contrasts, read_other_contrasts
 from bids_app.participant.context import SessionContext
 from bids_app.participant.edited import note_misnamed, only_added, with_edits
+from bids_app.participant.nuclei import groups_of, rows_of
 from bids_app.participant.offers import REASONS, kind_of_source
 from bids_app.participant.page import write_session_page
 from bids_app.participant.programs import measure_programs
@@ -79,7 +80,7 @@ def measure_session(task: Task) -> Outcome:
         anchors = segment_anchors(context)
         maps = quantify_session(anchors[0].measured.brain_mask, context)
         others = read_other_contrasts(maps, context)
-        scans, values = [], []
+        scans, values, nuclei_rows = [], [], []
         for anchor in anchors:
             aligned = align_contrasts(anchor.measured, others, context)
             scan = replace(anchor.measured, aligned=aligned)
@@ -89,7 +90,9 @@ def measure_session(task: Task) -> Outcome:
                 *measure_contrasts(replace(anchor, measured=scan), images, context),
                 *measure_programs(scan, images, context),
             )
-            values += values_of(scan, anchor.segmentations["thalnet"], maps)
+            nuclei = groups_of(scan, {each.method for each in measurements}, context)
+            nuclei_rows += rows_of(scan, nuclei)
+            values += values_of(scan, anchor.segmentations["thalnet"], maps, nuclei)
             scans.append(with_edits(replace(scan, measurements=measurements), context))
         note_misnamed(context)
         measure_brain_change([scan.scan for scan in scans], context)
@@ -98,6 +101,8 @@ def measure_session(task: Task) -> Outcome:
         context.progress(Stage.REPORT, "")
         write_volumes(staging, session, scans)
         write_table(staging, names.values_table(session), values, VALUE_COLUMNS)
+        if nuclei_rows:
+            write_table(staging, names.nuclei_table(session), nuclei_rows, NUCLEI_COLUMNS)
         map_steps = [step for item in maps for step in item.steps]
         write_session_page(
             staging,

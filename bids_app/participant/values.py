@@ -15,6 +15,7 @@ from bids_app.images.geometry import bounding_box
 from bids_app.images.resampling import resample
 from bids_app.images.values import values_within
 from bids_app.images.volume import Volume
+from bids_app.segmentation.nuclei import GroupOfNuclei
 from bids_app.segmentation.regions import regions
 from bids_app.segmentation.result import Segmentation
 from bids_app.segmentation.sides import LEFT
@@ -49,7 +50,10 @@ class _Image:
 
 
 def values_of(
-    scan: MeasuredScan, segmentation: Segmentation, maps: Sequence[QuantitativeMap]
+    scan: MeasuredScan,
+    segmentation: Segmentation,
+    maps: Sequence[QuantitativeMap],
+    nuclei: Sequence[GroupOfNuclei] = (),
 ) -> list[dict[str, object]]:
     """Describe the values of every image of a scan's session in every region of the thalami.
 
@@ -62,6 +66,8 @@ def values_of(
     segmentation : Segmentation
         By thalnet on the scan.
     maps : sequence of QuantitativeMap
+    nuclei : sequence of GroupOfNuclei
+        Further regions, each on a grid of its own.
 
     Returns
     -------
@@ -73,29 +79,35 @@ def values_of(
         "participant_id": f"sub-{session.subject}",
         "session_id": f"ses-{session.session}" if session.session else "n/a",
         "scan": names.row_name(scan.scan),
-        "method": "thalnet",
     }
     left, right = np.moveaxis(segmentation.probseg, -1, 0)
     box = bounding_box((left > 0) | (right > 0))
     around = scan.image.grid.crop(box)
-    divided = list(regions(segmentation.dseg[box], segmentation.probseg[box], around.affine))
+    divided = [
+        ("thalnet", side, region.value, Volume(share, around.affine))
+        for side, region, share in regions(
+            segmentation.dseg[box], segmentation.probseg[box], around.affine
+        )
+    ]
+    divided += [(each.method, each.side, each.group.value, each.mask) for each in nuclei]
     rows: list[dict[str, object]] = []
     for image in (*_weighted(scan), *_maps(scan, maps)):
         grid = image.volume.grid
         part = grid.part_near(around)
         data = np.asarray(image.volume.data[part], dtype=np.float32) / np.float32(image.unit)
         data[data == 0] = np.nan
-        for side, region, share in divided:
-            on_grid = resample(Volume(share, around.affine), grid.crop(part))
+        for method, side, region, share in divided:
+            on_grid = resample(share, grid.crop(part))
             values = values_within(data, on_grid, image.volume.voxel_volume)
             rows.append(
                 {
                     **of_scan,
+                    "method": method,
                     "image": image.name,
                     "image_units": image.units,
                     "transmit_field": image.field,
                     "side": "left" if side == LEFT else "right",
-                    "region": region.value,
+                    "region": region,
                     "region_ml": values.volume / 1000,
                     "value_mean": values.mean,
                     "value_median": values.median,

@@ -9,7 +9,12 @@ from pathlib import Path
 from bids_app.errors import MissingInputError, UsageError
 from bids_app.options import Programs
 from bids_app.programs.method import Weights
-from bids_app.programs.registry import AUXILIARY_PROGRAMS, EXTERNAL_METHODS, PROGRAMS
+from bids_app.programs.registry import (
+    AUXILIARY_PROGRAMS,
+    EXTERNAL_METHODS,
+    PROGRAMS,
+    READABLE_METHODS,
+)
 from bids_app.tools.environment import PREFIX
 
 
@@ -67,7 +72,7 @@ def help_of_results() -> str:
         f"the group stage; 'edited=PATH' thalnet's masks, corrected by hand and saved under their "
         f"names; 'qmri=PATH' R1, T1 or TB1 maps; {reports}; any other name "
         f"segmentations that are measured in addition to those of thalnet: by a program "
-        f"({', '.join(EXTERNAL_METHODS)}) in its own layout, else a BIDS derivative"
+        f"({', '.join(READABLE_METHODS)}) in its own layout, else a BIDS derivative"
     )
 
 

@@ -25,8 +25,10 @@ from bids_app.programs import precomputed
 from bids_app.programs.edited import EDITED
 from bids_app.programs.freesurfer import Statistics, read_statistics
 from bids_app.programs.layouts import Finished, Place, is_image, results_of, unmatched
+from bids_app.programs.mask_folders import masks_of
+from bids_app.programs.method import FinishedMethod
 from bids_app.programs.placement import placed, placed_probabilities, recoded
-from bids_app.programs.registry import AUXILIARY_PROGRAMS, EXTERNAL_METHODS
+from bids_app.programs.registry import AUXILIARY_PROGRAMS, EXTERNAL_METHODS, READABLE_METHODS
 from bids_app.segmentation.result import ProbableThalami, Thalami
 from bids_app.segmentation.sides import LEFT, RIGHT
 
@@ -68,8 +70,11 @@ def find_finished(
     place = Place(session, scan, _sessions(session, options))
     for name, root in datasets(options).items():
         try:
-            if name in EXTERNAL_METHODS:
-                results += results_of(EXTERNAL_METHODS[name], root, place)
+            program = READABLE_METHODS.get(name)
+            if isinstance(program, FinishedMethod):
+                results += masks_of(program, root, place)
+            elif program is not None:
+                results += results_of(program, root, place)
             else:
                 filters = options.selection.bids_filters.get(name.lower(), {})
                 results += precomputed.find(name, root, place, filters)
@@ -84,7 +89,7 @@ def why_none(session: Session, scan: Scan, name: str, options: Options) -> str:
     """State why a dataset has no result of an anchor: what there is, and what was expected."""
     place = Place(session, scan, _sessions(session, options))
     root = options.folders.derivatives[name]
-    return unmatched(EXTERNAL_METHODS.get(name), root, place)
+    return unmatched(READABLE_METHODS.get(name), root, place)
 
 
 def finished_files(session: Session, options: Options) -> list[tuple[str, Path, Path]]:
@@ -137,13 +142,7 @@ def read_finished(
             labels = to_ras(read_labels(path))
         sides = recoded(labels, table)
         voxels += [np.count_nonzero(sides.data == side) for side in (LEFT, RIGHT)]
-        # Labels lie in the space of the contrast that was segmented, unless name or grid show that
-        # they were moved to the anchor.
-        transform = to_contrast
-        if result.in_anchor_space or same_grid(labels.grid, grid):
-            transform = None
-        if result.transform is not None:
-            transform = _longitudinal(result.transform)
+        transform = transform_to_labels(result, labels.grid, grid, to_contrast)
         # The first mask takes precedence where two overlap.
         np.copyto(dseg, placed(sides, grid, transform), where=dseg == 0)
     if voxels.any() and not dseg.any():
@@ -167,6 +166,31 @@ def read_finished(
     except BadDataError as error:
         return thalami, f"{error} The masks are used without it; make it again from them."
     return replace(thalami, soft_volumes=statistics.volumes, icv=statistics.icv), None
+
+
+def transform_to_labels(
+    result: Finished, labels: Grid, grid: Grid, to_contrast: AffineArray | None
+) -> AffineArray | None:
+    """Return the transform from the space of the anchor to that of labels; None if they agree.
+
+    Parameters
+    ----------
+    result : Finished
+    labels, grid : Grid
+        Grids of the labels and of the anchor.
+    to_contrast : (4, 4) float64 or None
+        As in `read_finished`.
+
+    Raises
+    ------
+    MissingInputError, BadDataError
+        If FreeSurfer's transform to its template cannot be used.
+    """
+    if result.transform is not None:
+        return _longitudinal(result.transform)
+    # Labels lie in the space of the contrast that was segmented, unless name or grid show that
+    # they were moved to the anchor.
+    return None if result.in_anchor_space or same_grid(labels, grid) else to_contrast
 
 
 def _check_statistics(statistics: Statistics, voxels: IntArray, result: Finished) -> None:

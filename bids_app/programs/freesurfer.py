@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from bids_app.programs.method import (
     SubjectLabels,
     SubjectsDirectory,
 )
+from bids_app.segmentation.nuclei import Group
 from bids_app.segmentation.sides import LEFT, RIGHT
 from bids_app.tools.call import Bind, Call
 
@@ -25,10 +27,29 @@ if TYPE_CHECKING:
 
 SUBJECT = "thalbids"
 _ASEG, _STATISTICS = "mri/aseg.mgz", "stats/aseg.stats"
-# FreeSurfer's thalamic nuclei (Iglesias et al. 2018): the hundreds give the side, as in its table
-# of colours (8103 Left-AV, 8203 Right-AV).
-_NUCLEI = {
-    first + place: side for first, side in ((8100, LEFT), (8200, RIGHT)) for place in range(100)
+# FreeSurfer's thalamic nuclei: the hundreds give the side, as in its table of colours (8103
+# Left-AV, 8203 Right-AV).
+_HUNDREDS = {8100: LEFT, 8200: RIGHT}
+_NUCLEI = {first + place: side for first, side in _HUNDREDS.items() for place in range(100)}
+# Tens and units of each nucleus by FreeSurferColorLUT.txt, groups by Iglesias et al. 2018, Table 1.
+# The reticular nucleus (R, 25) is in no group; later versions divide PuM into PuMm and PuMl.
+_GROUPS: Mapping[Group, Mapping[int, str]] = {
+    Group.ANTERIOR: {3: "AV"},
+    Group.LATERAL: {8: "LD", 10: "LP"},
+    Group.VENTRAL: {26: "VA", 27: "VAmc", 28: "VLa", 29: "VLp", 30: "VM", 33: "VPL"},
+    Group.INTRALAMINAR: {4: "CeM", 5: "CL", 6: "CM", 17: "Pc", 18: "Pf"},
+    Group.MEDIAL: {12: "MDl", 13: "MDm", 16: "MV(Re)", 19: "Pt", 34: "PaV"},
+    Group.POSTERIOR: {
+        9: "LGN",
+        11: "L-Sg",
+        15: "MGN",
+        20: "PuA",
+        21: "PuI",
+        22: "PuL",
+        23: "PuM",
+        35: "PuMm",
+        36: "PuMl",
+    },
 }
 _LAYOUT = SubjectsDirectory(
     (
@@ -42,6 +63,12 @@ _LAYOUT = SubjectsDirectory(
         SubjectLabels(
             images=("mri/ThalamicNuclei*.FSvoxelSpace.mgz", "mri/ThalamicNuclei*.mgz"),
             labels=_NUCLEI,
+            groups={
+                first + place: group
+                for first in _HUNDREDS
+                for group, nuclei in _GROUPS.items()
+                for place in nuclei
+            },
             suffix="Nuclei",
         ),
         # recon-all 8 writes the first.

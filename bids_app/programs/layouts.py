@@ -15,16 +15,20 @@ from bids_app.dataset.names import SCAN_ENTITIES, agreement, closest, entities_o
 from bids_app.errors import BadDataError
 from bids_app.programs.method import (
     ExternalMethod,
+    FinishedMethod,
     LabelFiles,
+    NucleiMasks,
     SubjectLabels,
     SubjectsDirectory,
 )
+from bids_app.segmentation.nuclei import Group
+from bids_app.segmentation.sides import LEFT
 
 _IMAGE = re.compile(r"\.(?:nii(?:\.gz)?|mgz)$")
 # Contrast of results whose names give none.
-_DEFAULT_CONTRAST = "T1w"
+DEFAULT_CONTRAST = "T1w"
 # What precedes the label of a subject in the name of its folder.
-_SUBJECT_PREFIXES = ("sub-", "")
+SUBJECT_PREFIXES = ("sub-", "")
 # Names that a sentence lists.
 _MOST_NAMES = 3
 
@@ -47,6 +51,8 @@ class Finished:
         One label image, or several masks.
     statistics : Path or None
         Volumes as the program reports them.
+    groups : tuple of mapping of int to Group
+        For each of ``paths`` its labels of nuclei with their groups; empty if there are none.
     counts_within : float
         Share by which the numbers of voxels in ``statistics`` may differ from those of the labels.
     transform : Path or None
@@ -69,6 +75,7 @@ class Finished:
     transform: Path | None = None
     in_anchor_space: bool = False
     labels: tuple[Mapping[int, int], ...] = ()
+    groups: tuple[Mapping[int, Group], ...] = ()
     probabilities: tuple[Path, ...] = ()
 
     @property
@@ -224,9 +231,9 @@ def _in_subjects_directory(
     name: str, layout: SubjectsDirectory, root: Path, place: Place
 ) -> Iterator[tuple[int, Finished]]:
     """Search folders named ``sub-01``, ``01``, ``sub-01_ses-01`` or ``….long.sub-01``."""
-    if place.scan.contrast != _DEFAULT_CONTRAST:
+    if place.scan.contrast != DEFAULT_CONTRAST:
         return
-    for folder in entries(root, place.session, _SUBJECT_PREFIXES):
+    for folder in entries(root, place.session, SUBJECT_PREFIXES):
         subfolders = (folder, *sorted(folder.glob("ses-*"))) if folder.is_dir() else ()
         numbered = _timepoint(folder, layout, place)
         for subject in (*subfolders, *((numbered,) if numbered else ())):
@@ -239,7 +246,7 @@ def _in_subjects_directory(
             entities.setdefault("sub", re.split("[_.]", folder.name)[0])
             if subject == numbered and place.session.session:
                 entities.setdefault("ses", place.session.session)
-            count = place.agreement(entities, _DEFAULT_CONTRAST)
+            count = place.agreement(entities, DEFAULT_CONTRAST)
             if count is None:
                 continue
             transforms = subject.parent / base / "mri" / "transforms"
@@ -256,12 +263,13 @@ def _in_subjects_directory(
                         method=name
                         + segmentation.suffix
                         + ("Long" if is_long or subject == numbered else ""),
-                        contrast=_DEFAULT_CONTRAST,
+                        contrast=DEFAULT_CONTRAST,
                         paths=(image,),
                         statistics=statistics if statistics.is_file() else None,
                         counts_within=segmentation.counts_within,
                         transform=transforms / f"{timepoint}_to_{base}.lta" if is_long else None,
                         labels=(segmentation.labels,),
+                        groups=(segmentation.groups,) if segmentation.groups else (),
                         probabilities=_probabilities(image.parent, segmentation),
                     ),
                 )
@@ -309,12 +317,12 @@ def _image(subject: Path, segmentation: SubjectLabels) -> Path | None:
     return None
 
 
-def unmatched(program: ExternalMethod | None, root: Path, place: Place) -> str:
+def unmatched(program: ExternalMethod | FinishedMethod | None, root: Path, place: Place) -> str:
     """State why a dataset has no result of an anchor: what there is, and what was expected.
 
     Parameters
     ----------
-    program : ExternalMethod or None
+    program : ExternalMethod, FinishedMethod or None
         None for a BIDS derivative.
     root : Path
         Folder given with ``-d``.
@@ -335,9 +343,12 @@ def unmatched(program: ExternalMethod | None, root: Path, place: Place) -> str:
         segmentation = program.layout.segmentations[0]
         expected = f"{name}/{segmentation.images[0]}"
         present = [
-            _contents(path, segmentation)
-            for path in entries(root, place.session, _SUBJECT_PREFIXES)
+            _contents(path, segmentation) for path in entries(root, place.session, SUBJECT_PREFIXES)
         ]
+    elif isinstance(program.layout, NucleiMasks):
+        folder, mask = program.layout.folders[LEFT], next(iter(program.layout.groups))
+        expected = f"{name}/{folder}/{mask}.nii.gz"
+        present = [path.name for path in entries(root, place.session, SUBJECT_PREFIXES)]
     else:
         folder, ending = program.layout.folders[0], program.layout.endings[0]
         expected = str(Path(folder, f"{name}_{contrast}{ending}.nii.gz"))
@@ -405,4 +416,4 @@ def _contrast(name: str, endings: Sequence[str]) -> str | None:
     named = [word for word in words if word in CONTRASTS]
     if not ending:
         return words[-1] if words[-1] in CONTRASTS else None
-    return named[-1] if named else _DEFAULT_CONTRAST
+    return named[-1] if named else DEFAULT_CONTRAST

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bids_app.segmentation.nuclei import Group
 from bids_app.segmentation.sides import LEFT, RIGHT
 
 if TYPE_CHECKING:
@@ -184,6 +185,8 @@ class SubjectLabels:
         Share by which the numbers of voxels in that table may differ from those of the labels.
     labels : mapping of int to int
         Labels to 1 (left) and 2 (right).
+    groups : mapping of int to Group
+        Labels of nuclei, whose union is the thalamus, with their groups; empty for other labels.
     suffix : str
         What follows the name of the program in that of the method.
     probabilities : tuple of str
@@ -197,8 +200,26 @@ class SubjectLabels:
     # differ by more.
     counts_within: float = 0.01
     labels: Mapping[int, int] = field(default_factory=lambda: FREESURFER_LABELS)
+    groups: Mapping[int, Group] = field(default_factory=dict)
     suffix: str = ""
     probabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NucleiMasks:
+    """Finished results in a mask for each nucleus, in folders for each side of each subject.
+
+    Attributes
+    ----------
+    groups : mapping of str to Group
+        Names of the masks without extension, with their groups. They do not overlap, and their
+        union is the thalamus.
+    folders : mapping of int to str
+        By side, the folder of its masks.
+    """
+
+    groups: Mapping[str, Group]
+    folders: Mapping[int, str]
 
 
 @dataclass(frozen=True)
@@ -233,6 +254,32 @@ class LabelFiles:
 
     endings: tuple[str, ...]
     folders: tuple[str, ...] = ("",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedMethod:
+    """A program that is never run; its finished results are read.
+
+    Attributes
+    ----------
+    name, title, sentence, citations
+        As those of `Program`.
+    contrasts : tuple of str
+        Contrasts that the program can segment.
+    layout : NucleiMasks
+        Where its results lie that are given with ``-d NAME=PATH``.
+    """
+
+    name: str
+    title: str
+    sentence: str
+    citations: tuple[str, ...]
+    contrasts: tuple[str, ...]
+    layout: NucleiMasks
+
+    def segments(self, contrast: str) -> bool:
+        """Return whether the program can segment a contrast."""
+        return contrast in self.contrasts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,13 @@
-"""Groups of thalamic nuclei, by which methods that divide the thalamus can be compared."""
+"""Groups of thalamic nuclei, by which programs that divide the thalamus can be compared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from bids_app.images.volume import Volume
+if TYPE_CHECKING:
+    from bids_app.images.volume import Volume
 
 
 class Group(StrEnum):
@@ -20,22 +21,27 @@ class Group(StrEnum):
     POSTERIOR = "posterior"
 
 
-# What stands for each group in an image of groups.
-NUMBERS: Mapping[Group, int] = {group: number for number, group in enumerate(Group, start=1)}
-
-
 @dataclass(frozen=True, eq=False)
-class Nuclei:
-    """Groups of nuclei of both thalami by one method.
+class GroupOfNuclei:
+    """One group on one side, by one method.
 
     Attributes
     ----------
     method : str
         As in tables.
-    groups : mapping of int to Volume
-        By side, (X, Y, Z) uint8 on the method's own grid, moved into the space of the scan; values
-        of `NUMBERS`, 0 elsewhere.
+    side : int
+        1 left, 2 right.
+    group : Group
+    mask : Volume
+        (X, Y, Z) bool around the group, on the grid of the method, in the world space of the scan.
     """
 
     method: str
-    groups: Mapping[int, Volume]
+    side: int
+    group: Group
+    mask: Volume
+
+    @property
+    def volume(self) -> float:
+        """Volume of the mask in mm³."""
+        return float(self.mask.data.sum()) * self.mask.voxel_volume

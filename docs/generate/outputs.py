@@ -12,7 +12,7 @@ from bids_app.derivatives.scanner_columns import COLUMNS_OF_SCANNERS
 from bids_app.derivatives.statistics_columns import COLUMNS_OF_STATISTICS
 from bids_app.derivatives.stratification_columns import COLUMNS_OF_STRATIFICATION
 from bids_app.derivatives.template_columns import COLUMNS_OF_TEMPLATES
-from bids_app.derivatives.value_columns import COLUMNS_OF_VALUES, VALUE_COLUMNS
+from bids_app.derivatives.value_columns import COLUMNS_OF_VALUES, NUCLEI_COLUMNS, VALUE_COLUMNS
 from docs.generate.tables import code, prose
 from docs.generate.tables import table as markdown_table
 
@@ -20,6 +20,7 @@ from docs.generate.tables import table as markdown_table
 _TABLES = {
     "volumes": VOLUME_COLUMNS,
     "values": VALUE_COLUMNS,
+    "nuclei": NUCLEI_COLUMNS,
     "changes": CHANGE_COLUMNS,
     "pbvc": PBVC_COLUMNS,
     "check": CHECK_COLUMNS,

@@ -19,7 +19,7 @@ from bids_app.derivatives.change_columns import CHANGE_COLUMNS, PBVC_COLUMNS
 from bids_app.derivatives.check_columns import CHECK_COLUMNS, PAIR_COLUMNS
 from bids_app.derivatives.columns import COLUMNS, VOLUME_COLUMNS
 from bids_app.derivatives.data_dictionary import describe_columns
-from bids_app.derivatives.value_columns import VALUE_COLUMNS
+from bids_app.derivatives.value_columns import NUCLEI_COLUMNS, VALUE_COLUMNS
 from bids_app.group.analyses import maps
 from bids_app.group.analysis import attempt_all
 from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
@@ -124,7 +124,7 @@ def written(report: CohortResults) -> dict[str, str]:
         described |= {name: entries[name] for name in header}
     for name in report.study.cohort.columns:
         described.pop(name, None)
-    of_stages = (*VOLUME_COLUMNS, *VALUE_COLUMNS, *PBVC_COLUMNS, *CHANGE_COLUMNS)
+    of_stages = (*VOLUME_COLUMNS, *VALUE_COLUMNS, *NUCLEI_COLUMNS, *PBVC_COLUMNS, *CHANGE_COLUMNS)
     described |= describe_columns([*of_stages, *PAIR_COLUMNS, *CHECK_COLUMNS])
     return {name: str(entry["Description"]) for name, entry in described.items()}
 

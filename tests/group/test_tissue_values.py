@@ -14,9 +14,11 @@ from bids_app.group.tissue_values import with_values
 def _write(out: Path, subject: str, field: str, left: str, right: str) -> None:
     folder = out / subject / "anat"
     folder.mkdir(parents=True)
-    lines = ["scan\timage\timage_units\ttransmit_field\tside\tregion\tregion_ml\tvalue_mean"]
+    lines = [
+        "scan\tmethod\timage\timage_units\ttransmit_field\tside\tregion\tregion_ml\tvalue_mean"
+    ]
     for side, volume, value in (("left", 6, left), ("right", 2, right)):
-        row = f"{subject}_T1w\tR1map\t1/s\t{field}\t{side}\twhole\t{volume}\t{value}"
+        row = f"{subject}_T1w\tthalnet\tR1map\t1/s\t{field}\t{side}\twhole\t{volume}\t{value}"
         lines.append(row)
     path = folder / f"{subject}_desc-thalamus_values.tsv"
     path.write_text("\n".join(lines) + "\n")

@@ -16,9 +16,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bids_app.arguments.conversion import parse
 from bids_app.cli import main
+from bids_app.dataset.images import read_volume
+from bids_app.images.volume import to_ras
+from bids_app.programs.finished import find_finished, read_finished
 from bids_app.programs.freesurfer import read_statistics
+from bids_app.segmentation.result import ProbableThalami
 from tests.conftest import describe, save_image
+from tests.programs.results import session
 
 _COARSE = {
     "optimizationOptions": {
@@ -45,7 +51,8 @@ def environment(tmp_path: Path) -> Path:
     started = folder / "bin" / "run_samseg"
     started.write_text(
         f'#!/bin/sh -e\n"{installed}/bin/run_samseg" "$@" --options "{options}"\n'
-        f'cp samseg.fs.stats seg.mgz "{folder}"\n'
+        f'mkdir -p "{folder}/results/sub-crop"\n'
+        f'cp -r samseg.fs.stats seg.mgz posteriors "{folder}/results/sub-crop"\n'
     )
     started.chmod(0o755)
     return folder
@@ -73,12 +80,13 @@ def test_a_whole_head(bids: Path, environment: Path, tmp_path: Path) -> None:
     assert main([*words, "--n-cpus", "2", "--omp-nthreads", "2"]) == 0
     anat = output / "sub-crop" / "anat"
     table = pd.read_csv(anat / "sub-crop_desc-thalamus_volumes.tsv", sep="\t").set_index("method")
-    own = read_statistics(environment / "samseg.fs.stats")
+    results = environment / "results"
+    own = read_statistics(results / "sub-crop" / "samseg.fs.stats")
     soft = table.loc["samseg", ["left_soft_ml", "right_soft_ml"]].to_numpy(dtype=float)
     np.testing.assert_allclose(soft, own.volumes / 1000, rtol=1e-3)
     assert table.loc["samseg", "icv_ml"] == pytest.approx(own.icv / 1000)
     hard = table.loc["samseg", ["left_ml", "right_ml"]].to_numpy(dtype=float)
-    labels = np.asarray(nib.load(environment / "seg.mgz").dataobj)
+    labels = np.asarray(nib.load(results / "sub-crop" / "seg.mgz").dataobj)
     counts = [np.count_nonzero(labels == label) for label in (10, 49)]
     np.testing.assert_allclose(hard, np.array(counts) * 8 / 1000, rtol=1e-6)
 
@@ -97,3 +105,15 @@ def test_a_whole_head(bids: Path, environment: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(probabilities.sum((0, 1, 2)) * 8 / 1000, soft, rtol=1e-3)
     described = json.loads(Path(f"{stem}samsegT1w_dseg.json").read_text())["ExternalProgram"]
     assert (described["BackEnd"], described["Version"]) == ("venv", "samseg 0.4a0")
+
+    # The same results, read instead of run.
+    visit = session("sub-crop_T1w")
+    options = parse([*words[:3], "-d", f"samseg={results}"])
+    (result,) = find_finished(visit, visit.anchors[0], options)[0]
+    scan = to_ras(read_volume(bids / "sub-crop" / "anat" / "sub-crop_T1w.nii.gz"))
+    thalami, problem = read_finished(result, scan.grid, None)
+    assert problem is None
+    assert isinstance(thalami, ProbableThalami)
+    np.testing.assert_array_equal(thalami.dseg, theirs)
+    np.testing.assert_allclose(thalami.probseg, probabilities, atol=1e-3)
+    np.testing.assert_array_equal(thalami.soft_volumes, own.volumes)
