@@ -116,7 +116,10 @@ def _check_module(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None
         assert paths
         assert all((ROOT / path).exists() for path in paths)
         return
-    main = import_module(module).main
+    imported = import_module(module)
+    if hasattr(imported, "__path__"):
+        imported = import_module(f"{module}.__main__")
+    main = imported.main
     if module.startswith("benchmarks.") and not arguments:
         return
     parse_args = argparse.ArgumentParser.parse_args
