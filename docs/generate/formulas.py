@@ -53,7 +53,7 @@ def _sourced(package: str) -> Iterator[list[str]]:
 def _what(docstring: str) -> str:
     """Return what comes before the sections of numpydoc, without the sentences of the source."""
     body = re.split(r"\n\n\w[\w ]*\n-+\n", docstring)[0]
-    return " ".join(body.split()).replace("``", "")
+    return " ".join(body.split())
 
 
 def _source(docstring: str) -> str:

@@ -68,6 +68,14 @@ def on_page_markdown(markdown: str, **_: Any) -> str:  # noqa: ANN401 (MkDocs')
     return fill(markdown)
 
 
+def on_post_page(output: str, **_: Any) -> str:  # noqa: ANN401 (MkDocs')
+    """Name the dialog of the search, which the theme does not, for those who hear the page."""
+    return output.replace(
+        'data-md-component="search" role="dialog"',
+        'data-md-component="search" role="dialog" aria-label="Search"',
+    )
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages of a finished demo cohort, if there is one."""
     for file in demo.files(config):

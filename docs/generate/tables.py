@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -31,10 +32,19 @@ def code(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """Escape what Markdown would take as markup in a sentence of the program."""
-    for sign in ("\\", "*", "_", "<", "[", "`"):
-        text = text.replace(sign, f"\\{sign}")
-    return text
+    r"""Escape what Markdown would take as markup in a sentence; names in backticks remain code.
+
+    Examples
+    --------
+    >>> prose("R2* of `sub_01`")
+    'R2\\* of `sub_01`'
+    """
+    parts = text.replace("``", "`").split("`")
+    paired = len(parts) % 2 == 1
+    return "`".join(
+        part if paired and index % 2 else re.sub(r"([\\*_<\[`])", r"\\\1", part)
+        for index, part in enumerate(parts)
+    )
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -50,15 +48,18 @@ class Html(HTMLParser):
         self.text.append(data)
 
 
+def build_site(folder: Path) -> Path:
+    """Build the site without a demo, and return its folder; a warning is an error."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(VARIABLE, raising=False)
+        build(load_config(str(ROOT / "mkdocs.yml"), strict=True, site_dir=str(folder)))
+    return folder
+
+
 @pytest.fixture(scope="package")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of the site; a warning is an error."""
-    folder = tmp_path_factory.mktemp("site")
-    before = os.environ.pop(VARIABLE, None)
-    build(load_config(str(ROOT / "mkdocs.yml"), strict=True, site_dir=str(folder)))
-    yield folder
-    if before is not None:
-        os.environ[VARIABLE] = before
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the site."""
+    return build_site(tmp_path_factory.mktemp("site"))
 
 
 @pytest.fixture(scope="package")
