@@ -12,6 +12,7 @@ import pandas as pd
 
 from bids_app.alignment.templates import MNI, TEMPLATES, load_template
 from bids_app.derivatives import names
+from bids_app.derivatives.template_columns import COLUMNS_OF_TEMPLATES
 from bids_app.group.analysis import Analysis
 from bids_app.group.result import (
     Display,
@@ -39,7 +40,7 @@ _SIDECARS = {
 }
 _EVERYONE = "all"
 _FREQUENCY_METHOD = (
-    f"Masks of the first session in the space of the {TEMPLATES[MNI].title} were averaged by "
+    f"Masks of the first session in the space of the {TEMPLATES[MNI].title}, were averaged by "
     "diagnosis to frequency maps."
 )
 _SHIFT_METHOD = (
@@ -98,10 +99,12 @@ def analyse(study: Study) -> Result:
     if not maps:
         raise NotApplicableError("no mask in the space of a template can be read", problems)
     near = template.crop(region_of(grid))
+    table = _table((*maps, *shifts), template)
     return Result(
-        tables={"maps": _table((*maps, *shifts), template)},
+        tables={"maps": table},
         figures={**_figures(maps, near, FREQUENCY), **_figures(shifts, near, SHIFT)},
         images={each.path: _image(each, template) for each in (*maps, *shifts)},
+        findings=_findings(table.data),
         methods=f"{_FREQUENCY_METHOD}{_SHIFT_METHOD if shifts else ''}",
         references=("avants2008", "fonov2011"),
         problems=tuple(dict.fromkeys(problems)),
@@ -176,23 +179,52 @@ def _table(drawn: Iterable[_Drawn], template: Volume) -> ResultTable:
     )
 
 
+def _findings(table: pd.DataFrame) -> str:
+    """State the common volume and the shift of the first segmentation that has one."""
+    texts = []
+    for column, sentence in (
+        (
+            "half_ml",
+            "At least half of the participants have thalamus ({method}) in {values} of the "
+            "template.",
+        ),
+        ("border_shift", "The border ({method}) shifted on average by {values}, outward positive."),
+    ):
+        valued = table[table[column].notna()]
+        if valued.empty:
+            continue
+        first = valued[valued["method"] == valued["method"].iloc[0]]
+        unit = COLUMNS_OF_TEMPLATES[column].units
+        values = ", ".join(
+            f"{row[column]:.3g} {unit} ({row['diagnosis']}, n = {row['n']})"
+            for row in first.to_dict("records")
+        )
+        texts.append(sentence.format(method=first["method"].iloc[0], values=values))
+    return " ".join(texts)
+
+
 def _figures(drawn: list[_Drawn], near: Volume, scale: Scale) -> dict[str, ResultFigure]:
     """Draw the maps of each segmentation; the first on the page, the others on request."""
     figures: dict[str, ResultFigure] = {}
     for segmentation in dict.fromkeys(each.segmentation for each in drawn):
         maps = [each for each in drawn if each.segmentation == segmentation]
         volumes = {each.title: Volume(each.map.values, near.affine) for each in maps}
-        name = names.group_map(segmentation, "", MNI, maps[0].kind).name
-        label = name.partition("_desc-")[2].removesuffix(".nii.gz")
+        name = names.group_map(segmentation, "", MNI, maps[0].kind)
+        label = name.name.partition("_desc-")[2].removesuffix(".nii.gz")
         figures[f"maps_{label}"] = ResultFigure(
             f"{segmentation}: {'frequency' if scale is FREQUENCY else 'shift of the border'}",
             f"{_SIDECARS[maps[0].kind]}, of {segmentation}; a sagittal slice through the left "
             "thalamus, a coronal and an axial one through both; coordinates of the template in mm. "
-            f"Images: {', '.join(str(each.path) for each in maps)}.",
+            f"Images: {_of_all(name, maps[0].kind)}.",
             template_slices(volumes, near, scale),
             display=Display.FOLDED if figures else Display.PAGE,
         )
     return figures
+
+
+def _of_all(name: PurePosixPath, kind: str) -> str:
+    """Write the pattern of the maps of all diagnoses."""
+    return str(name.with_name(name.name.replace(f"_{kind}.", f"*_{kind}.")))
 
 
 def _image(each: _Drawn, template: Volume) -> ResultImage:

@@ -55,7 +55,12 @@ def test_maps_by_diagnosis_and_segmentation(study: Study, tmp_path: Path) -> Non
     assert whole.data[18, 15, 12] == 1
     assert whole.data[0, 0, 0] == 0
     figure = result.figures["maps_thalnetT1w_frequency"]
-    assert "desc-thalnetT1wPMS_frequency.nii.gz" in figure.caption
+    assert "group/space-MNI152NLin2009aSym_seg-thalamus_res-1_desc-thalnetT1w*_frequency" in (
+        figure.caption
+    )
+    half = table.loc["PMS", "half_ml"]
+    assert half == pytest.approx(0.064 * (whole.data >= 0.5).sum())
+    assert f"(thalnet T1w) in {half:.3g} mL (PMS, n = {table.loc['PMS', 'n']})" in result.findings
     # Figures are rendered by another process, and equal ones are equal files.
     svg, _ = figure_files(pickle.loads(pickle.dumps(figure.figure)))  # noqa: S301
     assert "PMS (n = " in svg
