@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from pathlib import Path, PurePath
 
 import pytest
 
+from tests.docs.conftest import ROOT
 from tests.docs.files import patterns, undocumented
 
 
@@ -32,3 +34,14 @@ def test_files_are_matched_by_their_patterns(name: str, documented: bool, tmp_pa
 
 def test_patterns_are_found() -> None:
     assert len(patterns()) > 30
+
+
+def test_tables_that_pages_name_are_among_those_documented() -> None:
+    named = {
+        name
+        for page in (ROOT / "docs").glob("*.md")
+        for name in re.findall(r"`(group/\w+\.tsv)`", page.read_text(encoding="utf-8"))
+    }
+    listed = [pattern for pattern in patterns() if pattern.startswith("group/")]
+    assert len(named) > 40
+    assert [each for each in named if not any(PurePath(each).match(one) for one in listed)] == []
