@@ -2,6 +2,10 @@
 
 ``python -m benchmarks.accuracy BIDS_DIR LABELS_DIR [--method atlas] [--output TABLE.tsv]``
 
+Another program is run as thalbids runs it, from the PATH or from ``--tool-image``, for example
+``--method samseg --tool-image venv:FOLDER``; programs that need a licence, weights or the mask of
+another method are not offered.
+
 LABELS_DIR is a BIDS derivatives dataset with a ``_dseg`` of the thalami for each T1w scan. Prints
 Dice, surface distance, volume ratio and time of every scan, agreement of the volumes over scans,
 and, where a subject has several sessions, the difference between them.
@@ -10,8 +14,12 @@ and, where a subject has several sessions, the difference between them.
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,16 +28,65 @@ from bids_app.dataset.images import read_volume
 from bids_app.dataset.index import index_sessions
 from bids_app.group.reference import find_reference, read_reference
 from bids_app.images.geometry import same_grid
-from bids_app.images.volume import to_ras
+from bids_app.images.volume import Volume, to_ras
 from bids_app.options import Methods, Selection
+from bids_app.programs.job import run_program
+from bids_app.programs.method import ExternalMethod
+from bids_app.programs.placement import placed, recoded
+from bids_app.programs.registry import EXTERNAL_METHODS
 from bids_app.segmentation.methods import BUILT_IN, segmenters
+from bids_app.segmentation.result import Segmentation, Thalami
 from bids_app.segmentation.volumes import measure
 from bids_app.statistics.agreement import agreement_table
 from bids_app.statistics.overlap import dice, overlap_table
+from bids_app.tools.call import Limits
+from bids_app.tools.choice import runner_of
+
+# Those that need nothing but a scan.
+PROGRAMS = tuple(
+    name
+    for name, each in EXTERNAL_METHODS.items()
+    if not (each.needs_licence or each.weights or each.needs_envelope or each.brain_only)
+)
+# A run that takes longer is stuck.
+_SECONDS = 4 * 3600
+
+
+def segment_by_program(
+    program: ExternalMethod, image: str | None, images: Mapping[str, Volume], threads: int
+) -> Thalami:
+    """Segment a scan as thalbids runs another program.
+
+    Parameters
+    ----------
+    program : ExternalMethod
+    image : str or None
+        As ``--tool-image`` takes it; None runs what is on the PATH.
+    images : mapping of str to Volume
+        The scan by its contrast.
+    threads : int
+
+    Returns
+    -------
+    Thalami
+        On the grid of the scan.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log.txt")
+        made = run_program(program, images, runner_of(image), Limits(_SECONDS, threads), log)
+    (scan,) = images.values()
+    dseg = placed(recoded(made.labels, program.labels), scan.grid)
+    return Thalami(dseg=dseg, soft_volumes=made.soft_volumes, icv=made.icv)
 
 
 def compare(
-    bids_dir: Path, labels_dir: Path, threads: int, method: str = "thalnet"
+    bids_dir: Path,
+    labels_dir: Path,
+    threads: int,
+    method: str = "thalnet",
+    *,
+    tool_image: str | None = None,
+    scans: int | None = None,
 ) -> pd.DataFrame:
     """Segment every T1w that has reference labels and compare the two.
 
@@ -40,21 +97,29 @@ def compare(
     threads : int
         Processors to use.
     method : str
-        One of ``bids_app.segmentation.methods.BUILT_IN``.
+        One of ``bids_app.segmentation.methods.BUILT_IN`` or `PROGRAMS`.
+    tool_image : str or None
+        Where a program is run from; None is the PATH.
+    scans : int or None
+        Number of scans after which to end; None compares all.
 
     Returns
     -------
     DataFrame
         One row per scan, bilateral: overlap, distances in mm, volumes in mL and their ratio, the
-        Dice coefficient of the brain mask with the non-zero voxels (for brain-extracted scans), and
-        the wall time in seconds.
+        Dice coefficient of the brain mask with the non-zero voxels (for brain-extracted scans; NaN
+        for programs), and the wall time in seconds.
     """
-    segment = segmenters(Methods(names=(method,)))[method]
-    rows = []
+    segment: Callable[[Mapping[str, Volume], int], Thalami]
+    if method in PROGRAMS:
+        segment = partial(segment_by_program, EXTERNAL_METHODS[method], tool_image)
+    else:
+        segment = segmenters(Methods(names=(method,)))[method]
+    rows: list[dict[Any, Any]] = []
     for session in index_sessions(bids_dir, Selection()):
         for anchor in session.anchors:
             path = find_reference(labels_dir, f"{anchor.name}_{anchor.contrast}")
-            if path is None:
+            if path is None or (scans is not None and len(rows) == scans):
                 continue
             image, reference = to_ras(read_volume(anchor.path)), read_reference(path, labels_dir)
             if not same_grid(image.grid, reference.grid):
@@ -74,7 +139,9 @@ def compare(
                     "soft_ml": volumes.total_soft_ml,
                     "reference_ml": reference_ml,
                     "ratio": volumes.total_ml / reference_ml,
-                    "brain_dice": dice(image.data != 0, result.brain_mask > 0),
+                    "brain_dice": dice(image.data != 0, result.brain_mask > 0)
+                    if isinstance(result, Segmentation)
+                    else float("nan"),
                     "icv_ml": volumes.icv_ml,
                     "seconds": seconds,
                 }
@@ -88,11 +155,15 @@ def summarise(scans: pd.DataFrame, method: str) -> str:
         f"bilateral Dice: mean {scans['dice'].mean():.3f}, worst {scans['dice'].min():.3f}",
         f"volume ratio: mean {scans['ratio'].mean():.3f}, "
         f"from {scans['ratio'].min():.3f} to {scans['ratio'].max():.3f}",
-        f"brain mask Dice: mean {scans['brain_dice'].mean():.3f}, "
-        f"worst {scans['brain_dice'].min():.3f}",
         f"wall time: median {scans['seconds'].median():.0f} s, most {scans['seconds'].max():.0f} s",
     ]
-    for column in ("method_ml", "soft_ml"):
+    if scans["brain_dice"].notna().any():
+        lines.append(
+            f"brain mask Dice: mean {scans['brain_dice'].mean():.3f}, "
+            f"worst {scans['brain_dice'].min():.3f}"
+        )
+    # Agreement over scans has no meaning for one or two.
+    for column in ("method_ml", "soft_ml") if len(scans) > 2 else ():
         long = pd.concat(
             [
                 scans[["scan"]].assign(method=name, volume=scans[source])
@@ -117,12 +188,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("bids_dir", type=Path)
     parser.add_argument("labels_dir", type=Path)
-    parser.add_argument("--method", choices=BUILT_IN, default="thalnet")
+    parser.add_argument("--method", choices=(*BUILT_IN, *PROGRAMS), default="thalnet")
+    parser.add_argument("--tool-image", help="where the program is run from, if not the PATH")
+    parser.add_argument("--scans", type=int, help="compare the first scans only")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, help="also write the table here")
     arguments = parser.parse_args()
     scans = compare(
-        arguments.bids_dir.absolute(), arguments.labels_dir, arguments.threads, arguments.method
+        arguments.bids_dir.absolute(),
+        arguments.labels_dir,
+        arguments.threads,
+        arguments.method,
+        tool_image=arguments.tool_image,
+        scans=arguments.scans,
     )
     print(scans.round(3).to_string(index=False))
     print(summarise(scans, arguments.method))
