@@ -77,6 +77,12 @@ BENCHMARKS = (
         lines=6,
     ),
     Benchmark(
+        module="r1_truth",
+        shows="R1 and R2* of a phantom with real regional values, ratio to the truth and CoV",
+        quick=("--subjects", "1", "--visits", "2"),
+        lines=14,
+    ),
+    Benchmark(
         module="robustness",
         shows="volume of a scan that is turned, cut, blurred and darkened, percent",
         words=("{scan}",),

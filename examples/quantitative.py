@@ -62,7 +62,8 @@ class MP2RAGEParameters:
 
 
 _ECHO_TIMES = tuple(round(0.00246 * (1 + index), 5) for index in range(6))
-# Repetition and echo times of Ibrahim et al. 2026; the flip angles are not given there.
+# Repetition and echo times of Ibrahim et al. 2026; the flip angles, which are not given there, are
+# those of the protocol whose regional values `benchmarks.r1_truth` takes.
 MPM: dict[str, FlashProtocol] = {
     "PDw": FlashProtocol(4.0, 0.018, _ECHO_TIMES),
     "T1w": FlashProtocol(25.0, 0.018, _ECHO_TIMES),
@@ -77,12 +78,22 @@ def true_maps(
     anatomy: Anatomy,
     subject: Subject,
     *,
+    parameters: Mapping[str, Mapping[str, float]] | None = None,
     voxel_size: float = 1.6,
     atrophy: float = 0.0,
     rotation: Sequence[float] = (0.0, 0.0, 0.0),
     translation: Sequence[float] = (0.0, 0.0, 0.0),
 ) -> tuple[dict[str, Array], npt.NDArray[np.float64]]:
-    """Draw the maps of a subject; the parameters are those of `voxel_means`.
+    """Draw the maps of a subject; further parameters are those of `voxel_means`.
+
+    Parameters
+    ----------
+    anatomy : Anatomy
+    subject : Subject
+    parameters : mapping of str to mapping, optional
+        Values of every tissue by quantity; by default `examples.contrast.tissue_parameters`.
+    voxel_size, atrophy, rotation, translation
+        As in `voxel_means`.
 
     Returns
     -------
@@ -91,7 +102,7 @@ def true_maps(
         units.
     affine : (4, 4) float64
     """
-    parameters = tissue_parameters()
+    parameters = parameters or tissue_parameters()
     values, affine = voxel_means(
         anatomy,
         subject,

@@ -15,6 +15,8 @@ import pandas as pd
 from bids_app.derivatives.clinical_labels import clinical_label
 from bids_app.group.cohort_results import CohortResults
 from bids_app.group.models import file_name
+from bids_app.group.tissue_values import FIELD
+from bids_app.qmri.transmit_field import EXCESS_OF_ESTIMATED
 
 SIGNIFICANT = 0.05
 MOST = 10
@@ -382,5 +384,33 @@ def _of_contrast_agent(report: CohortResults) -> Iterator[str]:
     yield report.agent_note
 
 
+def _of_transmit_field(report: CohortResults) -> Iterator[str]:
+    table = report.study.table
+    if FIELD not in table:
+        return
+    kinds = table.drop_duplicates("scan")[FIELD].value_counts()
+    estimated = int(kinds.get("estimated", 0))
+    others = int(kinds.sum()) - estimated
+    if estimated and others:
+        yield (
+            f"R1 was corrected with a measured transmit field in {others} scans and with one "
+            f"estimated from R1 itself in {estimated}, by which R1 of the thalamus was "
+            f"{EXCESS_OF_ESTIMATED} % higher in six adults: the two kinds must not be compared."
+        )
+    elif estimated:
+        yield (
+            "R1 was corrected with a transmit field estimated from R1 itself, by which R1 of the "
+            f"thalamus was {EXCESS_OF_ESTIMATED} % higher than by a measured one in six adults: "
+            "compare it with R1 by estimated fields only."
+        )
+
+
 _FEW = 30
-_LIMITS = (_of_sessions, _of_samples, _of_reference, _of_scanners, _of_contrast_agent)
+_LIMITS = (
+    _of_sessions,
+    _of_samples,
+    _of_reference,
+    _of_scanners,
+    _of_contrast_agent,
+    _of_transmit_field,
+)

@@ -10,7 +10,7 @@ import pytest
 from tests.browser.conftest import Open, Opened
 from tests.report.examples import html_of
 
-PAGES = ("session", "cohort", "visits", "board")
+PAGES = ("session", "cohort", "visits", "board", "check")
 
 
 def _axe() -> str:
@@ -52,7 +52,7 @@ def test_pages_fit_a_telephone(opened: Open, name: str) -> None:
     assert width <= 390
 
 
-@pytest.mark.parametrize("name", ["session", "cohort", "visits"])
+@pytest.mark.parametrize("name", ["session", "cohort", "visits", "check"])
 def test_pages_can_be_printed(opened: Open, name: str) -> None:
     shown = opened(html_of(f"{name} full"), color_scheme="dark")
     shown.page.emulate_media(media="print", color_scheme="light")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -191,3 +192,25 @@ def test_limits_follow_from_the_data(study: Study) -> None:
     texts = limits(changed)
     assert any(text.startswith(f"1 of {len(rows)} segmentations (") for text in texts)
     assert "The scans are from 2 scanners, and volumes were not harmonised." in texts
+
+
+@pytest.mark.parametrize(
+    ("kinds", "text"),
+    [
+        (("measured", "measured"), ""),
+        (("estimated", "estimated"), "compare it with R1 by estimated fields only"),
+        (("measured", "estimated"), "the two kinds must not be compared"),
+    ],
+)
+def test_the_page_names_how_r1_was_corrected(
+    study: Study, kinds: tuple[str, str], text: str
+) -> None:
+    fields = np.array(kinds)[pd.factorize(study.table["scan"])[0] % 2]
+    changed = replace(study)
+    changed.__dict__["table"] = study.table.assign(value_transmit_field=fields)
+    report = CohortResults(study=changed, records=(), steps=(), analyses=(), results={})
+    texts = [each for each in limits(report) if "R1 was corrected" in each]
+    assert len(texts) == bool(text)
+    for each in texts:
+        assert text in each
+        assert "13 % higher" in each

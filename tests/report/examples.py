@@ -19,6 +19,7 @@ from bids_app.report.charts import (
     Scatters,
     Strips,
 )
+from bids_app.report.check_page import CheckReport, check_page
 from bids_app.report.cohort_page import (
     CohortReport,
     Finding,
@@ -48,6 +49,7 @@ from bids_app.report.visits_page import (
     visits_page,
 )
 
+CHECKED = ("loss_slope", "error_mean", "error_sd", "detectable_loss", "participants_per_arm")
 ATTACK = "<script>alert(1)</script>\"'&"
 
 
@@ -318,6 +320,55 @@ def board(text: str = "T1w") -> Board:
 
 
 @cache
+def check_report(text: str) -> CheckReport:
+    """Two ways to measure one contrast, one of which gave too few pairs."""
+    pairs = pd.DataFrame(
+        {
+            "participant_id": [f"sub-{text}"] * 4,
+            "contrast": "T1w",
+            "true_change": [-0.5, -1.0, -2.0, -5.0],
+            "longitudinal_change": [-0.4, -1.2, -1.9, -4.9],
+        }
+    )
+    rows = [
+        {"contrast": text, "measurement": "longitudinal", "reason": "", "pairs": 4}
+        | {f"{name}{end}": 1.25 for name in CHECKED for end in ("", "_ci_low", "_ci_high")}
+        | {"checked_scans": 1, "participants_without_error": 175.0},
+        {"contrast": text, "measurement": "cross-sectional", "reason": "fewer than 3 pairs"}
+        | {"pairs": 2, "checked_scans": 1},
+    ]
+    summary = pd.DataFrame(rows)
+    chart = Scatters(
+        points=pd.DataFrame(
+            {
+                "method": f"{text} longitudinal",
+                "x": pairs["true_change"],
+                "y": pairs["longitudinal_change"],
+                "subject": text,
+            }
+        ),
+        x_label="true change (%)",
+        y_label="measured change (%)",
+        lines={f"{text} longitudinal": [Line(0.0, 0.98)]},
+        notes={f"{text} longitudinal": "slope 0.98, error 0.28 %"},
+        identity=True,
+    )
+    return CheckReport(
+        dataset=text,
+        answers=(f"{text}: in one participant, a thalamic loss of 1.2 % or more",),
+        cards=summary,
+        chart=chart,
+        summary=summary,
+        pairs=pairs,
+        problems=(f"sub-{text} is not used: it cuts the brain.",),
+        limits=("Visits are simulated from one scan.", text),
+        columns=ColumnTexts(headings={"true_change": "True change (%)"}),
+        software={"thalbids": "0.1.0"},
+        methods=f"Losses were simulated.\n\n{text}",
+        citation=f"Works.\n\n{text}",
+    )
+
+
 def html_of(name: str) -> str:
     page, kind = name.split()
     text = ATTACK if kind == "attacked" else "01" if page == "cohort" else "T1w"
@@ -329,4 +380,6 @@ def html_of(name: str) -> str:
             return visits_page(MINIMAL_VISITS if minimal else visits_report(text))
         case "board":
             return qc_board(board(text))
+        case "check":
+            return check_page(check_report(text))
     return cohort_page(MINIMAL_COHORT if minimal else cohort_report(text))
