@@ -128,8 +128,8 @@ def _shifts(study: Study, template: Volume) -> Iterator[_Drawn]:
     longitudinal = rows[rows["method"].str.endswith(names.LONGITUDINAL)]
     if longitudinal.empty or study.followup.empty:
         return
-    counted = study.changes
-    counted = counted[counted["counted"] == "yes"][["participant_id", "segmentation"]]
+    counted = study.followed[study.followed["counted"] == "yes"]
+    counted = counted[["participant_id", "segmentation"]]
     longitudinal = longitudinal.merge(counted, on=["participant_id", "segmentation"])
     last = study.followup.set_index("participant_id")["visit"]
     visits = longitudinal["participant_id"].map(last)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bids_app.alignment.templates import MNI
+from bids_app.derivatives import names
 from bids_app.group.analyses import maps
 from bids_app.group.study import Study
-from bids_app.group.template_maps import mask_in_template
+from bids_app.group.template_maps import GroupMap, Row, mask_in_template, region_of
 from bids_app.images.geometry import Grid
 from bids_app.images.volume import Volume
 from bids_app.report.plots import figure_files
 from tests.conftest import save_image
-from tests.group.conftest import described
+from tests.group.conftest import Declare, described
 
 _GRID = Grid.around(np.array([0.0, -15, 5]), (32, 34, 26), 4.0)
 
@@ -66,6 +69,54 @@ def test_maps_by_diagnosis_and_segmentation(study: Study, tmp_path: Path) -> Non
     assert "PMS (n = " in svg
     assert "share of the participants with thalamus" in svg
     assert svg == figure_files(figure.figure)[0]
+
+
+def test_shifts_of_changes_that_count_are_mapped_by_diagnosis(
+    declare: Declare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_series(table: pd.DataFrame) -> pd.DataFrame:
+        rows = table[table["method"] == "thalnet"].assign(
+            method="thalnetLongitudinal", segmentation="thalnetLongitudinal T1w"
+        )
+        return pd.concat([table, rows], ignore_index=True)
+
+    study = replace(declare("", with_series), output_dir=tmp_path)
+    first = study.volumes[study.volumes["visit"] == 0]
+    longitudinal = first[first["method"] == "thalnetLongitudinal"].head(5)
+    for row in first[first["method"] == "thalnet"].head(2).to_dict("records"):
+        labels = np.ones(_GRID.shape, np.uint8)
+        save_image(tmp_path / mask_in_template(row, MNI), labels, _GRID.affine)
+    for scan in longitudinal["scan"].head(4):
+        path = tmp_path / names.template_transform(scan, MNI)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    pairs: list[tuple[Row, Row]] = []
+
+    def mean(given: Iterable[tuple[Row, Row]], *_: object) -> GroupMap:
+        new = list(given)
+        pairs.extend(new)
+        shape = _GRID.crop(region_of(_GRID)).shape
+        values = np.full(shape, np.nan, np.float32)
+        values[3:6, 4:8, 5:7] = -0.25
+        return GroupMap(values, len(new))
+
+    monkeypatch.setattr(maps, "shift_map", mean)
+    result = maps.analyse(study)
+    assert described(result)
+    assert {one["participant_id"] for one, _ in pairs} == set(longitudinal["participant_id"][:4])
+    for one, later in pairs:
+        assert one["participant_id"] == later["participant_id"]
+        assert (one["visit"], later["visit"]) == (0, 1)
+    table = result.tables["maps"].data
+    shifts = table[table["method"] == "thalnetLongitudinal T1w"].set_index("diagnosis")
+    assert shifts["n"].to_dict() == longitudinal.head(4)["diagnosis"].value_counts().to_dict()
+    assert shifts["border_shift"].to_list() == pytest.approx([-0.25] * len(shifts))
+    assert "The border (thalnetLongitudinal T1w) shifted on average by -0.25 mm" in result.findings
+    figure = result.figures["maps_thalnetLongitudinalT1w_shift"].figure
+    assert "shift of the border (mm), inward to outward" in figure_files(figure)[0]
+    image = result.images[names.group_map("thalnetLongitudinal T1w", "RRMS", MNI, "shift")]
+    assert image.sidecar["Units"] == "mm"
+    assert np.isnan(image.whole.data[0, 0, 0])
 
 
 def test_without_masks_in_a_template_the_option_is_named(study: Study) -> None:
