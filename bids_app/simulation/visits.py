@@ -25,6 +25,8 @@ _DARK, _BRIGHT = 0.5, 1.5
 # Gradient nonlinearity that is left after correction: relative displacement along each axis at
 # 80 mm from the isocentre, growing with the square of the distance.
 _NONLINEARITY, _NONLINEARITY_RADIUS = np.array([0.004, 0.003, -0.005]), 80.0
+# Slices that are interpolated at a time, so that memory for their positions is used again.
+_SLICES = 4
 # Radius of a lesion and distances of its middle from the thalami (mm), and most by which the
 # intensity of the tissue around it differs from that of the thalami (factor).
 _LESION_RADIUS, _LESION_NEAR, _LESION_FAR, _LESION_CONTRAST = 4, 7, 15, 1.5
@@ -183,26 +185,20 @@ def visit(
     scale : float
         Volume of anything in the image relative to the true one, by the drawn linear scale.
     """
-    from scipy.ndimage import gaussian_filter, map_coordinates
+    from scipy.ndimage import gaussian_filter
     from scipy.spatial.transform import Rotation
 
     shape = head.image.data.shape
-    middle = (np.array(shape, dtype=np.float32)[:, None] - 1) / np.float32(2)
     turn = Rotation.from_rotvec(np.deg2rad(rng.normal(0, visits.rotation, 3))).as_matrix()
-    turn = turn.astype(np.float32)
-    shift = rng.normal(0, visits.shift, (3, 1)).astype(np.float32)
-    # Positions in the scanner, from its isocentre.
-    position: FloatArray = np.indices(shape, dtype=np.float32).reshape(3, -1) - middle
+    shift = rng.normal(0, visits.shift, (3, 1))
     scale = 1 + rng.normal(0, visits.scale)
-    true = _distorted(position, scale, visits)
-    moved: FloatArray = turn @ true + (middle + shift)
-    source = _before(head, moved, loss)
-    data = map_coordinates(head.spline, source, np.float32, order=3, prefilter=False).reshape(shape)
+    motion = _Motion(turn.astype(np.float32), shift.astype(np.float32), scale, visits.nonlinearity)
+    data = _interpolated(head, loss, motion)
     data = np.clip(data, 0, None)
     outside = data <= 0
     brain = float(data[~outside].mean())
     changed = _other_contrast(np.asarray(data / brain, dtype=np.float32), visits, rng)
-    data = brain * changed * _sensitivity(position, visits, rng).reshape(shape)
+    data = brain * changed * _sensitivity(shape, visits, rng)
     data = gaussian_filter(data, rng.uniform(0, visits.blur, 3))
     field = _smooth(rng.standard_normal(shape).astype(np.float32), 30)
     data = data * np.exp(visits.bias * field / field.std())
@@ -222,14 +218,52 @@ def true_volume(head: Head, loss: float) -> float:
     return float(map_coordinates(head.labels, source, order=1).sum(dtype=np.float64))
 
 
-def _distorted(
-    position: npt.NDArray[np.float32], scale: float, visits: Visits
-) -> npt.NDArray[np.float32]:
+@dataclass(frozen=True)
+class _Motion:
+    """Position and geometry of a head in a visit.
+
+    Attributes
+    ----------
+    turn : (3, 3) float32
+    shift : (3, 1) float32
+        In mm.
+    scale : float
+        Linear.
+    nonlinearity : float
+        Multiple of the displacement by gradient nonlinearity.
+    """
+
+    turn: npt.NDArray[np.float32]
+    shift: npt.NDArray[np.float32]
+    scale: float
+    nonlinearity: float
+
+
+def _interpolated(head: Head, loss: float, motion: _Motion) -> FloatArray:
+    """Interpolate the image of a head in a visit by cubic splines, some slices at a time."""
+    from scipy.ndimage import map_coordinates
+
+    shape = head.image.data.shape
+    middle = (np.array(shape, dtype=np.float32)[:, None] - 1) / np.float32(2)
+    data = np.empty(shape, dtype=np.float32)
+    for start in range(0, shape[0], _SLICES):
+        part = data[start : start + _SLICES]
+        index = np.indices(part.shape, dtype=np.float32).reshape(3, -1)
+        index[0] += start
+        # From the isocentre of the scanner.
+        true = _distorted(index - middle, motion)
+        moved: FloatArray = motion.turn @ true + (middle + motion.shift)
+        source = _before(head, moved, loss)
+        values = map_coordinates(head.spline, source, np.float32, order=3, prefilter=False)
+        part[:] = values.reshape(part.shape)
+    return data
+
+
+def _distorted(position: npt.NDArray[np.float32], motion: _Motion) -> npt.NDArray[np.float32]:
     """Map positions in an image to those in the scanner."""
     distance = (position**2).sum(0) / _NONLINEARITY_RADIUS**2
-    factor = 1 + visits.nonlinearity * _NONLINEARITY[:, None] * distance
-    distorted = position * factor * scale
-    return np.asarray(distorted, dtype=np.float32)
+    factor = 1 + motion.nonlinearity * _NONLINEARITY[:, None] * distance
+    return np.asarray(position * factor * motion.scale, dtype=np.float32)
 
 
 def _smooth(values: FloatArray, deviation: float) -> FloatArray:
@@ -255,13 +289,13 @@ def _other_contrast(data: FloatArray, visits: Visits, rng: np.random.Generator) 
     return np.where(data > 0, changed, 0).astype(np.float32)
 
 
-def _sensitivity(
-    position: npt.NDArray[np.float32], visits: Visits, rng: np.random.Generator
-) -> FloatArray:
-    """Draw the receive sensitivity at positions in the scanner."""
-    relative = position / 80
-    logarithm = (relative * rng.normal(0, visits.sensitivity, (3, 1))).sum(0)
-    logarithm += rng.normal(0, visits.sensitivity) * (relative**2).sum(0)
+def _sensitivity(shape: tuple[int, ...], visits: Visits, rng: np.random.Generator) -> FloatArray:
+    """Draw the receive sensitivity at every voxel, (X, Y, Z), relative to the isocentre."""
+    axes = np.meshgrid(*(np.arange(n) - (n - 1) / 2 for n in shape), indexing="ij", sparse=True)
+    relative = [axis / 80 for axis in axes]
+    linear = rng.normal(0, visits.sensitivity, 3)
+    logarithm = sum(slope * axis for slope, axis in zip(linear, relative, strict=True))
+    logarithm = logarithm + rng.normal(0, visits.sensitivity) * sum(x**2 for x in relative)
     return np.asarray(np.exp(logarithm), dtype=np.float32)
 
 
