@@ -145,7 +145,7 @@ def test_the_command_line_offers_it(scratch: Path) -> None:
     # In the order of --methods, -d, --tool-image and --tool-weights.
     for part in (
         "mindglide1,thalamometer}",
-        "mindglide1, thalamometer) in its own layout",
+        "mindglide1, thalamometer, thomas) in its own layout",
         "mindglide1, thalamometer, flirt, siena)",
         "thalamometer: its file of weights",
     ):
