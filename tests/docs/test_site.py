@@ -45,6 +45,11 @@ def test_every_link_leads_to_a_page_and_a_place_in_it(pages: dict[str, Html], si
     assert sum(len(page.links) for page in pages.values()) > 1000
 
 
+def test_no_markup_is_left(pages: dict[str, Html]) -> None:
+    for name, page in pages.items():
+        assert re.findall(r"\*\*[A-Z][^*]*\*\*|\{\{ |\]\(\w", _words(page)) == [], name
+
+
 def test_nothing_is_loaded_from_elsewhere(pages: dict[str, Html]) -> None:
     for name, page in pages.items():
         assert [link for link in page.loaded if urlsplit(link).netloc] == [], name
