@@ -68,6 +68,27 @@ def test_a_scan_without_fluid_is_refused(tmp_path: Path) -> None:
         prepare_source(_saved(tmp_path, fluid=1.0), tmp_path, Methods())
 
 
+def test_a_map_is_read_from_the_results_within_the_brain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, _, brain = _scan()
+    everywhere = Volume(np.asarray(image.data) / 1000 + np.float32(0.3), image.affine)
+    read: list[str] = []
+
+    def conformed(_: Path, scan: Scan, contrast: str) -> tuple[Volume, Volume]:
+        read.append(f"{scan.name} {contrast}")
+        return everywhere, brain
+
+    monkeypatch.setattr("bids_app.check.pairs.read_conformed", conformed)
+    scan = Scan(tmp_path / "sub-01_T1w.nii.gz", "T1w", (("sub", "01"),))
+    source = Source(scan, "R1map", tmp_path / "sub-01_space-T1w_desc-preproc_R1map.nii.gz")
+    prepared = prepare_source(source, tmp_path, Methods())
+    assert read == ["sub-01 R1map"]
+    data = np.asarray(prepared.head.image.data)
+    assert data.max() == pytest.approx(1.3, abs=1e-3)
+    assert data[0, 0, 0] == 0
+
+
 def test_each_pair_has_a_seed_of_its_own() -> None:
     seeds = {seed_of(_source(Path("a"), name), loss) for name in "12" for loss in (0.5, 1.0)}
     assert len(seeds) == 4
