@@ -56,6 +56,7 @@ def compare_groups(
         By kind of group the rows of changes: ``segmentation``, ``percent``, the covariates and
         the ``group``, which is missing in rows that do not count.
     covariates : sequence of str
+        Numeric columns, and others, whose levels are compared.
     confidence : float
 
     Returns
@@ -69,8 +70,12 @@ def compare_groups(
         grouped = grouped.assign(group=grouped["group"].map(level_name))
         for name, rows in grouped.groupby("segmentation", sort=False):
             key = {"by": kind, "method": str(name)}
+            numeric = [each for each in covariates if pd.api.types.is_numeric_dtype(rows[each])]
+            categorical = [each for each in covariates if each not in numeric]
             try:
-                result = analyse_covariance(rows, "percent", "group", list(covariates), confidence)
+                result = analyse_covariance(
+                    rows, "percent", "group", numeric, confidence, categorical
+                )
             except ModelError as error:
                 tests.append({**key, "reason": str(error)})
                 continue

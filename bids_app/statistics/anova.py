@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -93,8 +93,9 @@ def analyse_covariance(
     group: str,
     covariates: Sequence[str],
     confidence: float = 0.95,
+    categorical: Sequence[str] = (),
 ) -> Ancova:
-    """Compare groups in an outcome, adjusted for numeric covariates.
+    """Compare groups in an outcome, adjusted for covariates.
 
     Parameters
     ----------
@@ -108,6 +109,9 @@ def analyse_covariance(
         Numeric columns, at least one, for example age and follow-up time.
     confidence : float
         Level of the intervals.
+    categorical : sequence of str
+        Covariates with levels, for example sex. Adjusted means are those at the shares of the
+        levels among all cases.
 
     Returns
     -------
@@ -116,7 +120,7 @@ def analyse_covariance(
     Raises
     ------
     ModelError
-        If there is no covariate, or for a reason of `regression.build_design`, a single
+        If there is no numeric covariate, or for a reason of `regression.build_design`, a single
         group among them.
 
     References
@@ -126,16 +130,16 @@ def analyse_covariance(
     progression.
     """
     if not covariates:
-        raise ModelError("an analysis of covariance needs a covariate")
+        raise ModelError("an analysis of covariance needs a numeric covariate")
     first, *others = covariates
     # Repeated labels of rows would repeat the members of groups.
     data = data.reset_index(drop=True)
-    design = build_design(
-        data, Model(outcome=outcome, predictor=first, numeric=tuple(others), categorical=(group,))
-    )
+    model = Model(outcome=outcome, predictor=first, numeric=tuple(others))
+    design = build_design(data, replace(model, categorical=(*categorical, group)))
     terms = sm.add_constant(design.terms)
     fit = sm.OLS(design.outcome, terms).fit()
-    members = data.loc[design.terms.index, group].map(str)
+    cases = data.loc[design.terms.index]
+    members = cases[group].map(str)
     groups = sorted(members.unique())
     # The first group is the reference level: all its indicators are zero.
     at = np.tile(terms.mean().to_numpy(), (len(groups), 1))
@@ -151,7 +155,12 @@ def analyse_covariance(
         df=(int(omnibus.df_num), int(omnibus.df_denom)),
         means=means,
         comparisons=_compare_groups(fit, at, groups, confidence),
-        terms=_test_terms(fit, {group: at[1:] - at[0]}, covariates),
+        terms=_test_terms(
+            fit,
+            {group: at[1:] - at[0]},
+            dict.fromkeys(covariates, 1)
+            | {name: cases[name].map(str).nunique() - 1 for name in categorical},
+        ),
     )
 
 
@@ -224,20 +233,24 @@ def analyse_repeated_measures(
 def _test_terms(
     fit: sm.regression.linear_model.RegressionResultsWrapper,
     groups: Mapping[str, FloatArray],
-    covariates: Sequence[str],
+    covariates: Mapping[str, int],
 ) -> pd.DataFrame:
-    """Test each term given the others: contrasts of the groups by name, and the covariates."""
+    """Test each term given the others: contrasts of the groups by name, and the covariates.
+
+    Covariates are given with their numbers of columns, in the order of these.
+    """
+    contrasts = dict(groups)
     # The constant precedes the covariates.
-    contrasts = dict(groups) | {
-        name: np.eye(len(fit.params))[[place]] for place, name in enumerate(covariates, start=1)
-    }
+    start = 1
+    for name, columns in covariates.items():
+        contrasts[name] = np.eye(len(fit.params))[start : start + columns]
+        start += columns
     rows = []
     for name, contrast in contrasts.items():
         test = fit.f_test(contrast)
         f, df, df_error = float(test.fvalue), int(test.df_num), int(test.df_denom)
         rows.append((name, f, df, df_error, float(test.pvalue), f * df / (f * df + df_error)))
-    columns = ["term", "f", "df", "df_error", "p", "partial_eta_squared"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=["term", "f", "df", "df_error", "p", "partial_eta_squared"])
 
 
 def _compare_groups(

@@ -105,7 +105,7 @@ def build_design(data: pd.DataFrame, model: Model) -> Design:
     for name, values in {model.outcome: outcome, **cases}.items():
         same = len(set(values)) == 1 if name in model.categorical else is_constant(values)
         if same:
-            raise ModelError(f"'{name}' is constant")
+            raise ModelError(f"'{name}' is the same in all {n} complete cases")
     for name in model.standardised:
         terms[name] = (terms[name] - terms[name].mean()) / terms[name].std(ddof=1)
     index = data.index[kept]

@@ -65,6 +65,24 @@ def test_terms_of_covariance(inputs: Callable[[str], pd.DataFrame]) -> None:
     assert (terms.loc["group", "f"], terms.loc["group", "p"]) == (result.f, result.p)
 
 
+def test_a_covariate_with_levels(inputs: Callable[[str], pd.DataFrame]) -> None:
+    """A factor of three levels: its F, that of the group, and means at the shares of its levels."""
+    registry = inputs("registry").dropna().reset_index(drop=True)
+    registry["site"] = [("b", "a", "c")[number % 7 % 3] for number in registry.index]
+    registry["percent"] -= (registry["site"] == "c") * 0.5
+    result = anova.analyse_covariance(registry, "percent", "group", ["age"], categorical=["site"])
+    fit = ols("percent ~ age + C(site) + C(group)", registry).fit()
+    expected = anova_lm(fit, typ=2)
+    terms = result.terms.set_index("term")
+    assert terms.index.tolist() == ["group", "age", "site"]
+    for name, row in (("group", "C(group)"), ("age", "age"), ("site", "C(site)")):
+        assert terms.loc[name, "f"] == pytest.approx(expected.loc[row, "F"])
+        assert terms.loc[name, "df"] == expected.loc[row, "df"]
+    for _, row in result.means.iterrows():
+        everyone = registry.assign(group=row["group"], age=registry["age"].mean())
+        assert row["mean"] == pytest.approx(fit.predict(everyone).mean())
+
+
 def test_adjustment_removes_a_confounder() -> None:
     """Groups that differ in follow-up time only have equal adjusted means."""
     rng = np.random.default_rng(0)
@@ -83,9 +101,9 @@ def test_adjustment_removes_a_confounder() -> None:
 def test_covariance_refusals(inputs: Callable[[str], pd.DataFrame]) -> None:
     """One group, no covariate, absent column: in words."""
     registry = inputs("registry")
-    with pytest.raises(ModelError, match="'group' is constant"):
+    with pytest.raises(ModelError, match="'group' is the same in all"):
         anova.analyse_covariance(registry.assign(group="stable"), "percent", "group", ["age"])
-    with pytest.raises(ModelError, match="needs a covariate"):
+    with pytest.raises(ModelError, match="needs a numeric covariate"):
         anova.analyse_covariance(registry, "percent", "group", [])
     with pytest.raises(ModelError, match="absent"):
         anova.analyse_covariance(registry, "percent", "diagnosis", ["age"])

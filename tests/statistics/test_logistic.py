@@ -105,7 +105,7 @@ def test_unusable_outcomes_are_rows_with_reasons() -> None:
     models = [Model(outcome=name, predictor="wt") for name in ("none", "three", "text", "am")]
     table = logistic.logistic_table(data, models).set_index("outcome")
     assert table["reason"].to_dict() == {
-        "none": "'none' is constant",
+        "none": "'none' is the same in all 32 complete cases",
         "three": "'three' holds other values than 0 and 1",
         "text": "column 'text' holds text: 'worse'",
         "am": "",

@@ -181,7 +181,7 @@ def test_reasons(inputs: Callable[[str], pd.DataFrame]) -> None:
     assert table["term"].tolist()[1:] == ["within", "between"]
     constant = visits.assign(volume=visits.groupby("subject")["volume"].transform("mean"))
     (reason,) = mixed.mixed_table(constant, [MODEL])["reason"]
-    assert reason == "'volume_within' is constant"
+    assert reason == "'volume_within' is the same in all 231 complete cases"
     (reason,) = mixed.mixed_table(visits[visits["subject"] <= 5], [MODEL])["reason"]
     assert reason == "5 subjects do not exceed the 5 terms that differ between them only"
     (reason,) = mixed.mixed_table(visits, [MODEL], subject="participant")["reason"]

@@ -204,10 +204,10 @@ def test_reasons(cohort: pd.DataFrame) -> None:
     ]
     table = ordinal.ordinal_table(data, models)
     assert table["reason"].tolist() == [
-        "'same' is constant",
+        "'same' is the same in all 149 complete cases",
         "'delta_edss' is not an ordered category",
         "columns ['nothing'] are absent",
-        "'flat' is constant",
+        "'flat' is the same in all 149 complete cases",
         "",
     ]
     assert table["p_adj"].iloc[4] == table["p"].iloc[4]

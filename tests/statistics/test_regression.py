@@ -190,11 +190,19 @@ BAD = {
     "infinite": ({"volume": np.inf}, {}, "column 'volume' holds infinite values"),
     "missing": ({"volume": np.nan}, {}, "all values of ['volume'] are missing"),
     "no sex": ({"sex": None}, {}, "all values of ['sex'] are missing"),
-    "one sex": ({"sex": "F"}, {}, "'sex' is constant"),
-    "constant": ({"icv": 1500.0}, {}, "'icv' is constant"),
-    "rounding": ({"icv": [1500.3, 1500.1 + 0.2] * 75}, {}, "'icv' is constant"),
-    "rounded volume": ({"volume": [0.3, 0.1 + 0.2] * 75}, {}, "'volume' is constant"),
-    "constant outcome": ({"sdmt": 40}, {}, "'sdmt' is constant"),
+    "one sex": ({"sex": "F"}, {}, "'sex' is the same in all 146 complete cases"),
+    "constant": ({"icv": 1500.0}, {}, "'icv' is the same in all 147 complete cases"),
+    "rounding": (
+        {"icv": [1500.3, 1500.1 + 0.2] * 75},
+        {},
+        "'icv' is the same in all 147 complete cases",
+    ),
+    "rounded volume": (
+        {"volume": [0.3, 0.1 + 0.2] * 75},
+        {},
+        "'volume' is the same in all 146 complete cases",
+    ),
+    "constant outcome": ({"sdmt": 40}, {}, "'sdmt' is the same in all 149 complete cases"),
     "log": ({"sdmt": 0.0}, {"transform": "log"}, "log of 'sdmt': 149 values ≤ 0"),
 }
 

@@ -144,7 +144,11 @@ def test_reasons() -> None:
         MODEL,
     ]
     table = stratification_table(data, models)
-    assert table["reason"].tolist() == ["'none' is constant", "columns ['absent'] are absent", ""]
+    assert table["reason"].tolist() == [
+        "'none' is the same in all 300 complete cases",
+        "columns ['absent'] are absent",
+        "",
+    ]
     with pytest.raises(ModelError, match="participant"):
         stratification.cross_validate(data, MODEL, patient="participant")
     with pytest.raises(ValueError, match="one class"):

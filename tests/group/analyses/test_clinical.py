@@ -180,7 +180,7 @@ BAD = {
     "a constant covariate": (
         model(),
         lambda table: table.assign(age=40.0),
-        "'age' is constant",
+        "'age' is the same in all 40 complete cases",
     ),
     "n below the number of parameters": (
         model(),

@@ -75,3 +75,11 @@ def test_one_group_is_a_reason(declare: Declare) -> None:
 def test_groups_need_a_column(declare: Declare) -> None:
     with pytest.raises(NotApplicableError, match="one of the columns"):
         groups.analyse(declare("[groups]\nby = ['site']"))
+
+
+def test_a_covariate_may_have_levels(declare: Declare) -> None:
+    """Sex, in which the groups of a cohort usually differ, is adjusted for like age."""
+    tables = groups.analyse(declare("[groups]\ncovariates = ['age', 'sex']")).tables
+    assert not tables["groups"].data["reason"].any()
+    assert set(tables["groups_covariates"].data["term"]) == {"age", "sex"}
+    assert "age + sex" in tables["groups"].caption
