@@ -20,8 +20,9 @@ def tsv_text(table: pd.DataFrame) -> str:
     written = table.copy(deep=False)
     for place in range(table.shape[1]):
         column = table.iloc[:, place]
-        if column.dtype.kind in ("f", "O"):
-            written.isetitem(place, [_number(value) for value in column])
+        # Columns of texts alone hold no numbers.
+        if column.dtype.kind in ("f", "O") and column.dtype != "str":
+            written.isetitem(place, [_number(value) for value in column.tolist()])
     return written.to_csv(sep="\t", index=False, na_rep="n/a", lineterminator="\n")
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bids_app.group.levels import level_name
 from bids_app.group.result import ResultTable
-from bids_app.statistics.anova import analyse_covariance
+from bids_app.statistics.anova import Ancova, analyse_covariance
 from bids_app.statistics.design import ModelError
 from bids_app.statistics.multiplicity import adjust
 
@@ -70,12 +70,8 @@ def compare_groups(
         grouped = grouped.assign(group=grouped["group"].map(level_name))
         for name, rows in grouped.groupby("segmentation", sort=False):
             key = {"by": kind, "method": str(name)}
-            numeric = [each for each in covariates if pd.api.types.is_numeric_dtype(rows[each])]
-            categorical = [each for each in covariates if each not in numeric]
             try:
-                result = analyse_covariance(
-                    rows, "percent", "group", numeric, confidence, categorical
-                )
+                result = _covariance(rows, covariates, confidence)
             except ModelError as error:
                 tests.append({**key, "reason": str(error)})
                 continue
@@ -93,6 +89,12 @@ def compare_groups(
         _stack(means),
         _stack(pairs),
     )
+
+
+def _covariance(rows: pd.DataFrame, covariates: Sequence[str], confidence: float) -> Ancova:
+    numeric = [name for name in covariates if pd.api.types.is_numeric_dtype(rows[name])]
+    categorical = [name for name in covariates if name not in numeric]
+    return analyse_covariance(rows, "percent", "group", numeric, confidence, categorical)
 
 
 def tables_of(

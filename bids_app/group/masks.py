@@ -31,6 +31,8 @@ RESAMPLED = "reference resampled (nearest neighbour)"
 WITHOUT_SIDES = "reference without sides: compared for both thalami only"
 PARTLY_OUTSIDE = "reference partly outside of the scan"
 _NOTES = (RESAMPLED, PARTLY_OUTSIDE, WITHOUT_SIDES)
+# Columns that name a mask; the others of a cohort take longer to convert than masks to compare.
+_OF_MASK = [*SCAN, "segmentation", "method", "contrast"]
 # Reference labels with less than this share inside of the scan are not those of its head.
 _LEAST_INSIDE = 0.5
 # Probability thresholds that the calibration compares.
@@ -112,7 +114,7 @@ def overlap_with_reference(
     # Reading and surface distances release Python's global lock.
     with ThreadPoolExecutor(available_processors()) as pool:
         running = [
-            pool.submit(compare, rows.to_dict("records"), reference)
+            pool.submit(compare, rows[_OF_MASK].to_dict("records"), reference)
             for rows, reference in _with_reference(on_scan_grid(volumes), references, problems)
         ]
         compared = [each.result() for each in running]
@@ -215,7 +217,7 @@ def containment_matrices(
             continue
         masks: dict[str, npt.NDArray[Any]] = {}
         grid: Volume | None = None
-        for row in rows.to_dict("records"):
+        for row in rows[_OF_MASK].to_dict("records"):
             try:
                 mask = _read_mask(output_dir, row)
             except ThalbidsError as error:

@@ -115,7 +115,7 @@ def _data(study: Study, models: ModelSet) -> pd.DataFrame:
 
 def _change_data(study: Study, models: ModelSet) -> pd.DataFrame:
     """Collect the columns of the first session and the changes, by participant with follow-up."""
-    changes = _changes_by_segmentation(study)
+    changes = study.changes_by_segmentation
     if models.winsorise is not None:
         low, high = models.winsorise
         changes = changes.apply(winsorise, lower=low, upper=high)
@@ -136,16 +136,11 @@ def _change_data(study: Study, models: ModelSet) -> pd.DataFrame:
     return data.reset_index()
 
 
-def _changes_by_segmentation(study: Study) -> pd.DataFrame:
-    """Return the changes of volume, mL, one row per participant and one column per segmentation."""
-    return study.changes.pivot(index="participant_id", columns="segmentation", values="change_ml")
-
-
 def _limits(study: Study, models: ModelSet) -> dict[str, tuple[float, float]]:
     """Return the limits of winsorising by segmentation; none if the set does not winsorise."""
     if models.winsorise is None or models.type not in ("longitudinal", "ordinal"):
         return {}
-    changes = _changes_by_segmentation(study)
+    changes = study.changes_by_segmentation
     return {str(name): winsor_limits(changes[name], *models.winsorise) for name in changes}
 
 

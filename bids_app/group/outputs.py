@@ -26,7 +26,7 @@ Rendered = tuple[str, bytes]
 
 def write_outputs(
     report: CohortResults, figures: Mapping[str, Future[Rendered]], bids_dir: Path
-) -> None:
+) -> list[str]:
     """Write every table with its data dictionary, every figure, the methods and the page.
 
     Parameters
@@ -37,18 +37,18 @@ def write_outputs(
     bids_dir : Path
         Dataset that the page is about.
 
+    Returns
+    -------
+    list of str
+        Figures that could not be drawn, and why; they are among the problems of the files.
+
     Raises
     ------
     CannotCreateError
         If a file cannot be written.
     """
-    reported = [("problem", text) for text in report.problems]
-    reported += [("note", text) for text in report.notes]
-    problems = pd.DataFrame(reported, columns=["severity", "problem"], dtype="str")
+    failures: list[str] = []
     with staged(report.study.output_dir, "group") as staging:
-        for name, frame in {"analyses": report.overview, "problems": problems}.items():
-            staging.table(f"group/{name}.tsv", frame)
-            staging.json(f"group/{name}.json", describe_columns(frame.columns))
         svgs: dict[str, str] = {}
         for result in report.results.values():
             for name, table in result.tables.items():
@@ -59,13 +59,25 @@ def write_outputs(
             for path, image in result.images.items():
                 staging.image(path, image.whole, **image.sidecar)
             for name in (name for name in result.figures if name in figures):
-                svgs[name], png = figures[name].result()
+                try:
+                    svgs[name], png = figures[name].result()
+                except Exception as error:  # As of an analysis: the others are not stopped.
+                    reason = f"{type(error).__name__}: {error}"
+                    failures.append(f"The figure '{name}' could not be drawn: {reason}")
+                    continue
                 staging.text(f"group/figures/{name}.svg", svgs[name])
                 staging.binary(f"group/figures/{name}.png", png)
+        reported = [("problem", text) for text in (*report.problems, *failures)]
+        reported += [("note", text) for text in report.notes]
+        problems = pd.DataFrame(reported, columns=["severity", "problem"], dtype="str")
+        for name, frame in {"analyses": report.overview, "problems": problems}.items():
+            staging.table(f"group/{name}.tsv", frame)
+            staging.json(f"group/{name}.json", describe_columns(frame.columns))
         methods, citations = methods_section(report), references(report)
         staging.text("CITATION.md", citation_page(f"{methods}\n", citations))
         page = page_of(report, dataset_name(bids_dir), svgs)
         staging.text("group.html", cohort_page(page))
+    return failures
 
 
 def _write_table(

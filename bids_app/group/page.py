@@ -97,7 +97,7 @@ def _sections(
     result, heading = report.results[analysis.name], analysis.heading
     agents = report.agent_note if result.of_change else ""
     for name, drawn in result.figures.items():
-        if drawn.display is not Display.FILE:
+        if drawn.display is not Display.FILE and (drawn.chart or name in svgs):
             yield Section(
                 title=drawn.title,
                 caption=_joined(drawn.caption, agents),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import PurePosixPath
@@ -54,18 +54,21 @@ class ResultTable:
 class ResultFigure:
     """A figure: a chart for the page, a drawing for its files, or both.
 
+    Another process draws, so that the analyses go on meanwhile.
+
     Attributes
     ----------
     title, caption : str
-    figure : matplotlib Figure or None
-        Written as SVG and PNG; the page shows it where there is no chart.
+    draw : callable or None
+        Makes a matplotlib Figure, and can be sent to another process. The figure is written as SVG
+        and PNG; the page shows it where there is no chart.
     chart : Chart or None
     display : Display
     """
 
     title: str
     caption: str
-    figure: Figure | None = None
+    draw: Callable[[], Figure] | None = None
     chart: Chart | None = None
     display: Display = Display.PAGE
 

@@ -28,7 +28,7 @@ from bids_app.group.study import Study
 from bids_app.group.summary import summary
 from bids_app.options import Options
 from bids_app.programs.siena import folder_of_reports
-from bids_app.report.plots import figure_files
+from bids_app.report.plots import drawn_files
 from bids_app.run.outcome import Outcome
 from bids_app.run.records import read_records
 from bids_app.run.spawning import settle, shielded
@@ -65,7 +65,7 @@ def run(options: Options) -> ExitCode:
     steps, unreadable = cohort_steps(study.cohort, study.output_dir)
     prepare_output(study.output_dir, "group")
     write_tables(study.output_dir, records, study.cohort.offers, TABLE_PARTS)
-    # Rendering takes as long as computing, so another process does it meanwhile.
+    # Drawing takes as long as computing, so another process does it meanwhile.
     with ProcessPoolExecutor(1, get_context("spawn")) as renderer:
         with shielded():
             renderer.submit(settle)
@@ -78,10 +78,11 @@ def run(options: Options) -> ExitCode:
             results=results,
             unreadable=tuple(unreadable),
         )
-        write_outputs(cohort_results, figures, options.folders.bids_dir)
+        failures = write_outputs(cohort_results, figures, options.folders.bids_dir)
     write_board(options.folders)
     sys.stderr.write(summary(cohort_results, options.folders.output_dir))
-    return ExitCode.SOME_SESSIONS_FAILED if cohort_results.problems else ExitCode.DONE
+    failed = cohort_results.problems or failures
+    return ExitCode.SOME_SESSIONS_FAILED if failed else ExitCode.DONE
 
 
 def read_study(options: Options, plan: AnalysisPlan, records: Sequence[Outcome]) -> Study:
@@ -186,6 +187,6 @@ def analyse(
     for analysis, result in attempt_all(analyses, study):
         results[analysis.name] = result
         for name, drawn in result.figures.items():
-            if drawn.figure is not None:
-                figures[name] = renderer.submit(figure_files, drawn.figure)
+            if drawn.draw is not None:
+                figures[name] = renderer.submit(drawn_files, drawn.draw)
     return {analysis.name: results[analysis.name] for analysis in analyses}, figures

@@ -164,7 +164,13 @@ class Study:
     @property
     def segmentations(self) -> list[str]:
         """Segmentations in order of appearance."""
-        return list(dict.fromkeys(self.scans["segmentation"]))
+        return list(self.methods)
+
+    @cached_property
+    def methods(self) -> dict[str, str]:
+        """Method of each segmentation, in order of appearance."""
+        first = self.scans.drop_duplicates("segmentation")
+        return dict(zip(first["segmentation"], first["method"].map(str), strict=True))
 
     @cached_property
     def sessions(self) -> pd.DataFrame:
@@ -220,6 +226,13 @@ class Study:
                 f"first is {self.followed['verdict'].iloc[0]}: {self.followed['reason'].iloc[0]}"
             )
         return counted.drop(columns=["verdict", "reason", "counted"])
+
+    @cached_property
+    def changes_by_segmentation(self) -> pd.DataFrame:
+        """Changes in mL, one row per participant and one column per segmentation."""
+        return self.changes.pivot(
+            index="participant_id", columns="segmentation", values="change_ml"
+        )
 
     @cached_property
     def followed(self) -> pd.DataFrame:
@@ -372,18 +385,15 @@ class Study:
     def compared(self, without: Sequence[str]) -> list[str]:
         """Return the segmentations except those that `without` names, or whose method it names."""
         names = {name.casefold() for name in without}
-        methods = self.scans.drop_duplicates("segmentation").set_index("segmentation")["method"]
         return [
             name
-            for name in self.segmentations
-            if not {name.casefold(), str(methods[name]).casefold()} & names
+            for name, method in self.methods.items()
+            if not {name.casefold(), method.casefold()} & names
         ]
 
     def value_of(self, values: Mapping[str, float], segmentation: str, default: float) -> float:
         """Return the value for a segmentation, else that for its method, else the default."""
-        rows = self.scans["segmentation"] == segmentation
-        method = str(self.scans.loc[rows, "method"].iloc[0])
-        return values.get(segmentation, values.get(method, default))
+        return values.get(segmentation, values.get(self.methods[segmentation], default))
 
     def summarise(
         self, rows: pd.DataFrame, measures: Sequence[str], groups: Sequence[str] = ("method",)

@@ -6,7 +6,7 @@ return them as the content of a file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -210,6 +210,11 @@ def volume_stripplot(
     axes.set_ylabel(f"{quantity} ({unit})")
     draw_legend(axes)
     return figure
+
+
+def drawn_files(draw: Callable[[], Figure]) -> tuple[str, bytes]:
+    """Draw a figure, and return its files as `figure_files` does."""
+    return figure_files(draw())
 
 
 def figure_files(figure: Figure) -> tuple[str, bytes]:

@@ -44,9 +44,8 @@ def fit_ridge_logistic(
     """Fit a logistic regression with balanced class weights to each of several training sets.
 
     The penalty is half the sum of the squared coefficients of the standardised terms; the intercept
-    is free. The fits are those of scikit-learn's ``LogisticRegression(C=1,
-    class_weight="balanced")`` after ``StandardScaler``, to rounding error; all folds of a
-    cross-validation are fitted at once in the time that a single one takes there.
+    is free: scikit-learn's ``LogisticRegression(C=1, class_weight="balanced")`` after
+    ``StandardScaler``, with all folds in the time of one there.
 
     Parameters
     ----------
@@ -68,8 +67,7 @@ def fit_ridge_logistic(
 
     References
     ----------
-    le Cessie & van Houwelingen 1992, Appl Stat 41:191-201 (ridge estimators); King & Zeng 2001,
-    Polit Anal 9:137-163 (class weights).
+    le Cessie & van Houwelingen 1992, Appl Stat 41:191-201 (ridge estimators).
     """
     counts = train.sum(axis=1, keepdims=True)
     members = train[..., np.newaxis].astype(np.float64)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from bids_app.group import page
 from bids_app.group.analysis import Analysis
 from bids_app.group.cohort_results import CohortResults
-from bids_app.group.result import Display, Result, ResultTable
+from bids_app.group.outputs import write_outputs
+from bids_app.group.result import Display, Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
 from bids_app.run.outcome import Outcome
 
@@ -74,3 +78,22 @@ def test_only_sessions_with_a_page_are_linked() -> None:
     assert page.session_status(replace(followed, visits=True)).visits
     failed = Outcome(name="sub-01", status="failed", reason="damaged")
     assert page.session_status(failed).reason == "damaged"
+
+
+def test_a_figure_that_cannot_be_drawn_is_a_problem(report: CohortResults, tmp_path: Path) -> None:
+    """The other figures, the tables and the page are written."""
+    drawn = {name: ResultFigure(name, "", draw=Figure) for name in ("fine", "broken")}
+    result = replace(report.results["a"], figures=drawn)
+    (tmp_path / "out").mkdir()
+    study = replace(report.study, output_dir=tmp_path / "out")
+    changed = replace(report, results={"a": result}, analyses=report.analyses[:1], study=study)
+    fine: Future[tuple[str, bytes]] = Future()
+    fine.set_result(('<svg viewBox="0 0 9 9"></svg>', b"png"))
+    broken: Future[tuple[str, bytes]] = Future()
+    broken.set_exception(ValueError("no points"))
+    failures = write_outputs(changed, {"fine": fine, "broken": broken}, tmp_path)
+    assert failures == ["The figure 'broken' could not be drawn: ValueError: no points"]
+    assert (tmp_path / "out" / "group" / "figures" / "fine.png").read_bytes() == b"png"
+    problems = pd.read_csv(tmp_path / "out" / "group" / "problems.tsv", sep="\t")
+    assert problems["problem"].tolist() == failures
+    assert 'href="./group/figures/fine.svg"' in (tmp_path / "out" / "group.html").read_text()

@@ -96,7 +96,7 @@ def test_a_patient_at_two_sites_is_refused_by_combat(
         (lambda table: table.drop(columns="edss"), "no table has a column 'edss'"),
         (lambda table: table.assign(edss="n/a"), "all values of ['edss'] are missing"),
         (lambda table: table.assign(edss="mild"), "column 'edss' holds text: 'mild'"),
-        (lambda table: table.assign(edss="1.0"), "'edss' is the same in all"),
+        (lambda table: table.assign(edss="1.0"), "'edss' is the same in all 24 complete cases"),
     ],
     ids=["absent", "missing", "text", "constant"],
 )

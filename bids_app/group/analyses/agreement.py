@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pandas as pd
 
@@ -68,7 +69,7 @@ def analyse(study: Study) -> Result:
             "Method and reference volumes",
             "Volume of both thalami of the participants with a reference. Boxes span the "
             "quartiles, whiskers 1.5 interquartile ranges.",
-            grouped_boxplot(volumes, "volume", _LABEL),
+            partial(grouped_boxplot, volumes, "volume", _LABEL),
             Strips(values=chart_values(volumes, "volume"), label=_LABEL),
         ),
     }
@@ -173,14 +174,16 @@ def _plots(name: str, rows: pd.DataFrame, confidence: float, ddof: int) -> dict[
     reference, measured = rows["reference_ml"], rows["method_ml"]
     enough = len(rows) >= MINIMUM_PAIRS
     texts = {"quantity": "thalamus volume", "unit": "mL", "title": name}
-    scatter = scatter_plot(
+    scatter = partial(
+        scatter_plot,
         reference,
         measured,
         fit_line(reference, measured, confidence) if enough else None,
         concordance(reference, measured, confidence, ddof) if enough else None,
         **texts,
     )
-    differences = bland_altman_plot(
+    differences = partial(
+        bland_altman_plot,
         reference,
         measured,
         bland_altman(reference, measured, confidence) if enough else None,

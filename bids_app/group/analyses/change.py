@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
@@ -32,11 +34,12 @@ def analyse(study: Study) -> Result:
     by_diagnosis = study.by_diagnosis(changes)
     summary = study.summarise(changes, CHANGES)
     tables = _tables(study, changes, summary) | _verdicts(study)
+    draw = partial(grouped_boxplot, column="percent", label=_LABEL, zero=True)
     figures = {
         "change": ResultFigure(
             "Volume change",
             _BOXES,
-            grouped_boxplot(changes, "percent", _LABEL, zero=True),
+            partial(draw, changes[["method", "percent"]]),
             Strips(values=chart_values(changes, "percent"), label=_LABEL, zero=True),
         )
     }
@@ -50,7 +53,7 @@ def analyse(study: Study) -> Result:
         figures["change_by_diagnosis"] = ResultFigure(
             "Volume change by diagnosis",
             _BOXES,
-            grouped_boxplot(by_diagnosis, "percent", _LABEL, by="diagnosis", zero=True),
+            partial(draw, by_diagnosis[["method", "diagnosis", "percent"]], by="diagnosis"),
             Strips(
                 values=chart_values(by_diagnosis, "percent", "diagnosis"), label=_LABEL, zero=True
             ),

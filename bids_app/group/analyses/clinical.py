@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -367,7 +368,7 @@ def _figures(
         name: ResultFigure(
             _title(models),
             _caption(models, prepared),
-            interval_plot(estimates, label),
+            partial(interval_plot, estimates, label),
             Intervals(estimates=estimates, label=label),
         )
     }
@@ -376,7 +377,7 @@ def _figures(
             f"Diagnostics: {models.name}",
             "Q-Q plot of studentised residuals, and residuals over fitted values; the models of "
             "all methods for an outcome in one plot. Tests are listed in the table.",
-            diagnostics_plot(fits),
+            partial(diagnostics_plot, fits),
             display=Display.FOLDED,
         )
     return figures

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
 from bids_app.derivatives.readback import on_scan_grid
@@ -63,7 +65,7 @@ def analyse(study: Study) -> Result:
             "containment": ResultFigure(
                 "Containment",
                 CAPTION,
-                containment_heatmap(table),
+                partial(containment_heatmap, table),
                 Matrix(values=_square(table), rows="mask", columns="is contained in"),
             )
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -94,7 +95,9 @@ def analyse(study: Study) -> Result:
     return Result(
         tables={"flow": ResultTable("Participants", CAPTION, table)},
         figures={
-            "flow": ResultFigure("Participants", CAPTION, flow_diagram(drawn), Flow(tuple(drawn)))
+            "flow": ResultFigure(
+                "Participants", CAPTION, partial(flow_diagram, drawn), Flow(tuple(drawn))
+            )
         },
         methods="The follow-up was the session closest in time to "
         f"{years:g} year{'' if years == 1 else 's'} after the first."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -118,7 +119,7 @@ def _figure(first: pd.DataFrame, states: list[str], batch: str) -> ResultFigure:
         for state in states
     ]
     every = pd.concat(parts, ignore_index=True)
-    figure = grouped_boxplot(every, "volume", _LABEL, by=batch)
+    figure = partial(grouped_boxplot, every, "volume", _LABEL, by=batch)
     return ResultFigure(
         f"Volumes by {batch}",
         "Volume of both thalami at the first session by batch"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import nan
 from pathlib import PurePosixPath
 
@@ -216,7 +217,7 @@ def _figures(drawn: list[_Drawn], near: Volume, scale: Scale) -> dict[str, Resul
             f"{_SIDECARS[maps[0].kind]}, of {segmentation}; a sagittal slice through the left "
             "thalamus, a coronal and an axial one through both; coordinates of the template in mm. "
             f"Images: {_of_all(name, maps[0].kind)}.",
-            template_slices(volumes, near, scale),
+            partial(template_slices, volumes, near, scale),
             display=Display.FOLDED if figures else Display.PAGE,
         )
     return figures

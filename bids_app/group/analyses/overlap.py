@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
 from bids_app.group.analysis import Analysis
@@ -111,7 +113,7 @@ def _figures(bilateral: pd.DataFrame) -> dict[str, ResultFigure]:
         "overlap": ResultFigure(
             "Overlap with the reference",
             "Both thalami. Boxes span the quartiles, whiskers 1.5 interquartile ranges.",
-            overlap_boxplot(bilateral),
+            partial(overlap_boxplot, bilateral),
             Strips(
                 values=chart_panels(bilateral, OVERLAP_NAMES),
                 label="Overlap with the reference (0 to 1)",
@@ -121,7 +123,7 @@ def _figures(bilateral: pd.DataFrame) -> dict[str, ResultFigure]:
             "Surface distance to the reference",
             "Both thalami. Hausdorff distance (HD), its 95th percentile (HD95), average "
             "symmetric surface distance (ASSD). Boxes as above.",
-            overlap_boxplot(bilateral, DISTANCE_NAMES, "Surface distance (mm)"),
+            partial(overlap_boxplot, bilateral, DISTANCE_NAMES, "Surface distance (mm)"),
             Strips(
                 values=chart_panels(bilateral, DISTANCE_NAMES),
                 label="Surface distance (mm)",

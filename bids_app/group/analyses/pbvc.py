@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -152,7 +153,8 @@ def _figures(
     texts = {
         row["method"]: _describe(row["r"], row["n"]) for row in correlations.to_dict("records")
     }
-    scatter = correlation_plot(
+    scatter = partial(
+        correlation_plot,
         changes,
         "pbvc",
         texts,
@@ -163,7 +165,7 @@ def _figures(
         "pbvc": ResultFigure(
             "Brain volume change",
             caption,
-            interval_plot(estimates, "r"),
+            partial(interval_plot, estimates, "r"),
             Intervals(estimates=estimates, label="r"),
         ),
         "pbvc_scatter": ResultFigure(

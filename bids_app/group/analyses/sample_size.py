@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
@@ -92,7 +94,7 @@ def _figures(sizes: pd.DataFrame, caption: str) -> dict[str, ResultFigure]:
         high=sizes["sample_size_ci_high"],
         p=np.nan,
     )
-    plot = interval_plot(estimates, "n per arm", none=None, log=True)
+    plot = partial(interval_plot, estimates, "n per arm", none=None, log=True)
     chart = Intervals(estimates=estimates, label="n per arm", none=None, log=True)
     return {"sample_size": ResultFigure("Sample size", caption, plot, chart)}
 

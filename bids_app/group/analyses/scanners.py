@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 
 from bids_app.derivatives.scanner_columns import SCANNER_COLUMNS
@@ -115,7 +117,7 @@ def _figures(scans: pd.DataFrame) -> dict[str, ResultFigure]:
     if not parts:
         return {}
     every = pd.concat(parts, ignore_index=True)
-    figure = grouped_boxplot(every, "residual", "Residual (mL)", by="kind", zero=True)
+    figure = partial(grouped_boxplot, every, "residual", "Residual (mL)", by="kind", zero=True)
     return {
         "scanner_variability": ResultFigure(
             "Variability within and between scanners",

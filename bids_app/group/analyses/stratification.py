@@ -383,7 +383,7 @@ def _figures(predictions: Predictions) -> dict[str, ResultFigure]:
     )
     return {
         "stratification_calibration": ResultFigure(
-            "Calibration of the predicted risk", caption, risk_calibration_plot(rows)
+            "Calibration of the predicted risk", caption, partial(risk_calibration_plot, rows)
         )
     }
 

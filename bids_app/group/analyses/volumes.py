@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
@@ -83,7 +85,7 @@ def _figure(study: Study, first: pd.DataFrame) -> ResultFigure:
         return ResultFigure(
             "Volumes at the first session",
             "Volume of both thalami at the first session; Tukey box plots.",
-            grouped_boxplot(first, "total_ml", _LABEL),
+            partial(grouped_boxplot, first[["method", "total_ml"]], "total_ml", _LABEL),
             chart=Strips(values=chart_values(first, "total_ml"), label=_LABEL),
         )
     scans = study.scans.assign(
@@ -92,7 +94,7 @@ def _figure(study: Study, first: pd.DataFrame) -> ResultFigure:
     return ResultFigure(
         "Volumes of every scan",
         "Volume of both thalami, every scan; lines connect the scans of a participant.",
-        volume_stripplot(scans, "total_ml"),
+        partial(volume_stripplot, scans[["subject", "method", "total_ml"]], "total_ml"),
         chart=Strips(values=chart_values(scans, "total_ml"), label=_LABEL),
     )
 

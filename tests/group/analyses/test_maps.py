@@ -18,7 +18,7 @@ from bids_app.group.study import Study
 from bids_app.group.template_maps import GroupMap, Row, mask_in_template, region_of
 from bids_app.images.geometry import Grid
 from bids_app.images.volume import Volume
-from bids_app.report.plots import figure_files
+from bids_app.report.plots import drawn_files
 from tests.conftest import save_image
 from tests.group.conftest import Declare, described
 
@@ -65,10 +65,10 @@ def test_maps_by_diagnosis_and_segmentation(study: Study, tmp_path: Path) -> Non
     assert half == pytest.approx(0.064 * (whole.data >= 0.5).sum())
     assert f"(thalnet T1w) in {half:.3g} mL (PMS, n = {table.loc['PMS', 'n']})" in result.findings
     # Figures are rendered by another process, and equal ones are equal files.
-    svg, _ = figure_files(pickle.loads(pickle.dumps(figure.figure)))  # noqa: S301
+    svg, _ = drawn_files(pickle.loads(pickle.dumps(figure.draw)))  # noqa: S301
     assert "PMS (n = " in svg
     assert "share of the participants with thalamus" in svg
-    assert svg == figure_files(figure.figure)[0]
+    assert svg == drawn_files(figure.draw)[0]
 
 
 def test_shifts_of_changes_that_count_are_mapped_by_diagnosis(
@@ -112,8 +112,8 @@ def test_shifts_of_changes_that_count_are_mapped_by_diagnosis(
     assert shifts["n"].to_dict() == longitudinal.head(4)["diagnosis"].value_counts().to_dict()
     assert shifts["border_shift"].to_list() == pytest.approx([-0.25] * len(shifts))
     assert "The border (thalnetLongitudinal T1w) shifted on average by -0.25 mm" in result.findings
-    figure = result.figures["maps_thalnetLongitudinalT1w_shift"].figure
-    assert "shift of the border (mm), inward to outward" in figure_files(figure)[0]
+    figure = result.figures["maps_thalnetLongitudinalT1w_shift"].draw
+    assert "shift of the border (mm), inward to outward" in drawn_files(figure)[0]
     image = result.images[names.group_map("thalnetLongitudinal T1w", "RRMS", MNI, "shift")]
     assert image.sidecar["Units"] == "mm"
     assert np.isnan(image.whole.data[0, 0, 0])
