@@ -40,6 +40,8 @@ _UNUSED = (
     "setuptools",
     "setuptools-*.dist-info",
 )
+# Of extras, which images do not have.
+_OPTIONAL = ("torch",)
 # Imported while figures are written, by computed names.
 _BY_NAME = ("matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg")
 
@@ -52,7 +54,11 @@ def main() -> None:
         for path in list(folder.glob(pattern)):
             _remove(path)
     for name in sorted({*_imported(folder / "bids_app"), *_BY_NAME}):
-        importlib.import_module(name)
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name not in _OPTIONAL:
+                raise
     print(f"{folder}: {before} MiB, now {_mib(folder)} MiB")
 
 
