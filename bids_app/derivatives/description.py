@@ -134,15 +134,13 @@ def describe_dataset(options: Options) -> None:
         "DatasetLinks": links,
         "HowToAcknowledge": "Please cite the works in CITATION.md.",
     }
-    segmentation = _json({**_SEGMENTATION, "License": licence})
     files = {
         "dataset_description.json": _json(description),
         ".bidsignore": _BIDSIGNORE + _PROVENANCE_IGNORED * _has_provenance(options),
         "README": _README,
         "CITATION.md": planned_methods(options),
         "seg-thalamus_dseg.tsv": _LABELS,
-        "seg-thalamus_dseg.json": segmentation,
-        "seg-thalamus_probseg.json": segmentation,
+        "seg-thalamus_dseg.json": _json({**_SEGMENTATION, "License": licence}),
     }
     if _has_findings(options.folders.output_dir / "CITATION.md", files["CITATION.md"]):
         del files["CITATION.md"]
