@@ -116,11 +116,6 @@ def test_code_that_is_no_package_is_not_mounted(bids: Path) -> None:
         mounts_of(command, bids)
 
 
-def test_the_image_bears_the_version() -> None:
-    dockerfile = (Path(__file__).parents[2] / "Dockerfile").read_text()
-    assert f"\nARG VERSION={__version__}\n" in dockerfile
-
-
 def test_a_folder_that_would_hide_the_image_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ThalbidsError, match="cannot be mounted"):
         mounts_of(check_command([str(tmp_path), "/etc/thalbids", "group"]))
