@@ -78,6 +78,13 @@ def analyse(study: Study) -> Result:
         If no mask is in the space of the template.
     """
     first = study.volumes[study.volumes["visit"] == 0]
+    # Transforms first: there is one for all the masks of a scan.
+    registered = {
+        scan
+        for scan in first["scan"].unique()
+        if (study.output_dir / names.template_transform(str(scan), MNI)).is_file()
+    }
+    first = first[first["scan"].isin(registered)]
     there = [
         (study.output_dir / mask_in_template(row, MNI)).is_file()
         for row in first.to_dict("records")

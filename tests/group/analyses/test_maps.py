@@ -32,6 +32,12 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maps, "load_template", lambda: Volume(brain, _GRID.affine))
 
 
+def _registered(scan: str, output_dir: Path) -> None:
+    path = output_dir / names.template_transform(scan, MNI)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+
+
 def test_maps_by_diagnosis_and_segmentation(study: Study, tmp_path: Path) -> None:
     elsewhere = replace(study, output_dir=tmp_path)
     rows = study.volumes[
@@ -42,6 +48,7 @@ def test_maps_by_diagnosis_and_segmentation(study: Study, tmp_path: Path) -> Non
         labels[12:15, 14:18, 11 : 14 + number % 2] = 1
         labels[17:20, 14:18, 11:14] = 2
         save_image(tmp_path / mask_in_template(row, MNI), labels, _GRID.affine)
+        _registered(row["scan"], tmp_path)
     result = maps.analyse(elsewhere)
     assert described(result)
     table = result.tables["maps"].data.set_index("diagnosis")
@@ -86,10 +93,9 @@ def test_shifts_of_changes_that_count_are_mapped_by_diagnosis(
     for row in first[first["method"] == "thalnet"].head(2).to_dict("records"):
         labels = np.ones(_GRID.shape, np.uint8)
         save_image(tmp_path / mask_in_template(row, MNI), labels, _GRID.affine)
+        _registered(row["scan"], tmp_path)
     for scan in longitudinal["scan"].head(4):
-        path = tmp_path / names.template_transform(scan, MNI)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        _registered(scan, tmp_path)
     pairs: list[tuple[Row, Row]] = []
 
     def mean(given: Iterable[tuple[Row, Row]], *_: object) -> GroupMap:
