@@ -114,8 +114,10 @@ def overlap_with_reference(
     # Reading and surface distances release Python's global lock.
     with ThreadPoolExecutor(available_processors()) as pool:
         running = [
-            pool.submit(compare, rows[_OF_MASK].to_dict("records"), reference)
-            for rows, reference in _with_reference(on_scan_grid(volumes), references, problems)
+            pool.submit(compare, rows.to_dict("records"), reference)
+            for rows, reference in _with_reference(
+                on_scan_grid(volumes)[_OF_MASK], references, problems
+            )
         ]
         compared = [each.result() for each in running]
     sides = [side for each in compared for side in each.sides]
@@ -208,7 +210,7 @@ def containment_matrices(
     DataFrame
         See `bids_app.statistics.overlap.containment_matrix`.
     """
-    for keys, rows in volumes.groupby(SCAN, sort=False, dropna=False):
+    for keys, rows in volumes[_OF_MASK].groupby(SCAN, sort=False, dropna=False):
         names_of_scan = rows["segmentation"].tolist()
         matrix = computed.get(str(keys[2]))
         if matrix is not None and set(names_of_scan) <= set(matrix.index):
@@ -217,7 +219,7 @@ def containment_matrices(
             continue
         masks: dict[str, npt.NDArray[Any]] = {}
         grid: Volume | None = None
-        for row in rows[_OF_MASK].to_dict("records"):
+        for row in rows.to_dict("records"):
             try:
                 mask = _read_mask(output_dir, row)
             except ThalbidsError as error:
