@@ -23,6 +23,7 @@ from bids_app.group.reference import Reference, References, pasted, volumes_ml
 from bids_app.images.geometry import Box, Grid, apply_affine, bounding_box, same_grid
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
+from bids_app.run.memory import keep_freed_memory
 from bids_app.run.resources import available_processors
 from bids_app.statistics.calibration import boundary_curve
 from bids_app.statistics.overlap import containment_matrix, overlap_by_side
@@ -111,6 +112,7 @@ def overlap_with_reference(
     """
     problems: list[str] = []
     compare = partial(_compare_scan, output_dir=output_dir)
+    keep_freed_memory()
     # Reading and surface distances release Python's global lock.
     with ThreadPoolExecutor(available_processors()) as pool:
         running = [

@@ -6,7 +6,6 @@ Each session gets a fresh process: its memory is returned when it ends, and one 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import multiprocessing
 import os
@@ -23,6 +22,7 @@ from bids_app.dataset.index import Session
 from bids_app.errors import Cause, ExitCode, Problem, ThalbidsError, permissions_reported
 from bids_app.options import Options
 from bids_app.run.claims import BEAT, Claims
+from bids_app.run.memory import return_freed_memory
 from bids_app.run.meter import Meter
 from bids_app.run.outcome import Outcome, Stage
 from bids_app.run.resources import Allocation
@@ -30,8 +30,6 @@ from bids_app.run.spawning import limit_threads, settle, shielded
 
 # Seconds in which a session clears up after SIGTERM.
 _GRACE = 10.0
-# Arrays from this size on are freed at once; those of coarser images are used again.
-_MAPPED_BYTES = 8 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -212,7 +210,7 @@ def _run_one(
 ) -> None:
     """Entry point of a session's process."""
     _die_with(parent)
-    _return_freed_memory()
+    return_freed_memory()
     settle()
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     # A polite kill unwinds: what is staged is removed.
@@ -241,16 +239,6 @@ def _die_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
     if os.getppid() != parent:
         sys.exit(ExitCode.STOPPED)
-
-
-def _return_freed_memory() -> None:
-    """Let glibc return the memory of an image when it is freed, instead of keeping it."""
-    trim_threshold, mmap_threshold = -1, -3
-    # Other C libraries have no such function and keep less.
-    with contextlib.suppress(AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(mmap_threshold, _MAPPED_BYTES)
-        libc.mallopt(trim_threshold, 8 * _MAPPED_BYTES)
 
 
 def _unexpected(session: Session, options: Options, error: Exception, trace: str) -> str:
