@@ -124,8 +124,14 @@ def test_the_rest_goes_on_where_it_fails(
 
 
 def test_what_is_missing_is_told_before_any_work(
-    bids: Path, environment: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    bids: Path,
+    environment: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # SAMSEG may be installed where the tests run.
+    monkeypatch.setenv("PATH", "/nowhere")
     words = _words(bids, tmp_path / "out", environment)
     assert main(words[:-2]) == 66
     told = capfd.readouterr().err
