@@ -112,9 +112,8 @@ def overlap_with_reference(
     """
     problems: list[str] = []
     compare = partial(_compare_scan, output_dir=output_dir)
-    keep_freed_memory()
     # Reading and surface distances release Python's global lock.
-    with ThreadPoolExecutor(available_processors()) as pool:
+    with ThreadPoolExecutor(available_processors(), initializer=keep_freed_memory) as pool:
         running = [
             pool.submit(compare, rows.to_dict("records"), reference)
             for rows, reference in _with_reference(
