@@ -15,6 +15,7 @@ import pytest
 
 from bids_app.alignment.templates import MNI
 from bids_app.dataset.tables import Column
+from bids_app.derivatives import names
 from bids_app.derivatives.change_columns import CHANGE_COLUMNS, PBVC_COLUMNS
 from bids_app.derivatives.check_columns import CHECK_COLUMNS, PAIR_COLUMNS
 from bids_app.derivatives.columns import COLUMNS, VOLUME_COLUMNS
@@ -101,6 +102,7 @@ def report(
     for row in study.volumes[study.volumes["visit"] == 0].head(3).to_dict("records"):
         labels = np.ones(template.shape, dtype=np.uint8)
         save_image(study.output_dir / mask_in_template(row, MNI), labels, template.affine)
+        (study.output_dir / names.template_transform(str(row["scan"]), MNI)).touch()
     brain = Volume(np.random.default_rng(1).random(template.shape), template.affine)
     monkeypatch_module.setattr(maps, "load_template", lambda: brain)
     analyses = tuple(ANALYSES.values())
