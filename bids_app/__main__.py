@@ -66,6 +66,9 @@ def thalbids_slurm() -> int:
 def _start(name: str, load: Callable[[], Callable[[], int]]) -> int:
     """Import a command and run it; an interrupt is one sentence, whenever it comes."""
     leave_out_working_folder()
+    from bids_app.run.streams import keep_streams
+
+    keep_streams()
     command = load()
     try:
         if _INTERRUPTIBLE:
