@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from bids_app.alignment import ants_library as ants
+from bids_app.alignment.hdf5 import without_times
 from bids_app.alignment.transforms import itk_text
 from bids_app.images.geometry import AffineArray
 from bids_app.images.resampling import FloatArray
@@ -196,7 +197,7 @@ def normalise(
         arguments += ["--write-composite-transform", "1"]
         forward = _run(arguments, Path(folder), "Composite.h5")
         backward = forward.with_name(forward.name.replace("Composite", "InverseComposite"))
-        return forward.read_bytes(), backward.read_bytes()
+        return without_times(forward.read_bytes()), without_times(backward.read_bytes())
 
 
 def _written(start: AffineArray, folder: Path) -> Path:
