@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -16,12 +16,12 @@ from bids_app.dataset.annex import is_pointer
 from bids_app.dataset.inputs import Offer, OfferKind
 from bids_app.dataset.notes import Note, NoteKind
 from bids_app.errors import BadDataError
+from bids_app.wording import listed
 
 _SEPARATORS = ("\t", ";", ",")
 _BLANKS = " "
 _SEPARATOR_NAMES = {";": "semicolons", ",": "commas", _BLANKS: "blanks"}
 _FIELD = re.compile(r'"[^"]*"|\S+')
-_MOST_LISTED = 5
 _FETCH = "Fetch its content (datalad get, git lfs pull) and start again."
 _UTF_8 = "UTF-8"
 
@@ -199,23 +199,6 @@ def _refuse_special(path: Path) -> None:
     """Refuse a pipe, which would be waited for, a device and a folder."""
     if path.exists() and not path.is_file():
         raise BadDataError(f"{path} is no regular file. Move it away.")
-
-
-def listed(items: Sequence[object]) -> str:
-    """List the first items in words.
-
-    Examples
-    --------
-    >>> listed(["a"]), listed(["a", "b", "c"])
-    ('a', 'a, b and c')
-    >>> listed(range(9))
-    '0, 1, 2, 3, 4 and 4 others'
-    """
-    texts = [str(item) for item in items[:_MOST_LISTED]]
-    more = len(items) - _MOST_LISTED
-    if more > 0:
-        texts.append(f"{more} {'other' if more == 1 else 'others'}")
-    return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]])) if texts else ""
 
 
 def _text(path: Path) -> tuple[str, str]:

@@ -13,11 +13,12 @@ from bids_app.dataset.bidsignore import REASON, Ignored, read_ignored
 from bids_app.dataset.entries import Interpreted, Unclear, interpret, is_missing
 from bids_app.dataset.inputs import Offer, OfferKind
 from bids_app.dataset.notes import NoteKind
-from bids_app.dataset.tables import Column, Remarks, listed, read_table
+from bids_app.dataset.tables import Column, Remarks, read_table
 from bids_app.dataset.units import canonical, factor
 from bids_app.errors import BadDataError
 from bids_app.group.declarations import declared_column, read_declarations
 from bids_app.group.identifiers import Matches, Members, match
+from bids_app.wording import counted, listed
 
 IDENTITY = ("participant_id", "session_id")
 
@@ -186,7 +187,7 @@ class _Reader:
 
     def _offer_rows(self, path: Path, count: int, reason: str) -> None:
         """Account for rows by their number."""
-        names = [f"{count} {_plural(count, 'row')}"]
+        names = [counted(count, "row")]
         self.remarks.offer(self._relative(path), OfferKind.ROW, names, reason)
 
     def _identified(self, path: Path, sessions: bool) -> list[dict[str, str]]:
@@ -212,7 +213,7 @@ class _Reader:
             what = " or ".join(keys)
             count = len(rows) - len(complete)
             self.remarks.problem(
-                path, f"{path} has {count} {_plural(count, 'row')} without {what}, excluded."
+                path, f"{path} has {counted(count, 'row')} without {what}, excluded."
             )
             self._offer_rows(path, count, f"without {what}")
         return self._matched(path, complete) if complete else []
@@ -303,7 +304,7 @@ class _Reader:
         if matches.corrected:
             pairs = [f"'{_shown(name)}' as {full}" for name, full in matches.corrected.items()]
             count = len(pairs)
-            text = f"{path}: {count} {_plural(count, what)} matched by spelling: {listed(pairs)}."
+            text = f"{path}: {counted(count, what)} matched by spelling: {listed(pairs)}."
             self.remarks.note(path, text, NoteKind.IDENTIFIER)
         if matches.unmatched:
             self.remarks.offer(
@@ -312,7 +313,7 @@ class _Reader:
             count = len(matches.unmatched)
             self.remarks.note(
                 path,
-                f"{path}: {count} {_plural(count, what)} not in the dataset, or not clearly one "
+                f"{path}: {counted(count, what)} not in the dataset, or not clearly one "
                 f"of it: {listed([_shown(name) for name in matches.unmatched])}.",
                 NoteKind.IDENTIFIER,
             )
@@ -378,7 +379,7 @@ class _Reader:
             count = sum(sum(counts.values()) for counts in codes.values())
             self.remarks.note(
                 place,
-                f"{place}: {count} {_plural(count, 'entry')} in {listed(list(codes))} "
+                f"{place}: {counted(count, 'entry')} in {listed(list(codes))} "
                 f"({listed(texts_of_codes)}) count as missing; BIDS writes n/a.",
             )
         return ClinicalTable(pd.DataFrame(series), columns, source)
@@ -391,7 +392,7 @@ class _Reader:
             count = int(texts[name].isin(read.converted).sum())
             parts = [f"{_shown(text)} as {value}" for text, value in read.converted.items()]
             clauses.append(
-                f"{count} {_plural(count, 'entry')} with a unit {'is' if count == 1 else 'are'} "
+                f"{counted(count, 'entry')} with a unit {'is' if count == 1 else 'are'} "
                 f"read in {read.unit}: {listed(parts)}"
             )
         if read.missing:
@@ -429,14 +430,3 @@ def _prefixed(label: str, prefix: str) -> str:
 
 def _shown(text: str) -> str:
     return f"{text[:_MOST_SHOWN]}…" if len(text) > _MOST_SHOWN else text or "empty"
-
-
-def _plural(count: int, word: str) -> str:
-    """Write a word for one or more.
-
-    >>> _plural(1, "row"), _plural(2, "entry")
-    ('row', 'entries')
-    """
-    if count == 1:
-        return word
-    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

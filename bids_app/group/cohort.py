@@ -15,7 +15,7 @@ from bids_app.dataset.inputs import Offer, OfferKind
 from bids_app.dataset.listing import contrasts_in
 from bids_app.dataset.names import parse_name
 from bids_app.dataset.notes import Note
-from bids_app.dataset.tables import Column, Remarks, listed, read_rows
+from bids_app.dataset.tables import Column, Remarks, read_rows
 from bids_app.dataset.units import split_name
 from bids_app.derivatives.columns import COLUMNS, VOLUME_COLUMNS
 from bids_app.derivatives.names import volumes_tables
@@ -34,6 +34,7 @@ from bids_app.group.ratings import RATING, failed_scans, read_ratings
 from bids_app.group.tissue_values import with_values
 from bids_app.group.visits import acquisition_times, order_visits
 from bids_app.options import Folders, Selection
+from bids_app.wording import listed
 
 SCAN = ["participant_id", "session_id", "scan"]
 SESSION = list(IDENTITY)

@@ -17,6 +17,7 @@ from bids_app.group.cohort_results import CohortResults
 from bids_app.group.models import file_name
 from bids_app.group.tissue_values import FIELD
 from bids_app.qmri.transmit_field import EXCESS_OF_ESTIMATED
+from bids_app.wording import counted
 
 SIGNIFICANT = 0.05
 MOST = 10
@@ -347,7 +348,8 @@ def _of_samples(report: CohortResults) -> Iterator[str]:
     study = report.study
     measured = study.volumes["participant_id"].nunique()
     if measured < _FEW:
-        yield f"Only {measured} participants were measured: intervals are wide."
+        were = "was" if measured == 1 else "were"
+        yield f"Only {counted(measured, 'participant')} {were} measured: intervals are wide."
     followed = len(study.followup)
     if followed and followed < measured:
         yield f"{measured - followed} of {measured} participants have no follow-up."
@@ -368,7 +370,7 @@ def _of_reference(report: CohortResults) -> Iterator[str]:
         return
     table = overlap.tables["overlap_summary"].data
     count = int(table["n"].max())
-    yield f"Overlap and agreement with the reference are based on {count} participants."
+    yield f"Overlap and agreement with the reference are based on {counted(count, 'participant')}."
 
 
 def _of_scanners(report: CohortResults) -> Iterator[str]:

@@ -21,6 +21,7 @@ from bids_app.group.study import Study
 from bids_app.report.cohort_page import CohortReport, Finding, Section, SessionStatus
 from bids_app.report.tables import ColumnTexts
 from bids_app.run.outcome import Outcome
+from bids_app.wording import counted
 
 _OF_VOLUMES = (
     *("visit", "interval", "scan", "method", "contrast", "contrast_agent"),
@@ -167,4 +168,8 @@ def _note(table: pd.DataFrame) -> str:
 def _more_rows(table: pd.DataFrame, name: str) -> str:
     """State how many rows the page omits; empty if it shows all."""
     more = len(table) - MOST_ROWS
-    return f"{more} more rows are in group/{name}.tsv." if more > 0 else ""
+    return (
+        f"{counted(more, 'more row')} {'is' if more == 1 else 'are'} in group/{name}.tsv."
+        if more > 0
+        else ""
+    )

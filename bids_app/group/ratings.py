@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from bids_app.dataset.tables import Remarks, listed, read_table
+from bids_app.dataset.tables import Remarks, read_table
 from bids_app.errors import MissingInputError
+from bids_app.wording import listed
 
 
 class Rating(StrEnum):

@@ -13,6 +13,7 @@ from bids_app.dataset.tables import Column, Remarks, read_rows
 from bids_app.derivatives.names import values_tables
 from bids_app.errors import BadDataError
 from bids_app.qmri.transmit_field import EXCESS_OF_ESTIMATED
+from bids_app.wording import counted
 
 # What the columns begin with; clinical columns of such a name stay as they are.
 PREFIX = "value_"
@@ -103,7 +104,9 @@ def _compare_fields(wide: pd.DataFrame, remarks: Remarks) -> None:
     """Warn where the transmit fields of some scans were measured and those of others estimated."""
     if FIELD not in wide or wide[FIELD].nunique() < 2:
         return
-    counts = ", ".join(f"{kind} in {n} scans" for kind, n in wide[FIELD].value_counts().items())
+    counts = ", ".join(
+        f"{kind} in {counted(n, 'scan')}" for kind, n in wide[FIELD].value_counts().items()
+    )
     remarks.problem(
         FIELD,
         f"R1 was corrected with transmit fields of different kinds ({counts}). R1 by an estimated "

@@ -12,9 +12,10 @@ from bids_app.dataset.dates import read_dates
 from bids_app.dataset.entries import is_missing
 from bids_app.dataset.inputs import Offer, OfferKind
 from bids_app.dataset.names import natural
-from bids_app.dataset.tables import Remarks, listed, read_table
+from bids_app.dataset.tables import Remarks, read_table
 from bids_app.errors import BadDataError
 from bids_app.group.clinical import IDENTITY
+from bids_app.wording import listed
 
 SESSION = list(IDENTITY)
 

@@ -39,6 +39,7 @@ from bids_app.participant.map_anchor import with_map_anchors
 from bids_app.participant.offers import known_kinds, offers_of
 from bids_app.run.records import read_records
 from bids_app.run.tables import update_tables, write_tables
+from bids_app.wording import counted
 
 _LEVELS = ("participant", "group")
 # Margins over the prediction, as nodes and file systems differ in speed.
@@ -248,8 +249,8 @@ def _write(
     )
     tasks = math.ceil(len(sessions) / request.chunk)
     sys.stdout.write(
-        f"{len(sessions)} sessions in {tasks} tasks, {request.chunk} each, "
-        f"{min(tasks, request.throttle)} at a time; per task {request.cpus} processors, "
+        f"{counted(len(sessions), 'session')} in {counted(tasks, 'task')}, {request.chunk} each, "
+        f"{min(tasks, request.throttle)} at a time; per task {counted(request.cpus, 'processor')}, "
         f"{request.mib} MB, {request.minutes} min.\nScripts: {submission.folder}\n"
     )
     return submission
@@ -292,7 +293,7 @@ def _as_text(states: Mapping[job_array.Labels, job_array.SessionState]) -> str:
             lines.append(f"{job_array.name_of(labels)} {state.state}{reason}\n")
     counts = sorted(Counter(state.state for state in states.values()).items())
     summary = ", ".join(f"{count} {state}" for state, count in counts)
-    return "".join([*lines, f"{len(states)} sessions: {summary}\n"])
+    return "".join([*lines, f"{counted(len(states), 'session')}: {summary}\n"])
 
 
 def _as_json(

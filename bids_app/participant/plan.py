@@ -14,6 +14,7 @@ from bids_app.programs.selection import all_programs
 from bids_app.programs.siena import SIENA
 from bids_app.run.records import read_record
 from bids_app.run.resources import Allocation
+from bids_app.wording import counted
 
 _MOST_NAMES = 10
 
@@ -50,9 +51,9 @@ def print_plan(sessions: Sequence[Session], options: Options, resources: Allocat
     peaks = sorted((cost.peak_mib for cost in costs.values()), reverse=True)
     gib = sum(peaks[: resources.workers]) / 1024
     sys.stdout.write(
-        f"{len(sessions)} sessions, {scans} scans; {resources.workers} at a time with "
-        f"{resources.threads} threads each: about {max(1, round(minutes))} min and "
-        f"{gib:.1f} GiB of memory.\n"
+        f"{counted(len(sessions), 'session')}, {counted(scans, 'scan')}; "
+        f"{resources.workers} at a time with {counted(resources.threads, 'thread')} each: "
+        f"about {max(1, round(minutes))} min and {gib:.1f} GiB of memory.\n"
     )
 
 

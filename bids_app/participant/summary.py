@@ -15,6 +15,7 @@ from bids_app.errors import ThalbidsError
 from bids_app.options import Options
 from bids_app.run.outcome import Outcome
 from bids_app.run.tables import is_array_task
+from bids_app.wording import counted
 
 # More rows are illegible on a terminal; the files hold all.
 MOST_ROWS = 40
@@ -105,7 +106,8 @@ def _table(rows: Sequence[_Row]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
     if len(rows) > len(chosen):
         more = len(rows) - len(chosen)
-        yield f"{more} more rows are in the files *_desc-thalamus_volumes.tsv."
+        are = "is" if more == 1 else "are"
+        yield f"{counted(more, 'more row')} {are} in the files *_desc-thalamus_volumes.tsv."
     yield ""
 
 

@@ -6,6 +6,8 @@ from functools import cache
 
 import jinja2
 
+from bids_app.wording import counted
+
 
 @cache
 def template(name: str) -> jinja2.Template:
@@ -23,6 +25,7 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["counted"] = counted
     return environment.get_template(name)
 
 

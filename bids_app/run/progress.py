@@ -12,6 +12,7 @@ from typing import TextIO, get_args
 
 from bids_app.run.outcome import NOT_RUN, Outcome, Status
 from bids_app.run.workers import Event
+from bids_app.wording import counted
 
 _STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -57,7 +58,9 @@ class Progress:
         counts = Counter(outcome.status for outcome in outcomes)
         summary = ", ".join(f"{counts[status]} {status}" for status in _STATUSES if counts[status])
         where = f"See {output_dir / 'logs' / 'sessions.tsv'}"
-        self._line(f"{len(outcomes)} sessions: {summary}. {where} and the pages sub-*.html.")
+        self._line(
+            f"{counted(len(outcomes), 'session')}: {summary}. {where} and the pages sub-*.html."
+        )
 
     def _line(self, text: str) -> None:
         erase = "\r\x1b[K" if self._live else ""

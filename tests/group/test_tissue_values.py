@@ -47,7 +47,7 @@ def test_measured_and_estimated_fields_are_not_mixed_in_silence(tmp_path: Path) 
     _write(tmp_path, "sub-02", "estimated", "0.7", "0.7")
     table, _, (problem,) = _joined(tmp_path, "sub-01", "sub-02")
     assert list(table["value_transmit_field"]) == ["measured", "estimated"]
-    assert "measured in 1 scans, estimated in 1 scans" in problem
+    assert "measured in 1 scan, estimated in 1 scan" in problem
 
 
 @pytest.mark.parametrize("value", ["inf", "soon"])

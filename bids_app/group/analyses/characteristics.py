@@ -97,6 +97,8 @@ def _findings(table: pd.DataFrame) -> str:
     texts = [
         f"{_heading(row['variable'])} {row['mean']:.2f} ± {row['sd']:.2f} (median "
         f"{row['median']:.2f}, IQR {row['q1']:.2f} to {row['q3']:.2f}, n = {row['n']})"
+        if row["n"] > 1
+        else f"{_heading(row['variable'])} {row['mean']:.2f} (n = {row['n']})"
         for row in everyone[number].to_dict("records")
     ]
     texts += [

@@ -19,6 +19,7 @@ from bids_app.group.result import NotApplicableError, Result, ResultFigure, Resu
 from bids_app.group.study import Study
 from bids_app.report.charts import Flow, FlowStep
 from bids_app.report.cohort_plots import flow_diagram
+from bids_app.wording import counted
 
 CAPTION = (
     "Participants at each step, and those excluded before it, by reason. Outcomes: participants "
@@ -102,8 +103,8 @@ def analyse(study: Study) -> Result:
         methods="The follow-up was the session closest in time to "
         f"{years:g} year{'' if years == 1 else 's'} after the first."
         + (_METHODS_COMMON if study.plan.sample == "common" else ""),
-        findings=f"Of {study.cohort.participants} participants, {measured.participants} had "
-        f"thalamus volumes and {followup.participants} a follow-up.",
+        findings=f"Of {counted(study.cohort.participants, 'participant')}, "
+        f"{measured.participants} had thalamus volumes and {followup.participants} a follow-up.",
     )
 
 
@@ -120,18 +121,21 @@ def _flow_table(steps: Sequence[Step]) -> pd.DataFrame:
 def _measured(study: Study, samples: Sequence[OutcomeSample]) -> Step:
     """Step from all participants to those with volumes at the first session."""
     cohort = study.cohort
-    details = [f"{len(study.sessions)} sessions", f"{len(study.segmentations)} segmentations"]
+    details = [
+        counted(len(study.sessions), "session"),
+        counted(len(study.segmentations), "segmentation"),
+    ]
     excluded = [Excluded(reason, count) for reason, count in cohort.excluded.items()]
     if cohort.failed_scans:
-        details.append(f"{cohort.failed_scans} scans failed visual quality control")
+        details.append(f"{counted(cohort.failed_scans, 'scan')} failed visual quality control")
     if study.plan.flagged == "exclude":
         flagged = int((cohort.table["qc"] == "check").sum())
-        details.append(f"{flagged} volumes excluded by quality control")
+        details.append(f"{counted(flagged, 'volume')} excluded by quality control")
         participants = cohort.table["participant_id"].nunique() - len(study.baseline)
         excluded += [Excluded(Exclusion.FLAGGED, participants)] if participants else []
     repeats = len(study.scans) - len(study.volumes)
     if repeats:
-        details.append(f"{repeats} volumes of repeat scans not used")
+        details.append(f"{counted(repeats, 'volume')} of repeat scans not used")
     if study.reference_dir is not None:
         table = study.compared_masks.overlap
         labelled = 0 if table.empty else table["participant_id"].nunique()

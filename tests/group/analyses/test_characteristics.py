@@ -39,3 +39,11 @@ def test_participants_are_described(study: Study, declare: Declare) -> None:
     assert "nhpt" not in set(table["variable"])
     nothing = declare("[characteristics]\ncolumns = ['height']")
     assert "no table has one of" in characteristics.ANALYSIS.attempt(nothing).reason
+
+
+def test_one_participant_has_no_standard_deviation(declare: Declare) -> None:
+    alone = declare("", lambda table: table[table["participant_id"] == "sub-001"])
+    findings = characteristics.analyse(alone).findings
+    age = alone.baseline["age"].item()
+    assert f"age {age:.2f} (n = 1)" in findings
+    assert "nan" not in findings
