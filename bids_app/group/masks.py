@@ -211,24 +211,27 @@ def containment_matrices(
     DataFrame
         See `bids_app.statistics.overlap.containment_matrix`.
     """
-    for keys, rows in volumes[_OF_MASK].groupby(SCAN, sort=False, dropna=False):
-        names_of_scan = rows["segmentation"].tolist()
-        matrix = computed.get(str(keys[2]))
+    by_scan: dict[str, list[dict[Hashable, Any]]] = {}
+    for row in volumes[_OF_MASK].to_dict("records"):
+        by_scan.setdefault(row["scan"], []).append(row)
+    for scan, rows in by_scan.items():
+        names_of_scan = [str(row["segmentation"]) for row in rows]
+        matrix = computed.get(scan)
         if matrix is not None and set(names_of_scan) <= set(matrix.index):
             if len(names_of_scan) > 1:
                 yield matrix.loc[names_of_scan, names_of_scan]
             continue
         masks: dict[str, npt.NDArray[Any]] = {}
         grid: Volume | None = None
-        for row in rows.to_dict("records"):
+        for row in rows:
             try:
                 mask = _read_mask(output_dir, row)
             except ThalbidsError as error:
-                problems.append(f"{row['scan']}: {error}")
+                problems.append(f"{scan}: {error}")
                 continue
             grid = grid or mask
             if not same_grid(mask.grid, grid.grid):
-                resampled.append(f"{row['scan']} {row['segmentation']}")
+                resampled.append(f"{scan} {row['segmentation']}")
             masks[str(row["segmentation"])] = _on_grid(mask, grid)
         if len(masks) > 1:
             cropped = _crop(*masks.values())
@@ -241,15 +244,16 @@ def _with_reference(
     volumes: pd.DataFrame, references: References, problems: list[str]
 ) -> Iterator[tuple[pd.DataFrame, Reference]]:
     """Yield the rows of each scan that has a reference, with its labels."""
-    for keys, rows in volumes.groupby(SCAN, sort=False, dropna=False):
-        scan = str(keys[2])
+    # Most scans have none; to divide the table by all of them would take longer than to search.
+    places = volumes.groupby("scan", sort=False).indices
+    for scan in volumes["scan"].unique().tolist():
         try:
             reference = references.of(scan)
         except ThalbidsError as error:
             problems.append(f"{scan}: {error}")
             continue
         if reference is not None:
-            yield rows, reference
+            yield volumes.iloc[places[scan]], reference
 
 
 def _no_reference(reference_dir: Path) -> str:

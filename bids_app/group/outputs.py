@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import Future
 from pathlib import Path
 
 import pandas as pd
 
-from bids_app.dataset.staging import Staging, staged
+from bids_app.dataset.staging import staged
+from bids_app.dataset.tsv import tsv_text
 from bids_app.derivatives.data_dictionary import describe_columns
 from bids_app.derivatives.description import dataset_name
 from bids_app.derivatives.methods_section import citation_page
@@ -16,24 +15,20 @@ from bids_app.group.cohort_results import CohortResults
 from bids_app.group.common_sample import TEXTS, sample_note
 from bids_app.group.methods import methods_section, references
 from bids_app.group.page import page_of
+from bids_app.group.rendering import Rendered
 from bids_app.group.result import ResultTable
 from bids_app.group.study import Study
 from bids_app.report.cohort_page import cohort_page
 
-# SVG and PNG of a figure.
-Rendered = tuple[str, bytes]
 
-
-def write_outputs(
-    report: CohortResults, figures: Mapping[str, Future[Rendered]], bids_dir: Path
-) -> list[str]:
+def write_outputs(report: CohortResults, rendered: Rendered, bids_dir: Path) -> list[str]:
     """Write every table with its data dictionary, every figure, the methods and the page.
 
     Parameters
     ----------
     report : CohortResults
-    figures : mapping of str to Future
-        SVG and PNG of each figure by its name, once they are rendered.
+    rendered : Rendered
+        Figures, and whichever tables have been brought into text already.
     bids_dir : Path
         Dataset that the page is about.
 
@@ -52,15 +47,18 @@ def write_outputs(
         svgs: dict[str, str] = {}
         for result in report.results.values():
             for name, table in result.tables.items():
+                future = rendered.tables.get(name)
+                text = tsv_text(table.data) if future is None else future.result()
+                staging.text(f"group/{name}.tsv", text)
                 agents = report.agent_note if result.of_change else ""
-                _write_table(staging, name, table, report.study, agents)
+                staging.json(f"group/{name}.json", _described(table, report.study, agents))
             for name, document in result.documents.items():
                 staging.json(f"group/{name}.json", document)
             for path, image in result.images.items():
                 staging.image(path, image.whole, **image.sidecar)
-            for name in (name for name in result.figures if name in figures):
+            for name in (name for name in result.figures if name in rendered.figures):
                 try:
-                    svgs[name], png = figures[name].result()
+                    svgs[name], png = rendered.figures[name].result()
                 except Exception as error:  # As of an analysis: the others are not stopped.
                     reason = f"{type(error).__name__}: {error}"
                     failures.append(f"The figure '{name}' could not be drawn: {reason}")
@@ -80,10 +78,8 @@ def write_outputs(
     return failures
 
 
-def _write_table(
-    staging: Staging, name: str, table: ResultTable, study: Study, agents: str
-) -> None:
-    """Write a table, and as JSON its columns, its settings and what contrast agents bias."""
+def _described(table: ResultTable, study: Study, agents: str) -> dict[str, object]:
+    """Describe the columns of a table, its settings and what contrast agents bias."""
     columns = table.data.columns
     described = describe_columns(columns, study.cohort.columns)
     settings = dict(table.settings)
@@ -93,7 +89,4 @@ def _write_table(
         settings["Sample"] = TEXTS[study.plan.sample]
     if agents:
         settings["ContrastAgents"] = agents
-    staging.table(f"group/{name}.tsv", table.data)
-    staging.json(
-        f"group/{name}.json", {**described, **({"Settings": settings} if settings else {})}
-    )
+    return {**described, **({"Settings": settings} if settings else {})}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from bids_app.group.cohort import read_cohort
 from bids_app.group.cohort_results import CohortResults
 from bids_app.group.exclusion import Exclusion, Reason
 from bids_app.group.methods import cohort_steps
-from bids_app.group.outputs import Rendered, write_outputs
+from bids_app.group.outputs import write_outputs
 from bids_app.group.registry import select_analyses
+from bids_app.group.rendering import Rendered, Renderer
 from bids_app.group.result import NotApplicableError, Result
 from bids_app.group.stored_calibration import read_calibration, weights_label
 from bids_app.group.stored_classifier import read_classifiers
@@ -28,7 +29,6 @@ from bids_app.group.study import Study
 from bids_app.group.summary import summary
 from bids_app.options import Options
 from bids_app.programs.siena import folder_of_reports
-from bids_app.report.plots import drawn_files
 from bids_app.run.outcome import Outcome
 from bids_app.run.records import read_records
 from bids_app.run.spawning import settle, shielded
@@ -66,10 +66,11 @@ def run(options: Options) -> ExitCode:
     prepare_output(study.output_dir, "group")
     write_tables(study.output_dir, records, study.cohort.offers, TABLE_PARTS)
     # Drawing takes as long as computing, so another process does it meanwhile.
-    with ProcessPoolExecutor(1, get_context("spawn")) as renderer:
+    with ProcessPoolExecutor(1, get_context("spawn")) as executor:
         with shielded():
-            renderer.submit(settle)
-        results, figures = analyse(analyses, study, renderer)
+            executor.submit(settle)
+        board = executor.submit(write_board, options.folders)
+        results, rendered = analyse(analyses, study, Renderer(executor))
         cohort_results = CohortResults(
             study=study,
             records=tuple(records),
@@ -78,8 +79,8 @@ def run(options: Options) -> ExitCode:
             results=results,
             unreadable=tuple(unreadable),
         )
-        failures = write_outputs(cohort_results, figures, options.folders.bids_dir)
-    write_board(options.folders)
+        failures = write_outputs(cohort_results, rendered, options.folders.bids_dir)
+        board.result()
     sys.stderr.write(summary(cohort_results, options.folders.output_dir))
     failed = cohort_results.problems or failures
     return ExitCode.SOME_SESSIONS_FAILED if failed else ExitCode.DONE
@@ -171,22 +172,18 @@ def exclusions(records: Sequence[Outcome]) -> dict[str, Reason]:
 
 
 def analyse(
-    analyses: Sequence[Analysis], study: Study, renderer: Executor
-) -> tuple[dict[str, Result], Mapping[str, Future[Rendered]]]:
-    """Run the analyses, and have their figures rendered.
+    analyses: Sequence[Analysis], study: Study, renderer: Renderer
+) -> tuple[dict[str, Result], Rendered]:
+    """Run the analyses, and have their tables and figures rendered.
 
     Returns
     -------
     results : dict of str to Result
         By name of the analysis, in order.
-    figures : mapping of str to Future
-        SVG and PNG of each figure by its name, once they are rendered.
+    rendered : Rendered
     """
     results: dict[str, Result] = {}
-    figures: dict[str, Future[Rendered]] = {}
     for analysis, result in attempt_all(analyses, study):
         results[analysis.name] = result
-        for name, drawn in result.figures.items():
-            if drawn.draw is not None:
-                figures[name] = renderer.submit(drawn_files, drawn.draw)
-    return {analysis.name: results[analysis.name] for analysis in analyses}, figures
+        renderer.add(result)
+    return {analysis.name: results[analysis.name] for analysis in analyses}, renderer.finish()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from bids_app.report.drawing import BLUE, GREY, ORANGE, styled
-from bids_app.statistics.regression import LinearFit
-from bids_app.statistics.samples import require_columns
+from bids_app.statistics.samples import FloatArray, require_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from bids_app.statistics.regression import LinearFit
 
 _ESTIMATE = ["panel", "method", "estimate", "low", "high", "p"]
 _MOST_PANELS = 4
@@ -74,13 +76,40 @@ def interval_plot(
     return figure
 
 
+@dataclass(frozen=True, eq=False)
+class ResidualPoints:
+    """What is drawn of a model to judge its assumptions; far less than the model.
+
+    Attributes
+    ----------
+    outcome : str
+    quantiles : (n, 2) float64
+        Normal quantiles and studentised residuals.
+    residuals : (n, 2) float64
+        Fitted values and residuals.
+    """
+
+    outcome: str
+    quantiles: FloatArray
+    residuals: FloatArray
+
+    @classmethod
+    def of(cls, fit: LinearFit) -> ResidualPoints:
+        """Take the points of a fitted model."""
+        return cls(
+            fit.model.outcome,
+            fit.diagnostics.quantiles[["theoretical", "studentised"]].to_numpy(),
+            fit.observations[["fitted", "residual"]].to_numpy(),
+        )
+
+
 @styled
-def diagnostics_plot(fits: Sequence[LinearFit]) -> Figure:
+def diagnostics_plot(models: Sequence[ResidualPoints]) -> Figure:
     """Draw QQ and residual-fitted plots, one row per outcome, all methods in one.
 
     Parameters
     ----------
-    fits : sequence of LinearFit
+    models : sequence of ResidualPoints
 
     Returns
     -------
@@ -90,11 +119,11 @@ def diagnostics_plot(fits: Sequence[LinearFit]) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    names = list(dict.fromkeys(fit.model.outcome for fit in fits))
+    names = list(dict.fromkeys(points.outcome for points in models))
     figure = Figure(figsize=(7.0, 2.5 * max(len(names), 1)), layout="constrained")
     grid = figure.subplots(max(len(names), 1), 2, squeeze=False)
     for (quantiles, residuals), name in zip(grid, names, strict=True):
-        _draw_fits(quantiles, residuals, [fit for fit in fits if fit.model.outcome == name])
+        _draw_points(quantiles, residuals, [each for each in models if each.outcome == name])
         ends = np.array(quantiles.get_xlim())
         quantiles.plot(ends, ends, color=GREY, linewidth=0.8)
         quantiles.set(title=f"{name}: QQ", xlabel="normal quantile", ylabel="studentised residual")
@@ -176,22 +205,12 @@ def _draw_estimate(axes: Axes, place: int, row: dict[str, float]) -> None:
         )
 
 
-def _draw_fits(quantiles: Axes, residuals: Axes, fits: Sequence[LinearFit]) -> None:
+def _draw_points(quantiles: Axes, residuals: Axes, models: Sequence[ResidualPoints]) -> None:
     # One artist for all models: each becomes an image of its own. Gaps separate the lines.
-    gap = pd.DataFrame({"theoretical": [np.nan], "studentised": [np.nan]})
-    lines = pd.concat([part for fit in fits for part in (fit.diagnostics.quantiles, gap)])
-    dots = pd.concat([fit.observations[["fitted", "residual"]] for fit in fits])
+    gap = np.full((1, 2), np.nan)
+    lines = np.vstack([part for points in models for part in (points.quantiles, gap)])
+    dots = np.vstack([points.residuals for points in models])
     # Lines of several methods in one plot would be too heavy as vectors.
-    quantiles.plot(
-        lines["theoretical"], lines["studentised"], color=BLUE, alpha=0.5, rasterized=True
-    )
+    quantiles.plot(*lines.T, color=BLUE, alpha=0.5, rasterized=True)
     # Thousands of dots as an image keep the page small.
-    residuals.plot(
-        dots["fitted"],
-        dots["residual"],
-        ".",
-        color=BLUE,
-        alpha=0.25,
-        markersize=2,
-        rasterized=True,
-    )
+    residuals.plot(*dots.T, ".", color=BLUE, alpha=0.25, markersize=2, rasterized=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -14,6 +14,8 @@ from bids_app.statistics.samples import FloatArray, Interval, complete_cases, is
 
 # Resamples are drawn in batches of this many values, which bounds the memory.
 BATCH_VALUES = 4_000_000
+# Of a batch, as many values are computed with at a time as the cache of a processor holds.
+_BLOCK_VALUES = 100_000
 
 BootstrapMethod = Literal["percentile", "BCa"]
 Statistic = Literal["mean", "median"]
@@ -112,20 +114,30 @@ def _resample(values: FloatArray, statistic: Statistic, resamples: int, seed: in
         take(values.size, min(rows, resamples - start), seed, batch)
         for batch, start in enumerate(range(0, resamples, rows))
     ]
-    return np.concatenate([ordered[places].mean(axis=1) for places in batches])
+    blocks = (places[rows] for places in batches for rows in row_blocks(*places.shape))
+    return np.concatenate([ordered[places].mean(axis=1) for places in blocks])
+
+
+def row_blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Divide the rows of a large array into blocks that are fast to compute with."""
+    size = max(1, _BLOCK_VALUES // columns)
+    for start in range(0, rows, size):
+        yield slice(start, start + size)
 
 
 @lru_cache(maxsize=8)
-def draw_places(size: int, rows: int, seed: int, batch: int) -> npt.NDArray[np.int32]:
+def draw_places(size: int, rows: int, seed: int, batch: int) -> npt.NDArray[np.integer]:
     """Draw bootstrap samples of `size` places, shape (rows, size), by a generator per batch."""
     rng = np.random.default_rng([seed, batch])
-    places = np.asarray(rng.integers(size, size=(rows, size), dtype=np.int32))
+    places = rng.integers(size, size=(rows, size), dtype=np.int32)
+    # The smallest type that holds them, as draws are kept for the next sample of the same size.
+    places = places.astype(np.min_scalar_type(size))
     places.setflags(write=False)
     return places
 
 
 @lru_cache(maxsize=64)
-def _middles(size: int, rows: int, seed: int, batch: int) -> npt.NDArray[np.int32]:
+def _middles(size: int, rows: int, seed: int, batch: int) -> npt.NDArray[np.integer]:
     """Return the two middle places of each draw, shape (rows, 2); equal for odd sizes."""
     middle = [(size - 1) // 2, size // 2]
     return np.partition(draw_places(size, rows, seed, batch), middle, axis=1)[:, middle]

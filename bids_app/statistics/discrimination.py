@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bids_app.statistics.bootstrap import BATCH_VALUES
+from bids_app.statistics.bootstrap import row_blocks
 from bids_app.statistics.paired import OfMethods
 from bids_app.statistics.samples import FloatArray, Interval
 
@@ -76,8 +76,7 @@ def classify(
     if truth.all() or not truth.any():
         raise ValueError("only one class occurs")
     weights = _bootstrap_weights(np.asarray(patients), resamples, seed)
-    parts = np.array_split(weights, _parts(weights))
-    metrics = np.vstack([_metrics(truth, predicted, rows) for rows in parts])
+    metrics = _metrics(truth, predicted, weights)
     return Classification(*_percentile_intervals(metrics, confidence))
 
 
@@ -103,7 +102,7 @@ class Discrimination:
         truth = self.disabled.loc[participants].to_numpy(dtype=np.bool_)
 
         def of_methods(probabilities: FloatArray) -> FloatArray:
-            return np.stack([[_metrics(truth, each, weights)[:, -1] for each in probabilities.T]])
+            return np.stack([[_areas(truth, each, weights) for each in probabilities.T]])
 
         return of_methods
 
@@ -134,31 +133,44 @@ def _percentile_intervals(metrics: FloatArray, confidence: float) -> list[Interv
     return [Interval(*values) for values in np.vstack([metrics[:1], ends]).T.tolist()]
 
 
-def _parts(weights: FloatArray) -> int:
-    """Return the number of parts that bound the memory of the resampled weights."""
-    return -(-weights.size // BATCH_VALUES)
-
-
 def _metrics(
     truth: npt.NDArray[np.bool_], probability: FloatArray, weights: FloatArray
 ) -> FloatArray:
     """Return the values of `METRICS`, shape (samples, 4), for weights of shape (samples, n).
 
-    The AUC is the Mann-Whitney statistic (Hanley & McNeil 1982, Radiology 143:29-36). Samples
-    with one class only have NaN.
+    Samples with one class only have NaN.
     """
-    _, level = np.unique(probability, return_inverse=True)
-    # In order of probability, sums over its levels are sums over runs.
-    order = np.argsort(level, kind="stable")
-    starts = np.flatnonzero(np.diff(level[order], prepend=-1))
-    weights, truth, called = weights[:, order], truth[order], (probability >= DECISION)[order]
-    positive, negative = weights * truth, weights * ~truth
-    positives, negatives = positive.sum(axis=1), negative.sum(axis=1)
-    # Per level of probability, disabled scans win against all others below and half of the ties.
-    ill, well = (np.add.reduceat(part, starts, axis=1) for part in (positive, negative))
-    wins = (ill * (well.cumsum(axis=1) - well / 2)).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        sensitivity = (positive * called).sum(axis=1) / positives
-        specificity = (negative * ~called).sum(axis=1) / negatives
-        auc = wins / (positives * negatives)
+    called = probability >= DECISION
+    # Weights are counts: their sums are exact in any order.
+    right, size = (
+        weights @ np.column_stack(each)
+        for each in ((truth & called, ~truth & ~called), (truth, ~truth))
+    )
+    with np.errstate(invalid="ignore"):
+        sensitivity, specificity = (right / size).T
+    auc = _areas(truth, probability, weights)
     return np.column_stack([(sensitivity + specificity) / 2, sensitivity, specificity, auc])
+
+
+def _areas(
+    truth: npt.NDArray[np.bool_], probability: FloatArray, weights: FloatArray
+) -> FloatArray:
+    """Return the area under the ROC curve in each sample, for weights of shape (samples, n).
+
+    It is the Mann-Whitney statistic (Hanley & McNeil 1982, Radiology 143:29-36): disabled scans
+    win against all others with a lower probability, and half of the ties. Samples with one class
+    only have NaN.
+    """
+    ill, well = np.flatnonzero(truth), np.flatnonzero(~truth)
+    well = well[np.argsort(probability[well])]
+    fewest, most = (
+        np.searchsorted(probability[well], probability[ill], side) for side in ("left", "right")
+    )
+    areas = np.empty(len(weights))
+    for rows in row_blocks(*weights.shape):
+        won, lost = weights[rows][:, ill], weights[rows][:, well]
+        beaten = np.pad(lost.cumsum(axis=1), ((0, 0), (1, 0)))
+        wins = np.einsum("si,si->s", won, beaten[:, fewest] + beaten[:, most]) / 2
+        with np.errstate(invalid="ignore"):
+            areas[rows] = wins / (won.sum(axis=1) * beaten[:, -1])
+    return areas

@@ -239,13 +239,21 @@ def _ordered_design(data: pd.DataFrame, model: Model) -> tuple[list[str], Design
     return levels, replace(design, outcome=pd.Series(ranks, index=design.outcome.index))
 
 
+class _ProportionalOdds(OrderedModel):  # type: ignore[misc] # untyped
+    """statsmodels' model; its logistic distribution costs more than all else of a fit."""
+
+    def cdf(self, x: FloatArray) -> FloatArray:
+        """Return what `scipy.stats.logistic` does, without its checks."""
+        return np.asarray(special.expit(x))
+
+
 def _maximise(design: Design) -> tuple[FloatArray, FloatArray, float]:
     """Return thresholds, coefficients and log-likelihood at its maximum."""
     terms = design.terms.to_numpy()
     # Standardised terms keep the Newton steps of coefficients and thresholds comparable.
     mean, sd = terms.mean(axis=0), terms.std(axis=0)
     outcome = pd.Series(pd.Categorical(design.outcome, ordered=True), index=design.terms.index)
-    optimiser = OrderedModel(outcome, (design.terms - mean) / sd, distr="logit")
+    optimiser = _ProportionalOdds(outcome, (design.terms - mean) / sd, distr="logit")
     # A trial step may overflow; the optimiser then takes a shorter one.
     with np.errstate(over="ignore"):
         fit = optimiser.fit(method="newton", disp=False)

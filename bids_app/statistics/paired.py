@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bids_app.statistics.bootstrap import BATCH_VALUES, draw_places
+from bids_app.statistics.bootstrap import BATCH_VALUES, draw_places, row_blocks
 from bids_app.statistics.multiplicity import adjust
 from bids_app.statistics.regression import LinearFit
 from bids_app.statistics.samples import FloatArray
@@ -267,9 +267,13 @@ def _weights(size: int, resamples: int, seed: int) -> Iterator[FloatArray]:
     rows = max(1, BATCH_VALUES // size)
     for batch, start in enumerate(range(0, resamples, rows)):
         places = draw_places(size, min(rows, resamples - start), seed, batch)
-        offsets = np.arange(len(places))[:, np.newaxis] * size
-        counts = np.bincount((places + offsets).ravel(), minlength=places.size)
-        yield counts.reshape(places.shape).astype(np.float64)
+        weights = np.empty(places.shape)
+        for block in row_blocks(*places.shape):
+            drawn = places[block]
+            offsets = np.arange(len(drawn))[:, np.newaxis] * size
+            counts = np.bincount((drawn + offsets).ravel(), minlength=drawn.size)
+            weights[block] = counts.reshape(drawn.shape)
+        yield weights
 
 
 def _compare(

@@ -9,6 +9,9 @@ from scipy import optimize
 from bids_app.statistics.design import Design
 from bids_app.statistics.samples import FloatArray
 
+# Bounds of categories that are tried first.
+_SOME_BOUNDS = 500
+
 
 def category_bounds(
     ranks: npt.NDArray[np.int64], terms: FloatArray, cuts: int
@@ -58,10 +61,27 @@ def separating_terms(design: Design) -> list[str]:
     cuts = int(ranks.max())
     upper, lower = category_bounds(ranks, terms, cuts)
     moves = np.vstack([upper, -lower])
+    # If some bounds leave no direction, all leave none, and large programs take long.
+    some = moves[:: max(1, len(moves) // _SOME_BOUNDS)]
+    if np.linalg.matrix_rank(some) == some.shape[1] and not _leads_on(_direction(some)):
+        return []
+    direction = _direction(moves)
+    return design.terms.columns[direction[cuts:] > 1e-3].tolist() if _leads_on(direction) else []
+
+
+def _direction(moves: FloatArray) -> FloatArray:
+    """Return the absolute values of the best direction within (-1, 1).
+
+    Parameters
+    ----------
+    moves : float64 array, shape (moves, parameters)
+        How far each parameter moves a case from a bound of its category.
+    """
     result = optimize.linprog(
         -moves.mean(axis=0), A_ub=-moves, b_ub=np.zeros(len(moves)), bounds=(-1, 1)
     )
-    direction = np.abs(np.asarray(result.x, dtype=np.float64))
-    if direction.max() < 0.5:
-        return []
-    return design.terms.columns[direction[cuts:] > 1e-3].tolist()
+    return np.abs(np.asarray(result.x, dtype=np.float64))
+
+
+def _leads_on(direction: FloatArray) -> bool:
+    return bool(direction.max() >= 0.5)

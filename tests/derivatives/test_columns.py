@@ -29,6 +29,7 @@ from bids_app.group.cohort_results import CohortResults
 from bids_app.group.outputs import write_outputs
 from bids_app.group.ratings import RATING
 from bids_app.group.registry import ANALYSES
+from bids_app.group.rendering import Rendered
 from bids_app.group.study import Study
 from bids_app.group.template_maps import mask_in_template
 from bids_app.images.geometry import Grid
@@ -111,7 +112,7 @@ def report(
     rendered: Future[tuple[str, bytes]] = Future()
     rendered.set_result(('<svg xmlns="http://www.w3.org/2000/svg"></svg>', b""))
     figures = {name: rendered for result in results.values() for name in result.figures}
-    write_outputs(report, figures, tmp_path_factory.mktemp("dataset"))
+    write_outputs(report, Rendered(figures), tmp_path_factory.mktemp("dataset"))
     return report
 
 

@@ -14,6 +14,7 @@ from bids_app.group import page
 from bids_app.group.analysis import Analysis
 from bids_app.group.cohort_results import CohortResults
 from bids_app.group.outputs import write_outputs
+from bids_app.group.rendering import Rendered
 from bids_app.group.result import Display, Result, ResultFigure, ResultTable
 from bids_app.group.study import Study
 from bids_app.run.outcome import Outcome
@@ -91,7 +92,7 @@ def test_a_figure_that_cannot_be_drawn_is_a_problem(report: CohortResults, tmp_p
     fine.set_result(('<svg viewBox="0 0 9 9"></svg>', b"png"))
     broken: Future[tuple[str, bytes]] = Future()
     broken.set_exception(ValueError("no points"))
-    failures = write_outputs(changed, {"fine": fine, "broken": broken}, tmp_path)
+    failures = write_outputs(changed, Rendered({"fine": fine, "broken": broken}), tmp_path)
     assert failures == ["The figure 'broken' could not be drawn: ValueError: no points"]
     assert (tmp_path / "out" / "group" / "figures" / "fine.png").read_bytes() == b"png"
     problems = pd.read_csv(tmp_path / "out" / "group" / "problems.tsv", sep="\t")

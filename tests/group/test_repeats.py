@@ -19,6 +19,7 @@ from bids_app.group.cohort_results import CohortResults
 from bids_app.group.outputs import write_outputs
 from bids_app.group.page import page_of
 from bids_app.group.registry import ANALYSES
+from bids_app.group.rendering import Rendered
 from bids_app.group.repeats import kind_of_scan
 from bids_app.group.result import NotApplicableError
 from bids_app.group.study import Study
@@ -177,7 +178,7 @@ def test_differing_agents_reach_every_analysis_of_change(tmp_path: Path) -> None
     assert all(note in each.caption for each in sections if each.part in flagged)
     with ThreadPoolExecutor(1) as drawing:
         figures = {name: drawing.submit(lambda: ("<svg ", b"")) for name in svgs}
-    write_outputs(report, figures, tmp_path / "bids")
+    write_outputs(report, Rendered(figures), tmp_path / "bids")
     for name in ("change", "sample_size", "groups"):
         described = json.loads((study.output_dir / "group" / f"{name}.json").read_text())
         assert note in described["Settings"]["ContrastAgents"]

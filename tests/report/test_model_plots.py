@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_app.report.model_plots import diagnostics_plot, interval_plot, stars
+from bids_app.report.model_plots import ResidualPoints, diagnostics_plot, interval_plot, stars
 from bids_app.report.plots import figure_svg
 from bids_app.statistics.design import Model
 from bids_app.statistics.regression import fit_linear
@@ -86,8 +86,8 @@ def test_an_absent_column() -> None:
 def test_diagnostics_hold_dots_as_an_image() -> None:
     rng = np.random.default_rng(0)
     data = pd.DataFrame({"v": rng.normal(size=400), "y": rng.normal(size=400)})
-    fit = fit_linear(data, Model(outcome="y", predictor="v"))
-    svg = figure_svg(diagnostics_plot([fit, fit]))
+    points = ResidualPoints.of(fit_linear(data, Model(outcome="y", predictor="v")))
+    svg = figure_svg(diagnostics_plot([points, points]))
     assert "y: QQ" in svg
     assert svg.count("<image") >= 2
     assert len(svg) < 200_000

@@ -23,7 +23,7 @@ from bids_app.group.result import (
 )
 from bids_app.group.study import Study
 from bids_app.report.charts import Intervals
-from bids_app.report.model_plots import diagnostics_plot, interval_plot
+from bids_app.report.model_plots import ResidualPoints, diagnostics_plot, interval_plot
 from bids_app.statistics.design import Model
 from bids_app.statistics.mixed import mixed_table
 from bids_app.statistics.multiplicity import adjust
@@ -65,7 +65,8 @@ def analyse(study: Study) -> Result:
             continue
         fitted = fit_set(prepared, models, study.plan.confidence)
         data, fits = fitted.table, fitted.linear
-        fits_of[models.name] = fits
+        # Those of subsets and winsorised changes are not compared; thousands of cases take memory.
+        fits_of[models.name] = fits if models.main else []
         possible = data["p_adj"].notna().any()
         tables[name] = ResultTable(
             _title(models),
@@ -187,7 +188,7 @@ def _differences(study: Study, fits_of: Mapping[str, Sequence[LinearFit]]) -> Re
     """
     tables = []
     for models in study.plan.model:
-        fits = fits_of.get(models.name, ()) if models.main else ()
+        fits = fits_of.get(models.name, ())
         for outcome in dict.fromkeys(fit.model.outcome for fit in fits):
             of_outcome = [fit for fit in fits if fit.model.outcome == outcome]
             volumes = pd.concat(
@@ -377,7 +378,7 @@ def _figures(
             f"Diagnostics: {models.name}",
             "Q-Q plot of studentised residuals, and residuals over fitted values; the models of "
             "all methods for an outcome in one plot. Tests are listed in the table.",
-            partial(diagnostics_plot, fits),
+            partial(diagnostics_plot, [ResidualPoints.of(fit) for fit in fits]),
             display=Display.FOLDED,
         )
     return figures
