@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bids_app.programs.freesurfer import SUBJECT, read_statistics
+from bids_app.programs.freesurfer import SUBJECT, measures_in
 from bids_app.programs.method import (
     FREESURFER_LABELS,
     ExternalMethod,
     Job,
     SubjectLabels,
     SubjectsDirectory,
+    written,
 )
-from bids_app.tools.call import Bind, Call
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+from bids_app.tools.call import Call
 
 _LABELS, _STATISTICS = "mri/aparc.DKTatlas+aseg.deep.mgz", "stats/aseg+DKT.stats"
 
@@ -34,21 +29,9 @@ def _call(job: Job) -> Call:
             # It refuses to run as root otherwise.
             *(("--allow_root",) if os.getuid() == 0 else ()),
         ),
-        binds=(
-            Bind(job.image.parent, "/thalbids/in"),
-            Bind(job.folder, "/thalbids/out", writable=True),
-        ),
+        binds=job.binds,
         folder=job.folder,
     )
-
-
-def _output(job: Job) -> Path:
-    return job.folder / SUBJECT / _LABELS
-
-
-def _measures(folder: Path) -> tuple[npt.NDArray[np.float64], float]:
-    statistics = read_statistics(folder / SUBJECT / _STATISTICS)
-    return statistics.volumes, statistics.icv
 
 
 FASTSURFER = ExternalMethod(
@@ -60,12 +43,12 @@ FASTSURFER = ExternalMethod(
     image="deepmi/fastsurfer:cpu-v2.4.2",
     layout=SubjectsDirectory((SubjectLabels(images=(_LABELS,), statistics=_STATISTICS),)),
     call=_call,
-    output=_output,
+    output=written(f"{SUBJECT}/{_LABELS}"),
     seconds=1800,
     memory_gib=8,
     sentence="FastSurfer (segmentation only; Apache-2.0) segmented the thalami in its conformed "
     "space; its labels were resampled to the grid of the scan by their headers (nearest "
     "neighbour).",
     citations=("henschel2020", "henschel2022"),
-    measures=_measures,
+    measures=measures_in(f"{SUBJECT}/{_STATISTICS}"),
 )

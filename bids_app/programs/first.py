@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bids_app.errors import BadDataError
 from bids_app.programs.method import FREESURFER_LABELS, ExternalMethod, Job, LabelFiles
-from bids_app.tools.call import LOG_LINES, Bind, Call
+from bids_app.tools.call import LOG_LINES, Call
 
 
 def _call(job: Job) -> Call:
@@ -14,11 +14,8 @@ def _call(job: Job) -> Call:
         executable="run_first_all",
         # Without a space in the list, which would split it into two arguments.
         arguments=("-b", "-s", "L_Thal,R_Thal", "-i", job.image, "-o", job.folder / "first"),
-        binds=(
-            # The registration is written next to the image if that is possible.
-            Bind(job.image.parent, "/thalbids/in"),
-            Bind(job.folder, "/thalbids/out", writable=True),
-        ),
+        # The registration is written next to the image if that is possible.
+        binds=job.binds,
         folder=job.folder,
         environment={
             "FSLOUTPUTTYPE": "NIFTI_GZ",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +16,11 @@ from bids_app.programs.method import (
     Job,
     SubjectLabels,
     SubjectsDirectory,
+    written,
 )
 from bids_app.segmentation.nuclei import Group
 from bids_app.segmentation.sides import LEFT, RIGHT
-from bids_app.tools.call import Bind, Call
+from bids_app.tools.call import Call
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,6 +63,7 @@ _LAYOUT = SubjectsDirectory(
         # .v13.T1 (5 to 7), ThalamicNuclei (8), and .long in the longitudinal stream.
         SubjectLabels(
             images=("mri/ThalamicNuclei*.FSvoxelSpace.mgz", "mri/ThalamicNuclei*.mgz"),
+            tables=("mri/ThalamicNuclei*.volumes.txt", "stats/thalamic-nuclei*.stats"),
             labels=_NUCLEI,
             groups={
                 first + place: group
@@ -74,9 +76,14 @@ _LAYOUT = SubjectsDirectory(
         # recon-all 8 writes the first.
         SubjectLabels(
             images=("mri/synthseg.rca.mgz", "mri/synthseg.mgz", "mri/synthseg/*seg*.mgz"),
+            tables=("stats/synthseg*.csv",),
             suffix="Synthseg",
         ),
-        SubjectLabels(images=("mri/samseg/seg.mgz", "samseg/seg.mgz"), suffix="Samseg"),
+        SubjectLabels(
+            images=("mri/samseg/seg.mgz", "samseg/seg.mgz"),
+            tables=("mri/samseg/samseg*.stats", "samseg/samseg*.stats"),
+            suffix="Samseg",
+        ),
     )
 )
 # FreeSurfer 5.1 and earlier omit the first word.
@@ -136,6 +143,22 @@ def read_statistics(path: Path) -> Statistics:
     return Statistics(volumes, voxels, icv)
 
 
+def measures_in(name: str) -> Callable[[Path], tuple[npt.NDArray[np.float64], float]]:
+    """Return the function that reads volumes and intracranial volume from a program's own table.
+
+    Parameters
+    ----------
+    name : str
+        Path of a table in FreeSurfer's format within the folder of the job.
+    """
+
+    def measures(folder: Path) -> tuple[npt.NDArray[np.float64], float]:
+        statistics = read_statistics(folder / name)
+        return statistics.volumes, statistics.icv
+
+    return measures
+
+
 def find_licence(given: Path | None) -> Path:
     """Find FreeSurfer's licence file.
 
@@ -189,10 +212,7 @@ def _call(job: Job) -> Call:
             *("-all", "-s", SUBJECT, "-i", job.image, "-sd", job.folder),
             *("-openmp", str(job.threads)),
         ),
-        binds=(
-            Bind(job.image.parent, "/thalbids/in"),
-            Bind(job.folder, "/thalbids/out", writable=True),
-        ),
+        binds=job.binds,
         folder=job.folder,
         environment={
             # Some scripts read the variable in spite of -sd.
@@ -209,15 +229,6 @@ def _licence(job: Job) -> dict[str, str]:
     return {"FS_LICENSE": where} if licence.is_file() else {}
 
 
-def _output(job: Job) -> Path:
-    return job.folder / SUBJECT / _ASEG
-
-
-def _measures(folder: Path) -> tuple[npt.NDArray[np.float64], float]:
-    statistics = read_statistics(folder / SUBJECT / _STATISTICS)
-    return statistics.volumes, statistics.icv
-
-
 FREESURFER = ExternalMethod(
     name="freesurfer",
     title="FreeSurfer",
@@ -227,7 +238,7 @@ FREESURFER = ExternalMethod(
     image="freesurfer/freesurfer:7.4.1",
     layout=_LAYOUT,
     call=_call,
-    output=_output,
+    output=written(f"{SUBJECT}/{_ASEG}"),
     seconds=8 * 3600,
     memory_gib=8,
     sentence="FreeSurfer (recon-all; FreeSurfer Software License) segmented the thalami in its "
@@ -235,7 +246,7 @@ FREESURFER = ExternalMethod(
     "neighbour). Its volumes corrected for partial volume effects and its estimated total "
     "intracranial volume (eTIV) are reported unchanged.",
     citations=("buckner2004", "fischl2002"),
-    measures=_measures,
+    measures=measures_in(f"{SUBJECT}/{_STATISTICS}"),
     needs_licence=True,
     takes_spaces=False,
 )

@@ -251,7 +251,7 @@ def _in_subjects_directory(
                 continue
             transforms = subject.parent / base / "mri" / "transforms"
             for segmentation in layout.segmentations:
-                image = _image(subject, segmentation)
+                image = _first(subject, segmentation.images)
                 if image is None:
                     continue
                 statistics = subject / segmentation.statistics
@@ -305,15 +305,18 @@ def _probabilities(folder: Path, segmentation: SubjectLabels) -> tuple[Path, ...
     return tuple(paths[-1] for paths in sides) if all(sides) else ()
 
 
-def _image(subject: Path, segmentation: SubjectLabels) -> Path | None:
-    """Return the label image of a segmentation in a subject's folder; None if there is none."""
-    for pattern in segmentation.images:
+def _first(subject: Path, patterns: Iterable[str]) -> Path | None:
+    """Return the file of the first pattern that any fits in a subject's folder, the last by name.
+
+    None if there is none.
+    """
+    for pattern in patterns:
         folder, name = (subject / pattern).parent, Path(pattern).name
         # Unlike glob, this does not pass over a folder that may not be read.
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        images = sorted(fnmatch.filter(names, name), key=natural)
-        if images:
-            return folder / images[-1]
+        files = sorted(fnmatch.filter(names, name), key=natural)
+        if files:
+            return folder / files[-1]
     return None
 
 
@@ -340,10 +343,10 @@ def unmatched(program: ExternalMethod | FinishedMethod | None, root: Path, place
         expected = f"{name}_seg-thalamus_dseg.nii.gz, or a _dseg with a table that names thalami"
         present = [path.name for path in entries(root, place.session)]
     elif isinstance(program.layout, SubjectsDirectory):
-        segmentation = program.layout.segmentations[0]
-        expected = f"{name}/{segmentation.images[0]}"
+        expected = f"{name}/{program.layout.segmentations[0].images[0]}"
         present = [
-            _contents(path, segmentation) for path in entries(root, place.session, SUBJECT_PREFIXES)
+            _contents(path, program.layout)
+            for path in entries(root, place.session, SUBJECT_PREFIXES)
         ]
     elif isinstance(program.layout, NucleiMasks):
         folder, mask = program.layout.folders[LEFT], next(iter(program.layout.groups))
@@ -360,16 +363,20 @@ def unmatched(program: ExternalMethod | FinishedMethod | None, root: Path, place
     return f"expected {expected}; found {listed}"
 
 
-def _contents(folder: Path, segmentation: SubjectLabels) -> str:
-    """Name a subject's folder with what it holds of a segmentation."""
+def _contents(folder: Path, layout: SubjectsDirectory) -> str:
+    """Name a subject's folder with the segmentations or the tables of volumes that it holds."""
     if (folder / "base-tps").exists():
         return f"{folder.name} (the template of a longitudinal stream)"
-    image = _image(folder, segmentation)
-    if image is not None:
-        return f"{folder.name}/{image.relative_to(folder).as_posix()}"
-    if (folder / segmentation.statistics).is_file():
-        return f"{folder.name}/{segmentation.statistics} (volumes without masks cannot be used)"
-    return f"{folder.name} (without {segmentation.images[0]})"
+    images = [_first(folder, each.images) for each in layout.segmentations]
+    tables = [
+        _first(folder, filter(None, (each.statistics, *each.tables)))
+        for each in layout.segmentations
+    ]
+    for paths, remark in ((images, ""), (tables, " (volumes without masks cannot be used)")):
+        path = next(filter(None, paths), None)
+        if path is not None:
+            return f"{folder.name}/{path.relative_to(folder).as_posix()}{remark}"
+    return f"{folder.name} (without {layout.segmentations[0].images[0]})"
 
 
 def _among_files(name: str, layout: LabelFiles, root: Path, place: Place) -> list[Finished]:

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 
 from bids_app.segmentation.nuclei import Group
 from bids_app.segmentation.sides import LEFT, RIGHT
+from bids_app.tools.call import Bind, Call
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from bids_app.tools.call import Call
-
 # Labels of FreeSurfer, which FSL, FastSurfer and SynthSeg use too.
 FREESURFER_LABELS: Mapping[int, int] = {10: LEFT, 49: RIGHT}
 # What a label without side becomes.
 BOTH = 3
+# Folders of a job inside containers.
+INPUTS, OUTPUTS = "/thalbids/in", "/thalbids/out"
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,25 @@ class Job:
     others: tuple[Path, ...] = ()
     contrasts: tuple[str, ...] = ("T1w",)
 
+    @property
+    def binds(self) -> tuple[Bind, Bind]:
+        """The folder of the image, and the writable one of the outputs."""
+        return (
+            Bind(self.image.parent, INPUTS),
+            Bind(self.folder, OUTPUTS, writable=True),
+        )
+
+
+def written(name: str) -> Callable[[Job], Path]:
+    """Return the output of a program that writes its labels under a fixed name.
+
+    Parameters
+    ----------
+    name : str
+        Path within the folder of the job.
+    """
+    return lambda job: job.folder / name
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -181,6 +201,9 @@ class SubjectLabels:
         several files the last by name, which is of the latest version.
     statistics : str
         Table of volumes below that folder; an empty text if there is none in FreeSurfer's format.
+    tables : tuple of str
+        Patterns of further tables of volumes below that folder, which are not read: without the
+        label image none is used.
     counts_within : float
         Share by which the numbers of voxels in that table may differ from those of the labels.
     labels : mapping of int to int
@@ -196,6 +219,7 @@ class SubjectLabels:
 
     images: tuple[str, ...]
     statistics: str = ""
+    tables: tuple[str, ...] = ()
     # Parcellations take a few voxels from the aseg that the table counts; tables of other heads
     # differ by more.
     counts_within: float = 0.01

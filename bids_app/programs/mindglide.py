@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bids_app.programs.method import BOTH, ExternalMethod, Job, LabelFiles, Weights
+from bids_app.programs.method import BOTH, ExternalMethod, Job, LabelFiles, Weights, written
 from bids_app.tools.call import Bind, Call
 
 LABELS = {3: BOTH}
+_LABELS = "labels.nii.gz"
 _SENTENCE = (
     "segmented the deep grey matter, which was restricted to the thalami by the mask of another "
     "method on the anatomical scan, given in the JSON files (FIRST in Ibrahim et al. 2026)."
@@ -22,21 +23,16 @@ def _call(job: Job) -> Call:
     return Call(
         executable=None if job.contained else "mindglide",
         arguments=(
-            *("-i", job.image, "-o", job.folder / "labels.nii.gz"),
+            *("-i", job.image, "-o", job.folder / _LABELS),
             *("--device", "cuda" if job.gpu else "cpu"),
             *weights,
         ),
         binds=(
-            Bind(job.image.parent, "/thalbids/in"),
-            Bind(job.folder, "/thalbids/out", writable=True),
+            *job.binds,
             *((Bind(job.weights.parent, "/thalbids/weights"),) if job.weights else ()),
         ),
         folder=job.folder,
     )
-
-
-def _output(job: Job) -> Path:
-    return job.folder / "labels.nii.gz"
 
 
 def _call_1(job: Job) -> Call:
@@ -63,7 +59,7 @@ MINDGLIDE = ExternalMethod(
     image="ms-pinpoint/mindglide:1.3.0",
     layout=LabelFiles(endings=("_seg", "-seg")),
     call=_call,
-    output=_output,
+    output=written(_LABELS),
     seconds=600,
     memory_gib=8,
     sentence=f"MindGlide (MIT) {_SENTENCE}",

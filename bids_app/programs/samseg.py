@@ -6,22 +6,18 @@ Part of FreeSurfer, and a package of its own with its atlas.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bids_app.contrasts import CONTRASTS, Role, suffixes
-from bids_app.programs.freesurfer import read_statistics
+from bids_app.programs.freesurfer import measures_in
 from bids_app.programs.method import (
     FREESURFER_LABELS,
     ExternalMethod,
     Job,
     SubjectLabels,
     SubjectsDirectory,
+    written,
 )
-from bids_app.tools.call import Bind, Call
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+from bids_app.tools.call import Call
 
 _LABELS, _STATISTICS = "seg.mgz", "samseg.fs.stats"
 _SIDES = ("Left-Thalamus", "Right-Thalamus")
@@ -29,13 +25,6 @@ _SIDES = ("Left-Thalamus", "Right-Thalamus")
 _POSTERIORS = tuple(f"posteriors/{name}*.mgz" for name in _SIDES)
 # Channels in which white matter is the brightest tissue, and lesions of it are not.
 _T1_WEIGHTED = "T1w"
-_SENTENCE = (
-    "SAMSEG (MIT) segmented the whole head{lesions}, once from each scan and, where a session has "
-    "several contrasts, once from all of them. Thalami are where its posterior probability is that "
-    "of the thalamus; its volumes are the sums of the posterior probabilities, and its "
-    "intracranial volume is the sum of those of all intracranial structures. Both are reported "
-    "unchanged."
-)
 
 
 def _arguments(job: Job) -> tuple[str | Path, ...]:
@@ -53,23 +42,11 @@ def _call(job: Job) -> Call:
     return Call(
         executable="run_samseg",
         arguments=_arguments(job),
-        binds=(
-            Bind(job.image.parent, "/thalbids/in"),
-            Bind(job.folder, "/thalbids/out", writable=True),
-        ),
+        binds=job.binds,
         folder=job.folder,
         # It has no option that prints its version.
         version_arguments=(),
     )
-
-
-def _output(job: Job) -> Path:
-    return job.folder / _LABELS
-
-
-def _measures(folder: Path) -> tuple[npt.NDArray[np.float64], float]:
-    statistics = read_statistics(folder / _STATISTICS)
-    return statistics.volumes, statistics.icv
 
 
 SAMSEG = ExternalMethod(
@@ -86,6 +63,7 @@ SAMSEG = ExternalMethod(
             SubjectLabels(
                 images=(_LABELS,),
                 statistics=_STATISTICS,
+                tables=("samseg.stats",),
                 # The numbers are sums of probabilities, rounded down, not those of the labels.
                 counts_within=0.1,
                 probabilities=_POSTERIORS,
@@ -94,13 +72,17 @@ SAMSEG = ExternalMethod(
         timepoint="tp{:03d}",
     ),
     call=_call,
-    output=_output,
+    output=written(_LABELS),
     probabilities=_POSTERIORS,
     seconds=1200,
     memory_gib=6,
-    sentence=_SENTENCE.format(lesions=""),
+    sentence="SAMSEG (MIT) segmented the whole head, once from each scan and, where a session has "
+    "several contrasts, once from all of them. Thalami are where its posterior probability is that "
+    "of the thalamus; its volumes are the sums of the posterior probabilities, and its "
+    "intracranial volume is the sum of those of all intracranial structures. Both are reported "
+    "unchanged.",
     citations=("puonti2016",),
-    measures=_measures,
+    measures=measures_in(_STATISTICS),
     joint=True,
     keeps_grid=True,
 )

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_app.errors import BadDataError
-from bids_app.programs.method import FREESURFER_LABELS, ExternalMethod, Job, LabelFiles
-from bids_app.tools.call import Bind, Call
+from bids_app.programs.method import FREESURFER_LABELS, ExternalMethod, Job, LabelFiles, written
+from bids_app.tools.call import Call
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,17 +25,10 @@ def _call(job: Job) -> Call:
             *("--threads", str(job.threads)),
             *(() if job.gpu else ("--cpu",)),
         ),
-        binds=(
-            Bind(job.image.parent, "/thalbids/in"),
-            Bind(job.folder, "/thalbids/out", writable=True),
-        ),
+        binds=job.binds,
         folder=job.folder,
         version_arguments=(),
     )
-
-
-def _output(job: Job) -> Path:
-    return job.folder / _LABELS
 
 
 def _measures(folder: Path) -> tuple[npt.NDArray[np.float64], float]:
@@ -63,7 +56,7 @@ SYNTHSEG = ExternalMethod(
     image="freesurfer/freesurfer:7.4.1",
     layout=LabelFiles(endings=("_synthseg", "-synthseg")),
     call=_call,
-    output=_output,
+    output=written(_LABELS),
     seconds=120,
     memory_gib=8,
     sentence="SynthSeg (mri_synthseg; Apache-2.0) segmented the thalami at 1 mm; its labels were "

@@ -21,6 +21,7 @@ from tests.conftest import save_image
 from tests.programs.results import given, names, session
 
 ASEG = "mri/aseg.mgz"
+MASKS = "masks cannot be used)"
 
 
 def test_what_is_no_segmentation_is_left_alone(bids: Path) -> None:
@@ -183,6 +184,23 @@ def test_a_series_is_named(bids: Path) -> None:
             ["01_ses-1/stats/aseg.stats"],
             "01_ses-1/stats/aseg.stats (volumes without masks cannot be used)",
         ),
+        *(
+            (name, [f"sub-01_ses-1/{table}"], f"sub-01_ses-1/{table} (volumes without {MASKS}")
+            for name, table in (
+                ("freesurfer", "mri/ThalamicNuclei.v13.T1.volumes.txt"),
+                ("freesurfer", "mri/ThalamicNuclei.long.volumes.txt"),
+                ("freesurfer", "stats/thalamic-nuclei.lh.v12.T1.stats"),
+                ("freesurfer", "stats/synthseg.vol.csv"),
+                ("freesurfer", "mri/samseg/samseg.fs.stats"),
+                ("samseg", "samseg.fs.stats"),
+                ("samseg", "samseg.stats"),
+            )
+        ),
+        (
+            "freesurfer",
+            ["01_ses-1/mri/ThalamicNuclei.long.mgz"],
+            "01_ses-1/mri/ThalamicNuclei.long.mgz",
+        ),
         ("freesurfer", ["sub-01/base-tps"], "sub-01 (the template of a longitudinal stream)"),
         ("freesurfer", [f"P{i}/mri/aseg.mgz" for i in range(5)], "P0, P1, P2 and 2 more"),
         ("synthseg", ["sub-01_ses-1_T1w.nii.gz"], "sub-01_ses-1_T1w.nii.gz"),
@@ -194,6 +212,7 @@ def test_a_session_without_result_tells_what_was_found(
 ) -> None:
     expected = {
         "freesurfer": "sub-01_ses-1/mri/aseg.mgz",
+        "samseg": "sub-01_ses-1/seg.mgz",
         "synthseg": "sub-01_ses-1_T1w_synthseg.nii.gz",
         "fmriprep": "sub-01_ses-1_seg-thalamus_dseg.nii.gz, or a _dseg with a table that names "
         "thalami",

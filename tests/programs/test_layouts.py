@@ -164,6 +164,11 @@ def test_the_longitudinal_stream_without_prefix(bids: Path) -> None:
         ),
         ("freesurferNuclei", "mri/ThalamicNuclei.FSvoxelSpace.mgz", "mri/ThalamicNuclei.mgz"),
         ("freesurferNuclei", "mri/ThalamicNuclei.mgz", "mri/ThalamicNuclei.volumes.txt"),
+        (
+            "freesurferNuclei",
+            "mri/ThalamicNuclei.long.FSvoxelSpace.mgz",
+            "mri/ThalamicNuclei.long.mgz",
+        ),
         ("freesurferSynthseg", "mri/synthseg.rca.mgz", "stats/synthseg.vol.csv"),
         ("freesurferSynthseg", "mri/synthseg/seg.mgz", "mri/synthseg/qc.csv"),
         ("freesurferSamseg", "mri/samseg/seg.mgz", "mri/samseg/samseg.stats"),
