@@ -78,7 +78,14 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
             if (output_dir / names.aligned(scan, contrast)).is_file()
         ),
         templates=read_templates(output_dir, scan),
+        values=_read_values(output_dir / names.values_table(session), scan),
     )
+
+
+def _read_values(path: Path, scan: Scan) -> tuple[Mapping[str, str], ...]:
+    """Read the values within the thalami of a scan; none where an earlier version wrote none."""
+    rows = read_rows(path) if path.is_file() else []
+    return tuple(row for row in rows if row.get("scan") == names.row_name(scan))
 
 
 def read_conformed(

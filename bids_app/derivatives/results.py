@@ -133,6 +133,8 @@ class MeasuredScan:
     scanner : Scanner
         By the JSON files of the scan; unknown when read back.
     templates : tuple of InTemplate
+    values : tuple of mapping
+        Rows of the table of values within the thalami, by its columns.
     """
 
     scan: Scan
@@ -143,6 +145,7 @@ class MeasuredScan:
     reasons: tuple[str, ...] = ()
     scanner: Scanner = field(default_factory=Scanner)
     templates: tuple[InTemplate, ...] = ()
+    values: tuple[Mapping[str, object], ...] = ()
 
     def slice_thickness(self, contrasts: Iterable[str]) -> float:
         """Return the largest voxel side (mm) with which any of these contrasts was acquired."""

@@ -18,6 +18,9 @@ NUCLEI_COLUMNS = (
     *("participant_id", "session_id", "scan", "method", "side", "nuclei", "nuclei_ml"),
 )
 
+# Units of the values of weighted images: these have a meaning relative to the brain only.
+RELATIVE = "brain"
+
 _OF_VOXELS = "of the voxels, weighted by the share of each that belongs to the region"
 
 COLUMNS_OF_VALUES: Mapping[str, Column] = MappingProxyType(
@@ -25,8 +28,8 @@ COLUMNS_OF_VALUES: Mapping[str, Column] = MappingProxyType(
         "image": Column("Image", "Contrast or map whose values are described (BIDS suffix)"),
         "image_units": Column(
             "Unit of the values",
-            "1/s, percent or arbitrary as in the JSON file of the map; brain: relative to the "
-            "median within the brain mask",
+            f"1/s, percent or arbitrary as in the JSON file of the map; {RELATIVE}: relative to "
+            "the median within the brain mask",
         ),
         "transmit_field": Column(
             "Transmit field",

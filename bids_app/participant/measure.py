@@ -92,8 +92,10 @@ def measure_session(task: Task) -> Outcome:
             )
             nuclei = groups_of(scan, {each.method for each in measurements}, context)
             nuclei_rows += rows_of(scan, nuclei)
-            values += values_of(scan, anchor.segmentations["thalnet"], maps, nuclei)
-            scans.append(with_edits(replace(scan, measurements=measurements), context))
+            of_scan = values_of(scan, anchor.segmentations["thalnet"], maps, nuclei)
+            values += of_scan
+            scan = replace(scan, measurements=measurements, values=tuple(of_scan))
+            scans.append(with_edits(scan, context))
         note_misnamed(context)
         measure_brain_change([scan.scan for scan in scans], context)
         scans = write_in_templates(scans, context)

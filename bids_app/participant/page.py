@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,14 +18,22 @@ from bids_app.derivatives.methods_section import methods_text, other_programs, w
 from bids_app.derivatives.norm_results import NormResults
 from bids_app.derivatives.results import AlignedContrast, InTemplate, MeasuredScan, Measurement
 from bids_app.derivatives.steps import Step, steps_of
+from bids_app.derivatives.value_columns import RELATIVE
 from bids_app.run.records import read_record, write_record
 from bids_app.run.stamps import Stamp
+from bids_app.segmentation.regions import Region
 
 # Endings of the results that a page links to; JSON files describe these.
 _RESULTS = (".nii.gz", ".tsv", ".txt", ".h5")
 
 if TYPE_CHECKING:
-    from bids_app.report.session_page import AlignmentReport, Anchor, TemplateReport, Volumes
+    from bids_app.report.session_page import (
+        AlignmentReport,
+        Anchor,
+        MapValues,
+        TemplateReport,
+        Volumes,
+    )
 
 
 def write_session_page(
@@ -130,6 +139,7 @@ def _anchor(session: Session, measured: MeasuredScan, norm: NormResults) -> Anch
         orientation=axis_codes(measured.scan.path),
         contrast_agent=measured.scan.contrast_agent or "",
         volumes=tuple(_volumes(item, norm) for item in measured.measurements),
+        values=tuple(_values(measured.values)),
         viewer=viewer_of(
             {
                 anchor: image.data,
@@ -169,6 +179,34 @@ def _volumes(item: Measurement, norm: NormResults) -> Volumes:
         edited=item.edited,
         **({"z_score": compared.z, "percentile": compared.percentile} if compared else {}),
     )
+
+
+def _values(rows: Sequence[Mapping[str, object]]) -> Iterator[MapValues]:
+    """Select the values of maps within the whole thalami."""
+    from bids_app.report.session_page import MapValues
+
+    whole = [
+        row
+        for row in rows
+        if (row["method"], row["region"]) == ("thalnet", Region.WHOLE.value)
+        and row["image_units"] != RELATIVE
+    ]
+    lefts, rights = ([row for row in whole if row["side"] == side] for side in ("left", "right"))
+    for left, right in zip(lefts, rights, strict=True):
+        yield MapValues(
+            image=str(left["image"]),
+            units=str(left["image_units"]),
+            field=str(left["transmit_field"]),
+            left_mean=_number(left["value_mean"]),
+            left_sd=_number(left["value_sd"]),
+            right_mean=_number(right["value_mean"]),
+            right_sd=_number(right["value_sd"]),
+        )
+
+
+def _number(entry: object) -> float:
+    """Convert an entry of a table, as computed or as read back."""
+    return math.nan if entry == "n/a" else float(str(entry))
 
 
 def _alignment(measured: MeasuredScan, aligned: AlignedContrast) -> AlignmentReport:

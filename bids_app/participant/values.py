@@ -11,6 +11,7 @@ from bids_app.contrasts import CONTRASTS, Role
 from bids_app.derivatives import names
 from bids_app.derivatives.results import MeasuredScan, QuantitativeMap
 from bids_app.derivatives.steps import Step
+from bids_app.derivatives.value_columns import RELATIVE
 from bids_app.images.geometry import bounding_box
 from bids_app.images.resampling import resample
 from bids_app.images.values import values_within
@@ -20,8 +21,6 @@ from bids_app.segmentation.regions import regions
 from bids_app.segmentation.result import Segmentation
 from bids_app.segmentation.sides import LEFT
 
-# Of weighted images: their values have a meaning relative to those of the brain only.
-_RELATIVE = "brain"
 _FIELDS = {Step.MEASURED_FIELD: "measured", Step.ESTIMATED_FIELD: "estimated"}
 
 
@@ -134,7 +133,7 @@ def _weighted(scan: MeasuredScan) -> Iterator[_Image]:
         inside = inside[inside != 0]
         median = float(np.median(inside)) if inside.size else 0.0
         if median > 0:
-            yield _Image(name=name, units=_RELATIVE, volume=image, unit=median)
+            yield _Image(name=name, units=RELATIVE, volume=image, unit=median)
 
 
 def _maps(scan: MeasuredScan, maps: Iterable[QuantitativeMap]) -> Iterator[_Image]:

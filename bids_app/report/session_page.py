@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import floor, isfinite, log10
 
 import pandas as pd
 
 from bids_app.report.relaxation import R1Histogram
-from bids_app.report.tables import ColumnTexts, Table, format_table
+from bids_app.report.tables import MISSING, ColumnTexts, Table, format_table
 from bids_app.report.template import session_title, template
 from bids_app.report.viewer import Viewer
 
@@ -78,6 +78,29 @@ class Volumes:
     def icv_percent(self) -> float:
         """Volume of both thalami in percent of the intracranial volume; NaN if that is unknown."""
         return 100 * self.total_ml / self.icv_ml if self.icv_ml > 0 else float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapValues:
+    """Values of a quantitative map within both thalami.
+
+    Attributes
+    ----------
+    image, units : str
+        BIDS suffix of the map, and the unit of its values.
+    field : str
+        How flip angles were corrected: ``measured``, ``estimated`` or ``n/a``.
+    left_mean, left_sd, right_mean, right_sd : float
+        Of the voxels of each thalamus; NaN where the map has no value.
+    """
+
+    image: str
+    units: str
+    field: str
+    left_mean: float
+    left_sd: float
+    right_mean: float
+    right_sd: float
 
 
 @dataclass(frozen=True)
@@ -166,6 +189,7 @@ class Anchor:
     contrast_agent : str
         Empty without.
     volumes : tuple of Volumes
+    values : tuple of MapValues
     viewer : Viewer or None
     brain : Overlay or None
     concerns : tuple of str
@@ -181,6 +205,7 @@ class Anchor:
     orientation: str
     contrast_agent: str = ""
     volumes: tuple[Volumes, ...] = ()
+    values: tuple[MapValues, ...] = ()
     viewer: Viewer | None = None
     brain: Overlay | None = None
     concerns: tuple[str, ...] = ()
@@ -259,6 +284,7 @@ def session_page(report: SessionReport) -> str:
         (
             anchor,
             _volume_table(anchor.volumes),
+            _value_table(anchor.values),
             [(each, _attempt_table(each.attempts)) for each in anchor.alignments],
         )
         for anchor in report.anchors
@@ -285,6 +311,34 @@ def linked_to_visits(page: str, visits: str) -> str:
 def _attempt_table(attempts: tuple[Mapping[str, object], ...]) -> Table:
     """Format the attempts to align a contrast."""
     return format_table(pd.DataFrame(attempts), _ATTEMPTS)
+
+
+def _value_table(values: tuple[MapValues, ...]) -> Table:
+    """Format the values of maps, each with its own number of decimals."""
+    rows = [
+        {
+            "Map": f"{row.image} ({row.units})",
+            "Left, mean ± SD": _mean_and_sd(row.left_mean, row.left_sd),
+            "Right, mean ± SD": _mean_and_sd(row.right_mean, row.right_sd),
+            "Transmit field": row.field,
+        }
+        for row in values
+    ]
+    return format_table(pd.DataFrame(rows))
+
+
+def _mean_and_sd(mean: float, sd: float) -> str:
+    """Format a mean of three significant digits with its SD.
+
+    Examples
+    --------
+    >>> _mean_and_sd(0.69512, 0.0412), _mean_and_sd(20.118, 3.44), _mean_and_sd(float("nan"), 0)
+    ('0.695 ± 0.041', '20.1 ± 3.4', 'n/a')
+    """
+    if not isfinite(mean):
+        return MISSING
+    digits = min(max(2 - floor(log10(abs(mean))), 0), 3) if mean else 3
+    return f"{mean:.{digits}f} ± {sd:.{digits}f}"
 
 
 def _volume_table(volumes: tuple[Volumes, ...]) -> Table:

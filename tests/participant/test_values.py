@@ -11,13 +11,18 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from bids_app.dataset.index import Scan
+from bids_app.dataset.index import Scan, Session
+from bids_app.dataset.staging import staged
+from bids_app.derivatives import names
+from bids_app.derivatives.outputs import write_table
+from bids_app.derivatives.readback import _read_values
 from bids_app.derivatives.results import AlignedContrast, MeasuredScan, QuantitativeMap
 from bids_app.derivatives.steps import Step
 from bids_app.derivatives.value_columns import VALUE_COLUMNS
 from bids_app.images.geometry import AffineArray, Grid
 from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
+from bids_app.participant import page
 from bids_app.participant.values import values_of
 from bids_app.segmentation.regions import Region, regions
 from bids_app.segmentation.result import Segmentation
@@ -115,3 +120,27 @@ def test_voxels_in_which_a_map_is_undetermined_have_no_value() -> None:
 def test_a_map_that_was_not_aligned_has_no_rows() -> None:
     table = _table(_scan(np.ones(_SHAPE, dtype=np.float32)), _map(1.0, np.eye(4)))
     assert set(table.index.get_level_values("image")) == {"T1w"}
+
+
+def test_the_page_shows_maps_as_computed_and_as_read_back(tmp_path: Path) -> None:
+    scan = _scan(np.ones(_SHAPE, dtype=np.float32), np.eye(4))
+    rows = values_of(scan, _segmentation(), [_map(1.0, np.eye(4))])
+    (shown,) = page._values(rows)
+    assert (shown.image, shown.units, shown.field) == ("R1map", "1/s", "estimated")
+    table = pd.DataFrame(rows).query("image == 'R1map' and region == 'whole'")
+    whole = table.set_index("side")
+    assert shown.left_mean == whole.loc["left", "value_mean"]
+    assert shown.right_sd == whole.loc["right", "value_sd"]
+    assert shown.left_mean == pytest.approx(_R1, rel=0.05)
+    # A map that has no value in one thalamus.
+    for row in rows:
+        if row["side"] == "right":
+            row |= {"value_mean": float("nan"), "value_sd": float("nan")}
+    session = Session(subject="01", session=None, anchors=(scan.scan,))
+    with staged(tmp_path, "sub-01") as staging:
+        write_table(staging, names.values_table(session), rows, VALUE_COLUMNS)
+    stored = _read_values(tmp_path / names.values_table(session), scan.scan)
+    (again,) = page._values(stored)
+    assert again.left_mean == pytest.approx(shown.left_mean, rel=1e-5)
+    assert np.isnan([again.right_mean, again.right_sd]).all()
+    assert _read_values(tmp_path / "absent.tsv", scan.scan) == ()

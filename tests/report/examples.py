@@ -34,6 +34,7 @@ from bids_app.report.session_page import (
     AlignmentReport,
     Anchor,
     InputFile,
+    MapValues,
     Overlay,
     SessionReport,
     Volumes,
@@ -108,6 +109,17 @@ def session_report(text: str = "T1w") -> SessionReport:
                 brain_ml=1200.0,
             ),
             Volumes(method="first", contrast=text, left_ml=7.0, right_ml=7.1),
+        ),
+        values=(
+            MapValues(
+                image=text,
+                units="1/s",
+                field="estimated",
+                left_mean=0.69512,
+                left_sd=0.0412,
+                right_mean=20.118,
+                right_sd=3.44,
+            ),
         ),
         viewer=viewer_of(
             {text: _HEAD, "FLAIR": _HEAD},

@@ -22,6 +22,8 @@ def test_session_page_tells_all() -> None:
         "0.1.0",
     ):
         assert text in page.text
+    for text in ("T1w (1/s)", "0.695 ± 0.041", "20.1 ± 3.4", "estimated"):
+        assert text in page.text
     assert len(page.all("img")) == 2
     for text in ("strategy T1w", "failed T1w", "0.41"):
         assert text in page.text
@@ -173,3 +175,11 @@ def test_whole_millilitres_of_icv_and_brain_and_nothing_lost() -> None:
     assert second == ["first", "T1w", "7.00", "7.00", "14.00", "n/a", "n/a", "n/a"]
     # Nothing is known of these.
     assert not any(heading in text for heading in ("95 % interval", "Expected Dice", "QC"))
+
+
+def test_without_maps_there_is_no_table_of_values() -> None:
+    anchor = Anchor(
+        name="T1w", file="a.nii.gz", shape=(9, 9, 9), voxel_size=(1, 1, 1), orientation="RAS"
+    )
+    text = session_page(replace(MINIMAL_SESSION, anchors=(anchor,)))
+    assert "Maps within the thalami" not in text
