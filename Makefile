@@ -28,9 +28,15 @@ $(DEMO)/bids: | $(VENV)/app
 	$(BIN)/python examples/make_demo_cohort.py --multicontrast 4 $(DEMO)/unfinished
 	mv $(DEMO)/unfinished $(DEMO)/bids
 
+# SAMSEG takes 20 minutes: it segments one session, if `make demo SAMSEG=FOLDER` names its
+# environment or run_samseg is on the PATH.
+TRUTH := -d manual=$(DEMO)/bids/derivatives/truth
 demo: $(VENV)/app | $(DEMO)/bids
-	$(BIN)/thalbids $(DEMO)/bids $(DEMO)/results participant group \
-		-d manual=$(DEMO)/bids/derivatives/truth
+	$(BIN)/thalbids $(DEMO)/bids $(DEMO)/results participant group $(TRUTH)
+	$(if $(or $(SAMSEG),$(shell command -v run_samseg 2>/dev/null)),\
+		$(BIN)/thalbids $(DEMO)/bids $(DEMO)/results participant --participant-label 05 \
+		--session-label 01 --methods samseg $(SAMSEG:%=--tool-image samseg=venv:%) && \
+		$(BIN)/thalbids $(DEMO)/bids $(DEMO)/results group $(TRUTH))
 	@echo
 	@echo "The report: $(abspath $(DEMO))/results/group.html"
 

@@ -76,8 +76,10 @@ def page_of(
         answers=tuple(answers(summary)) or ("No contrast could be measured in enough visits.",),
         cards=summary[summary["measurement"] == LONGITUDINAL],
         chart=chart_of(pairs, summary),
-        summary=summary,
-        pairs=pairs,
+        # The cards state it: it is the same for all.
+        summary=summary.drop(columns="participants_without_error"),
+        # Names of scans begin with participant and session; scales say nothing about thalami.
+        pairs=pairs.drop(columns=["participant_id", "session_id", "drawn_scale", "found_scale"]),
         problems=tuple(problems),
         limits=_LIMITS,
         columns=ColumnTexts(

@@ -29,7 +29,7 @@ class CheckReport:
     chart : Scatters
         Measured on true changes.
     summary, pairs : DataFrame
-        As in the TSV files.
+        Columns of the TSV files.
     problems : tuple of str
         What could not be used or measured, and why.
     limits : tuple of str

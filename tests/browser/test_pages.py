@@ -5,9 +5,15 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from bids_app.check.page import page_of
+from bids_app.check.summary import summarise
+from bids_app.report.check_page import check_page
 from tests.browser.conftest import Open, Opened
+from tests.check.test_summary import pairs as pairs_of
+from tests.conftest import describe, options_of
 from tests.report.examples import html_of
 
 PAGES = ("session", "cohort", "visits", "board", "check")
@@ -61,3 +67,16 @@ def test_pages_can_be_printed(opened: Open, name: str) -> None:
     for navigation in shown.page.locator("nav, .controls").all():
         assert not navigation.is_visible()
     assert len(shown.page.pdf()) > 10_000
+
+
+def test_the_tables_of_the_check_fit_a_window_of_980_pixels(opened: Open, tmp_path: Path) -> None:
+    pairs = pd.concat([pairs_of(1.02, 0.31, contrast) for contrast in ("FLAIR", "R1map")])
+    pairs["scan"] = pairs["scan"].str.replace("_", "_ses-01_")
+    options = options_of(describe(tmp_path / "bids"), tmp_path / "out", "check")
+    html = check_page(page_of(pairs, summarise(pairs), (), options))
+    shown = opened(html, viewport={"width": 980, "height": 900})
+    shown.page.locator("details").first.evaluate("each => { each.open = true; }")
+    tables = shown.page.locator(".scroll").all()
+    assert len(tables) == 2
+    for table in tables:
+        assert table.evaluate("each => each.scrollWidth - each.clientWidth") == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +80,34 @@ def test_every_fault_is_one() -> None:
     # Pictures of all of them are in the guide.
     guide = (ROOT / "docs" / "quality-control.md").read_text(encoding="utf-8")
     assert [name for name in FAULTS if f"images/quality-{name}.webp" not in guide] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "installed", "options"),
+    [
+        ((), False, None),
+        (("SAMSEG=/opt/samseg",), False, "--tool-image samseg=venv:/opt/samseg"),
+        ((), True, ""),
+    ],
+)
+def test_the_demo_runs_samseg_on_one_session_where_it_is_installed(
+    tmp_path: Path, words: tuple[str, ...], installed: bool, options: str | None
+) -> None:
+    program = tmp_path / "run_samseg"
+    program.touch(0o755 if installed else 0o644)
+    done = subprocess.run(
+        ["make", "--dry-run", "demo", *words],
+        cwd=ROOT,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    run = ".venv/bin/thalbids demo/bids demo/results"
+    truth = "-d manual=demo/bids/derivatives/truth"
+    expected = [[*run.split(), "participant", "group", *truth.split()]]
+    if options is not None:
+        one = f"{run} participant --participant-label 05 --session-label 01 --methods samseg"
+        expected.append(f"{one} {options} && {run} group {truth}".split())
+    lines = [line.split() for line in done.stdout.splitlines() if line.startswith(run)]
+    assert lines == expected
