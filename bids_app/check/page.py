@@ -78,7 +78,7 @@ def page_of(
         chart=chart_of(pairs, summary),
         # The cards state it: it is the same for all.
         summary=summary.drop(columns="participants_without_error"),
-        # Names of scans begin with participant and session; scales say nothing about thalami.
+        # Names of scans begin with participant and session; scales are in the TSV file only.
         pairs=pairs.drop(columns=["participant_id", "session_id", "drawn_scale", "found_scale"]),
         problems=tuple(problems),
         limits=_LIMITS,

@@ -91,7 +91,7 @@ class MapValues:
     field : str
         How flip angles were corrected: ``measured``, ``estimated`` or ``n/a``.
     left_mean, left_sd, right_mean, right_sd : float
-        Of the voxels of each thalamus; NaN where the map has no value.
+        Weighted mean and SD within each thalamus; NaN where the map has no value.
     """
 
     image: str
