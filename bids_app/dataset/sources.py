@@ -19,6 +19,10 @@ from bids_app.options import Folders
 # Name under which existing quantitative maps are given: -d qmri=PATH.
 DERIVATIVE = "qmri"
 _SUFFIXES = ("MPM", "VFA", "MP2RAGE", "UNIT1", "IRT1", "R1map", "T1map", "TB1map")
+# Finished maps in addition to those of R1 or T1 of the same dataset; they are read, never computed
+# from one another.
+ACCOMPANYING = ("R2starmap", "MTsat", "PDmap")
+_FINISHED = ("R1map", "T1map")
 # Parts of images of these suffixes: without UNIT1, an MP2RAGE is combined from its phases.
 _PARTS = {"MP2RAGE": ("mag", "phase")}
 # Maps in other spaces, such as that of a template, are not measurements of the session.
@@ -159,6 +163,10 @@ def find_sources(
             if is_source(*parse_name(path.name))
             and not ignored.names(path.relative_to(root).as_posix())
         ]
+        if not any(parse_name(path.name).suffix in _FINISHED for path in possible):
+            possible = [
+                path for path in possible if parse_name(path.name).suffix not in ACCOMPANYING
+            ]
         magnitudes, passed_by = usable(possible)
         for note in passed_by:
             # Phase images are usual in addition to the magnitudes.
@@ -190,7 +198,7 @@ def _place(path: Path, dataset: str, root: Path) -> str:
 def is_source(entities: Mapping[str, str], suffix: str) -> bool:
     """Whether an image, by its name, is one from which maps can be made."""
     return (
-        suffix in _SUFFIXES
+        suffix in (*_SUFFIXES, *ACCOMPANYING)
         and entities.get("part", "mag") in _PARTS.get(suffix, ("mag",))
         and entities.get("space") in _SPACES
     )

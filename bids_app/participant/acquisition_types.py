@@ -136,10 +136,11 @@ class InversionRecovery(Named):
 
 @dataclass(frozen=True)
 class RelaxationMap(Named):
-    """A finished R1map or T1map."""
+    """A finished R1map or T1map, with R2*, MTsat and PD maps of the same name."""
 
     kind = "R1map or T1map"
     image: SourceImage
+    accompanying: tuple[SourceImage, ...] = ()
     transmit_field: ClassVar[None] = None
 
     @property

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bids_app.dataset.choice import ANOTHER, MEANT, UNKNOWN, Candidate, Choice, choose
 from bids_app.dataset.names import SERIES_ENTITIES, comparable
-from bids_app.dataset.sources import DERIVATIVE, SourceImage
+from bids_app.dataset.sources import ACCOMPANYING, DERIVATIVE, SourceImage
 from bids_app.errors import BadDataError, MissingInputError, ThalbidsError
 from bids_app.participant.acquisition_types import (
     MP2RAGE,
@@ -82,14 +82,27 @@ def acquisitions_of(sources: Iterable[SourceImage]) -> Acquisitions:
                     problems.append(f"{kind} cannot be used: {error}")
                     unusable += images
                     continue
+                if isinstance(acquisition, RelaxationMap):
+                    accompanying = _accompanying(sources, acquisition.image)
+                    acquisition = replace(acquisition, accompanying=accompanying)
                 first = sets.sentence if images is sets.ranked[0] else ""
                 sentences = (first, *acquisition.choices, fields.sentence)
                 acquisitions.append(replace(acquisition, choices=tuple(filter(None, sentences))))
     return Acquisitions(tuple(acquisitions), tuple(problems), tuple(unusable))
 
 
+def _accompanying(sources: Iterable[SourceImage], image: SourceImage) -> tuple[SourceImage, ...]:
+    """Select the finished maps that have the name of a map of R1 or T1, but for the suffix."""
+    return tuple(
+        other
+        for other in sources
+        if other.suffix in ACCOMPANYING
+        and (other.dataset, other.entities) == (image.dataset, image.entities)
+    )
+
+
 def images_of(acquisition: Acquisition) -> tuple[SourceImage, ...]:
-    """List the images that R1 depends on; of the first inversion of an MP2RAGE, the metadata."""
+    """List the images that maps depend on; of the first inversion of an MP2RAGE, the metadata."""
     if isinstance(acquisition, MP2RAGE):
         ratio = acquisition.ratio
         combined = ratio if isinstance(ratio, tuple) else (ratio,)
@@ -97,7 +110,7 @@ def images_of(acquisition: Acquisition) -> tuple[SourceImage, ...]:
     if isinstance(acquisition, InversionRecovery):
         return acquisition.images
     if isinstance(acquisition, RelaxationMap):
-        return (acquisition.image,)
+        return (acquisition.image, *acquisition.accompanying)
     return tuple(image for each in acquisition.series for image in each.images)
 
 

@@ -12,7 +12,7 @@ from bids_app.dataset.images import read_image, read_magnitude
 from bids_app.dataset.inputs import Offer
 from bids_app.dataset.metadata import INGREDIENT
 from bids_app.dataset.notes import Note
-from bids_app.dataset.sources import SourceImage
+from bids_app.dataset.sources import ACCOMPANYING, SourceImage
 from bids_app.derivatives.results import QuantitativeMap
 from bids_app.derivatives.steps import Step
 from bids_app.errors import BadDataError, ThalbidsError
@@ -29,6 +29,7 @@ from bids_app.participant.acquisition_types import (
     VariableFlipAngle,
 )
 from bids_app.participant.acquisitions import acquisitions_of, images_of
+from bids_app.participant.finished_maps import read_finished_maps
 from bids_app.participant.offers import kind_of_source
 from bids_app.participant.transmit_field import (
     NOMINAL,
@@ -115,6 +116,11 @@ def quantify(
             warnings.append(f"R1 is from {acquisition.title}; not used: {', '.join(others)}.")
         warnings += acquisition.choices
         maps = _prepared(acquisition, computed)
+        if isinstance(acquisition, RelaxationMap):
+            finished = read_finished_maps(acquisition.accompanying, acquisition.name, brain)
+            maps += finished.maps
+            unusable += finished.unusable
+            warnings += [*finished.problems, *(note.text for note in finished.notes)]
         warnings += [note.text for note in (*computed.notes, *computed.field.notes)]
         warnings += [*computed.warnings, *_limitations(computed, maps[0], unprocessed_fields)]
         return Quantification(maps, tuple(warnings), _inputs(sources, acquisition, unusable))
@@ -128,8 +134,10 @@ def _inputs(
     offers = []
     images = () if used is None else (*images_of(used), used.transmit_field)
     for image in sources:
-        if image in images:
+        if image in images and image not in unusable:
             reason = ""
+        elif image.suffix in ACCOMPANYING:
+            reason = "it cannot be used" if image in unusable else "R1 is from other images"
         elif used is None or image in unusable:
             reason = "no R1 map can be made with it"
         elif image.suffix != "TB1map":

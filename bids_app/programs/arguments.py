@@ -70,8 +70,8 @@ def help_of_results() -> str:
     return (
         "finished results to use: 'manual=PATH' contains manual thalamus labels, the reference of "
         f"the group stage; 'edited=PATH' thalnet's masks, corrected by hand and saved under their "
-        f"names; 'qmri=PATH' R1, T1 or TB1 maps; {reports}; any other name "
-        f"segmentations that are measured in addition to those of thalnet: by a program "
+        f"names; 'qmri=PATH' R1, T1 or TB1 maps, and with them R2*, MTsat and PD; {reports}; any "
+        f"other name segmentations that are measured in addition to those of thalnet: by a program "
         f"({', '.join(READABLE_METHODS)}) in its own layout, else a BIDS derivative"
     )
 

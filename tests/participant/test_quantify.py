@@ -23,6 +23,7 @@ from bids_app.derivatives.description import describe_dataset
 from bids_app.derivatives.names import contrast_agent_of
 from bids_app.derivatives.outputs import write_maps
 from bids_app.derivatives.steps import Step
+from bids_app.images.resampling import resample
 from bids_app.images.volume import Volume
 from bids_app.options import Options
 from bids_app.participant.quantify import Quantification, quantify
@@ -235,6 +236,51 @@ def test_a_finished_map_is_used(
     assert words in " ".join(result.warnings)
     if dataset == "qmri":
         assert "not used: sub-01_ses-01_MPM" in " ".join(result.warnings)
+
+
+def test_finished_maps_of_other_quantities_are_read_each_on_its_own_grid(options: Options) -> None:
+    derivative = options.folders.bids_dir.parent / "maps"
+    anat = derivative / "sub-01" / "ses-01" / "anat"
+    for quantity in ("R1map", "R2starmap", "MTsat", "PDmap"):
+        values = np.where(_INSIDE, _MAPS[quantity], np.nan).astype(np.float32)
+        affine = _AFFINE.copy()
+        if quantity == "R2starmap":  # another field of view of the same head
+            values, affine[:3, 3] = values[2:], (_AFFINE @ [2, 0, 0, 1])[:3]
+        if quantity == "MTsat":  # somewhere else
+            affine[1, 3] += 400
+        write_image(anat / f"{_STEM}_{quantity}.nii.gz", values, affine)
+    _edit(anat / f"{_STEM}_PDmap.json", Units="percent")
+    # Of another acquisition.
+    write_image(anat / f"{_STEM}_acq-low_MTsat.nii.gz", _MAPS["MTsat"], _AFFINE)
+    options = changed(options, derivatives={"qmri": derivative})
+    result = _quantify(options)
+    maps = {item.quantity: item for item in result.maps}
+    assert set(maps) == {"R1map", "R2starmap", "PDmap"}
+    assert _error(result, "PDmap") < 1e-5
+    found = maps["R2starmap"].volume
+    expected = resample(Volume(_MAPS["R2starmap"], _AFFINE), found.grid)
+    inside = found.data > 0
+    assert np.count_nonzero(inside) == np.count_nonzero(_INSIDE[2:])
+    np.testing.assert_allclose(found.data[inside], expected[inside], rtol=1e-5)
+    units = {name: item.sidecar["Units"] for name, item in maps.items()}
+    assert units == {"R1map": "1/s", "R2starmap": "1/s", "PDmap": "percent"}
+    uri = f"bids:qmri:sub-01/ses-01/anat/{_STEM}_"
+    assert maps["R1map"].sidecar["Sources"] == [f"{uri}R1map.nii.gz"]
+    assert maps["R2starmap"].sidecar["Sources"] == [f"{uri}R2starmap.nii.gz"]
+    (problem,) = result.warnings
+    assert problem.startswith(f"{_STEM}_MTsat.nii.gz is not used: ")
+    assert "holds only 0 % of the brain" in problem
+    unused = {offer.path: offer.reason for offer in result.inputs if offer.reason}
+    assert unused == {
+        f"{uri}MTsat.nii.gz": "it cannot be used",
+        f"{uri.removesuffix('_')}_acq-low_MTsat.nii.gz": "R1 is from other images",
+    }
+
+
+def test_other_maps_without_one_of_r1_are_no_sources(options: Options) -> None:
+    for quantity in ("R2starmap", "MTsat", "PDmap"):
+        write_image(_anat(options) / f"{_STEM}_{quantity}.nii.gz", _MAPS[quantity], _AFFINE)
+    assert find_sources(_SESSION, options.folders) == ()
 
 
 def test_a_computed_map_is_preferred_to_the_scanner_s(options: Options) -> None:
