@@ -73,12 +73,18 @@ def _print_finished(sessions: Sequence[Session], options: Options) -> None:
     for name in given:
         matches = [row for row in rows if row.dataset == name]
         served = {row.session for row in matches if "n/a" not in (row.session, row.file)}
-        without = [row.session for row in matches if row.file == "n/a"]
-        loose = [row.file for row in matches if row.session == "n/a"]
+        without = {row.session: row.problem for row in matches if row.file == "n/a"}
+        unused = {row.file: row.problem for row in matches if row.session == "n/a"}
         line = f"{name}: {len(served)} of {len(served) + len(without)} sessions"
-        line += f"; nothing for {_some(without)}" if without else ""
-        line += f"; of no session: {_some(loose)}" if loose else ""
-        sys.stdout.write(line + "\n")
+        line += f"; nothing for {_some(list(without))}" if without else ""
+        line += f"; not used: {_some(list(unused))}" if unused else ""
+        # One mistake in all names is usual: the reason of the first suffices.
+        reasons = (
+            f"    {key}: {text}\n"
+            for each in (without, unused)
+            for key, text in [*each.items()][:1]
+        )
+        sys.stdout.write("".join((f"{line}\n", *reasons)))
 
 
 def _some(names: Sequence[str]) -> str:

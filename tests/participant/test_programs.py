@@ -183,4 +183,22 @@ def test_dry_run_knows_what_programs_cost(
     assert int(row[5]) == pytest.approx(int(alone[3]) + 8 * 3600, abs=2)
     assert int(row[6]) == 8 * 1024
     assert "first: 0 of 1 sessions; nothing for sub-01" in lines
+    assert "    sub-01: expected sub-01_T1w_firstseg.nii.gz; found " in "\n".join(lines)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_gives_the_reason_for_results_that_are_not_used(
+    bids: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "subjects" / "sub-01" / "mri" / "ThalamicNuclei.v13.T1.volumes.txt"
+    table.parent.mkdir(parents=True)
+    table.touch()
+    given = ["-d", f"freesurfer={tmp_path / 'subjects'}"]
+    assert main([*_options(bids, tmp_path, "--dry-run"), *given]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2:5] == [
+        "freesurfer: 0 of 1 sessions; nothing for sub-01; not used: sub-01",
+        "    sub-01: expected sub-01/mri/aseg.mgz; found sub-01/mri/"
+        "ThalamicNuclei.v13.T1.volumes.txt (volumes without masks cannot be used)",
+        "    sub-01: no label image in it was expected or chosen",
+    ]
