@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from bids_app import __version__
 from bids_app.dataset.staging import write_if_different
 from bids_app.derivatives.methods_section import planned_methods
 from bids_app.derivatives.references import REFERENCES
-from bids_app.options import Options
+from bids_app.options import Folders, Options
 
 CODE_URL = "https://github.com/thalbids/thalbids"
 BIDS_VERSION = "1.11.1"
@@ -54,7 +54,7 @@ index\tname\tabbreviation\tcolor
 
 _PROVENANCE_IGNORED = "prov\n"
 
-# By the inheritance principle these apply to all labels and probabilities in the dataset.
+# By the inheritance principle these apply to all labels, or probabilities, in the dataset.
 _SEGMENTATION: Mapping[str, object] = MappingProxyType(
     {
         "Name": "Left and right thalamus",
@@ -120,15 +120,13 @@ def describe_dataset(options: Options) -> None:
     CannotCreateError
         If one cannot be written.
     """
-    # Derivatives inherit the licence of the raw data.
-    licence = _description_field(options.folders.bids_dir, "License") or "n/a"
     links = {"raw": options.folders.bids_dir.as_uri()}
     links.update({name: path.as_uri() for name, path in options.folders.derivatives.items()})
     description = {
         "Name": "thalbids: thalamus measurements",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
-        "License": licence,
+        "License": _licence(options.folders),
         "GeneratedBy": [generated_by()],
         "SourceDatasets": [_source_dataset(options.folders.bids_dir)],
         "DatasetLinks": links,
@@ -140,12 +138,39 @@ def describe_dataset(options: Options) -> None:
         "README": _README,
         "CITATION.md": planned_methods(options),
         "seg-thalamus_dseg.tsv": _LABELS,
-        "seg-thalamus_dseg.json": _json({**_SEGMENTATION, "License": licence}),
+        "seg-thalamus_dseg.json": _segmentation(options.folders),
     }
     if _has_findings(options.folders.output_dir / "CITATION.md", files["CITATION.md"]):
         del files["CITATION.md"]
     for name, text in files.items():
         write_if_different(options.folders.output_dir / name, text)
+
+
+def describe_probabilities(folders: Folders, results: Iterable[str]) -> None:
+    """Describe all probabilities at once if there are any; a description of none is invalid.
+
+    Parameters
+    ----------
+    folders : Folders
+    results : iterable of str
+        Results of a session, relative to the output folder.
+
+    Raises
+    ------
+    CannotCreateError
+        If the description cannot be written.
+    """
+    if any(name.endswith("_probseg.nii.gz") for name in results):
+        write_if_different(folders.output_dir / "seg-thalamus_probseg.json", _segmentation(folders))
+
+
+def _segmentation(folders: Folders) -> str:
+    return _json({**_SEGMENTATION, "License": _licence(folders)})
+
+
+def _licence(folders: Folders) -> str:
+    """Give the licence of the raw data, which derivatives inherit."""
+    return _description_field(folders.bids_dir, "License") or "n/a"
 
 
 def _json(content: Mapping[str, object]) -> str:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
+from bids_app.dataset.checksums import Content
 from bids_app.dataset.index import Session
 from bids_app.dataset.inputs import Offer
 from bids_app.dataset.notes import Note
 from bids_app.dataset.sources import find_sources, unprocessed_field_maps
 from bids_app.dataset.staging import staged
 from bids_app.derivatives import names
+from bids_app.derivatives.description import describe_probabilities
 from bids_app.derivatives.norm_results import read_norm_results
 from bids_app.derivatives.outputs import write_maps, write_table, write_volumes
 from bids_app.derivatives.readback import measured_anchors, read_measured_scan, read_steps
-from bids_app.derivatives.results import QuantitativeMap
+from bids_app.derivatives.results import MeasuredScan, QuantitativeMap
+from bids_app.derivatives.steps import Step
 from bids_app.derivatives.value_columns import NUCLEI_COLUMNS, VALUE_COLUMNS
 from bids_app.images.volume import Volume
 from bids_app.options import Options
@@ -96,31 +101,19 @@ def measure_session(task: Task) -> Outcome:
             values += of_scan
             scan = replace(scan, measurements=measurements, values=tuple(of_scan))
             scans.append(with_edits(scan, context))
-        note_misnamed(context)
         measure_brain_change([scan.scan for scan in scans], context)
-        scans = write_in_templates(scans, context)
-        stamp = without(stamp, context.failed)
-        context.progress(Stage.REPORT, "")
-        write_volumes(staging, session, scans)
         write_table(staging, names.values_table(session), values, VALUE_COLUMNS)
         if nuclei_rows:
             write_table(staging, names.nuclei_table(session), nuclei_rows, NUCLEI_COLUMNS)
+        stamp = without(stamp, context.failed)
         map_steps = [step for item in maps for step in item.steps]
-        write_session_page(
-            staging,
-            session,
-            scans,
-            map_steps,
-            stamp,
-            tuple(context.notes),
-            files=tuple(staging.outputs),
-        )
+        outputs = _write_summary(scans, map_steps, stamp, context)
     return Outcome(
         name=session.name,
         status="done",
         reason=reason,
         stamp=stamp,
-        outputs=staging.outputs,
+        outputs=outputs,
         warnings=tuple(context.notes),
         inputs=tuple(context.inputs),
     )
@@ -195,25 +188,7 @@ def complete_session(task: Task, record: Outcome, stamp: Stamp, reason: str) -> 
         notes = [note for note in record.warnings if not note.startswith(about)]
         context.notes[:] = without_notes_on_templates(notes, scans)
         scans = [with_edits(scan, context) for scan in scans]
-        note_misnamed(context)
-        scans = write_in_templates(scans, context, record.outputs)
-        task.progress(Stage.REPORT, "")
-        write_volumes(staging, session, scans)
-        kept = {
-            name: content
-            for name, content in record.outputs.items()
-            if name not in staging.withdrawn and still_holds(name, scans)
-        }
-        write_session_page(
-            staging,
-            session,
-            scans,
-            steps,
-            stamp,
-            tuple(context.notes),
-            files={**kept, **staging.outputs},
-        )
-    outputs = {**kept, **staging.outputs}
+        outputs = _write_summary(scans, steps, stamp, context, record.outputs)
     remove_superseded(output_dir, record, outputs)
     return replace(
         record,
@@ -222,6 +197,48 @@ def complete_session(task: Task, record: Outcome, stamp: Stamp, reason: str) -> 
         outputs=outputs,
         warnings=tuple(context.notes),
     )
+
+
+def _write_summary(
+    scans: Sequence[MeasuredScan],
+    map_steps: Sequence[Step],
+    stamp: Stamp,
+    context: SessionContext,
+    earlier: Mapping[str, Content | None] = MappingProxyType({}),
+) -> dict[str, Content | None]:
+    """Write what depends on all masks of a session: in the templates, their volumes, the page.
+
+    Parameters
+    ----------
+    scans : sequence of MeasuredScan
+        With the masks that were corrected by hand.
+    map_steps : sequence of Step
+        Steps of the quantitative maps.
+    stamp : Stamp
+    context : SessionContext
+    earlier : mapping of str to Content
+        Results of the run that measured the session, if another one completes it.
+
+    Returns
+    -------
+    dict of str to Content
+        All results of the session that hold.
+    """
+    staging = context.staging
+    note_misnamed(context)
+    scans = write_in_templates(scans, context, earlier)
+    context.progress(Stage.REPORT, "")
+    write_volumes(staging, context.session, scans)
+    kept = {
+        name: content
+        for name, content in earlier.items()
+        if name not in staging.withdrawn and still_holds(name, scans)
+    }
+    notes, files = tuple(context.notes), {**kept, **staging.outputs}
+    write_session_page(staging, context.session, scans, map_steps, stamp, notes, files=files)
+    outputs = {**kept, **staging.outputs}
+    describe_probabilities(context.options.folders, outputs)
+    return outputs
 
 
 def redraw_session(session: Session, options: Options) -> Outcome:

@@ -9,6 +9,7 @@ import pytest
 
 from bids_app.derivatives.description import (
     describe_dataset,
+    describe_probabilities,
     generated_by,
     write_configuration,
 )
@@ -65,7 +66,12 @@ def test_the_segmentation_is_described_for_all_masks(options: Options) -> None:
     assert "Harvard-Oxford" in fields["Description"]
     assert any("Rushmore" in reference for reference in fields["ReferencesAndLinks"])
     # Probabilities need not exist, and a file that describes none is invalid.
-    assert not (folders.output_dir / "seg-thalamus_probseg.json").exists()
+    path = folders.output_dir / "seg-thalamus_probseg.json"
+    labels = "sub-01/anat/sub-01_space-T1w_seg-thalamus_desc-atlasT1w_dseg.nii.gz"
+    describe_probabilities(folders, [labels])
+    assert not path.exists()
+    describe_probabilities(folders, [labels, labels.replace("dseg", "probseg")])
+    assert json.loads(path.read_text()) == fields
 
 
 def test_only_provenance_is_ignored_in_addition(options: Options) -> None:

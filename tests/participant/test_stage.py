@@ -107,6 +107,11 @@ def test_the_output_is_valid_bids(cohort: Path, results: Path) -> None:
         assert result.returncode == 0
 
 
+def test_masks_and_probabilities_are_described_once(results: Path) -> None:
+    texts = [(results / f"seg-thalamus_{name}.json").read_text() for name in ("dseg", "probseg")]
+    assert texts[0] == texts[1]
+
+
 def test_masks_agree_with_the_truth(results: Path) -> None:
     overlap = pd.read_csv(results / "group" / "overlap.tsv", sep="\t")
     assert len(overlap) == 4 * 3
