@@ -77,11 +77,11 @@ class Normalised:
     """
 
     data: npt.NDArray[Any]
-    background: float = 0.0
+    background: float
     factor: float = 1.0
-    masked: bool = False
-    centred: bool = False
-    clipped: bool = False
+    masked: bool
+    centred: bool
+    clipped: bool
     padding: float | None = None
 
 

@@ -62,6 +62,8 @@ def replace_padding(
         elif background is not None and abs(background - constant) > different:
             inner = data == background
             tissue = ~padding & ~inner
+            if not tissue.any():  # of two values, neither surrounds an image
+                continue
             if np.count_nonzero(border & tissue) <= np.count_nonzero(_around(inner) & tissue):
                 return np.where(padding, data.dtype.type(background), data), constant
             # The other way round: what is adjacent to more of the tissue is the background.

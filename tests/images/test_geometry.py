@@ -85,6 +85,18 @@ def test_a_moved_grid_has_moved_corners(oblique: np.ndarray) -> None:
     np.testing.assert_allclose(moved, apply_affine(oblique, grid.corners()))
 
 
+def test_the_part_near_another_grid_holds_all_of_its_voxels() -> None:
+    affine = np.diag([-1.0, 2.0, 4.0, 1.0])
+    grid = Grid((9, 8, 7), affine)
+    for start, box in (
+        ((2.25, 3.0, 1.5), (slice(2, 6), slice(3, 5), slice(1, 4))),
+        ((-2.5, 6.5, 5.5), (slice(0, 1), slice(6, 8), slice(5, 7))),
+        ((-9.0, 20.0, 0.0), (slice(0, 0), slice(8, 8), slice(0, 2))),
+    ):
+        other = Grid((3, 2, 2), affine @ translation(np.array(start)))
+        assert grid.part_near(other) == box
+
+
 def test_the_box_of_a_mask() -> None:
     mask = np.zeros((10, 11, 12), dtype=bool)
     assert bounding_box(mask) == (slice(0, 10), slice(0, 11), slice(0, 12))

@@ -10,6 +10,7 @@ from bids_app.images.normalisation import (
     head_in_noise,
     lies_outside,
     normalise,
+    offset_of,
 )
 
 _SHAPE = (48, 52, 44)
@@ -18,6 +19,11 @@ _SHAPE = (48, 52, 44)
 def _ball(radius: float) -> np.ndarray:
     places = np.indices(_SHAPE) - np.array(_SHAPE).reshape(3, 1, 1, 1) / 2
     return np.asarray((places**2).sum(0) < radius**2)
+
+
+def _border(image: np.ndarray) -> np.ndarray:
+    faces = [np.take(image, end, axis).ravel() for axis in range(3) for end in (0, -1)]
+    return np.concatenate(faces)
 
 
 @pytest.fixture
@@ -45,7 +51,38 @@ def test_a_background_of_zero_passes_through(
         stored = image.astype(dtype)
         normalised = normalise(stored)
         assert normalised.data is stored
-        assert (normalised.background, normalised.factor, normalised.masked) == (0, 1, False)
+        assert (normalised.background, normalised.factor, normalised.padding) == (0, 1, None)
+        assert not (normalised.masked or normalised.centred or normalised.clipped)
+
+
+def test_hardly_any_tissue_in_a_background_below_zero() -> None:
+    data = np.full(_SHAPE, -1024, np.int16)
+    data[24, 27, 22] = 676
+    normalised = normalise(data)
+    assert (normalised.background, normalised.factor) == (-1024, 1)
+    assert np.array_equal(normalised.data, data.astype(np.float32) + 1024)
+
+
+@pytest.mark.parametrize("value", [0, 40, -1024])
+def test_a_constant_background_is_the_offset(masked: np.ndarray, value: int) -> None:
+    assert offset_of(masked + value) == (value, True)
+
+
+def test_the_offset_of_an_image_without_a_constant_background(in_air: np.ndarray) -> None:
+    # Noise of 1 % of the signal begins at 0; what lies below 0 was added.
+    assert offset_of(in_air) == (0, True)
+    lowest = np.percentile(_border(in_air), 1, method="lower")
+    assert offset_of(in_air - 1024) == (lowest - 1024, True)
+    # Where the field of view ends within the head, the lowest value may be that of tissue.
+    rng = np.random.default_rng(7)
+    tissue = rng.integers(100, 1000, _SHAPE).astype(np.float32)
+    offset, certain = offset_of(tissue)
+    assert not certain
+    assert offset == np.percentile(_border(tissue), 1, method="lower") == pytest.approx(108, abs=2)
+    # Air in it starts at up to 5 % of the range, here 44.
+    assert np.percentile(tissue[::6, ::6, ::6], 99.5) - offset == pytest.approx(878, abs=5)
+    assert offset_of(tissue - offset + 46) == (46, False)
+    assert offset_of(tissue - offset + 42) == (0, True)
 
 
 def test_ringing_of_resampled_images_is_no_offset(masked: np.ndarray) -> None:
@@ -143,6 +180,8 @@ def test_missing_values_become_the_background(masked: np.ndarray) -> None:
         filled = filled_outside(holed, missing)
         assert set(filled[missing].tolist()) == {background}
         assert np.array_equal(filled[~missing], holed[~missing])
+    # Of tissue from 0.08 to 1.
+    assert (filled_outside(np.where(missing, np.nan, masked / 1000), missing)[missing] == 0).all()
 
 
 @pytest.mark.parametrize(("lowest", "middle"), [(0, 2048), (-0.5, 0.0), (-2.0, 0.1)])
@@ -189,6 +228,11 @@ def test_padding_is_background(
         around = np.ones(padded.shape, bool)
         around[start] = False
         assert normalised.data[around].max() <= 2
+
+
+def test_zeros_around_magnitudes_are_their_background(in_air: np.ndarray) -> None:
+    around = np.pad(in_air + 300, 9)
+    assert normalise(around).data is around
 
 
 def test_an_offset_is_no_padding(masked: np.ndarray) -> None:

@@ -30,7 +30,9 @@ def test_bytes_are_restored() -> None:
     assert np.array_equal(as_unsigned(stored.view("i1")), stored)
 
 
-@pytest.mark.parametrize("kind", ["offset", "phase", "noise", "ratio", "plain", "wide"])
+@pytest.mark.parametrize(
+    "kind", ["offset", "phase", "noise", "ratio", "plain", "wide", "upper end", "lower end"]
+)
 def test_negative_values_that_are_meant(kind: str) -> None:
     rng = np.random.default_rng(1)
     data = {
@@ -40,5 +42,8 @@ def test_negative_values_that_are_meant(kind: str) -> None:
         "ratio": np.where(_head(1) > 0.3, 30_000 * np.cos(np.indices(_SHAPE)[0] / 9), 0),
         "plain": _head(4000),
         "wide": _head(65_000) - 32_768,
+        # Read as unsigned, these would have smaller steps, but values wrap around at both ends.
+        "upper end": np.where(np.indices(_SHAPE)[0] % 2, 32_000, -16_000),
+        "lower end": np.where(np.indices(_SHAPE)[0] % 2, 16_000, -32_700),
     }[kind]
     assert as_unsigned(data.astype("i4" if kind == "wide" else "i2")) is None
