@@ -99,6 +99,7 @@ def block_matching_gain(
     least = 1e-6 * float(np.var(fixed[mask])) * float(np.var(moving[mask])) + 1e-30
 
     def explained(shifted: Array) -> npt.NDArray[np.float64]:
+        """Return the share of the variance of each block that the moving image explains, r²."""
         weighted = weight * shifted
         total = block_sums(weighted)
         covariance = block_sums(first * shifted) - first_sum * total / number

@@ -379,6 +379,7 @@ def _interpolated(
     from scipy.ndimage import affine_transform
 
     def interpolated(image: Volume, transform: AffineArray) -> FloatArray:
+        """Resample an image on the common grid."""
         matrix = np.linalg.inv(image.affine) @ transform @ grid.affine
         data = np.asarray(image.data, dtype=np.float32)
         on_grid = affine_transform(

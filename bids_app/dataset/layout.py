@@ -109,6 +109,7 @@ def _layout(
         """Skips folders at which pybids would fail or go in circles, and accounts for them."""
 
         def _index_dir(self, path: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            """Index a folder, or account for it as passed by."""
             reason = _reason_to_skip(str(path))
             if Path(str(path)).name in _OTHER_FOLDERS and str(path) != str(folder):
                 reason = "a folder of other data within the raw data"
@@ -118,6 +119,7 @@ def _layout(
             return [], []
 
         def _validate_file(self, f: Any) -> Any:  # noqa: ANN401
+            """Whether a file is indexed; account for images of other formats, which are not."""
             is_indexed = super()._validate_file(f)
             if not is_indexed and _FOREIGN.search(str(f)):
                 is_hidden = Path(str(f)).name.startswith(".")  # as macOS adds to files

@@ -233,6 +233,7 @@ def _segment_contrasts(
     segmentations: dict[tuple[str, ...], Thalami] = {}
 
     def attempt(contrasts: tuple[str, ...], how: str, verb: str) -> None:
+        """Segment contrasts and write their masks, or note why there are none."""
         context.progress(Stage.SEGMENT, f"{', '.join(contrasts)}{how} with {method}")
         try:
             chosen = {contrast: images[contrast] for contrast in contrasts}

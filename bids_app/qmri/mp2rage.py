@@ -99,12 +99,14 @@ def inversion_signals(
 
     # Every part of the cycle maps the magnetisation M to a M + b.
     def recover(state: tuple[Float64Array, Float64Array], delay: float) -> tuple[Float64Array, ...]:
+        """Relax freely for a time."""
         remaining = np.exp(-delay / t1)
         return remaining * state[0], 1 + remaining * (state[1] - 1)
 
     def excite(
         state: tuple[Float64Array, ...], train: int, number: int
     ) -> tuple[Float64Array, Float64Array]:
+        """Apply a number of pulses of one of the two trains."""
         angle, decay = angles[train], decays[train]
         factor = np.cos(angle) * decay
         steady = (1 - decay) / (1 - factor)

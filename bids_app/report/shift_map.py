@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -148,24 +149,8 @@ def visits_figure(first: Visit, later: Visit, spacing: npt.NDArray[np.float64]) 
         Visit(each.name, np.asarray(each.image[part]), np.asarray(each.dseg[part]))
         for each in (first, later)
     ]
+    scenes = _scenes(visits, spacing, bounds.mean(axis=1) - start)
     masks = [each.dseg != 0 for each in visits]
-    layers = tuple(
-        Layer(f"border at {each.name}", mask, colour, width)
-        for each, mask, colour, width in zip(
-            visits, masks, (LEFT_COLOUR, RIGHT_COLOUR), _LINES, strict=True
-        )
-    )
-    scenes = [
-        Scene(
-            image=each.image,
-            layers=layers,
-            voxel_size=spacing,
-            centre=bounds.mean(axis=1) - start,
-            field=THALAMUS_FIELD,
-            window=window_of(each.image)[0],
-        )
-        for each in visits
-    ]
     shift = border_shift(masks[0], masks[1], spacing)
     border: FloatArray = np.mean([_smoothed(mask, spacing) for mask in masks], axis=0)
     width = 6 * PANEL + 5 * GAP
@@ -198,6 +183,29 @@ def visits_figure(first: Visit, later: Visit, spacing: npt.NDArray[np.float64]) 
     few = canvas.quantize(palette=_palette(), dither=Image.Dither.NONE)
     few.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _scenes(
+    visits: Sequence[Visit],
+    spacing: npt.NDArray[np.float64],
+    centre: npt.NDArray[np.float64],
+) -> list[Scene]:
+    """Prepare the image of each visit with the contours of both."""
+    layers = tuple(
+        Layer(f"border at {each.name}", each.dseg != 0, colour, width)
+        for each, colour, width in zip(visits, (LEFT_COLOUR, RIGHT_COLOUR), _LINES, strict=True)
+    )
+    return [
+        Scene(
+            image=each.image,
+            layers=layers,
+            voxel_size=spacing,
+            centre=centre,
+            field=THALAMUS_FIELD,
+            window=window_of(each.image)[0],
+        )
+        for each in visits
+    ]
 
 
 def _positions(bounds: npt.NDArray[np.intp], dseg: npt.NDArray[Any]) -> list[list[int]]:
