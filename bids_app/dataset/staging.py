@@ -16,17 +16,17 @@ import gzip
 import json
 import os
 import shutil
-import socket
 import stat
 import tempfile
-import time
 import zlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from bids_app.dataset.checksums import Content, HashedFile
+from bids_app.dataset.owners import is_abandoned, machine
 from bids_app.dataset.tsv import tsv_text
 from bids_app.errors import CannotCreateError
 
@@ -39,8 +39,6 @@ PARTIAL = ".partial"
 # Voxels repeat as background or not at all. Encoding runs alone takes half the time of a search for
 # other repetitions, and gives files of the same size.
 _GZIP_LEVEL, _GZIP_STRATEGY = 1, zlib.Z_RLE
-# Age at which files of processes on other machines are considered abandoned.
-_ABANDONED_SECONDS = 86400
 
 
 class Staging:
@@ -152,11 +150,17 @@ class Staging:
         self.withdrawn[str(name)] = self.outputs.pop(str(name), None)
 
     def publish(self) -> None:
-        """Move every file into place."""
+        """Move every file into place, once all are on the disk."""
+
+        def write_through(name: str) -> None:
+            with (self._folder / name).open("rb") as stream:
+                os.fsync(stream.fileno())
+
+        # One after the other, each would wait for the disk.
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(write_through, self.outputs))
         for name in self.outputs:
             source, target = self._folder / name, self._output_dir / name
-            with source.open("rb") as stream:
-                os.fsync(stream.fileno())
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 source.replace(target)
@@ -284,16 +288,25 @@ def check_folder(output_dir: Path, folder: str | PurePosixPath) -> None:
 def _replace_elsewhere(source: Path, target: Path) -> None:
     """Move a file to a folder that is mounted from another file system, atomically all the same."""
     for left in target.parent.glob(f".*@*@*@*{PARTIAL}"):
-        if _abandoned(left):
+        if is_abandoned(left):
             left.unlink(missing_ok=True)
+    mode = stat.S_IMODE(source.stat().st_mode)
+    with source.open("rb") as stream, _replacing(target, mode) as copy:
+        shutil.copyfileobj(stream, copy)
+
+
+@contextmanager
+def _replacing(target: Path, mode: int) -> Iterator[IO[bytes]]:
+    """Open a file next to a target, which it replaces when the block ends without an error."""
     owner = f".{target.name}@{machine()}@{os.getpid()}@"
     handle, partial = tempfile.mkstemp(prefix=owner, suffix=PARTIAL, dir=target.parent)
     try:
-        with os.fdopen(handle, "wb") as copy, source.open("rb") as stream:
-            shutil.copyfileobj(stream, copy)
-            copy.flush()
-            os.fsync(copy.fileno())
-        Path(partial).chmod(stat.S_IMODE(source.stat().st_mode))
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        # Files of mkstemp are private.
+        Path(partial).chmod(mode)
         Path(partial).replace(target)
     except BaseException:
         Path(partial).unlink(missing_ok=True)
@@ -351,25 +364,13 @@ def prepare_output(output_dir: Path, *folders: str) -> None:
     for name in ("logs", *folders):
         check_folder(output_dir, name)
     for unfinished in _unfinished(output_dir, "*@*@*@*"):
-        if _abandoned(unfinished):
+        if is_abandoned(unfinished):
             shutil.rmtree(unfinished, ignore_errors=True)
     for above in (output_dir, output_dir / "logs"):
         for file in above.glob(f".*@*@*@*{PARTIAL}"):
-            if _abandoned(file):
+            if is_abandoned(file):
                 with contextlib.suppress(OSError):
                     file.unlink()
-
-
-def machine() -> str:
-    """Identify the set of processes that are visible here: those of a host or of a container.
-
-    Containers may share the name of their host (Apptainer's do), but not its processes.
-    """
-    try:
-        namespace = Path("/proc/self/ns/pid").stat().st_ino
-    except OSError:  # not Linux, hence no containers
-        namespace = 0
-    return f"{socket.gethostname()}.{namespace}"
 
 
 def clear_unit(output_dir: Path, name: str, host: str) -> None:
@@ -385,30 +386,8 @@ def clear_unit(output_dir: Path, name: str, host: str) -> None:
         guarantees that they have ended.
     """
     for folder in _unfinished(output_dir, f"{name}@{host}@*@*"):
-        if host != machine() or _abandoned(folder):
+        if host != machine() or is_abandoned(folder):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def process_start(process: int | str) -> str:
-    """Read when a visible process began, in clock ticks since boot; empty if it has ended."""
-    try:
-        fields = (
-            Path(f"/proc/{process}/stat").read_text("ascii", "replace").rsplit(")", 1)[1].split()
-        )
-    except (OSError, IndexError):
-        return ""
-    # A killed process whose parent does not wait for it remains as a zombie, mostly in containers.
-    return "" if fields[0] in ("Z", "X") else fields[19]
-
-
-def _abandoned(partial: Path) -> bool:
-    """Whether the process that writes a file or folder has ended; for other machines by its age."""
-    _, host, process, _ = partial.name.rsplit("@", 3)
-    if host == machine():
-        return not process_start(process)
-    with contextlib.suppress(OSError):
-        return time.time() - partial.stat().st_mtime > _ABANDONED_SECONDS
-    return False
 
 
 def write_if_different(path: Path, text: str) -> None:
@@ -424,21 +403,10 @@ def write_if_different(path: Path, text: str) -> None:
             return
         # Without its parents: an output folder that has disappeared is not created again.
         path.parent.mkdir(exist_ok=True)
-        owner = f".{path.name}@{machine()}@{os.getpid()}@"
-        handle, partial = tempfile.mkstemp(prefix=owner, suffix=PARTIAL, dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            # Files of mkstemp are private; results get the permissions of the umask.
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(partial).chmod(0o666 & ~umask)
-            Path(partial).replace(path)
-        except BaseException:
-            Path(partial).unlink(missing_ok=True)
-            raise
+        umask = os.umask(0)
+        os.umask(umask)
+        with _replacing(path, 0o666 & ~umask) as stream:
+            stream.write(text.encode())
     except OSError as error:
         raise CannotCreateError(cannot_write(path.parent, error)) from error
 

@@ -14,14 +14,8 @@ import stat
 import time
 from pathlib import Path
 
-from bids_app.dataset.staging import (
-    PARTIAL,
-    cannot_write,
-    clear_unit,
-    machine,
-    partial_folder,
-    process_start,
-)
+from bids_app.dataset.owners import machine, process_start
+from bids_app.dataset.staging import PARTIAL, cannot_write, clear_unit, partial_folder
 from bids_app.errors import CannotCreateError
 
 # Interval in seconds at which a run refreshes its claims.

@@ -16,11 +16,11 @@ import pandas as pd
 import pytest
 
 from bids_app.dataset.checksums import Content, sha256
+from bids_app.dataset.owners import machine
 from bids_app.dataset.staging import (
     PARTIAL,
     check_folder,
     clear_unit,
-    machine,
     prepare_output,
     staged,
     write_if_different,

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bids_app.dataset.staging import PARTIAL, machine
+from bids_app.dataset.owners import machine
+from bids_app.dataset.staging import PARTIAL
 from tests.conftest import describe, save_image
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
