@@ -26,7 +26,7 @@ VOLUME_COLUMNS = (
     "edited",
     *SCANNER_COLUMNS,
     *(field.name for field in fields(ThalamusVolumes)),
-    *("confidence", "qc", "qc_reason"),
+    *("confidence", "qc", "uncertain_borders", "qc_reason"),
 )
 
 _AVAILABILITY = {
@@ -126,6 +126,11 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
         ),
         "confidence": Column("Expected Dice", "Expected Dice (self-estimated by the method)"),
         "qc": Column("QC", "check: review the segmentation before using its volumes; otherwise ok"),
+        "uncertain_borders": Column(
+            "Uncertain borders",
+            "Borders of the thalami whose place is uncertain: side, direction that the border "
+            "faces, and expected error in mm where it is worst",
+        ),
         "qc_reason": Column("Reason for review", "Why the segmentation should be reviewed"),
         **COLUMNS_OF_CHANGE,
         **COLUMNS_OF_CHECK,

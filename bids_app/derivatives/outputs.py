@@ -233,6 +233,7 @@ def volumes_row(
         **asdict(measured.volumes),
         "confidence": measured.quality.confidence,
         "qc": measured.quality.verdict,
+        "uncertain_borders": "; ".join(map(str, measured.quality.borders)) or "n/a",
         "qc_reason": "; ".join(measured.quality.reasons) or "n/a",
     }
 

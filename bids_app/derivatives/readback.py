@@ -20,6 +20,7 @@ from bids_app.derivatives.template_outputs import read_templates
 from bids_app.errors import BadDataError, MissingInputError
 from bids_app.images.volume import Volume
 from bids_app.run.outcome import Outcome
+from bids_app.segmentation.borders import UncertainBorder
 from bids_app.segmentation.quality import Quality
 from bids_app.segmentation.volumes import ThalamusVolumes
 
@@ -54,7 +55,10 @@ def read_measured_scan(output_dir: Path, session: Session, scan: Scan) -> Measur
     table = read_rows(path)
     if not table or "scan" not in table[0]:
         raise BadDataError(f"{path} is no table of volumes of scans. Measure its session again.")
-    unused = ("contrast_agent", "edited", *SCANNER_COLUMNS, "deep_grey_ml", "ventricles_ml")
+    unused = (
+        *("contrast_agent", "edited", *SCANNER_COLUMNS, "deep_grey_ml", "ventricles_ml"),
+        "uncertain_borders",
+    )
     needed = [name for name in VOLUME_COLUMNS if name not in unused]
     absent = [name for name in needed if name not in table[0]]
     if absent:
@@ -185,9 +189,21 @@ def _read_measurement(
         quality=Quality(
             _number(table, row, "confidence"),
             () if reasons == "n/a" else tuple(reasons.split("; ")),
+            _borders(table, row.get("uncertain_borders", "n/a")),
         ),
         edited="" if row.get("edited", "n/a") == "n/a" else row["edited"],
     )
+
+
+def _borders(table: Path, text: str) -> tuple[UncertainBorder, ...]:
+    """Convert the uncertain borders of a row."""
+    try:
+        return tuple(map(UncertainBorder.parse, () if text == "n/a" else text.split("; ")))
+    except ValueError as error:
+        raise BadDataError(
+            f"{table}: column 'uncertain_borders' holds the text '{text}'. Expected borders such "
+            "as 'left lateral 1.4'; measure its session again."
+        ) from error
 
 
 def _number(table: Path, row: Mapping[str, str], column: str) -> float:

@@ -46,7 +46,10 @@ _THALAMUS_ML = [name for name in _ML if name.startswith(("left_", "right_", "tot
 _MOST_THALAMUS_ML, _MOST_HEAD_ML = 100.0, 10_000.0
 # Text in other columns is a problem of the table; in these it is a missing value.
 _NUMBERS = ("confidence", "scanner_field_strength")
-_SCANNER_TEXTS = ("scanner_device", "scanner_site", "scanner_software")
+_TEXTS = (
+    *("contrast_agent", "edited", "qc", "uncertain_borders", "qc_reason"),
+    *("scanner_device", "scanner_site", "scanner_software"),
+)
 # Clinical columns that the JSON files of the scans replace where the dataset has none.
 _BY_SIDECAR = {"scanner": "scanner_device", "site": "scanner_site"}
 _DURATIONS = ("age", "disease_duration")
@@ -255,7 +258,7 @@ def _checked(row: Mapping[str, str], path: Path) -> dict[str, object]:
         values[name] = row.get(name, "n/a")
     agent = parse_name(row["scan"]).entities.get("ce", "n/a")
     texts = {"contrast_agent": agent, "qc": "n/a", "qc_reason": "n/a"} | dict(row)
-    for name in ("contrast_agent", "edited", "qc", "qc_reason", *_SCANNER_TEXTS):
+    for name in _TEXTS:
         text = texts.get(name, "n/a")
         values[name] = None if text == "n/a" else text
     return values

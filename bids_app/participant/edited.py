@@ -190,7 +190,8 @@ def _measured(
         dseg=before.dseg.data.astype("uint8", copy=False), confidence=before.quality.confidence
     )
     # What remains does not depend on the mask.
-    gone = set(assess(replaced, 0.0).reasons)
+    gone = {border.reason for border in before.quality.borders}
+    gone.update(assess(replaced, 0.0).reasons)
     of_image = [reason for reason in before.quality.reasons if reason not in gone]
     measured = Measurement.of(before.method, before.contrast, thalami, scan.image, 0.0, of_image)
     volumes = replace(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bids_app.segmentation.borders import UncertainBorder, uncertain_borders
 from bids_app.segmentation.labels import touches_edge
 from bids_app.segmentation.result import Thalami
 from bids_app.segmentation.sides import LEFT, RIGHT
@@ -32,10 +33,13 @@ class Quality:
         Expected Dice (self-estimated by the method); NaN if the method has no such estimate.
     reasons : tuple of str
         Why the segmentation should be reviewed.
+    borders : tuple of UncertainBorder
+        Borders that are among the reasons.
     """
 
     confidence: float
     reasons: tuple[str, ...]
+    borders: tuple[UncertainBorder, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -83,5 +87,7 @@ def assess(segmentation: Thalami, slice_thickness: float, of_image: Iterable[str
         reasons.append("a thalamus reaches the edge of the image or of the region searched")
     if segmentation.truncated:
         reasons.append("the image cuts the brain")
+    borders = tuple(uncertain_borders(segmentation.borders))
+    reasons += [border.reason for border in borders]
     # Rounded as in the tables, so that a page drawn from these is the same.
-    return Quality(round(segmentation.confidence, 4), tuple(reasons))
+    return Quality(round(segmentation.confidence, 4), tuple(reasons), borders)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bids_app.images.geometry import Points
+from bids_app.segmentation.borders import BorderWidth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ class Thalami:
     truncated : bool
         Whether the image ends within the brain; the volumes of all structures but the thalami
         are NaN then.
+    borders : tuple of BorderWidth
+        How sharp each border is; empty if the method has no such estimate.
     """
 
     dseg: npt.NDArray[np.uint8]
@@ -50,6 +53,7 @@ class Thalami:
     volume_error: float = float("nan")
     cut_off: bool = False
     truncated: bool = False
+    borders: tuple[BorderWidth, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

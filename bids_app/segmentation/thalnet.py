@@ -25,6 +25,7 @@ from bids_app.images.geometry import Grid, Points, apply_affine, bounding_box, r
 from bids_app.images.masks import largest_piece
 from bids_app.images.resampling import FloatArray, resample
 from bids_app.images.volume import Volume
+from bids_app.segmentation.borders import border_widths
 from bids_app.segmentation.field_of_view import ends_within_brain
 from bids_app.segmentation.labels import filled, labels_of, touches_edge
 from bids_app.segmentation.method import BuiltInMethod
@@ -112,7 +113,8 @@ def segment(
         image = next(iter(images.values()))
     head = (alone and alone.head) or _head(image, threads)
     region = _infer_region(images, head.thalami, threads, flip_averaging)
-    soft_volumes = region.probabilities[[_LEFT, _RIGHT]].sum((1, 2, 3), dtype=np.float64)
+    thalami = region.probabilities[[_LEFT, _RIGHT]]
+    soft_volumes = thalami.sum((1, 2, 3), dtype=np.float64)
     _check_volume("thalamus", float(soft_volumes.sum()) / 1000, _THALAMUS_RANGE_ML)
     confidence = _confidence(region)
     _check_head(head.explained, confidence)
@@ -128,8 +130,9 @@ def segment(
         ventricle_volume=head.ventricle_volume,
         confidence=confidence,
         volume_error=BORDER_ERROR * _border_volume(region),
-        cut_off=touches_edge(region.probabilities[[_LEFT, _RIGHT]].sum(0) >= 0.5),
+        cut_off=touches_edge(thalami.sum(0) >= 0.5),
         truncated=head.truncated,
+        borders=border_widths(thalami, _REGION_SPACING),
         head=head,
     )
 

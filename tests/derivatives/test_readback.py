@@ -20,6 +20,7 @@ from bids_app.derivatives.readback import (
 )
 from bids_app.derivatives.steps import Step
 from bids_app.errors import BadDataError, MissingInputError
+from bids_app.segmentation.borders import Border, UncertainBorder
 from tests.conftest import save_image
 from tests.derivatives.conftest import IMAGE, SCAN, SESSION, thalami
 
@@ -34,6 +35,15 @@ def test_a_scan_is_read_as_it_was_written(output: Path) -> None:
     assert aligned.attempts[0]["Verdict"] == "passed"
     assert aligned.steps == (Step.ALIGNMENT,)
     assert np.array_equal(aligned.image.data, IMAGE.data)
+
+
+def test_uncertain_borders_are_read_as_facts(output: Path) -> None:
+    _with_entry(output / _TABLE, "uncertain_borders", "left lateral 1.4; right inferior 1")
+    (measurement,) = read_measured_scan(output, SESSION, SCAN).measurements
+    assert measurement.quality.borders == (
+        UncertainBorder("left", Border.LATERAL, 1.4),
+        UncertainBorder("right", Border.INFERIOR, 1.0),
+    )
 
 
 def test_missing_results_and_those_of_an_earlier_version_are_reported(output: Path) -> None:
@@ -92,6 +102,11 @@ def _with_entry(path: Path, column: str, entry: str) -> None:
         (_TABLE, lambda path: path.write_text("scan\tmethod\na\n"), "row 2: 1 fields"),
         (_TABLE, lambda path: _with_entry(path, "left_ml", "large"), "'left_ml' holds the text"),
         (_TABLE, lambda path: _with_entry(path, "confidence", "high"), "'confidence' holds the"),
+        (
+            _TABLE,
+            lambda path: _with_entry(path, "uncertain_borders", "left outer 1"),
+            "'uncertain_borders' holds the text 'left outer 1'",
+        ),
         (_TABLE, lambda path: _with_entry(path, "method", "a\0b"), "damaged or not a NIfTI"),
         (_MASK, lambda path: path.write_bytes(b""), "dseg.nii.gz is empty"),
         (_MASK, lambda path: path.write_bytes(path.read_bytes()[:60]), "dseg.nii.gz is incomplete"),

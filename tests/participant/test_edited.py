@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -18,7 +19,9 @@ from bids_app.derivatives.outputs import write_aligned
 from bids_app.derivatives.results import AlignedContrast, MeasuredScan
 from bids_app.images.volume import Volume
 from bids_app.participant.context import SessionContext
+from bids_app.segmentation.borders import Border, BorderWidth
 from bids_app.segmentation.result import Segmentation
+from bids_app.segmentation.sides import LEFT
 from tests.conftest import describe, replace_thalnet, save_image
 from tests.participant.test_longitudinal import _in_this_process
 from tests.participant.test_programs import by_intensity
@@ -42,13 +45,18 @@ def _aligned(scan: MeasuredScan, _: object, context: SessionContext) -> tuple[Al
     return (aligned,)
 
 
+def _unsure(images: Mapping[str, Volume], threads: int) -> Segmentation:
+    """Segment by intensity, with one uncertain border."""
+    return replace(by_intensity(images, threads), borders=(BorderWidth(LEFT, Border.LATERAL, 1.3),))
+
+
 def _refuse(images: Mapping[str, Volume], threads: int) -> Segmentation:
     raise AssertionError(f"{list(images)} is segmented again, by {threads}")
 
 
 @pytest.fixture(autouse=True)
 def _light(monkeypatch: pytest.MonkeyPatch) -> None:
-    replace_thalnet(monkeypatch, by_intensity)
+    replace_thalnet(monkeypatch, _unsure)
     monkeypatch.setattr("bids_app.participant.stage.run_sessions", _in_this_process)
     monkeypatch.setattr("bids_app.participant.measure.align_contrasts", _aligned)
 
@@ -142,10 +150,24 @@ def test_everything_follows_a_corrected_mask(
     assert _run(bids, output, *words) == after
     assert _record(output) == record
     # From the start, the results are the same.
-    replace_thalnet(monkeypatch, by_intensity)
+    replace_thalnet(monkeypatch, _unsure)
     assert _run(bids, tmp_path / "other", *words) == after
     # Without the correction, the network's mask is back.
     assert _run(bids, output) == before
+
+
+def test_doubts_about_a_border_are_of_the_mask_of_the_network(bids: Path, tmp_path: Path) -> None:
+    output, edited = tmp_path / "out", tmp_path / "edited"
+    before = _run(bids, output)["T1w"]
+    reason = "the lateral border of the left thalamus is uncertain (1.5 mm)"
+    assert before["qc_reason"].split("; ")[-1] == reason
+    assert before["uncertain_borders"] == "left lateral 1.5"
+    dseg, image = _mask(output)
+    _save(edited / _NAME.format("T1w"), dseg, image.affine)
+    after = _run(bids, output, "-d", f"edited={edited}")["T1w"]
+    assert after["uncertain_borders"] == "n/a"
+    others = before["qc_reason"].split("; ")[:-1]
+    assert after["qc_reason"] == ("; ".join(others) or "n/a")
 
 
 _WRONG = {
