@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from pathlib import Path
 
 import pandas as pd
 
-from bids_app.dataset.tables import Column, Remarks, read_rows
+from bids_app.dataset.tables import Column, Remarks
 from bids_app.derivatives.names import nuclei_tables
-from bids_app.errors import BadDataError
+from bids_app.group.scan_columns import read_scan_columns
 
 
 def with_nuclei(
@@ -33,30 +34,22 @@ def with_nuclei(
     -------
     DataFrame
     """
-    selected = set(table["scan"])
-    volumes: dict[str, dict[str, float]] = {}
-    described: dict[str, Column] = {}
-    for path in nuclei_tables(output_dir):
-        sums: dict[str, dict[str, float]] = {}
-        try:
-            for row in read_rows(path):
-                name = f"nuclei_{row['method']}_{row['nuclei']}_ml"
-                volume = float(row["nuclei_ml"])
-                if not isfinite(volume):
-                    raise ValueError(f"it holds the volume {row['nuclei_ml']}")
-                of_scan = sums.setdefault(row["scan"], {})
-                of_scan[name] = of_scan.get(name, 0.0) + volume
-                text = f"Volume of the {row['nuclei']} nuclei of both thalami by {row['method']}"
-                described.setdefault(name, Column(path.name, name, text, "mL"))
-        except KeyError as error:
-            remarks.problem(path, f"{path} lacks the column {error}. Measure its session again.")
-        except (BadDataError, ValueError) as error:
-            remarks.problem(path, f"{path} is not used: {error}")
-        else:
-            volumes |= {scan: each for scan, each in sums.items() if scan in selected}
-    if not volumes:
-        return table
-    wide = pd.DataFrame.from_dict(volumes, orient="index")
-    new = [name for name in described if name in wide and name not in table]
-    columns |= {name: described[name] for name in new}
-    return table.merge(wide[new], left_on="scan", right_index=True, how="left")
+    paths = nuclei_tables(output_dir)
+    return read_scan_columns(paths, table["scan"], _sums, remarks).joined_with(table, columns)
+
+
+def _sums(
+    rows: Iterable[Mapping[str, str]], described: dict[str, Column], path: Path
+) -> dict[str, dict[str, float]]:
+    """Add the volumes of both thalami, by scan and column."""
+    sums: dict[str, dict[str, float]] = {}
+    for row in rows:
+        name = f"nuclei_{row['method']}_{row['nuclei']}_ml"
+        volume = float(row["nuclei_ml"])
+        if not isfinite(volume):
+            raise ValueError(f"it holds the volume {row['nuclei_ml']}")
+        of_scan = sums.setdefault(row["scan"], {})
+        of_scan[name] = of_scan.get(name, 0.0) + volume
+        text = f"Volume of the {row['nuclei']} nuclei of both thalami by {row['method']}"
+        described.setdefault(name, Column(path.name, name, text, "mL"))
+    return sums

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from bids_app.dataset.tables import Column, Remarks, read_rows
+from bids_app.dataset.tables import Column, Remarks
 from bids_app.derivatives.names import values_tables
-from bids_app.errors import BadDataError
+from bids_app.group.scan_columns import read_scan_columns
 from bids_app.qmri.transmit_field import EXCESS_OF_ESTIMATED
 from bids_app.wording import counted
 
@@ -42,24 +42,9 @@ def with_values(
     -------
     DataFrame
     """
-    selected = set(table["scan"])
-    by_scan: dict[str, dict[str, object]] = {}
-    described: dict[str, Column] = {}
-    for path in values_tables(output_dir):
-        try:
-            rows = [row for row in read_rows(path) if row.get("scan") in selected]
-            by_scan |= _means(rows, described, path)
-        except KeyError as error:
-            remarks.problem(path, f"{path} lacks the column {error}. Measure its session again.")
-        except (BadDataError, ValueError) as error:
-            remarks.problem(path, f"{path} is not used: {error}")
-    if not by_scan:
-        return table
-    wide = pd.DataFrame.from_dict(by_scan, orient="index")
-    new = [name for name in described if name in wide and name not in table]
-    columns |= {name: described[name] for name in new}
-    _compare_fields(wide, remarks)
-    return table.merge(wide[new], left_on="scan", right_index=True, how="left")
+    means = read_scan_columns(values_tables(output_dir), table["scan"], _means, remarks)
+    _compare_fields(means.values, remarks)
+    return means.joined_with(table, columns)
 
 
 def _means(
