@@ -185,20 +185,34 @@ def test_what_a_subjects_folder_holds(
     assert matched == {(name, "T1w"): f"{folder}/{chosen}"}
 
 
+# What run_samseg_long of SAMSEG 0.4a0 writes for two time points.
+_OF_ALL = (
+    *("mode01_bias_corrected.mgz", "mode01_bias_field.mgz", "mode01_scaling.txt", "samseg.csv"),
+    *("posteriors/Left-Thalamus.mgz", "posteriors/Right-Thalamus.mgz", "samseg.fs.stats"),
+    *("samseg.stats", "sbtiv.stats", "seg.mgz"),
+)
+_OF_BASE = (
+    *("gaussians.rescaled.txt", "history.p", "mode01_average.mgz", "template.lta"),
+    *("template_coregistered.mgz", "template_transforms.mat"),
+)
+
+
 def test_samsegs_time_points_are_the_sessions_in_their_order(bids: Path) -> None:
-    posteriors = [f"sub-01/tp002/posteriors/{side}-Thalamus.mgz" for side in ("Left", "Right")]
-    files = [f"sub-01/{name}/seg.mgz" for name in ("tp001", "tp002", "base")]
-    options = given(bids, "samseg", *files, *posteriors, "sub-01/tp002/samseg.fs.stats")
-    first, second = session("sub-01_ses-1_T1w"), session("sub-01_ses-2_T1w")
-    assert names(options, first) == {("samsegLong", "T1w"): "sub-01/tp001/seg.mgz"}
-    assert names(options, second) == {("samsegLong", "T1w"): "sub-01/tp002/seg.mgz"}
-    (result,) = find_finished(second, second.anchors[0], options)[0]
-    assert result.statistics is not None
-    assert result.statistics.name == "samseg.fs.stats"
-    assert [path.name for path in result.probabilities] == [
-        "Left-Thalamus.mgz",
-        "Right-Thalamus.mgz",
-    ]
+    files = [f"sub-01/{folder}/{file}" for folder in ("base", "tp001", "tp002") for file in _OF_ALL]
+    files += [f"sub-01/base/{file}" for file in _OF_BASE]
+    options = given(bids, "samseg", *files, "sub-01/latentAtlases/latentAtlas_iteration_01.mgz.gz")
+    root = options.folders.derivatives["samseg"]
+    for number in (1, 2):
+        visit = session(f"sub-01_ses-{number}_T1w")
+        (result,) = find_finished(visit, visit.anchors[0], options)[0]
+        assert (result.method, result.contrast) == ("samsegLong", "T1w")
+        assert [path.relative_to(root).as_posix() for path in result.files] == [
+            f"sub-01/tp00{number}/{name}"
+            for name in (
+                *("seg.mgz", "samseg.fs.stats"),
+                *("posteriors/Left-Thalamus.mgz", "posteriors/Right-Thalamus.mgz"),
+            )
+        ]
 
 
 def test_samsegs_time_points_without_sessions_of_their_own(bids: Path) -> None:
