@@ -29,6 +29,7 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bids_app.dataset.tables import Column
+from bids_app.derivatives.columns import VOLUME_COLUMNS
 from bids_app.group.analyses.clinical import fit_set
 from bids_app.group.analysis_file import AnalysisPlan, read_analysis_file
 from bids_app.group.cohort import Cohort
@@ -163,10 +164,15 @@ def simulate(seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
                 segmentation=method,
                 method=method.split()[0],
                 contrast="T1w",
+                qc="ok",
                 total_ml=total,
             )
             tables.append(table.head(FOLLOWED if visit else n))
-    return pd.concat(tables, ignore_index=True), common.assign(reference=volume).head(REFERENCES)
+    visits = pd.concat(tables, ignore_index=True)
+    # What was not simulated is missing, as in tables of the participant stage.
+    visits = visits.reindex(columns=list(dict.fromkeys([*visits.columns, *VOLUME_COLUMNS])))
+    visits = visits.astype({"contrast_agent": "str"})
+    return visits, common.assign(reference=volume).head(REFERENCES)
 
 
 def analyse(data: tuple[pd.DataFrame, pd.DataFrame], plan: AnalysisPlan) -> Iterator[Estimate]:
