@@ -230,6 +230,15 @@ def test_padding_is_background(
         assert normalised.data[around].max() <= 2
 
 
+@pytest.mark.parametrize(("value", "is_padding"), [(3010, False), (3500, True)])
+def test_padding_is_far_from_the_background(
+    masked: np.ndarray, in_air: np.ndarray, value: int, is_padding: bool
+) -> None:
+    for image in (masked, in_air):
+        padded = np.pad(image + 3000, 9, constant_values=value)
+        assert normalise(padded).padding == (value if is_padding else None)
+
+
 def test_zeros_around_magnitudes_are_their_background(in_air: np.ndarray) -> None:
     around = np.pad(in_air + 300, 9)
     assert normalise(around).data is around

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from benchmarks.harmonisation import cross_sectional, longitudinal, summary
 from bids_app.statistics.harmonisation import (
@@ -77,6 +78,14 @@ def test_batches_are_tested_given_the_covariates() -> None:
     assert before["p"] < 0.01
     assert after["f"] < 0.001
     assert after["cv_between"] < 0.01 * before["cv_between"]
+    # Without covariates it is the analysis of variance of the batches.
+    alone = batch_effect(first, "volume", Preserved(batch="site", subject=_COLUMNS.subject))
+    batches = [rows["volume"].to_numpy() for _, rows in first.groupby("site")]
+    variance = stats.f_oneway(*batches)
+    assert (alone["f"], alone["p"]) == pytest.approx((variance.statistic, variance.pvalue))
+    assert (alone["df"], alone["df_error"]) == (len(batches) - 1, len(first) - len(batches))
+    means = np.array([values.mean() for values in batches])
+    assert alone["cv_between"] == pytest.approx(100 * means.std(ddof=1) / means.mean())
 
 
 @pytest.mark.parametrize(
@@ -97,6 +106,7 @@ def test_batches_are_tested_given_the_covariates() -> None:
             "site 'C' has 2 participants",
         ),
         ({"age": np.nan}, ("age",), "no case is complete"),
+        ({"age": 40.0}, ("age",), "the covariate 'age' is constant"),
         ({"age": "old"}, ("age",), "holds text"),
     ],
 )

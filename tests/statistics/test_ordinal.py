@@ -69,6 +69,8 @@ def test_all_terms_are_listed(cohort: pd.DataFrame) -> None:
     assert table["term"].tolist() == ["delta_volume", "age", "icv", "interval", "steroids", "sex_M"]
     np.testing.assert_allclose(table["odds_ratio"], np.exp(table["beta"]))
     assert ordinal.ordinal_terms(fits[1:]).empty
+    twice = ordinal.ordinal_terms([fits[0], *fits])
+    pd.testing.assert_frame_equal(twice, pd.concat([table, table], ignore_index=True))
 
 
 def test_brant_rejects_where_odds_are_not_proportional() -> None:

@@ -38,6 +38,20 @@ def test_close_methods_share_the_first_place_as_theory_says() -> None:
     assert table["first"].sum() == pytest.approx(1)
 
 
+def test_intervals_are_percentiles_of_the_resampled_ranks() -> None:
+    """The rank of the second of two methods is 1 in as many samples as it is the first."""
+    samples = scores({"one": 0.05, "two": 0.0}, 200)
+    table = ranking.rank_methods(samples, ["one", "two"], resamples=999).set_index("method")
+    better, worse = table.index
+    share = table.loc[worse, "first"]
+    assert 0.05 < share < 0.45
+    for tail, ends in ((share - 0.02, (1, 2)), (share + 0.02, (2, 1))):
+        ranked = ranking.rank_methods(
+            samples, ["one", "two"], confidence=1 - 2 * tail, resamples=999
+        ).set_index("method")
+        assert (ranked.loc[worse, "rank_ci_low"], ranked.loc[better, "rank_ci_high"]) == ends
+
+
 def test_concordance_scores_are_those_of_agreement() -> None:
     """The vectorised coefficient equals the single one; ranks follow it."""
     rng = np.random.default_rng(1)

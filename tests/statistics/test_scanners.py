@@ -72,6 +72,22 @@ def test_a_method_without_travellers_is_a_row_with_its_reason() -> None:
     assert "several scans on one scanner" in single.loc["intra-scanner", "reason"]
 
 
+def test_the_table_holds_the_estimates_of_each_kind() -> None:
+    scans = travellers(3, 8, 2)
+    table = variability_table(scans)
+    assert table["kind"].tolist() == ["intra-scanner", "inter-scanner"]
+    assert table[["subjects", "scanners", "scans"]].to_numpy().tolist() == [[3, 8, 48]] * 2
+    for row in table.to_dict("records"):
+        found = scanner_variability(scans, row["kind"], confidence=0.95)
+        sd = [row[f"deviation_sd{end}"] for end in ("", "_ci_low", "_ci_high")]
+        assert sd == pytest.approx([found.sd.estimate, found.sd.low, found.sd.high])
+        absolute = np.abs(found.residuals)
+        ends = np.quantile(absolute, [0.5, 0.95])
+        assert [row["absolute_median"], row["absolute_p95"]] == pytest.approx(ends)
+        percent = 100 * found.detectable_change / scans["volume"].mean()
+        assert row["detectable_percent"] == pytest.approx(percent)
+
+
 def test_methods_are_compared_in_pairs_or_as_independent_groups() -> None:
     scans = travellers(2, 20, 2)
     rng = np.random.default_rng(1)
@@ -79,6 +95,7 @@ def test_methods_are_compared_in_pairs_or_as_independent_groups() -> None:
     apart = travellers(2, 20, 2, seed=3).assign(method="c")
     apart["scan"] += "other"
     tests = variability_tests(pd.concat([scans, noisy, apart], ignore_index=True))
+    assert tests.index.tolist() == list(range(6))
     pairs = tests.set_index(["kind", "first", "second"])
     same = pairs.loc[("intra-scanner", "a", "b")]
     assert (same["test"], same["n"]) == ("Pitman–Morgan", 40)
