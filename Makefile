@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 
-.PHONY: demo docs test check install weights clean
+.PHONY: demo docs test coverage install weights clean
 
 # Plain install: the dependencies of the app, pinned.
 $(VENV)/app: requirements.lock pyproject.toml
@@ -48,6 +48,11 @@ test: $(VENV)/test
 	$(BIN)/codespell
 	$(BIN)/python -m tests.language.check
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
+
+# Lines of bids_app that no test executes, subprocesses included.
+coverage: $(VENV)/test
+	$(BIN)/pip install --quiet --disable-pip-version-check "pytest-cov>=7"
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --cov --cov-report term-missing:skip-covered
 
 # The documentation in site/, with the pages of the demo if there are any.
 docs: $(VENV)/test
