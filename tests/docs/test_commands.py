@@ -28,7 +28,17 @@ _FENCE = re.compile(r"^ *```([^\n]*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _SHELLS = ("", "bash")
 _INLINE = re.compile(r"`((?:thalbids(?:-docker|-slurm)?|python|make) [^`]+)`")
 # Programs of others, which are there or are not.
-_OTHERS = {"ruff", "mypy", "lint-imports", "codespell", "pre-commit", "nipoppy", "babs", "datalad"}
+_OTHERS = {
+    "ruff",
+    "mypy",
+    "lint-imports",
+    "codespell",
+    "pre-commit",
+    "nipoppy",
+    "babs",
+    "datalad",
+    "7z",
+}
 _LAUNCHERS = {"thalbids-docker": docker, "thalbids-slurm": slurm}
 
 
