@@ -8,7 +8,8 @@ another method are not offered.
 
 LABELS_DIR is a BIDS derivatives dataset with a ``_dseg`` of the thalami for each T1w scan. Prints
 Dice, surface distance, volume ratio and time of every scan, agreement of the volumes over scans,
-and, where a subject has several sessions, the difference between them.
+where ``participants.tsv`` has ages, Dice and ratio of each 20 years of age, and, where a subject
+has several sessions, the difference between them.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ PROGRAMS = tuple(
 )
 # A run that takes longer is stuck.
 _SECONDS = 4 * 3600
+Segmenter = Callable[[Mapping[str, Volume], int], Thalami]
 
 
 def segment_by_program(
@@ -79,14 +81,38 @@ def segment_by_program(
     return Thalami(dseg=dseg, soft_volumes=made.soft_volumes, icv=made.icv)
 
 
+def segmenter(method: str, tool_image: str | None = None) -> Segmenter:
+    """Return a method as a function of a scan by its contrast, and of the number of threads.
+
+    Parameters
+    ----------
+    method : str
+        One of ``bids_app.segmentation.methods.BUILT_IN`` or `PROGRAMS`.
+    tool_image : str or None
+        Where a program is run from; None is the PATH.
+
+    Returns
+    -------
+    function
+    """
+    if method in PROGRAMS:
+        return partial(segment_by_program, EXTERNAL_METHODS[method], tool_image)
+    return segmenters(Methods(names=(method,)))[method]
+
+
+def ages_of(bids_dir: Path) -> dict[str, float]:
+    """Read the ages of participants in years, by label without ``sub-``, where they are given."""
+    path = bids_dir / "participants.tsv"
+    table = pd.read_csv(path, sep="\t", dtype=str) if path.exists() else pd.DataFrame()
+    if not {"participant_id", "age"} <= set(table.columns):
+        return {}
+    ages = pd.to_numeric(table["age"], errors="coerce")
+    labels = table["participant_id"].str.removeprefix("sub-")
+    return dict(zip(labels[ages.notna()], ages.dropna(), strict=True))
+
+
 def compare(
-    bids_dir: Path,
-    labels_dir: Path,
-    threads: int,
-    method: str = "thalnet",
-    *,
-    tool_image: str | None = None,
-    scans: int | None = None,
+    bids_dir: Path, labels_dir: Path, segment: Segmenter, threads: int, *, scans: int | None = None
 ) -> pd.DataFrame:
     """Segment every T1w that has reference labels and compare the two.
 
@@ -94,28 +120,23 @@ def compare(
     ----------
     bids_dir, labels_dir : Path
         Raw dataset and derivatives dataset with the reference.
+    segment : function
+        As of `segmenter`.
     threads : int
         Processors to use.
-    method : str
-        One of ``bids_app.segmentation.methods.BUILT_IN`` or `PROGRAMS`.
-    tool_image : str or None
-        Where a program is run from; None is the PATH.
     scans : int or None
         Number of scans after which to end; None compares all.
 
     Returns
     -------
     DataFrame
-        One row per scan, bilateral: overlap, distances in mm, volumes in mL and their ratio, the
-        Dice coefficient of the brain mask with the non-zero voxels (for brain-extracted scans; NaN
-        for programs), and the wall time in seconds.
+        One row per scan, bilateral: ``age`` in years (NaN where it is not given), overlap,
+        distances in mm, volumes in mL and their ratio, the Dice coefficient of the brain mask with
+        the non-zero voxels (for brain-extracted scans; NaN for programs), and the wall time in
+        seconds.
     """
-    segment: Callable[[Mapping[str, Volume], int], Thalami]
-    if method in PROGRAMS:
-        segment = partial(segment_by_program, EXTERNAL_METHODS[method], tool_image)
-    else:
-        segment = segmenters(Methods(names=(method,)))[method]
     rows: list[dict[Any, Any]] = []
+    ages = ages_of(bids_dir)
     for session in index_sessions(bids_dir, Selection()):
         for anchor in session.anchors:
             path = find_reference(labels_dir, f"{anchor.name}_{anchor.contrast}")
@@ -132,7 +153,7 @@ def compare(
             volumes = measure(result, image.voxel_volume)
             reference_ml = float(np.count_nonzero(reference.data)) * image.voxel_volume / 1000
             rows.append(
-                {"subject": session.subject, "scan": anchor.name}
+                {"subject": session.subject, "scan": anchor.name, "age": ages.get(session.subject)}
                 | row
                 | {
                     "method_ml": volumes.total_ml,
@@ -162,8 +183,16 @@ def summarise(scans: pd.DataFrame, method: str) -> str:
             f"brain mask Dice: mean {scans['brain_dice'].mean():.3f}, "
             f"worst {scans['brain_dice'].min():.3f}"
         )
-    # Agreement over scans has no meaning for one or two.
-    for column in ("method_ml", "soft_ml") if len(scans) > 2 else ():
+    ages = pd.to_numeric(scans["age"])
+    for start, rows in scans.groupby(20 * (ages // 20)):
+        lines.append(
+            f"age {start:.0f} to {start + 19:.0f}: Dice mean {rows['dice'].mean():.3f}, worst "
+            f"{rows['dice'].min():.3f}; volume ratio mean {rows['ratio'].mean():.3f} (n = "
+            f"{len(rows)})"
+        )
+    # Agreement over scans has no meaning for one or two; not all methods have probabilities.
+    measured = [name for name in ("method_ml", "soft_ml") if scans[name].notna().any()]
+    for column in measured if len(scans) > 2 else ():
         long = pd.concat(
             [
                 scans[["scan"]].assign(method=name, volume=scans[source])
@@ -197,9 +226,8 @@ def main() -> None:
     scans = compare(
         arguments.bids_dir.absolute(),
         arguments.labels_dir,
+        segmenter(arguments.method, arguments.tool_image),
         arguments.threads,
-        arguments.method,
-        tool_image=arguments.tool_image,
         scans=arguments.scans,
     )
     print(scans.round(3).to_string(index=False))

@@ -160,21 +160,22 @@ def main() -> None:
     """Read the arguments, compare, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--real", type=Path, help="BIDS dataset with several contrasts")
-    parser.add_argument("--subjects", type=int, default=5, help="simulated heads")
+    parser.add_argument("--subjects", type=int, default=5, help="simulated heads; 0: none")
     parser.add_argument("--no-flip-averaging", action="store_true", help="of the real scans")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, help="also write the simulated table here")
     arguments = parser.parse_args()
-    table = simulated(arguments.subjects, arguments.threads)
-    print(table.round(3).to_string(index=False))
-    print(table.drop(columns="subject").groupby("contrasts").mean().round(3).to_string())
+    if arguments.subjects:
+        table = simulated(arguments.subjects, arguments.threads)
+        print(table.round(3).to_string(index=False))
+        print(table.drop(columns="subject").groupby("contrasts").mean().round(3).to_string())
+        if arguments.output:
+            table.to_csv(arguments.output, sep="\t", index=False, float_format="%.4f")
     if arguments.real:
         compared = real(
             arguments.real, arguments.threads, flip_averaging=not arguments.no_flip_averaging
         )
         print(compared.round(3).to_string(index=False))
-    if arguments.output:
-        table.to_csv(arguments.output, sep="\t", index=False, float_format="%.4f")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -64,7 +63,7 @@ def main() -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             simulate(Path(folder), case)
-            seconds, cpu, peak = _measure(Path(folder))
+            seconds, cpu, peak = measure(Path(folder))
         print(f"{case.name:50} {seconds:8.1f} {cpu:8.1f} {peak:9.0f}", flush=True)
 
 
@@ -164,17 +163,21 @@ def _write_masks(
         nib.save(nib.Nifti1Image(labels, np.eye(4)), path)
 
 
-def _measure(folder: Path) -> tuple[float, float, float]:
+def measure(folder: Path) -> tuple[float, float, float]:
     """Run the group stage alone; return wall and CPU seconds and its peak memory in MiB."""
     command = [sys.executable, "-m", "bids_app", str(folder / "bids"), str(folder / "out"), "group"]
     command += ["-d", f"manual={folder / 'manual'}"]
     root = Path(__file__).resolve().parents[1]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     began = time.monotonic()
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    _, errors = process.communicate()
-    seconds = time.monotonic() - began
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with tempfile.TemporaryFile("w+") as messages:
+        process = subprocess.Popen(command, env=environment, stderr=messages)
+        # The usage is that of this process and its workers alone, whatever was run before.
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.monotonic() - began
+        messages.seek(0)
+        errors = messages.read()
     page = folder / "out" / "group.html"
     if not page.is_file():
         sys.exit(errors)

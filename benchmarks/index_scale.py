@@ -12,6 +12,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 _PROGRAM = """
@@ -25,8 +26,34 @@ sessions = index_sessions(Path(sys.argv[1]), Selection(participant_labels=labels
 assert all(session.anchors for session in sessions)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 wall, processor = time.monotonic() - began, time.process_time()
-print(f"{len(sessions)} sessions in {wall:.2f} s ({processor:.2f} s of processor), {peak:.0f} MiB")
+print(len(sessions), wall, processor, peak)
 """
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What it takes to index a dataset.
+
+    Attributes
+    ----------
+    sessions : int
+    seconds : float
+    processor : float
+        Seconds of processors.
+    peak_mib : float
+    """
+
+    sessions: int
+    seconds: float
+    processor: float
+    peak_mib: float
+
+    def __str__(self) -> str:
+        """Describe it in one line."""
+        return (
+            f"{self.sessions} sessions in {self.seconds:.2f} s "
+            f"({self.processor:.2f} s of processor), {self.peak_mib:.0f} MiB"
+        )
 
 
 def make_dataset(folder: Path, subjects: int) -> None:
@@ -41,10 +68,12 @@ def make_dataset(folder: Path, subjects: int) -> None:
             (anat / f"sub-{number:05d}_ses-01_{name}").touch()
 
 
-def index(folder: Path, *labels: str) -> str:
+def index(folder: Path, *labels: str) -> Cost:
     """Index a dataset in a fresh process; without a label all of it."""
     command = [sys.executable, "-c", _PROGRAM, str(folder), *labels]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    sessions, *figures = printed.split()
+    return Cost(int(sessions), *map(float, figures))
 
 
 def main() -> None:

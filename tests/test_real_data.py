@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmarks.accuracy import compare
+from benchmarks.accuracy import compare, segmenter
 from benchmarks.atrophy import real_heads, simulate
 from benchmarks.contrasts import real
 from bids_app.cli import main
@@ -23,7 +23,7 @@ def _sessions(output: Path) -> pd.DataFrame:
 
 def test_manual_labels(shared_data: SharedData) -> None:
     bids = shared_data("manual-t1w")
-    scans = compare(bids, bids / "derivatives" / "manual", threads=2)
+    scans = compare(bids, bids / "derivatives" / "manual", segmenter("thalnet"), threads=2)
     assert len(scans) == 8
     assert scans["dice"].mean() >= 0.90
     assert scans["dice"].min() >= 0.88
