@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from bids_app.images.geometry import bounding_box
 from bids_app.images.masks import largest_piece
 from bids_app.segmentation.sides import LEFT, RIGHT
 
@@ -38,8 +39,12 @@ def filled(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Fill the cavities of a mask (X, Y, Z) that faces of voxels do not connect to the edge."""
     from scipy.ndimage import label
 
-    pieces, _ = label(np.pad(~mask, 1, constant_values=True))
-    return np.asarray(pieces[1:-1, 1:-1, 1:-1] != pieces[0, 0, 0])
+    # Cavities lie within the box that holds the mask.
+    box = bounding_box(mask)
+    pieces, _ = label(np.pad(~mask[box], 1, constant_values=True))
+    whole = np.zeros_like(mask)
+    np.not_equal(pieces[1:-1, 1:-1, 1:-1], pieces[0, 0, 0], out=whole[box])
+    return whole
 
 
 def touches_edge(mask: npt.NDArray[np.bool_]) -> bool:

@@ -22,6 +22,14 @@ def test_voxels_with_a_face_in_common_are_one_piece() -> None:
     assert not largest_piece(np.zeros((3, 3, 3), bool)).any()
 
 
+def test_the_largest_piece_is_where_it_was() -> None:
+    mask = np.zeros((9, 8, 7), dtype=bool)
+    mask[2:4, 3, 4] = True
+    larger = np.zeros_like(mask)
+    larger[5:8, 6, 4:6] = True
+    assert np.array_equal(largest_piece(mask | larger), larger)
+
+
 def test_what_has_a_way_to_the_border() -> None:
     border, inner = _pieces()
     assert np.array_equal(connected_to_border(border | inner), border)
