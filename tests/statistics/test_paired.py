@@ -90,6 +90,20 @@ def test_coefficients_are_those_of_the_models(volumes: pd.DataFrame) -> None:
     assert fewer["value_first"] == pytest.approx(without.coefficients["beta"]["biased"])
 
 
+def test_a_bootstrap_sample_is_fitted_as_its_rows_are() -> None:
+    rng = np.random.default_rng(6)
+    data = pd.DataFrame({"a": rng.normal(size=N), "age": rng.normal(40, 10, N)})
+    data["edss"] = data["a"] + data["age"] / 20 + rng.normal(size=N)
+    model = Model(outcome="edss", predictor="a", numeric=("age",))
+    fit = fit_linear(data, model)
+    drawn = rng.integers(N, size=N)
+    weights = np.bincount(drawn, minlength=N)[np.newaxis].astype(float)
+    beta, r2 = Regression([fit]).prepare(weights, data.index)(data[["a"]].to_numpy())
+    expected = fit_linear(data.iloc[drawn].reset_index(drop=True), model)
+    assert beta.item() == pytest.approx(expected.coefficients["beta"]["a"])
+    assert r2.item() == pytest.approx(expected.r2)
+
+
 def test_a_level_that_a_sample_lacks_does_not_matter() -> None:
     rng = np.random.default_rng(5)
     data = pd.DataFrame({"a": rng.normal(size=20), "b": rng.normal(size=20), "sex": "F"})
