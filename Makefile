@@ -49,10 +49,13 @@ test: $(VENV)/test
 	$(BIN)/python -m tests.language.check
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
-# Lines of bids_app that no test executes, subprocesses included.
+# Lines of bids_app that no test executes, subprocesses included. Deselected are two tests of what
+# happens when Python starts, to which coverage adds.
 coverage: $(VENV)/test
 	$(BIN)/pip install --quiet --disable-pip-version-check "pytest-cov>=7"
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --cov --cov-report term-missing:skip-covered
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --cov --cov-report term-missing:skip-covered \
+		--deselect tests/test_cli.py::test_start_up_is_quick \
+		--deselect tests/test_start.py::test_modules_in_the_working_folder_are_not_imported
 
 # The documentation in site/, with the pages of the demo if there are any.
 docs: $(VENV)/test

@@ -25,7 +25,7 @@ def test_rating_by_keyboard_and_export(opened: Open) -> None:
     assert {row[6] for row in ratings} == {"AB"}
     assert download.value.suggested_filename == "qc.tsv"
     page.reload()
-    assert page.locator('#board [data-rating="pass"]').count() == 1
+    page.locator('#board [data-rating="pass"]').wait_for(state="attached")
     assert shown.complaints == []
     assert shown.requests == []
 
