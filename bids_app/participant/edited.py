@@ -18,6 +18,7 @@ from bids_app.programs.edited import EDITED, Edit, find_edit, read_edit
 from bids_app.run.outcome import Outcome
 from bids_app.run.records import damage
 from bids_app.run.stamps import OUTPUT_SPACES, Stamp
+from bids_app.segmentation.borders import reason_of
 from bids_app.segmentation.fusion import Ensemble, fuse, rule_of
 from bids_app.segmentation.quality import assess
 from bids_app.segmentation.result import Thalami
@@ -190,8 +191,9 @@ def _measured(
         dseg=before.dseg.data.astype("uint8", copy=False), confidence=before.quality.confidence
     )
     # What remains does not depend on the mask.
-    gone = {border.reason for border in before.quality.borders}
-    gone.update(assess(replaced, 0.0).reasons)
+    gone = set(assess(replaced, 0.0).reasons)
+    if before.quality.borders:
+        gone.add(reason_of(before.quality.borders))
     of_image = [reason for reason in before.quality.reasons if reason not in gone]
     measured = Measurement.of(before.method, before.contrast, thalami, scan.image, 0.0, of_image)
     volumes = replace(

@@ -7,7 +7,7 @@ probabilities at a border determines the error to be expected there (`benchmarks
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -115,13 +115,6 @@ class UncertainBorder:
     border: Border
     error: float
 
-    @property
-    def reason(self) -> str:
-        """Why the segmentation should be reviewed."""
-        return (
-            f"the {self.border} border of the {self.side} thalamus is uncertain ({self.error} mm)"
-        )
-
     def __str__(self) -> str:
         """Describe the border as in tables, such as ``left lateral 1.4``."""
         return f"{self.side} {self.border} {self.error}"
@@ -137,8 +130,8 @@ class UncertainBorder:
 
         Examples
         --------
-        >>> UncertainBorder.parse("left lateral 1.4").reason
-        'the lateral border of the left thalamus is uncertain (1.4 mm)'
+        >>> UncertainBorder.parse("left lateral 1.4").error
+        1.4
         """
         side, border, error = text.split(" ")
         if side not in SIDE_NAMES.values():
@@ -151,6 +144,23 @@ def uncertain_borders(widths: Iterable[BorderWidth]) -> Iterator[UncertainBorder
     for each in widths:
         if each.is_uncertain:
             yield UncertainBorder(SIDE_NAMES[each.side], each.border, each.error)
+
+
+def reason_of(borders: Sequence[UncertainBorder]) -> str:
+    """State why a segmentation with one or more uncertain borders should be reviewed.
+
+    Examples
+    --------
+    >>> lateral = UncertainBorder("left", Border.LATERAL, 1.4)
+    >>> reason_of([lateral])
+    'the lateral border of the left thalamus is uncertain (1.4 mm)'
+    >>> reason_of([lateral, UncertainBorder("right", Border.MEDIAL, 2.0)])
+    '2 borders are uncertain (mm): left lateral 1.4, right medial 2.0'
+    """
+    if len(borders) > 1:
+        return f"{len(borders)} borders are uncertain (mm): {', '.join(map(str, borders))}"
+    (only,) = borders
+    return f"the {only.border} border of the {only.side} thalamus is uncertain ({only.error} mm)"
 
 
 @dataclass(frozen=True, eq=False)

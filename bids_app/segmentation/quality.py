@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bids_app.segmentation.borders import UncertainBorder, uncertain_borders
+from bids_app.segmentation.borders import UncertainBorder, reason_of, uncertain_borders
 from bids_app.segmentation.labels import touches_edge
 from bids_app.segmentation.result import Thalami
 from bids_app.segmentation.sides import LEFT, RIGHT
@@ -88,6 +88,7 @@ def assess(segmentation: Thalami, slice_thickness: float, of_image: Iterable[str
     if segmentation.truncated:
         reasons.append("the image cuts the brain")
     borders = tuple(uncertain_borders(segmentation.borders))
-    reasons += [border.reason for border in borders]
+    if borders:
+        reasons.append(reason_of(borders))
     # Rounded as in the tables, so that a page drawn from these is the same.
     return Quality(round(segmentation.confidence, 4), tuple(reasons), borders)
