@@ -153,6 +153,7 @@ class Staging:
         """Move every file into place, once all are on the disk."""
 
         def write_through(name: str) -> None:
+            """Wait until a file is on the disk."""
             with (self._folder / name).open("rb") as stream:
                 os.fsync(stream.fileno())
 

@@ -62,10 +62,12 @@ class _Drawn:
 
     @property
     def path(self) -> PurePosixPath:
+        """Its file in the output folder."""
         return names.group_map(self.segmentation, self.diagnosis, MNI, self.kind)
 
     @property
     def title(self) -> str:
+        """Diagnosis and number of participants."""
         return f"{self.diagnosis} (n = {self.map.n})"
 
 
